@@ -1,0 +1,212 @@
+"""Sections 3.1 and 3.2: the Video Swin Transformer, from pixels to logits (Figures 1 and 2)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.utils.checkpoint import checkpoint
+
+from vswin.models.attention import WindowAttention3D
+from vswin.models.errors import ModelError
+from vswin.models.presets import Triple, VideoSwinConfig
+from vswin.models.windows import from_windows, half_window, to_windows, window_layout
+
+
+class VideoSwinTransformer(nn.Module):
+    """The joint design: four stages (or as many as `depths` names) of 3D (S)W-MSA blocks.
+
+    Parameter names are those of the released code, with `head` for the classifier.
+    """
+
+    def __init__(self, config: VideoSwinConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.patch_embed = PatchEmbed3D(config.patch_size, config.in_channels, config.embed_dim)
+        # "An increasing degree of stochastic depth": linear over all blocks (section 4.1).
+        rates = torch.linspace(0, config.drop_path, sum(config.depths), device="cpu").tolist()
+        self.layers = nn.ModuleList()
+        for stage, depth in enumerate(config.depths):
+            first = sum(config.depths[:stage])
+            last = stage == len(config.depths) - 1
+            self.layers.append(Stage(config, stage, rates[first : first + depth], merge=not last))
+        self.norm = nn.LayerNorm(config.num_features)
+        self.dropout = nn.Dropout(config.head_dropout)
+        self.head = nn.Linear(config.num_features, config.num_classes)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Clips (B, in_channels, T, H, W), float -> logits (B, num_classes).
+
+        Raises:
+            ModelError: if the clip has another shape.
+        """
+        features = self.forward_features(clip)
+        return self.head(self.dropout(features.mean(dim=(1, 2, 3))))
+
+    def forward_features(self, clip: Tensor) -> Tensor:
+        """Clips (B, in_channels, T, H, W) -> normalised tokens (B, T', H', W', C) of the last stage.
+
+        Raises:
+            ModelError: if the clip has another shape.
+        """
+        self._check(clip)
+        x = self.patch_embed(clip)
+        for stage in self.layers:
+            x = stage(x)
+        return self.norm(x)
+
+    def _check(self, clip: Tensor) -> None:
+        wanted = f"(B, {self.config.in_channels}, T, H, W)"
+        if clip.ndim != 5 or clip.shape[1] != self.config.in_channels:
+            hint = ""
+            if clip.ndim == 5 and clip.shape[-1] == self.config.in_channels:
+                hint = "; channels are last, try clip.permute(0, 4, 1, 2, 3)"
+            elif clip.ndim == 4 and clip.shape[0] == self.config.in_channels:
+                hint = "; the batch dimension is missing, try clip[None]"
+            elif clip.ndim == 5 and clip.shape[2] == self.config.in_channels:
+                hint = "; time comes before channels, try clip.transpose(1, 2)"
+            raise ModelError(f"clip has shape {tuple(clip.shape)}, wanted {wanted}{hint}")
+        if not clip.is_floating_point():
+            raise ModelError(f"clip is {clip.dtype}, wanted normalised floating point {wanted}")
+        if min(clip.shape) < 1:
+            raise ModelError(f"clip has shape {tuple(clip.shape)}: every size must be at least 1")
+
+
+class PatchEmbed3D(nn.Module):
+    """3D patch partitioning, linear embedding, LN (section 3.1).
+
+    Each patch is one token: 2 x 4 x 4 x 3 = 96 numbers, then a linear layer to C. The weights are
+    kept in the shape of the equivalent convolution, as published checkpoints have them.
+    """
+
+    def __init__(self, patch_size: Triple, in_channels: int, embed_dim: int) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.proj = nn.Conv3d(in_channels, embed_dim, patch_size, stride=patch_size)
+        self.norm = nn.LayerNorm(embed_dim)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """(B, in_channels, T, H, W) -> (B, T', H', W', C); zero-padded at the end to whole patches.
+        """
+        clip = _pad_to_multiple(clip, self.patch_size)
+        batch, channels, *size = clip.shape
+        (t, h, w), (p, m, n) = (s // q for s, q in zip(size, self.patch_size, strict=True)), (
+            self.patch_size
+        )
+        patches = clip.view(batch, channels, t, p, h, m, w, n).permute(0, 2, 4, 6, 1, 3, 5, 7)
+        patches = patches.reshape(batch, t, h, w, channels * p * m * n)
+        return self.norm(F.linear(patches, self.proj.weight.flatten(1), self.proj.bias))
+
+
+class Stage(nn.Module):
+    """Blocks with regular and shifted windows in turn, then patch merging (Figure 1)."""
+
+    def __init__(
+        self, config: VideoSwinConfig, stage: int, rates: list[float], merge: bool
+    ) -> None:
+        super().__init__()
+        dim = config.embed_dim * 2**stage
+        shifted = half_window(config.window_size, config.shift)
+        self.activation_checkpointing = config.activation_checkpointing
+        self.blocks = nn.ModuleList(
+            VideoSwinBlock(config, dim, config.num_heads[stage],
+                           shifted if number % 2 else (0, 0, 0), rate)
+            for number, rate in enumerate(rates)
+        )
+        self.downsample = PatchMerging(dim) if merge else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T', H', W', C) -> (B, T', ceil(H'/2), ceil(W'/2), 2C), or the same without merging."""
+        batch, *grid, dim = x.shape
+        tokens = x.reshape(batch, -1, dim)
+        for block in self.blocks:
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                tokens = checkpoint(block, tokens, tuple(grid), use_reentrant=False)
+            else:
+                tokens = block(tokens, tuple(grid))
+        x = tokens.view(batch, *grid, dim)
+        return x if self.downsample is None else self.downsample(x)
+
+
+class VideoSwinBlock(nn.Module):
+    """Equation 1: LN, 3D(S)W-MSA, residual; LN, FFN, residual (Figure 2)."""
+
+    def __init__(
+        self, config: VideoSwinConfig, dim: int, num_heads: int, shift_size: Triple, rate: float
+    ) -> None:
+        super().__init__()
+        self.window_size = config.window_size
+        self.shift_size = shift_size
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention3D(dim, config.window_size, num_heads)
+        self.drop_path = DropPath(rate)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = MLP(dim, int(dim * config.mlp_ratio))
+
+    def forward(self, x: Tensor, grid: Triple) -> Tensor:
+        """(B, T'*H'*W', C) tokens of a (T', H', W') grid -> the same shape."""
+        layout = window_layout(grid, self.window_size, self.shift_size, x.device)
+        windows = self.attn(to_windows(self.norm1(x), layout), layout)
+        x = x + self.drop_path(from_windows(windows, layout))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+class MLP(nn.Module):
+    """The FFN of equation 1: two linear layers with GELU in between (section 3.1)."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class PatchMerging(nn.Module):
+    """Concatenates 2 x 2 neighbours in space, LN, linear 4C -> 2C; time is kept (section 3.1)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T', H', W', C) -> (B, T', ceil(H'/2), ceil(W'/2), 2C); odd sizes are zero-padded."""
+        x = F.pad(x, (0, 0, 0, x.shape[3] % 2, 0, x.shape[2] % 2))
+        # The order of the four neighbours is that of published weights: height varies fastest.
+        quads = [x[:, :, h::2, w::2] for w in (0, 1) for h in (0, 1)]
+        return self.reduction(self.norm(torch.cat(quads, dim=-1)))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth per sample [19]: drops a residual branch, scales the kept ones up."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, ...) -> (B, ...)."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
+        return x * (mask / keep)
+
+    def extra_repr(self) -> str:
+        """The rate, for `print(model)`."""
+        return f"rate={self.rate:.3f}"
+
+
+def _pad_to_multiple(clip: Tensor, patch_size: Triple) -> Tensor:
+    t, h, w = (-size % patch for size, patch in zip(clip.shape[2:], patch_size, strict=True))
+    return F.pad(clip, (0, w, 0, h, 0, t)) if t or h or w else clip
+
+
+def token_grid(config: VideoSwinConfig, size: Triple) -> Triple:
+    """(T', H', W') tokens that patch embedding makes of a clip of `size` = (T, H, W) pixels."""
+    return tuple(math.ceil(s / p) for s, p in zip(size, config.patch_size, strict=True))  # type: ignore[return-value]
