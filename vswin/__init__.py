@@ -9,12 +9,17 @@ import importlib
 from typing import Any
 
 from vswin.cost import cost  # bound here: the function, not the module, is `vswin.cost`
+from vswin.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOME = {
     "build_model": "vswin.models",
     "load_study": "vswin.report",
+    "write_report": "vswin.report",
+    "plan_study": "vswin.runs.study",
+    "run_study": "vswin.runs.study",
+    "check_parameters": "vswin.notebook",
 }
 __all__ = ["cost", *_HOME]
 

@@ -89,20 +89,21 @@ def window_layout(
     padded = tuple(c * w for c, w in zip(counts, window, strict=True))
 
     volume = math.prod(grid)
-    tokens = torch.full(padded, volume)
-    tokens[: grid[0], : grid[1], : grid[2]] = torch.arange(volume).view(grid)
+    # Built on the CPU, whatever the default device: "meta" has no values to index with.
+    tokens = torch.full(padded, volume, device="cpu")
+    tokens[: grid[0], : grid[1], : grid[2]] = torch.arange(volume, device="cpu").view(grid)
     tokens = torch.roll(tokens, [-s for s in shift], dims=(0, 1, 2))
     index = _cut(tokens, window).flatten()
 
-    positions = torch.arange(index.numel())
+    positions = torch.arange(index.numel(), device="cpu")
     real = index < volume
-    inverse = torch.empty(volume, dtype=torch.long)
+    inverse = torch.empty(volume, dtype=torch.long, device="cpu")
     inverse[index[real]] = positions[real]
 
     allowed = None
     if any(shift):
-        region = _cut(shift_regions(padded, window, shift), window)
-        allowed = (region[:, :, None] == region[:, None, :]).to(device)
+        region = _cut(shift_regions(padded, window, shift), window).to(device)
+        allowed = region[:, :, None] == region[:, None, :]
     return WindowLayout(
         window=window,
         num_windows=math.prod(counts),
@@ -125,11 +126,11 @@ def shift_regions(padded: Triple, window: Triple, shift: Triple) -> Tensor:
     Returns:
         (T', H', W') int64: the same number within one window of Figure 3's right side.
     """
-    region = torch.zeros(padded, dtype=torch.long)
+    region = torch.zeros(padded, dtype=torch.long, device="cpu")
     for axis, (size, win, move) in enumerate(zip(padded, window, shift, strict=True)):
         # After the roll, place i holds token (i + move) mod size. Shifted windows are cut at
         # tokens move, move + win, ...; what is left before the first cut is a window of its own.
-        token = (torch.arange(size) + move) % size
+        token = (torch.arange(size, device="cpu") + move) % size
         number = torch.div(token - move, win, rounding_mode="floor") + 1
         shape = [1, 1, 1]
         shape[axis] = size
@@ -154,7 +155,7 @@ def relative_position_index(window: Triple, table_window: Triple) -> Tensor:
     Returns:
         (N, N) int64 with N = p * h * w: rows for query (dim 0) minus key (dim 1).
     """
-    axes = [torch.arange(size) for size in window]
+    axes = [torch.arange(size, device="cpu") for size in window]
     coords = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)  # (3, N)
     offset = coords[:, :, None] - coords[:, None, :]
     extent = [2 * size - 1 for size in table_window]

@@ -1,0 +1,268 @@
+"""The command line: `vswin …`. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from vswin.errors import UsageError, VswinError
+from vswin.models.errors import ModelError
+from vswin.version import VERSION
+
+app = typer.Typer(
+    help="The Video Swin Transformer paper, reproduced table by table.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
+ProtocolOption = Annotated[str, typer.Option(
+    "--protocol", "-p", help="How rows are trained and tested: smoke, proxy; see `vswin list`.")]
+ResultsOption = Annotated[str, typer.Option(
+    "--results-dir", help="Folder of results; a relative one counts from the project's root.")]
+SeedsOption = Annotated[int | None, typer.Option(
+    "--seeds", "-s", help="How many seeds, from 0 on (default: as the protocol says).")]
+JobsOption = Annotated[int, typer.Option(
+    "--jobs", "-j", help="Runs at a time (0: one for each CPU core).")]
+
+
+def main() -> None:
+    """Entry point: errors a user can cause are one line on stderr and exit code 1 or 2."""
+    try:
+        app()
+    except (VswinError, ModelError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"vswin {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command("list")
+def list_(
+    table: Annotated[str | None, typer.Argument(help="Show the rows of one table.")] = None,
+    protocol: ProtocolOption = "proxy",
+    results_dir: ResultsOption = "results",
+) -> None:
+    """Tables and protocols; or the rows of a table and what is done."""
+    from vswin.project import experiments_dir
+    from vswin.runs.experiments import Library
+
+    console, library = Console(), Library(experiments_dir())
+    if table is not None:
+        _list_rows(console, table, protocol, results_dir)
+        return
+    grid = Table("table", "title", "rows", "protocols", title="Tables", title_justify="left")
+    for name in library.tables():
+        experiment = library.experiment(name)
+        grid.add_row(name, experiment.title, str(len(experiment.rows)),
+                     ", ".join(experiment.protocols) or "costs only")
+    console.print(grid)
+    grid = Table("protocol", "title", "what it shows", title="Protocols", title_justify="left")
+    for name in library.protocols():
+        found = library.protocol(name)
+        grid.add_row(name, found.title, found.shows)
+    console.print(grid)
+
+
+def _list_rows(console: Console, table: str, protocol: str, results_dir: str) -> None:
+    from vswin.paper.printed import printed_table
+    from vswin.project import experiments_dir
+    from vswin.runs.experiments import Library
+    from vswin.runs.launch import snapshot
+    from vswin.runs.study import plan_study
+
+    library = Library(experiments_dir())
+    experiment, printed = library.experiment(table), printed_table(table)
+    states: dict[str, str] = {}
+    if library.protocol(protocol).protocol in experiment.protocols:
+        plan = plan_study(table, protocol, results_dir=results_dir)
+        states = {p.row.id: snapshot(plan.folder(p)).state for p in plan.runs if p.seed == 0}
+    grid = Table("row", "printed as", "preset", "frames", "window", f"{protocol}, seed 0",
+                 title=f"{table}: {experiment.title}", title_justify="left")
+    for row in experiment.rows:
+        cells = printed.row(row.id) if printed else None
+        name = ", ".join(cells.labels.values()) if cells else f"control: {row.control}"
+        window = "×".join(map(str, experiment.paper_model(row).window_size))
+        grid.add_row(row.id, name, row.preset, str(row.frames), window,
+                     states.get(row.id, "costs only"))
+    console.print(grid)
+
+
+@app.command()
+def run(
+    table: TableArgument,
+    row: Annotated[list[str] | None, typer.Option("--row", "-r", help="Only this row (repeat "
+                                                  "for several).")] = None,
+    protocol: ProtocolOption = "proxy",
+    seeds: SeedsOption = None,
+    jobs: JobsOption = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    results_dir: ResultsOption = "results",
+) -> None:
+    """Train and test the rows of a table that are not done yet; resumes what was interrupted."""
+    from vswin.runs.progress import progress
+    from vswin.runs.study import plan_study, run_study
+
+    _require_device(device)
+    plan = plan_study(table, protocol, seeds, results_dir, row or ())
+    with progress() as show:
+        snapshots = run_study(plan, jobs, device, show)
+    print(f"{len(snapshots)} runs complete in {plan.store.runs_dir}\n"
+          f"next: vswin report {table} --protocol {protocol}")
+
+
+@app.command()
+def report(
+    table: Annotated[str, typer.Argument(help="A table, or `all`.")],
+    protocol: ProtocolOption = "proxy",
+    seeds: Annotated[int | None, typer.Option(
+        "--seeds", "-s", help="Only the first so many seeds (default: all there are).")] = None,
+    results_dir: ResultsOption = "results",
+) -> None:
+    """Set what is on disk beside the printed numbers: CSV, HTML, Markdown and PNG. Trains nothing."""
+    from vswin.project import experiments_dir
+    from vswin.report import load_study, write_report
+    from vswin.runs.experiments import Library
+
+    tables = Library(experiments_dir()).tables() if table == "all" else [table]
+    for name in tables:
+        study = load_study(name, protocol, seeds, results_dir)
+        files = write_report(study)
+        _print_study(study)
+        _print_files([files.csv, files.html, files.markdown, files.png])
+
+
+@app.command()
+def notebook(
+    table: TableArgument,
+    protocol: Annotated[str | None, typer.Option("--protocol", "-p")] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", "-s")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j")] = None,
+    results_dir: Annotated[str | None, typer.Option("--results-dir")] = None,
+    run_missing: Annotated[bool | None, typer.Option("--run-missing/--no-run-missing")] = None,
+    parameter: Annotated[list[str] | None, typer.Option(
+        help="Any notebook parameter, as name=value.")] = None,
+    output: Annotated[Path | None, typer.Option(
+        "--output", "-o", help="Executed notebook (default: <results>/reports/TABLE.ipynb).")] = None,
+) -> None:
+    """Execute a table's notebook: runs what is missing, then writes the report.
+
+    What is not given keeps the notebook's own default.
+    """
+    from vswin.notebook import execute_notebook, parse_parameters
+    from vswin.report import load_study
+    from vswin.report.page import report_path
+
+    given = {"protocol": protocol, "seeds": seeds, "jobs": jobs, "results_dir": results_dir,
+             "run_missing": run_missing}
+    parameters = {k: v for k, v in given.items() if v is not None}
+    parameters |= parse_parameters(parameter or [])
+    executed, final = execute_notebook(table, parameters, output)
+    study = load_study(table, final["protocol"], final["seeds"], final["results_dir"])
+    _print_study(study)
+    root = study.store.results_dir
+    reports = [report_path(root, table, final["protocol"], s) for s in ("html", "md", "png")]
+    _print_files([root / final["protocol"] / "tables" / f"{table}.csv", *reports, executed])
+
+
+@app.command()
+def cost(
+    name: Annotated[list[str], typer.Argument(
+        help="A preset (swin_t …) or a table (table1 …); several of either.")],
+    rule: Annotated[str, typer.Option(help="Counting rule: paper, macs or fvcore.")] = "paper",
+    frames: Annotated[int, typer.Option(help="Input frames, for a preset.")] = 32,
+    size: Annotated[int, typer.Option(help="Input height and width, for a preset.")] = 224,
+    window: Annotated[str, typer.Option(help="Window PxMxM, for a preset.")] = "8x7x7",
+    classes: Annotated[int, typer.Option(help="Classes, for a preset.")] = 400,
+) -> None:
+    """Multiply-accumulates and parameters, counted without weights or data."""
+    from vswin.models.presets import PRESETS
+    from vswin.project import experiments_dir
+    from vswin.report import load_study
+    from vswin.runs.experiments import Library, unknown
+
+    console, tables = Console(), Library(experiments_dir()).tables()
+    for each in name:
+        if each in PRESETS:
+            _print_preset_cost(console, each, rule, frames, size, window, classes)
+        elif each in tables:
+            grid = Table("row", "metric", "printed", "ours", "", "evidence", title=each,
+                         title_justify="left")
+            for cell in load_study(each).cost_cells().to_dict("records"):
+                grid.add_row(cell["row"], cell["metric"], cell["printed"], cell["ours"],
+                             "✓" if cell["exact"] else "✗", cell["evidence"] or "")
+            console.print(grid)
+        else:
+            raise unknown("preset or table", each, [*PRESETS, *tables])
+
+
+def _print_preset_cost(
+    console: Console, preset: str, rule: str, frames: int, size: int, window: str, classes: int
+) -> None:
+    import torch
+
+    from vswin import build_model
+    from vswin import cost as count
+
+    try:
+        sizes = tuple(int(part) for part in window.split("x"))
+    except ValueError:
+        raise UsageError(f"--window {window}: wanted PxMxM, e.g. 8x7x7") from None
+    with torch.device("meta"):
+        model = build_model(preset, window_size=sizes, num_classes=classes)
+    found = count(model, (3, frames, size, size), rule=rule)  # type: ignore[arg-type]
+    console.print(f"{preset}, {frames}×{size}×{size}, window {window}, rule {rule}: "
+                  f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters")
+    for operator, value in found.by_operator.items():
+        if value:
+            console.print(f"  {operator:<15} {value / 1e9:10.3f} G")
+
+
+def _require_device(device: str) -> None:
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise UsageError(f"--device {device}: wanted cpu, cuda or cuda:N") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"--device {device}: no CUDA device is available here; use --device cpu")
+
+
+def _print_study(study: object) -> None:
+    from vswin.report.page import display_table, verdict_lines
+
+    frame = display_table(study)
+    grid = Table(*frame.columns, title=study.experiment.title, title_justify="left")
+    for line in frame.to_numpy():
+        grid.add_row(*line)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(grid)
+    for line in verdict_lines(study):
+        console.print(line, soft_wrap=True)
+
+
+def _print_files(paths: list[Path]) -> None:
+    print("written:")
+    for path in paths:
+        print(f"  {path}")

@@ -1,0 +1,158 @@
+"""Notebooks: refusing wrong parameters, and executing one with papermill."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vswin.errors import UsageError, VswinError
+from vswin.files import atomic_write, require_writable
+from vswin.project import notebooks_dir, results_path
+from vswin.report.page import report_path
+from vswin.runs.experiments import unknown
+from vswin.runs.launch import POLL_S, prepare, snapshot
+from vswin.runs.progress import progress
+from vswin.runs.study import StudyPlan, plan_study
+
+PARAMETERS: dict[str, type] = {
+    "protocol": str, "seeds": int, "results_dir": str, "jobs": int, "run_missing": bool,
+}
+"""What every table notebook takes."""
+_KERNEL_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython", "vswin"}
+
+
+class NotebookError(VswinError):
+    """A notebook stopped with an error; its output holds the traceback."""
+
+
+def check_parameters(namespace: Mapping[str, Any]) -> None:
+    """Refuses a notebook's parameters if one is unknown or of the wrong type.
+
+    Papermill itself only warns about names that a notebook does not have, and then runs it with
+    the defaults.
+
+    Args:
+        namespace: `globals()` of the notebook, right after its parameters.
+
+    Raises:
+        UsageError: naming the parameter and what is known or wanted.
+    """
+    given = {name: value for name, value in namespace.items()
+             if not name.startswith("_") and name not in _KERNEL_NAMES}
+    for name, value in given.items():
+        if name not in PARAMETERS:
+            raise unknown("notebook parameter", name, PARAMETERS)
+        wanted = PARAMETERS[name]
+        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+            raise UsageError(f"notebook parameter {name}={value!r}: wanted {wanted.__name__}")
+
+
+def parse_parameters(pairs: list[str]) -> dict[str, Any]:
+    """From "name=value" to typed parameters.
+
+    Raises:
+        UsageError: if a name is unknown or a value is not of its type.
+    """
+    parsed: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"parameter {pair!r}: wanted name=value")
+        if name not in PARAMETERS:
+            raise unknown("notebook parameter", name, PARAMETERS)
+        parsed[name] = _convert(name, text)
+    return parsed
+
+
+def _convert(name: str, text: str) -> Any:
+    wanted = PARAMETERS[name]
+    if wanted is bool:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() in words:
+            return words[text.lower()]
+    else:
+        with contextlib.suppress(ValueError):
+            return wanted(text)
+    raise UsageError(f"notebook parameter {name}={text!r}: wanted {wanted.__name__}")
+
+
+def execute_notebook(
+    table: str, parameters: dict[str, Any], output: Path | None = None
+) -> tuple[Path, dict[str, Any]]:
+    """Executes a table's notebook with papermill, showing the progress of its runs here.
+
+    Args:
+        table: a table with a notebook in notebooks/.
+        parameters: some of `PARAMETERS`; the others keep the notebook's defaults.
+        output: where the executed notebook goes; None is <results>/reports/<table>.ipynb.
+
+    Returns:
+        The path of the executed notebook, and all its parameters.
+
+    Raises:
+        UsageError: if a name or value is unknown.
+        NotWritableError: if the results folder cannot be written.
+        NotebookError: if a cell failed.
+    """
+    import papermill  # noqa: PLC0415  slow to import, and most commands do without
+
+    known = sorted(path.stem for path in notebooks_dir().glob("*.ipynb"))
+    if table not in known:
+        raise unknown("notebook", table, known)
+    source = notebooks_dir() / f"{table}.ipynb"
+    defaults = {name: _default(entry["default"])
+                for name, entry in papermill.inspect_notebook(str(source)).items()}
+    final = defaults | parameters
+    plan = plan_study(table, final["protocol"], final["seeds"], final["results_dir"])
+    root = require_writable(results_path(final["results_dir"]))
+    target = output or report_path(root, table, final["protocol"], "ipynb")
+    require_writable(target.parent)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    partial = target.with_name(f".tmp-{target.name}")  # papermill rewrites it at every cell
+    try:
+        with _watching(plan) if final["run_missing"] else contextlib.nullcontext():
+            papermill.execute_notebook(str(source), str(partial), parameters=parameters,
+                                       progress_bar=False, kernel_name="python3")
+    except papermill.PapermillExecutionError as error:
+        failed = target.with_name(f"{target.stem}.failed.ipynb")
+        partial.replace(failed)
+        raise NotebookError(f"{source.name} stopped: {error.ename}: {error.evalue} "
+                            f"(the traceback is in {failed})") from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    with atomic_write(target) as file:
+        file.write(partial.read_bytes())
+    partial.unlink()
+    return target, final
+
+
+def _default(text: str) -> Any:
+    """The value of a default, which papermill gives as Python source."""
+    return ast.literal_eval(text)
+
+
+@contextlib.contextmanager
+def _watching(plan: StudyPlan) -> Iterator[None]:
+    """Shows the progress of a plan's runs, read off the store, while somebody executes them."""
+    runs = prepare([planned.config for planned in plan.runs], plan.store)
+    stop = threading.Event()
+
+    def watch() -> None:
+        with progress() as show:
+            while not stop.wait(2 * POLL_S):
+                show([snapshot(run) for run in runs])
+            show([snapshot(run) for run in runs])
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()

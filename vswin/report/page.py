@@ -1,0 +1,241 @@
+"""Report pages: Markdown, HTML, CSV and PNG of a study, written atomically below results/."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from vswin.files import atomic_write, require_writable, write_text
+from vswin.report.claims import Judgement, judge_claims
+from vswin.report.plots import figure
+from vswin.report.study import Study
+
+DEFAULT_PROTOCOL = "proxy"
+"""Its reports are called after the table alone; others have the protocol in their name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportFiles:
+    """Where a report was written."""
+
+    csv: Path
+    html: Path
+    markdown: Path
+    png: Path
+
+
+def report_path(results_dir: Path, table: str, protocol: str, suffix: str) -> Path:
+    """<results>/reports/<table>[.<protocol>].<suffix>."""
+    name = table if protocol == DEFAULT_PROTOCOL else f"{table}.{protocol}"
+    return results_dir / "reports" / f"{name}.{suffix}"
+
+
+def write_report(study: Study) -> ReportFiles:
+    """Writes a study's table, plot and pages.
+
+    Returns:
+        The four files: the table as CSV under <results>/<protocol>/tables, the page as HTML (one
+        file, picture included) and Markdown, and the picture as PNG, under <results>/reports.
+
+    Raises:
+        NotWritableError: if the results folder cannot be written.
+    """
+    table, protocol = study.experiment.table, study.protocol.protocol
+    root = study.store.results_dir
+    csv = require_writable(root / protocol / "tables") / f"{table}.csv"
+    require_writable(root / "reports")
+    html, markdown, png = (report_path(root, table, protocol, suffix)
+                           for suffix in ("html", "md", "png"))
+    picture = io.BytesIO()
+    figure(study).savefig(picture, format="png", dpi=130)
+    content = page_content(study)
+    write_text(csv, study.table().to_csv(index=False, float_format="%.6g"))
+    with atomic_write(png) as file:
+        file.write(picture.getvalue())
+    encoded = base64.b64encode(picture.getvalue()).decode()
+    write_text(markdown, render("report.md.j2", content, picture=png.name))
+    write_text(html, render("report.html.j2", content,
+                            picture=f"data:image/png;base64,{encoded}"))
+    return ReportFiles(csv, html, markdown, png)
+
+
+def render(template: str, content: dict[str, Any], picture: str) -> str:
+    """Fills a template of vswin/report/templates."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vswin.report", "templates"),
+        autoescape=template.endswith(".html.j2"), trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(content, picture=picture)
+
+
+def page_content(study: Study) -> dict[str, Any]:
+    """Everything a page says, as text; both templates are filled from this."""
+    judgements = judge_claims(study)
+    return {
+        "title": f"{study.experiment.table.capitalize()}: {study.experiment.title}",
+        "source": study.printed.source if study.printed else "not in the paper",
+        "section": study.experiment.section,
+        "protocol": study.protocol,
+        "verdict": verdict_lines(study, judgements),
+        "header": _header(study),
+        "lines": [_table_line(study, row) for row in study.table().to_dict("records")],
+        "interval_note": _interval_note(study),
+        "suspicious": [line for line in study.cost_cells().to_dict("records")
+                       if not line["exact"] or line["evidence"]],
+        "judgements": [{"says": j.claim.says, "verdict": j.verdict, "evidence": j.evidence}
+                       for j in judgements],
+        "controls": [_control_line(line) for line in study.controls().to_dict("records")],
+        "chance": f"{100 / _classes(study):.1f}",
+        "difficulty": _difficulty(study),
+        "choices": study.experiment.choices,
+        "deviations": study.protocol.deviations,
+        "resources": _resources(study),
+        "provenance": _provenance(study),
+        "command": command(study),
+    }
+
+
+def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> list[str]:
+    """The first lines of a report: what was reproduced, what was not."""
+    judgements = judge_claims(study) if judgements is None else judgements
+    cells = study.cost_cells()
+    lines = []
+    if len(cells):
+        exact = int(cells["exact"].sum())
+        lines.append(f"Costs: {exact} of {len(cells)} printed cells reproduced to the digit.")
+        for cell in cells[~cells["exact"]].to_dict("records"):
+            why = f" {cell['evidence']}" if cell["evidence"] else ""
+            lines.append(f"Not as printed: {cell['metric']} of {cell['row']}, printed "
+                         f"{cell['printed']}, ours {cell['ours']}.{why}")
+    if not study.is_trainable:
+        lines.append("Accuracies: not run; this table has no protocol yet.")
+        return lines
+    done = [row for row in study.rows if study.results.get(row.id)]
+    runs = {f.run_id for row in done for f in study.folders[row.id].values()}
+    words = "comparable" if study.protocol.comparable else "not comparable with the printed ones"
+    lines.append(f"Accuracies: {len(done)} of {len(study.rows)} rows trained under protocol "
+                 f"{study.protocol.protocol} ({len(runs)} distinct runs), {words}.")
+    if judgements:
+        counts = [(v, sum(j.verdict == v for j in judgements))
+                  for v in ("reproduced", "contradicted", "inconclusive", "not run")]
+        lines.append("Claims: " + ", ".join(f"{n} {v}" for v, n in counts if n) + ".")
+    return lines
+
+
+def command(study: Study) -> str:
+    """The command that runs what is missing and writes this report."""
+    seeds = max((len(s) for s in study.results.values()), default=study.protocol.seeds)
+    return (f"vswin notebook {study.experiment.table} --protocol {study.protocol.protocol} "
+            f"--seeds {seeds}")
+
+
+def _header(study: Study) -> list[str]:
+    labels = list(study.labels(study.rows[0]))
+    ours = f"ours, {study.protocol.protocol}"
+    return [*labels, "top-1 printed", f"top-1 {ours}", "top-5 printed", f"top-5 {ours}",
+            "seeds × test clips", "FLOPs printed / ours (G)", "params printed / ours (M)"]
+
+
+def _table_line(study: Study, row: dict[str, Any]) -> list[str]:
+    labels = study.labels(study.experiment.row(row["row"]))
+    printed = study.printed.row(row["row"]) if study.printed else None
+    interval = study.top1_interval(row["row"])
+    top1 = "not run"
+    if interval:
+        top1 = f"{interval.mean:.1f} [{interval.low:.1f}, {interval.high:.1f}]"
+    cells = {c["metric"]: c for c in study.cost_cells().to_dict("records") if c["row"] == row["row"]}
+    costs = []
+    for metric in ("flops", "params"):
+        if metric in cells:
+            mark = "✓" if cells[metric]["exact"] else "✗"
+            costs.append(f"{cells[metric]['printed']} / {row[metric]:.3f} {mark}")
+        else:
+            costs.append(f"– / {row[metric]:.3f}")
+    return [
+        *labels.values(),
+        (printed and printed.top1) or "–", top1,
+        (printed and printed.top5) or "–", f"{row['top5']:.1f}" if row["seeds"] else "not run",
+        f"{row['seeds']} × {row['n']:.0f}" if row["seeds"] else "–", *costs,
+    ]
+
+
+def _interval_note(study: Study) -> str:
+    most = max((len(s) for s in study.results.values()), default=0)
+    if most == 0:
+        return ""
+    if most == 1:
+        return ("Brackets: 95 % Wilson interval over the test clips of the one trained model; another "
+                "seed may differ by more.")
+    return "Brackets: 95 % Student t interval of the mean over seeds (test clips are the same)."
+
+
+def _control_line(line: dict[str, Any]) -> list[str]:
+    names = {"single_frame": "one frame in place of all (trained and tested)",
+             "shuffled_frames": "frames in random order (trained and tested)"}
+    return [names[line["control"]],
+            f"{line['top1']:.1f} [{line['low']:.1f}, {line['high']:.1f}]", str(line["seeds"])]
+
+
+def _difficulty(study: Study) -> dict[str, list[Any]]:
+    """Top-1 by coherence and noise, one line for each row of the table."""
+    frame = study.difficulty()
+    if frame.empty:
+        return {"header": [], "lines": []}
+    names = {row.id: ", ".join(study.labels(row).values()) for row in study.rows}
+    names |= {row.id: f"control: {row.control.replace('_', ' ')}" for row in study.control_rows}
+    wide = frame.pivot_table(index="row", columns=["coherence", "noise"], values="top1", sort=False)
+    header = ["row", *[f"{c:g} / {n:g}" for c, n in wide.columns]]
+    # A run that is printed as two rows is shown once.
+    lines = {names[row]: [f"{v:.0f}" for v in values]
+             for row, values in zip(wide.index, wide.to_numpy(), strict=True)}
+    return {"header": header, "lines": [[name, *cells] for name, cells in lines.items()]}
+
+
+def _resources(study: Study) -> list[list[str]]:
+    lines = []
+    for row in study.experiment.rows:
+        results = list(study.results.get(row.id, {}).values())
+        if results:
+            cost = results[0]["cost"]
+            lines.append([
+                row.id, f"{cost['flops'] / 1e6:.2f}", f"{cost['params']:,}",
+                f"{sum(r['seconds']['train'] for r in results) / len(results):.0f}",
+                f"{sum(r['clips_per_second'] for r in results) / len(results):.0f}",
+            ])
+    return lines
+
+
+def _provenance(study: Study) -> list[str]:
+    found: dict[str, list[str]] = {}
+    folders = {f.run_id: f for seeds in study.folders.values() for f in seeds.values()}
+    for run_id, folder in sorted(folders.items()):
+        origin = folder.provenance()
+        if origin is None:
+            text = "no provenance.json"
+        else:
+            commit = (origin["commit"] or "unknown commit")[:12] + (
+                " with uncommitted changes" if origin["dirty"] else "")
+            versions = ", ".join(f"{k} {v}" for k, v in origin["packages"].items())
+            text = (f"{commit}; Python {origin['python']}, {versions}; {origin['device']}, "
+                    f"{origin['threads']} thread(s) per run")
+        found.setdefault(text, []).append(run_id)
+    return [f"{text}: {', '.join(runs)}" for text, runs in found.items()]
+
+
+def _classes(study: Study) -> int:
+    if not study.is_trainable:
+        return study.experiment.num_classes
+    return study.protocol.run_config(study.rows[0], 0).model.num_classes
+
+
+def display_table(study: Study) -> pd.DataFrame:
+    """The report's table as a DataFrame of texts, for a notebook."""
+    lines = [_table_line(study, row) for row in study.table().to_dict("records")]
+    return pd.DataFrame(lines, columns=_header(study))

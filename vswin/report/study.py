@@ -1,0 +1,215 @@
+"""Collecting: what is on disk for a table under a protocol, as a tidy table."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vswin.cost import Cost, cost
+from vswin.errors import UsageError
+from vswin.files import read_json
+from vswin.models.presets import VideoSwinConfig
+from vswin.paper.printed import PrintedTable, compare, printed_table
+from vswin.project import experiments_dir, results_path
+from vswin.report.statistics import Interval, t_interval, wilson_interval
+from vswin.runs.experiments import Experiment, Library, Protocol, Row
+from vswin.runs.store import RunFolder, Store
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """All runs of a table under one protocol, as far as they are on disk."""
+
+    experiment: Experiment
+    protocol: Protocol
+    store: Store
+    printed: PrintedTable | None
+    """None for an ablation that is not in the paper."""
+    results: dict[str, dict[int, dict[str, Any]]]
+    """result.json of each complete run, by row id and seed."""
+    folders: dict[str, dict[int, RunFolder]]
+    """The same runs' folders."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of the table, without controls."""
+        return [row for row in self.experiment.rows if not row.is_control]
+
+    @property
+    def control_rows(self) -> list[Row]:
+        """The rows that check the benchmark."""
+        return [row for row in self.experiment.rows if row.is_control]
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether the table can be run under the protocol; if not, only its costs are compared."""
+        return self.protocol.protocol in self.experiment.protocols
+
+    def labels(self, row: Row) -> dict[str, str]:
+        """The printed columns that name a row; its id where nothing is printed."""
+        found = self.printed.row(row.id) if self.printed else None
+        return found.labels if found else {"row": row.id}
+
+    def paper_cost(self, row: Row) -> Cost:
+        """Cost of the row at the paper's own size, under the paper's counting rule."""
+        return _cost_at(self.experiment.paper_model(row), self.experiment.paper_input(row))
+
+    def top1(self, row_id: str) -> dict[int, float]:
+        """Top-1 in % by seed."""
+        return {seed: 100 * r["top1"] for seed, r in self.results.get(row_id, {}).items()}
+
+    def top1_interval(self, row_id: str) -> Interval | None:
+        """Mean top-1 in % with its 95 % interval, None without a run.
+
+        Over seeds where there are several (Student's t); with one, over its test clips (Wilson),
+        which says nothing about another training.
+        """
+        values = self.top1(row_id)
+        if len(values) > 1:
+            return t_interval(list(values.values()))
+        if not values:
+            return None
+        ((seed, value),) = values.items()
+        n = self.results[row_id][seed]["n"]
+        found = wilson_interval(value / 100, n)
+        return Interval(value, 100 * found.low, 100 * found.high, 1)
+
+    def table(self) -> pd.DataFrame:
+        """One line for each printed row: the paper's cells and ours.
+
+        Columns: `row`, the printed label columns, then for top1 and top5 (in %) `paper_*` and our
+        mean over `seeds` seeds, `top1_low` and `top1_high` (95 %), `n` test clips, `state`,
+        `comparable` (whether ours may be set against the paper's; never under the embedded
+        protocols), then for flops (10^9 multiply-accumulates) and params (10^6) `paper_*`, ours
+        and `*_exact`. What is missing is NaN.
+        """
+        return pd.DataFrame([self._line(row) for row in self.rows])
+
+    def _line(self, row: Row) -> dict[str, Any]:
+        results = self.results.get(row.id, {})
+        interval = self.top1_interval(row.id)
+        printed = self.printed.row(row.id) if self.printed else None
+        counted = self.paper_cost(row)
+        line: dict[str, Any] = {"row": row.id, **self.labels(row)}
+        line |= {
+            "paper_top1": _number(printed and printed.top1),
+            "top1": interval.mean if interval else float("nan"),
+            "top1_low": interval.low if interval else float("nan"),
+            "top1_high": interval.high if interval else float("nan"),
+            "paper_top5": _number(printed and printed.top5),
+            "top5": _mean([100 * r["top5"] for r in results.values()]),
+            "seeds": len(results),
+            "n": next((r["n"] for r in results.values()), float("nan")),
+            "protocol": self.protocol.protocol,
+            "comparable": self.protocol.comparable,
+            "state": "done" if results else "not run",
+        }
+        for metric, value in (("flops", counted.gflops), ("params", counted.mparams)):
+            cell = printed.cell(metric) if printed else None
+            line |= {f"paper_{metric}": _number(cell), metric: value,
+                     f"{metric}_exact": compare(value, cell).exact if cell else None}
+        return line
+
+    def cost_cells(self) -> pd.DataFrame:
+        """Every printed cost cell beside ours: row, metric, printed, ours, exact, evidence."""
+        lines = []
+        for row in self.rows:
+            printed = self.printed.row(row.id) if self.printed else None
+            if printed is None:
+                continue
+            counted = self.paper_cost(row)
+            for metric, value in (("flops", counted.gflops), ("params", counted.mparams)):
+                if cell := printed.cell(metric):
+                    found = compare(value, cell)
+                    lines.append({
+                        "row": row.id, "metric": metric, "printed": cell, "ours": found.ours,
+                        "exact": found.exact,
+                        "evidence": self.printed.suspicion(row.id, metric) if self.printed else None,
+                    })
+        return pd.DataFrame(lines, columns=["row", "metric", "printed", "ours", "exact", "evidence"])
+
+    def controls(self) -> pd.DataFrame:
+        """Checks of the benchmark: models trained on clips without the evidence, beside chance."""
+        lines = [{"control": row.control, "top1": interval.mean, "low": interval.low,
+                  "high": interval.high, "seeds": len(self.top1(row.id))}
+                 for row in self.control_rows if (interval := self.top1_interval(row.id))]
+        return pd.DataFrame(lines, columns=["control", "top1", "low", "high", "seeds"])
+
+    def difficulty(self) -> pd.DataFrame:
+        """Top-1 in % for each row, coherence and noise, mean over seeds; and the order accuracy."""
+        lines = [
+            {"row": row.id, "seed": seed, "coherence": cell["coherence"], "noise": cell["noise"],
+             "top1": 100 * cell["top1"], "order_accuracy": cell["order_accuracy"]}
+            for row in self.experiment.rows
+            for seed, result in self.results.get(row.id, {}).items()
+            for cell in result["cells"]
+        ]
+        frame = pd.DataFrame(
+            lines, columns=["row", "seed", "coherence", "noise", "top1", "order_accuracy"])
+        return frame.drop(columns="seed").groupby(["row", "coherence", "noise"], sort=False,
+                                                  as_index=False).mean()
+
+
+def load_study(
+    table: str,
+    protocol: str = "proxy",
+    seeds: int | None = None,
+    results_dir: str | Path = "results",
+) -> Study:
+    """Reads what is on disk for a table under a protocol. Trains nothing.
+
+    Args:
+        table: an experiment, by name.
+        protocol: a protocol, by name.
+        seeds: only the first so many seeds; None takes every seed that was run.
+        results_dir: the store's folder; a relative one counts from the project's root.
+
+    Raises:
+        UsageError: if a name is unknown or the number of seeds is not positive.
+        ExperimentError: if a file is broken.
+    """
+    if seeds is not None and (isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1):
+        raise UsageError(f"seeds={seeds!r}: wanted an integer >= 1, or nothing for all")
+    library = Library(experiments_dir())
+    experiment, chosen = library.experiment(table), library.protocol(protocol)
+    store = Store(results_path(results_dir), protocol)
+    results: dict[str, dict[int, dict[str, Any]]] = {}
+    folders: dict[str, dict[int, RunFolder]] = {}
+    if protocol in experiment.protocols:
+        wanted = range(seeds) if seeds is not None else _seeds_on_disk(store)
+        for row in experiment.rows:
+            for seed in wanted:
+                folder = store.run(chosen.run_config(row, seed).run_id)
+                result = folder.result()
+                if result is not None:
+                    results.setdefault(row.id, {})[seed] = result
+                    folders.setdefault(row.id, {})[seed] = folder
+    return Study(experiment, chosen, store, printed_table(table), results, folders)
+
+
+def _seeds_on_disk(store: Store) -> list[int]:
+    return sorted({content["seed"] for folder in store
+                   if (content := read_json(folder.path / "run.json"))})
+
+
+@functools.lru_cache(maxsize=64)
+def _cost_at(config: VideoSwinConfig, input_size: tuple[int, int, int, int]) -> Cost:
+    import torch  # noqa: PLC0415  reports of finished runs need torch for this alone
+
+    from vswin.models.video_swin import VideoSwinTransformer  # noqa: PLC0415
+
+    with torch.device("meta"):
+        model = VideoSwinTransformer(config)
+    return cost(model, input_size, rule="paper")
+
+
+def _number(cell: str | None) -> float:
+    return float(cell) if cell else float("nan")
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")

@@ -1,0 +1,190 @@
+"""Executing one run, from its folder to its result. `python -m vswin.runs.execute FOLDER`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from vswin.cost import cost
+from vswin.errors import VswinError
+from vswin.files import write_json
+from vswin.models.initialisation import initialise_
+from vswin.models.video_swin import VideoSwinTransformer
+from vswin.runs.identity import RunConfig
+from vswin.runs.lock import run_lock
+from vswin.runs.provenance import provenance
+from vswin.runs.store import RunFolder
+from vswin.training.evaluate import Evaluation, evaluate_control, evaluate_grid
+from vswin.training.loop import Progress, train
+from vswin.training.recipe import build_optimizer, group_summary
+
+STATUS_S = 1.0
+"""Shortest time between two status.json."""
+CONTROL_CLIPS = 960
+
+
+class Interrupted(BaseException):  # noqa: N818  like KeyboardInterrupt, it is no error
+    """The process was asked to stop; the run can be resumed."""
+
+
+def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
+    """Trains and tests the run in `folder` and completes it; resumes what was begun.
+
+    The result is written last, so that a folder with a result.json is complete.
+
+    Args:
+        folder: a run's folder with its run.json.
+        device: where to train and test.
+
+    Returns:
+        The content of result.json.
+
+    Raises:
+        LockedError: if another process is executing the run.
+        DivergedError: if training fails; so does anything unexpected, after error.json is written.
+    """
+    config = folder.config()
+    with run_lock(folder.path):
+        done = folder.result()
+        if done is not None:
+            return done
+        attempt = int(folder.status().get("attempt", 0)) + 1
+        reporter = _Reporter(folder, attempt)
+        (folder.path / "error.json").unlink(missing_ok=True)
+        try:
+            result, evaluation = _train_and_test(config, folder, device, reporter)
+        except Interrupted:
+            reporter.state("interrupted")
+            raise
+        except Exception as error:
+            write_json(folder.path / "error.json", {
+                "type": type(error).__name__, "message": str(error),
+                "traceback": traceback.format_exc(), "attempt": attempt,
+            })
+            reporter.state("failed")
+            raise
+        folder.write_predictions(**dataclasses.asdict(evaluation.predictions))
+        write_json(folder.path / "provenance.json", provenance(device))
+        write_json(folder.path / "result.json", result)
+        reporter.state("done")
+        for checkpoint in folder.checkpoints.glob("*"):
+            checkpoint.unlink()
+    return result
+
+
+def _train_and_test(
+    config: RunConfig, folder: RunFolder, device: torch.device, reporter: _Reporter
+) -> tuple[dict[str, Any], Evaluation]:
+    torch.manual_seed(config.seed)
+    model = VideoSwinTransformer(config.model)
+    initialise_(model, config.recipe.linear_std)
+    model.to(device)
+    train_seconds = train(
+        model,
+        lambda step: config.data.batch("train", (config.seed, step), config.recipe.batch_size),
+        config.recipe,
+        folder.checkpoints,
+        device,
+        on_step=reporter.step,
+        on_epoch=reporter.epoch,
+    )
+    reporter.state("testing")
+    start = time.perf_counter()
+    evaluation = evaluate_grid(model, config.data, config.test, device)
+    easy = dataclasses.replace(config.test, coherence=(config.data.coherence,),
+                               noise=(config.data.noise,), clips_per_cell=CONTROL_CLIPS)
+    in_distribution = evaluate_grid(model, config.data, easy, device).cells[0]
+    size = (config.model.in_channels, config.data.frames, *[config.data.image_size] * 2)
+    counted = cost(model, size)
+    return {
+        "top1": evaluation.top1,
+        "top5": evaluation.top5,
+        "n": len(evaluation.predictions.label),
+        "per_class": evaluation.per_class,
+        "cells": [dataclasses.asdict(cell) for cell in evaluation.cells],
+        "in_distribution": dataclasses.asdict(in_distribution),
+        # The same model, tested (not trained) on clips whose evidence is destroyed.
+        "tested_on": {
+            control: evaluate_control(model, config.data, control, CONTROL_CLIPS, device)
+            for control in ("single_frame", "shuffled_frames")
+        },
+        "cost": {"flops": counted.flops, "params": counted.params, "rule": counted.rule},
+        "optimizer_groups": group_summary(build_optimizer(model, config.recipe)),
+        "seconds": {"train": train_seconds, "test": time.perf_counter() - start},
+        "clips_per_second": config.recipe.steps * config.recipe.batch_size / train_seconds,
+    }, evaluation
+
+
+class _Reporter:
+    """Keeps status.json and metrics.jsonl up to date; stops the run when its parent is gone."""
+
+    def __init__(self, folder: RunFolder, attempt: int) -> None:
+        self.folder, self.attempt = folder, attempt
+        self.fields: dict[str, Any] = {}
+        self.written = 0.0
+        self.parent = os.getppid()
+        self.state("starting")
+
+    def state(self, state: str) -> None:
+        self.fields["state"] = state
+        self._write()
+
+    def step(self, step: int, steps: int) -> None:
+        self.fields |= {"state": "training", "step": step, "steps": steps}
+        if os.getppid() != self.parent:
+            raise Interrupted("the process that started this run is gone")
+        if time.monotonic() - self.written >= STATUS_S:
+            self._write()
+
+    def epoch(self, progress: Progress) -> None:
+        line = dataclasses.asdict(progress)
+        self.folder.append_metrics(line)
+        self.fields |= {k: line[k] for k in ("epoch", "loss", "top1", "clips_per_second")}
+        self._write()
+
+    def _write(self) -> None:
+        self.written = time.monotonic()
+        self.folder.write_status(**self.fields, attempt=self.attempt, heartbeat=time.time(),
+                                 pid=os.getpid())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of a run's own process; 0 done, 1 failed, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m vswin.runs.execute", description=__doc__)
+    parser.add_argument("folder", type=Path, help="a run's folder: <results>/<protocol>/runs/<id>")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's default)")
+    parser.add_argument("--device", default="cpu", help="a torch device (default: cpu)")
+    args = parser.parse_args(argv)
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        raise Interrupted(f"signal {signum}")
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        execute(RunFolder(args.folder.resolve()), torch.device(args.device))
+    except Interrupted as reason:
+        print(f"interrupted: {reason}; the run can be resumed", file=sys.stderr)
+        return 130
+    except VswinError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

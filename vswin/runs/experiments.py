@@ -1,0 +1,272 @@
+"""Experiments and protocols: YAML files that say what a table's rows are, and how to run them.
+
+An experiment is written in the paper's terms (presets, windows and frames as printed). A protocol
+maps those terms to what is trained: `experiments/protocols/proxy.yaml`, say, divides the temporal
+sizes by two and puts a small model in the place of each preset. So a new ablation is one more
+experiment file, and runs under every protocol.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vswin.data.moving_digits import CLASSES, Control, MovingDigits
+from vswin.errors import UsageError, VswinError
+from vswin.models.errors import ModelError
+from vswin.models.presets import Triple, VideoSwinConfig, resolve_config
+from vswin.runs.identity import RunConfig
+from vswin.training.evaluate import GridTest
+from vswin.training.recipe import Recipe
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class ExperimentError(VswinError):
+    """An experiment or protocol file is not what it should be; names file, line and key."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Row(_Strict):
+    """One row of a table, in the paper's terms."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    """Name for the command line and for the printed cells in `vswin.paper`."""
+    preset: str
+    """A preset of section 3.3."""
+    frames: Count = 32
+    """Input frames; Table 5's temporal dimension times the patch's 2."""
+    image_size: Count | None = None
+    """Height and width of the input in pixels; None takes the table's."""
+    model: dict[str, Any] = {}
+    """Overrides for `build_model`, window_size as printed."""
+    control: Control = "none"
+    """Not a printed row but a check of the benchmark: destroys the evidence in its clips."""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the row is a check of the benchmark instead of a row of the paper."""
+        return self.control != "none"
+
+
+class Experiment(_Strict):
+    """A table of the paper, or an ablation of one's own."""
+
+    table: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    title: str
+    section: str
+    """Where the paper discusses it."""
+    num_classes: Count
+    """Classes of the paper's dataset, which its parameter counts include."""
+    image_size: Count = 224
+    """Height and width of the paper's input in pixels, unless a row has its own."""
+    protocols: tuple[str, ...]
+    """Protocols it can be run under. Empty: its costs can be compared, nothing is trained yet."""
+    choices: tuple[str, ...] = ()
+    """What the paper leaves open about the rows, and what was chosen."""
+    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Experiment:
+        ids = [row.id for row in self.rows]
+        doubled = sorted({i for i in ids if ids.count(i) > 1})
+        if doubled:
+            raise ValueError(f"row ids must differ; repeated: {', '.join(doubled)}")
+        for row in self.rows:
+            try:
+                self.paper_model(row)
+            except ModelError as error:
+                raise ValueError(f"row {row.id}: {error}") from error
+        return self
+
+    def row(self, row_id: str) -> Row:
+        """The row of that id.
+
+        Raises:
+            UsageError: if there is none.
+        """
+        for row in self.rows:
+            if row.id == row_id:
+                return row
+        raise unknown("row", row_id, [row.id for row in self.rows], f" of {self.table}")
+
+    def paper_model(self, row: Row) -> VideoSwinConfig:
+        """The architecture at the paper's own size, for its cost."""
+        return resolve_config(row.preset, **{"num_classes": self.num_classes, **row.model})
+
+    def paper_input(self, row: Row) -> tuple[int, int, int, int]:
+        """(channels, T, H, W) of the paper's input."""
+        side = row.image_size or self.image_size
+        return (3, row.frames, side, side)
+
+
+class Geometry(_Strict):
+    """How the paper's sizes are scaled down."""
+
+    temporal_divisor: Count
+    """Divides frames and temporal windows."""
+    spatial_window: Count
+    """Stands for M = 7."""
+
+
+class Protocol(_Strict):
+    """How the rows of any table are trained and tested."""
+
+    protocol: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    title: str
+    shows: str
+    """What its accuracies can and cannot say; printed wherever they appear."""
+    comparable: bool
+    """Whether its accuracies may be set against printed ones. Never for the embedded benchmark."""
+    seeds: Count
+    """Seeds that are run when none are asked for."""
+    geometry: Geometry
+    models: dict[str, dict[str, Any]]
+    """For each preset, the overrides that make its stand-in."""
+    data: MovingDigits
+    recipe: Recipe
+    test: GridTest
+    deviations: tuple[str, ...]
+    """In what it differs from the paper's setup."""
+    calibration: str
+    """How and on what the dials were chosen."""
+
+    def run_config(self, row: Row, seed: int) -> RunConfig:
+        """The run that stands for `row`.
+
+        Raises:
+            UsageError: if the protocol has no stand-in for the row's preset, or the row's sizes
+                cannot be scaled down.
+        """
+        if row.preset not in self.models:
+            raise UsageError(f"protocol {self.protocol} has no stand-in for preset {row.preset}; "
+                             f"it has {', '.join(self.models)}")
+        overrides = {**row.model, **self.models[row.preset], "num_classes": len(CLASSES)}
+        overrides["window_size"] = self._scale_window(
+            resolve_config(row.preset, **row.model).window_size)
+        model = resolve_config(row.preset, **overrides)
+        frames = self._scale_time("frames", row.frames)
+        data = dataclasses.replace(self.data, frames=frames, control=row.control)
+        return RunConfig(row.preset, model, data, self.recipe, self.test, seed)
+
+    def _scale_window(self, window: Triple) -> Triple:
+        return (self._scale_time("temporal window", window[0]), *[self.geometry.spatial_window] * 2)
+
+    def _scale_time(self, what: str, size: int) -> int:
+        scaled, rest = divmod(size, self.geometry.temporal_divisor)
+        if rest or not scaled:
+            raise UsageError(f"{what} {size} cannot be divided by protocol {self.protocol}'s "
+                             f"temporal_divisor {self.geometry.temporal_divisor}")
+        return scaled
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """The experiments and protocols of a folder."""
+
+    folder: Path
+
+    def tables(self) -> list[str]:
+        """Names of all experiments."""
+        return sorted(path.stem for path in self.folder.glob("*.yaml"))
+
+    def protocols(self) -> list[str]:
+        """Names of all protocols."""
+        return sorted(path.stem for path in (self.folder / "protocols").glob("*.yaml"))
+
+    def experiment(self, table: str) -> Experiment:
+        """Reads an experiment.
+
+        Raises:
+            UsageError: if there is none of that name.
+            ExperimentError: if its file is broken.
+        """
+        if table not in self.tables():
+            raise unknown("table", table, self.tables())
+        path = self.folder / f"{table}.yaml"
+        return _named(path, "table", _read(path, Experiment))
+
+    def protocol(self, name: str) -> Protocol:
+        """Reads a protocol.
+
+        Raises:
+            UsageError: if there is none of that name.
+            ExperimentError: if its file is broken.
+        """
+        if name not in self.protocols():
+            raise unknown("protocol", name, self.protocols())
+        path = self.folder / "protocols" / f"{name}.yaml"
+        return _named(path, "protocol", _read(path, Protocol))
+
+
+def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
+    """The error for a name that does not exist: says which do, and which is nearest."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return UsageError(f"unknown {what} {name!r}{where}; known: {', '.join(known)}{hint}")
+
+
+def _named(path: Path, key: str, value: Any) -> Any:
+    if getattr(value, key) != path.stem:
+        raise ExperimentError(f"{path}: key '{key}' is {getattr(value, key)!r}, but the file is "
+                              f"called {path.stem!r}; they must agree")
+    return value
+
+
+def _read(path: Path, kind: type[BaseModel]) -> Any:
+    """Reads and validates a YAML file."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else "?"
+        raise ExperimentError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise ExperimentError("\n".join(_explain(path, node, item)
+                                        for item in error.errors())) from error
+
+
+def _explain(path: Path, node: yaml.Node | None, error: Any) -> str:
+    """One line for one problem: file, line, key, what is wrong."""
+    location = [part for part in error["loc"] if part != "function-after"]
+    key = ".".join(map(str, location)) or "the file"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        message = "unknown key"
+    elif error["type"] in ("missing", "missing_argument"):
+        message = "required key is missing"
+    elif "input" in error and not isinstance(error["input"], dict | list):
+        message += f", not {error['input']!r}"
+    return f"{path}, line {_line(node, location)}: {key}: {message}"
+
+
+def _line(node: yaml.Node | None, location: list[Any]) -> int:
+    """Line (from 1) of the deepest part of `location` that the file has."""
+    line = 1
+    for part in location:
+        child = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == part:
+                    line, child = key.start_mark.line + 1, value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            child = node.value[part] if part < len(node.value) else None
+            line = child.start_mark.line + 1 if child is not None else line
+        if child is None:
+            break
+        node = child
+    return line

@@ -1,0 +1,153 @@
+"""The store: a folder of runs. What is there and complete is done; nothing else is."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from vswin.errors import VswinError
+from vswin.files import atomic_write, read_json, write_json
+from vswin.runs.identity import RESULTS_VERSION, RunConfig
+from vswin.runs.lock import is_locked
+
+State = Literal["done", "running", "failed", "interrupted", "pending"]
+
+
+class StoreError(VswinError):
+    """A run's folder holds something that no run of ours writes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """One run on disk; see the design of the store in the README."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The folder's name is the run's id."""
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where a killed run goes on from; emptied when the run is done."""
+        return self.path / "checkpoints"
+
+    @property
+    def log(self) -> Path:
+        """Everything the run's process printed."""
+        return self.path / "log.txt"
+
+    def create(self, config: RunConfig) -> None:
+        """Makes the folder and writes its run.json, unless it is there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not (self.path / "run.json").exists():
+            content = {"run_id": config.run_id, "results_version": RESULTS_VERSION,
+                       **dataclasses.asdict(config)}
+            write_json(self.path / "run.json", content)
+
+    def config(self) -> RunConfig:
+        """What run.json says.
+
+        Raises:
+            StoreError: if it is missing, damaged, or not the run that the folder is named after.
+        """
+        path = self.path / "run.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            version = content.pop("results_version")
+            content.pop("run_id")
+            config = TypeAdapter(RunConfig).validate_python(content)
+        except (OSError, KeyError, ValueError, ValidationError) as error:
+            raise StoreError(f"{path} cannot be read ({error}); remove the folder") from error
+        if version != RESULTS_VERSION or config.run_id != self.run_id:
+            raise StoreError(f"{path} describes {config.run_id} (results version {version}), which "
+                             f"is not what its folder is named after; remove the folder")
+        return config
+
+    def result(self) -> dict[str, Any] | None:
+        """result.json of a complete run, else None."""
+        return read_json(self.path / "result.json")
+
+    def status(self) -> dict[str, Any]:
+        """The last status.json, empty before the first."""
+        return read_json(self.path / "status.json") or {}
+
+    def error(self) -> dict[str, Any] | None:
+        """error.json of the last attempt, if that failed."""
+        return read_json(self.path / "error.json")
+
+    def provenance(self) -> dict[str, Any] | None:
+        """provenance.json of the attempt that completed the run."""
+        return read_json(self.path / "provenance.json")
+
+    def state(self) -> State:
+        """Read off the folder itself: a complete result wins, then a living writer."""
+        if (self.path / "result.json").exists():
+            return "done"
+        if is_locked(self.path):
+            return "running"
+        if (self.path / "error.json").exists():
+            return "failed"
+        return "interrupted" if self.status() else "pending"
+
+    def write_status(self, **fields: Any) -> None:
+        """Replaces status.json."""
+        write_json(self.path / "status.json", fields)
+
+    def append_metrics(self, line: dict[str, Any]) -> None:
+        """Adds one line to metrics.jsonl."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl, one per epoch; of a repeated epoch the last counts."""
+        path = self.path / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        by_epoch = {}
+        for line in lines:
+            with contextlib.suppress(ValueError):  # the last line of a killed writer may be cut
+                entry = json.loads(line)
+                by_epoch[entry["epoch"]] = entry
+        return [by_epoch[epoch] for epoch in sorted(by_epoch)]
+
+    def write_predictions(self, **arrays: np.ndarray) -> None:
+        """Replaces predictions.npz."""
+        with atomic_write(self.path / "predictions.npz") as file:
+            np.savez_compressed(file, **arrays)
+
+    def predictions(self) -> dict[str, np.ndarray]:
+        """The arrays of predictions.npz."""
+        with np.load(self.path / "predictions.npz") as file:
+            return dict(file)
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """All runs of one protocol below a results folder."""
+
+    results_dir: Path
+    protocol: str
+
+    @property
+    def runs_dir(self) -> Path:
+        """<results>/<protocol>/runs."""
+        return self.results_dir / self.protocol / "runs"
+
+    def run(self, run_id: str) -> RunFolder:
+        """The folder of a run, whether it exists or not."""
+        return RunFolder(self.runs_dir / run_id)
+
+    def __iter__(self) -> Iterator[RunFolder]:
+        """All runs that exist, by id."""
+        if self.runs_dir.is_dir():
+            for path in sorted(self.runs_dir.iterdir()):
+                if (path / "run.json").exists():
+                    yield RunFolder(path)

@@ -1,0 +1,111 @@
+"""A study: all runs of a table under one protocol. Planning it, and running what is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vswin.errors import UsageError, VswinError
+from vswin.project import experiments_dir, results_path
+from vswin.runs.experiments import Experiment, Library, Protocol, Row
+from vswin.runs.identity import RunConfig
+from vswin.runs.launch import Snapshot, available_cpus, launch, prepare
+from vswin.runs.store import RunFolder, Store
+
+
+class RunsFailedError(VswinError):
+    """Some runs of a study failed; the others are complete."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedRun:
+    """What stands for one row with one seed. Rows that say the same share one run."""
+
+    row: Row
+    seed: int
+    config: RunConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyPlan:
+    """A table, a protocol, seeds, and the store where the runs are or will be."""
+
+    experiment: Experiment
+    protocol: Protocol
+    runs: tuple[PlannedRun, ...]
+    store: Store
+
+    def folder(self, planned: PlannedRun) -> RunFolder:
+        """Where a planned run is or will be."""
+        return self.store.run(planned.config.run_id)
+
+
+def plan_study(
+    table: str,
+    protocol: str,
+    seeds: int | None = None,
+    results_dir: str | Path = "results",
+    rows: Sequence[str] = (),
+) -> StudyPlan:
+    """Says which runs a study consists of. Touches no results.
+
+    Args:
+        table: an experiment, by name.
+        protocol: a protocol, by name.
+        seeds: how many seeds, counted from 0; None takes the protocol's number.
+        results_dir: the store's folder; a relative one counts from the project's root.
+        rows: ids of rows; none means all.
+
+    Raises:
+        UsageError: if a name is unknown, the table cannot be run under the protocol, or the number
+            of seeds is not positive.
+        ExperimentError: if a file is broken.
+    """
+    library = Library(experiments_dir())
+    experiment, chosen = library.experiment(table), library.protocol(protocol)
+    if protocol not in experiment.protocols:
+        allowed = ", ".join(experiment.protocols) or "none yet; `vswin cost` compares its costs"
+        raise UsageError(f"{table} cannot be run under protocol {protocol}; it can under: {allowed}")
+    count = chosen.seeds if seeds is None else seeds
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise UsageError(f"seeds={count!r}: wanted how many seeds to run, an integer >= 1")
+    wanted = [experiment.row(row_id) for row_id in rows] or list(experiment.rows)
+    runs = tuple(PlannedRun(row, seed, chosen.run_config(row, seed))
+                 for seed in range(count) for row in wanted)
+    return StudyPlan(experiment, chosen, runs, Store(results_path(results_dir), protocol))
+
+
+def run_study(
+    plan: StudyPlan,
+    jobs: int = 0,
+    device: str = "cpu",
+    on_poll: Callable[[list[Snapshot]], None] = lambda snapshots: None,
+) -> list[Snapshot]:
+    """Executes the runs of a plan that are not complete, and waits for them.
+
+    Args:
+        plan: from `plan_study`.
+        jobs: runs at a time; 0 is one for each CPU core (at most as many as there are runs).
+        device: a torch device.
+        on_poll: called several times a second with where each run stands.
+
+    Raises:
+        UsageError: if `jobs` is negative.
+        NotWritableError: if the results folder cannot be written.
+        RunsFailedError: if a run failed, with its last words and where its log is.
+    """
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 0:
+        raise UsageError(f"jobs={jobs!r}: wanted an integer >= 0 (0: one for each CPU core)")
+    runs = prepare([planned.config for planned in plan.runs], plan.store)
+    # The longest first, so that no core is left with a long one at the end.
+    length = {p.config.run_id: p.config.data.frames * p.config.model.window_size[0]
+              for p in plan.runs}
+    runs.sort(key=lambda run: -length[run.run_id])
+    snapshots = launch(runs, jobs or available_cpus(), device, on_poll)
+    bad = [s for s in snapshots if s.state != "done"]
+    if bad:
+        details = "\n".join(f"  {s.run.run_id}: {s.state} ({s.detail}); log: {s.run.log}"
+                            for s in bad)
+        raise RunsFailedError(f"{len(bad)} of {len(snapshots)} runs did not complete:\n{details}")
+    return snapshots

@@ -1,0 +1,49 @@
+"""Checkpoints: what a killed training goes on from."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vswin.files import atomic_write
+
+KEEP = 2
+"""Checkpoints that are kept, so that one that turns out broken leaves another."""
+
+log = logging.getLogger(__name__)
+
+
+def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
+    """Writes `state` as the checkpoint after `step` steps, atomically, and drops old ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step:08d}.pt"
+    with atomic_write(path) as file:
+        torch.save(state, file)
+    for old in _newest_first(folder)[KEEP:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_newest_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The newest checkpoint that can be read, on the CPU, or None if there is none.
+
+    A broken one (a truncated file, say) is skipped with a warning that names it.
+    """
+    for path in _newest_first(folder):
+        try:
+            with zipfile.ZipFile(path) as archive:  # torch.load itself checks no checksums
+                broken = archive.testzip()
+            if broken is not None:
+                raise ValueError(f"{broken} is damaged")
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # whatever a damaged file makes the reader raise
+            log.warning("checkpoint %s cannot be read (%s); trying the one before", path, error)
+    return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.pt"), reverse=True)
