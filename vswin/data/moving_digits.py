@@ -22,7 +22,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 Split = Literal["train", "test"]
@@ -70,6 +69,8 @@ class MovingDigits:
     """Pixels per timeline frame."""
     coherence: float = 1.0
     """Probability that a digit follows the class; otherwise it follows a random class."""
+    switch_jitter: int = 0
+    """The phases switch at T/2 + u, u drawn evenly from -switch_jitter ... switch_jitter."""
     noise: float = 0.2
     """Standard deviation of the pixel noise; a digit's ink is 1."""
     control: Control = "none"
@@ -99,7 +100,9 @@ class MovingDigits:
         gain = rng.uniform(0.6, 1.0, size=(size, self.digits))
         order = self._frame_order(rng, size)
 
-        path = start[:, :, None] + self.speed * _travel(self.timeline)[motion]
+        half = self.timeline // 2
+        switch = rng.integers(half - self.switch_jitter, half + self.switch_jitter + 1, size=size)
+        path = start[:, :, None] + self.speed * _travel(motion, switch, self.timeline)
         path = np.take_along_axis(path, order[:, None, :, None], axis=2)  # (B, digits, frames, 2)
         ink = scans[instances] * gain[..., None, None]
         clips = _render(torch.from_numpy(ink).float(), torch.from_numpy(path).float(),
@@ -126,18 +129,28 @@ _MEAN, _STD = 0.137, 0.26
 @functools.lru_cache(maxsize=2)
 def _scans(split: Split) -> np.ndarray:
     """(instances, 8, 8) in [0, 1]."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415  as slow to import as torch itself
+
     images = load_digits().images / 16.0
     return images[:-TEST_INSTANCES] if split == "train" else images[-TEST_INSTANCES:]
 
 
-@functools.lru_cache(maxsize=4)
-def _travel(timeline: int) -> np.ndarray:
-    """(classes, timeline, 2): how far each class has moved at each frame, in steps."""
-    steps = np.zeros((len(CLASSES), timeline, 2))
-    for number, (first, second) in enumerate(CLASSES):
-        steps[number, 1 : timeline // 2] = DIRECTIONS[first]
-        steps[number, timeline // 2 :] = DIRECTIONS[second]
-    return steps.cumsum(axis=1)
+def _travel(motion: np.ndarray, switch: np.ndarray, timeline: int) -> np.ndarray:
+    """How far each digit has moved at each frame, in steps.
+
+    Args:
+        motion: (B, K) the class that each digit follows.
+        switch: (B,) first frame of the second phase.
+        timeline: frames F.
+
+    Returns:
+        (B, K, F, 2), zero at the first frame.
+    """
+    phases = np.array([[DIRECTIONS[a], DIRECTIONS[b]] for a, b in CLASSES], dtype=float)[motion]
+    frame = np.arange(timeline)
+    before = np.minimum(frame, switch[:, None] - 1)  # (B, F) steps taken in the first phase
+    steps = np.stack((before, frame - before), axis=-1)  # (B, F, 2 phases)
+    return np.einsum("bfp,bkpd->bkfd", steps, phases)
 
 
 def _render(ink: Tensor, path: Tensor, size: int) -> Tensor:

@@ -95,7 +95,7 @@ def page_content(study: Study) -> dict[str, Any]:
         "chance": f"{100 / _classes(study):.1f}",
         "difficulty": _difficulty(study),
         "choices": study.experiment.choices,
-        "deviations": study.protocol.deviations,
+        "deviations": study.protocol.deviations if study.is_trainable else (),
         "resources": _resources(study),
         "provenance": _provenance(study),
         "command": command(study),

@@ -117,8 +117,8 @@ class Study:
     def cost_cells(self) -> pd.DataFrame:
         """Every printed cost cell beside ours: row, metric, printed, ours, exact, evidence."""
         lines = []
-        for row in self.rows:
-            printed = self.printed.row(row.id) if self.printed else None
+        for row in self.rows if self.printed else ():
+            printed = self.printed.row(row.id)
             if printed is None:
                 continue
             counted = self.paper_cost(row)
@@ -128,7 +128,7 @@ class Study:
                     lines.append({
                         "row": row.id, "metric": metric, "printed": cell, "ours": found.ours,
                         "exact": found.exact,
-                        "evidence": self.printed.suspicion(row.id, metric) if self.printed else None,
+                        "evidence": self.printed.suspicion(row.id, metric) or "",
                     })
         return pd.DataFrame(lines, columns=["row", "metric", "printed", "ours", "exact", "evidence"])
 

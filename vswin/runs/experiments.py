@@ -129,6 +129,8 @@ class Protocol(_Strict):
     """Whether its accuracies may be set against printed ones. Never for the embedded benchmark."""
     seeds: Count
     """Seeds that are run when none are asked for."""
+    threads: Count = 1
+    """CPU threads of a run. Fixed, so that results depend on neither cores nor `jobs`."""
     geometry: Geometry
     models: dict[str, dict[str, Any]]
     """For each preset, the overrides that make its stand-in."""

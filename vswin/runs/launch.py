@@ -59,19 +59,20 @@ def prepare(configs: Sequence[RunConfig], store: Store) -> list[RunFolder]:
 def launch(
     runs: Sequence[RunFolder],
     jobs: int,
+    threads: int = 1,
     device: str = "cpu",
     on_poll: Callable[[list[Snapshot]], None] = lambda snapshots: None,
 ) -> list[Snapshot]:
     """Executes the runs that are not done, at most `jobs` at a time, and waits for all.
 
-    Each run is a process of its own, so that a crash takes nothing else with it, and the CPU's
-    cores are shared out evenly. A run that another process is already executing is watched, not
+    Each run is a process of its own, so that a crash takes nothing else with it. A run that another process is already executing is watched, not
     started. On Ctrl-C (or any exception in `on_poll`) the processes are asked to stop; every run
     can be resumed by the next call.
 
     Args:
         runs: folders from `prepare`.
         jobs: how many runs at a time, at least 1.
+        threads: CPU threads of each run. Another number can change the last bits of a result.
         device: a torch device for every run.
         on_poll: called several times a second with where each run stands.
 
@@ -79,7 +80,6 @@ def launch(
         Where each run stands in the end.
     """
     waiting = collections.deque(run for run in runs if run.state() not in ("done", "running"))
-    threads = max(1, available_cpus() // max(1, min(jobs, len(waiting))))
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
         while True:

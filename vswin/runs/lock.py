@@ -107,7 +107,10 @@ def _is_alive(pid: object) -> bool:
         return False
     except PermissionError:
         pass  # it lives, under another user
-    return True
+    try:  # a killed process that nobody has waited for (containers without an init) is dead, too
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
 
 
 def _beat(path: Path, stop: threading.Event) -> None:

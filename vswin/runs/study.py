@@ -86,7 +86,7 @@ def run_study(
 
     Args:
         plan: from `plan_study`.
-        jobs: runs at a time; 0 is one for each CPU core (at most as many as there are runs).
+        jobs: runs at a time; 0 is as many as the CPU cores have room for.
         device: a torch device.
         on_poll: called several times a second with where each run stands.
 
@@ -102,7 +102,8 @@ def run_study(
     length = {p.config.run_id: p.config.data.frames * p.config.model.window_size[0]
               for p in plan.runs}
     runs.sort(key=lambda run: -length[run.run_id])
-    snapshots = launch(runs, jobs or available_cpus(), device, on_poll)
+    threads = plan.protocol.threads
+    snapshots = launch(runs, jobs or max(1, available_cpus() // threads), threads, device, on_poll)
     bad = [s for s in snapshots if s.state != "done"]
     if bad:
         details = "\n".join(f"  {s.run.run_id}: {s.state} ({s.detail}); log: {s.run.log}"

@@ -1,0 +1,138 @@
+"""The embedded benchmark: its claims about itself."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from vswin.data.moving_digits import (
+    CLASSES,
+    DIRECTIONS,
+    SWAPPED,
+    UNORDERED_BOUND,
+    MovingDigits,
+    _render,
+    _scans,
+)
+
+CLEAN = MovingDigits(generator_seed=7, noise=0.0)
+
+
+def test_same_key_same_clips_another_key_others():
+    clips, labels = CLEAN.batch("train", (0, 1), 24)
+    again, same = CLEAN.batch("train", (0, 1), 24)
+    assert torch.equal(clips, again)
+    assert torch.equal(labels, same)
+    for split, key in (("train", (0, 2)), ("train", (1, 1)), ("test", (0, 1))):
+        assert not torch.equal(clips, CLEAN.batch(split, key, 24)[0])
+    assert not torch.equal(clips, dataclasses.replace(CLEAN, generator_seed=8).batch(
+        "train", (0, 1), 24)[0])
+
+
+def test_shapes_balance_and_scale():
+    data = MovingDigits(generator_seed=7)
+    clips, labels = data.batch("train", (0,), 240)
+    assert clips.shape == (240, 1, 16, 24, 24)
+    assert clips.dtype == torch.float32
+    assert labels.bincount().tolist() == [20] * 12
+    assert abs(clips.mean()) < 0.1
+    assert 0.8 < clips.std() < 1.5
+
+
+def test_train_and_test_instances_are_disjoint():
+    train, test = ({scan.tobytes() for scan in _scans(split)} for split in ("train", "test"))
+    assert len(_scans("train")) + len(_scans("test")) == 1797
+    assert not train & test
+
+
+def shift_between(a, b):
+    """The circular shift (height, width) that best maps image a to image b."""
+    product = torch.fft.ifft2(torch.fft.fft2(b) * torch.fft.fft2(a).conj()).real
+    place = int(product.argmax())
+    shift = np.array([place // a.shape[1], place % a.shape[1]])
+    return tuple((shift + a.shape[0] // 2) % a.shape[0] - a.shape[0] // 2)
+
+
+def test_clips_move_as_their_class_says():
+    clips, labels = CLEAN.batch("test", (3,), 48)
+    for clip, label in zip(clips[:, 0], labels, strict=True):
+        first, second = CLASSES[label]
+        assert shift_between(clip[0], clip[7]) == tuple(7 * d for d in DIRECTIONS[first])
+        assert shift_between(clip[8], clip[15]) == tuple(7 * d for d in DIRECTIONS[second])
+
+
+def test_classes_are_closed_under_time_reversal_and_swap():
+    opposite = {"up": "down", "down": "up", "left": "right", "right": "left"}
+    assert len(set(CLASSES)) == 12
+    for first, second in CLASSES:
+        assert (opposite[second], opposite[first]) in CLASSES
+        assert (second, first) in CLASSES
+    for number, other in enumerate(SWAPPED):
+        assert SWAPPED[other] == number
+    assert pytest.approx(2 / 3) == UNORDERED_BOUND
+
+
+def test_no_frame_tells_the_class():
+    """Mean frames of the classes differ by no more than chance at any time."""
+    data = dataclasses.replace(CLEAN, digits=3)
+    clips, labels = data.batch("train", (5,), 4800)
+    for frame in (0, 8, 15):
+        images = clips[:, 0, frame]
+        means = torch.stack([images[labels == c].mean(0) for c in range(12)])
+        spread = means.std(0).mean()
+        shuffled = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))]
+        null = torch.stack([images[shuffled == c].mean(0) for c in range(12)]).std(0).mean()
+        assert spread / null == pytest.approx(1, abs=0.1)
+
+
+def test_fewer_frames_sample_the_same_clip_more_coarsely():
+    full, labels = CLEAN.batch("train", (0,), 12)
+    half, same = dataclasses.replace(CLEAN, frames=8).batch("train", (0,), 12)
+    assert torch.equal(labels, same)
+    torch.testing.assert_close(half, full[:, :, ::2])
+
+
+def test_controls_destroy_the_evidence():
+    still, _ = dataclasses.replace(CLEAN, control="single_frame").batch("train", (0,), 12)
+    assert torch.equal(still, still[:, :, :1].expand_as(still))
+    normal, _ = CLEAN.batch("train", (0,), 12)
+    shuffled, _ = dataclasses.replace(CLEAN, control="shuffled_frames").batch("train", (0,), 12)
+
+    def frames(clip):
+        return sorted(round(frame.double().pow(2).sum().item(), 2) for frame in clip[0])
+
+    moved = 0
+    for a, b in zip(normal, shuffled, strict=True):
+        assert not torch.equal(a, b)
+        moved += len(frames(a)) == len(frames(b)) == 16
+    assert moved == 12
+
+
+def test_coherence_is_the_share_of_digits_that_follow():
+    """With coherence 0 the label says nothing: frames move by a random class's direction."""
+    data = dataclasses.replace(CLEAN, digits=1, coherence=0.0)
+    clips, labels = data.batch("train", (0,), 600)
+    agree = [shift_between(c[0, 0], c[0, 7]) == tuple(7 * d for d in DIRECTIONS[CLASSES[k][0]])
+             for c, k in zip(clips, labels, strict=True)]
+    assert np.mean(agree) == pytest.approx(0.25, abs=0.06)  # one of four first directions
+
+
+def test_rendering_equals_placing_pixels_one_by_one():
+    generator = torch.Generator().manual_seed(0)
+    ink = torch.rand(1, 2, 8, 8, generator=generator)
+    path = torch.rand(1, 2, 3, 2, generator=generator) * 30 - 5
+    size = 12
+    expected = torch.zeros(1, 3, size, size)
+    for digit in range(2):
+        for frame in range(3):
+            y, x = path[0, digit, frame].tolist()
+            for i in range(8):
+                for j in range(8):
+                    top, left = int(np.floor(y + i)), int(np.floor(x + j))
+                    fy, fx = y + i - top, x + j - left
+                    for dy, wy in ((0, 1 - fy), (1, fy)):
+                        for dx, wx in ((0, 1 - fx), (1, fx)):
+                            expected[0, frame, (top + dy) % size, (left + dx) % size] += (
+                                wy * wx * ink[0, digit, i, j])
+    torch.testing.assert_close(_render(ink, path, size), expected, rtol=1e-4, atol=1e-5)

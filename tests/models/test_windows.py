@@ -1,0 +1,90 @@
+"""The geometry of 3D windows."""
+
+import math
+
+import pytest
+import torch
+
+from vswin.models.windows import (
+    clip_window,
+    from_windows,
+    half_window,
+    relative_position_index,
+    shift_regions,
+    to_windows,
+    window_layout,
+)
+
+CPU = torch.device("cpu")
+
+
+def test_figure_3_eight_windows_and_27_after_the_shift():
+    grid, window = (8, 8, 8), (4, 4, 4)
+    shift = half_window(window, "3d")
+    assert shift == (2, 2, 2)
+    regular = window_layout(grid, window, (0, 0, 0), CPU)
+    assert regular.num_windows == 8
+    assert regular.allowed is None
+    # 27 windows in layer l + 1 ...
+    regions = shift_regions(grid, window, shift)
+    assert len(regions.unique()) == 27
+    sizes = regions.flatten().bincount()
+    assert sorted(sizes[sizes > 0].unique().tolist()) == [8, 16, 32, 64]
+    # ... computed as 8.
+    assert window_layout(grid, window, shift, CPU).num_windows == 8
+
+
+def test_paper_geometry_of_section_3():
+    # 32 x 224 x 224 pixels are 16 x 56 x 56 tokens, 2 x 8 x 8 windows of 8 x 7 x 7.
+    layout = window_layout((16, 56, 56), (8, 7, 7), (4, 3, 3), CPU)
+    assert (layout.num_windows, layout.volume, layout.padded) == (128, 392, False)
+    # The last stage is one window in space: only time is shifted.
+    assert clip_window((16, 7, 7), (8, 7, 7), (4, 3, 3)) == ((8, 7, 7), (4, 0, 0))
+    # Table 5's temporally global rows have no temporal shift.
+    assert clip_window((8, 56, 56), (8, 7, 7), (4, 3, 3)) == ((8, 7, 7), (0, 3, 3))
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 0), (1, 1, 2)])
+@pytest.mark.parametrize("grid", [(4, 6, 6), (3, 5, 7), (1, 2, 9), (2, 1, 1)])
+def test_to_windows_and_back(grid, shift):
+    layout = window_layout(grid, (2, 3, 3), shift, CPU)
+    tokens = torch.randn(2, math.prod(grid), 5, dtype=torch.double, requires_grad=True)
+    windows = to_windows(tokens, layout)
+    assert windows.shape == (2, layout.num_windows * layout.volume, 5)
+    assert torch.equal(from_windows(windows, layout), tokens)
+    # Every token is somewhere exactly once, the rest is zero padding.
+    assert windows.abs().sum().item() == pytest.approx(tokens.abs().sum().item())
+    assert torch.autograd.gradcheck(lambda x: to_windows(x, layout), (tokens,), atol=1e-6)
+    both = windows.detach().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: from_windows(x, layout), (both,), atol=1e-6)
+
+
+@pytest.mark.parametrize("clipped", [(4, 3, 3), (2, 3, 3), (4, 2, 3), (3, 1, 2)])
+def test_a_clipped_window_keeps_the_bias_of_each_offset(clipped):
+    table = (4, 3, 3)
+    index = relative_position_index(clipped, table)
+    cells = [(t, h, w) for t in range(clipped[0]) for h in range(clipped[1])
+             for w in range(clipped[2])]
+    for i, a in enumerate(cells):
+        for j, b in enumerate(cells):
+            dt, dh, dw = (x - y for x, y in zip(a, b, strict=True))
+            assert index[i, j] == ((dt + 3) * 5 + dh + 2) * 5 + dw + 2
+
+
+def test_slicing_the_full_index_is_right_in_time_and_wrong_in_space():
+    """What public implementations do, and why ours differs (see relative_position_index)."""
+    full = relative_position_index((8, 7, 7), (8, 7, 7))
+
+    def share_wrong(clipped):
+        ours = relative_position_index(clipped, (8, 7, 7))
+        n = len(ours)
+        return (ours != full[:n, :n]).double().mean().item()
+
+    assert share_wrong((4, 7, 7)) == 0
+    assert share_wrong((8, 4, 4)) > 0.9
+
+
+def test_shift_axes_of_table_6():
+    assert half_window((8, 7, 7), "3d") == (4, 3, 3)
+    assert half_window((8, 7, 7), "spatial") == (0, 3, 3)
+    assert half_window((8, 7, 7), "none") == (0, 0, 0)

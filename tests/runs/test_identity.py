@@ -1,0 +1,95 @@
+"""Run ids: stable, and different for different runs."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from vswin.data.moving_digits import MovingDigits
+from vswin.models.presets import PRESETS, VideoSwinConfig
+from vswin.project import experiments_dir
+from vswin.runs.experiments import Library
+from vswin.runs.identity import RESULTS_VERSION, RunConfig
+from vswin.training.evaluate import GridTest
+from vswin.training.recipe import Recipe
+
+GOLDEN = Path(__file__).parent / "golden_identity.json"
+BASE = RunConfig(
+    preset="swin_t",
+    model=dataclasses.replace(PRESETS["swin_t"], num_classes=12, window_size=(4, 3, 3)),
+    data=MovingDigits(generator_seed=0),
+    recipe=Recipe(steps_per_epoch=10, lr=1e-3),
+    test=GridTest(clips_per_cell=10, coherence=(1.0,), noise=(0.2,)),
+    seed=0,
+)
+
+
+def defaults(kind):
+    return {f.name: f.default for f in dataclasses.fields(kind)
+            if f.default is not dataclasses.MISSING}
+
+
+def test_ids_and_defaults_are_golden():
+    """If this fails, old results would be taken for new ones, or lost. A new field needs a default
+    that means what the code did before: add it to the file. A changed default, or changed results,
+    need a higher RESULTS_VERSION and a new file."""
+    found = json.loads(json.dumps({
+        "results_version": RESULTS_VERSION,
+        "run_id": BASE.run_id,
+        "defaults": {kind.__name__: defaults(kind)
+                     for kind in (VideoSwinConfig, MovingDigits, Recipe, GridTest, RunConfig)},
+    }))
+    assert found == json.loads(GOLDEN.read_text())
+
+
+CHANGES = {
+    "seed": dataclasses.replace(BASE, seed=1),
+    "window": dataclasses.replace(BASE, model=dataclasses.replace(
+        BASE.model, window_size=(2, 3, 3))),
+    "shift": dataclasses.replace(BASE, model=dataclasses.replace(BASE.model, shift="none")),
+    "data": dataclasses.replace(BASE, data=MovingDigits(generator_seed=1)),
+    "control": dataclasses.replace(BASE, data=MovingDigits(generator_seed=0,
+                                                           control="single_frame")),
+    "recipe": dataclasses.replace(BASE, recipe=Recipe(steps_per_epoch=10, lr=2e-3)),
+    "test": dataclasses.replace(BASE, test=dataclasses.replace(BASE.test, clips_per_cell=11)),
+}
+
+
+def test_whatever_changes_a_result_changes_the_id():
+    ids = {BASE.run_id, *(config.run_id for config in CHANGES.values())}
+    assert len(ids) == 1 + len(CHANGES)
+
+
+def test_a_label_does_not_change_the_hash():
+    other = dataclasses.replace(BASE, preset="swin_s")
+    assert other.run_id.rsplit("-", 1)[1] == BASE.run_id.rsplit("-", 1)[1]
+
+
+def test_a_field_at_its_default_leaves_the_id_alone():
+    spelled_out = dataclasses.replace(BASE, data=MovingDigits(generator_seed=0, speed=1.0))
+    assert spelled_out.run_id == BASE.run_id
+
+
+@pytest.mark.parametrize("protocol", ["smoke", "proxy"])
+def test_table_5_is_five_distinct_runs_and_two_controls(protocol):
+    library = Library(experiments_dir())
+    experiment, chosen = library.experiment("table5"), library.protocol(protocol)
+    ids = {row.id: chosen.run_config(row, 0).run_id for row in experiment.rows}
+    assert ids["dim16"] == ids["win16"]  # printed twice
+    assert len(set(ids.values())) == len(ids) - 1 == 7
+
+
+def test_proxy_geometry_is_the_papers_in_small():
+    library = Library(experiments_dir())
+    proxy = library.protocol("proxy")
+    found = {}
+    for row in library.experiment("table5").rows:
+        config = proxy.run_config(row, 0)
+        found[row.id] = (config.data.frames // 2, config.model.window_size[0])
+        # The last stage is one spatial window, as 7 x 7 is at 224 x 224.
+        last = config.data.image_size // 4 // 2 ** (len(config.model.depths) - 1)
+        assert config.model.window_size[1:] == (last, last)
+    assert found == {"dim16": (8, 8), "dim8": (4, 4), "dim4": (2, 2), "win16": (8, 8),
+                     "win8": (8, 4), "win4": (8, 2), "single_frame": (8, 4),
+                     "shuffled_frames": (8, 4)}

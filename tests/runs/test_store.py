@@ -1,0 +1,156 @@
+"""The store: complete or recognisably not, one writer at a time."""
+
+import json
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from vswin.files import NotWritableError, atomic_write, require_writable, write_json, write_text
+from vswin.runs.lock import STALE_S, LockedError, is_locked, run_lock
+from vswin.runs.store import RunFolder, Store, StoreError
+
+from .test_identity import BASE
+
+
+@pytest.fixture
+def folder(tmp_path):
+    run = Store(tmp_path, "smoke").run(BASE.run_id)
+    run.create(BASE)
+    return run
+
+
+def test_a_write_that_fails_leaves_the_old_content(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"x": 1})
+    with pytest.raises(RuntimeError), atomic_write(path) as file:
+        file.write(b"half")
+        raise RuntimeError("killed here")
+    assert json.loads(path.read_text()) == {"x": 1}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"x": float("nan")})
+    assert json.loads(path.read_text()) == {"x": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def _write_forever(path):
+    while True:
+        write_text(path, "x" * 200_000)
+
+
+def test_a_writer_killed_anywhere_leaves_whole_files(tmp_path):
+    path = tmp_path / "result.json"
+    for _ in range(5):
+        process = multiprocessing.get_context("spawn").Process(target=_write_forever, args=(path,))
+        process.start()
+        deadline = time.monotonic() + 60
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.02)
+        process.kill()
+        process.join()
+        assert path.read_text() == "x" * 200_000
+
+
+def test_an_unwritable_folder_is_said_by_name(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotWritableError, match="file/results.*--results-dir"):
+        require_writable(tmp_path / "file" / "results")
+
+
+def test_run_json_describes_the_run(folder):
+    assert folder.config() == BASE
+    content = json.loads((folder.path / "run.json").read_text())
+    content["seed"] = 5
+    write_json(folder.path / "run.json", content)
+    with pytest.raises(StoreError, match="not what its folder is named after"):
+        folder.config()
+    write_text(folder.path / "run.json", "{")
+    with pytest.raises(StoreError, match="remove the folder"):
+        folder.config()
+
+
+def test_states_are_read_off_the_folder(folder):
+    assert folder.state() == "pending"
+    folder.write_status(state="training", step=3)
+    assert folder.state() == "interrupted"  # no living writer
+    with run_lock(folder.path):
+        assert folder.state() == "running"
+    write_json(folder.path / "error.json", {"type": "X", "message": "y"})
+    assert folder.state() == "failed"
+    write_json(folder.path / "result.json", {"top1": 1.0})
+    assert folder.state() == "done"
+
+
+def test_metrics_of_a_repeated_epoch_count_once_and_a_cut_line_not(folder):
+    for epoch, loss in ((1, 3.0), (2, 2.0), (2, 2.5)):
+        folder.append_metrics({"epoch": epoch, "loss": loss})
+    with (folder.path / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "lo')
+    assert folder.metrics() == [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.5}]
+
+
+def test_predictions_round_trip(folder):
+    folder.write_predictions(label=np.arange(3, dtype=np.uint8))
+    assert folder.predictions()["label"].tolist() == [0, 1, 2]
+
+
+def test_the_lock_lets_one_writer_in(folder):
+    with run_lock(folder.path):
+        assert is_locked(folder.path)
+        with pytest.raises(LockedError, match=str(os.getpid())), run_lock(folder.path):
+            pass
+        assert is_locked(folder.path)
+    assert not is_locked(folder.path)
+
+
+def test_a_dead_writer_is_taken_over(folder):
+    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                           capture_output=True, text=True, check=True)
+    lock = folder.path / "lock"
+    lock.write_text(json.dumps({"token": "x", "host": socket.gethostname(),
+                                "pid": int(child.stdout)}))
+    assert not is_locked(folder.path)
+    with run_lock(folder.path):
+        assert is_locked(folder.path)
+
+
+def test_a_writer_on_another_host_is_dead_when_it_is_silent(folder):
+    lock = folder.path / "lock"
+    lock.write_text(json.dumps({"token": "x", "host": "elsewhere", "pid": 1}))
+    assert is_locked(folder.path)
+    with pytest.raises(LockedError, match="elsewhere"), run_lock(folder.path):
+        pass
+    silent = time.time() - STALE_S - 1
+    os.utime(lock, (silent, silent))
+    assert not is_locked(folder.path)
+    with run_lock(folder.path):
+        pass
+
+
+def _race(path, barrier, queue):
+    barrier.wait()
+    try:
+        with run_lock(path):
+            queue.put(1)
+            time.sleep(1)
+    except LockedError:
+        queue.put(0)
+
+
+def test_of_two_racing_writers_one_wins(folder):
+    (folder.path / "lock").write_text("{")  # a dead writer's half-written lock ...
+    os.utime(folder.path / "lock", (0, 0))  # ... from long ago
+    context = multiprocessing.get_context("fork")
+    barrier, queue = context.Barrier(4), context.Queue()
+    racers = [context.Process(target=_race, args=(folder.path, barrier, queue)) for _ in range(4)]
+    for racer in racers:
+        racer.start()
+    assert sum(queue.get(timeout=30) for _ in racers) == 1
+    for racer in racers:
+        racer.join()

@@ -1,0 +1,68 @@
+"""Testing a model: the arithmetic of accuracies, on a model that is known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vswin.data.moving_digits import CLASSES, SWAPPED, MovingDigits
+from vswin.training.evaluate import GridTest, evaluate_control, evaluate_grid
+
+CPU = torch.device("cpu")
+DATA = MovingDigits(generator_seed=5, frames=16, noise=0.0, digits=2)
+TEST = GridTest(clips_per_cell=48, coherence=(1.0, 0.5), noise=(0.0, 0.3))
+
+
+class Oracle(nn.Module):
+    """Knows the label of every clip it will be asked about, and answers with a rule."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer, self.seen = answer, 0
+        self.labels = torch.cat([
+            DATA.batch("test", (cell,), TEST.clips_per_cell)[1] for cell in range(4)])
+
+    def forward(self, clips):
+        labels = self.labels[self.seen : self.seen + len(clips)]
+        self.seen += len(clips)
+        return 10 * nn.functional.one_hot(self.answer(labels), len(CLASSES)).float()
+
+
+def test_a_model_that_is_right():
+    found = evaluate_grid(Oracle(lambda y: y), DATA, TEST, CPU)
+    assert (found.top1, found.top5) == (1.0, 1.0)
+    assert found.per_class == [1.0] * 12
+    assert [(c.coherence, c.noise, c.n) for c in found.cells] == [
+        (1.0, 0.0, 48), (1.0, 0.3, 48), (0.5, 0.0, 48), (0.5, 0.3, 48)]
+    assert all(c.order_accuracy == 1.0 for c in found.cells)
+    assert np.array_equal(found.predictions.cell, np.repeat(np.arange(4), 48))
+
+
+def test_a_model_that_always_swaps_the_phases():
+    found = evaluate_grid(Oracle(lambda y: torch.tensor(SWAPPED)[y]), DATA, TEST, CPU)
+    assert found.top1 == pytest.approx(4 / 12)  # classes of one direction are their own swap
+    assert all(c.order_accuracy == 0.0 for c in found.cells)
+    assert found.per_class == [1.0] * 4 + [0.0] * 8
+
+
+def test_a_constant_model_gets_no_top1_and_no_top5_for_ties():
+    class Constant(nn.Module):
+        def forward(self, clips):
+            return torch.zeros(len(clips), len(CLASSES))
+
+    found = evaluate_grid(Constant(), DATA, TEST, CPU)
+    assert (found.top1, found.top5) == (0.0, 0.0)
+
+
+def test_controls_are_clips_without_evidence():
+    class Mover(nn.Module):
+        """Answers 0 if anything moves, else 1."""
+
+        def forward(self, clips):
+            still = (clips[:, 0].diff(dim=1).abs().amax(dim=(1, 2, 3)) == 0).long()
+            return nn.functional.one_hot(still, len(CLASSES)).float()
+
+    share = {control: evaluate_control(Mover(), DATA, control, 120, CPU)
+             for control in ("none", "single_frame", "shuffled_frames")}
+    assert share == pytest.approx({"none": 1 / 12, "single_frame": 1 / 12,
+                                   "shuffled_frames": 1 / 12})
