@@ -1,7 +1,9 @@
-"""Shared by all tests: one CPU thread, and results that go nowhere near the project's own."""
+"""Shared by all tests: one CPU thread, and a study that was really run once."""
 
 import pytest
 import torch
+
+from vswin.runs.study import plan_study, run_study
 
 
 @pytest.fixture(autouse=True)
@@ -10,3 +12,11 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def smoke_results(tmp_path_factory):
+    """A results folder with Table 5 under protocol smoke, complete. Read only, please."""
+    folder = tmp_path_factory.mktemp("smoke") / "results"
+    run_study(plan_study("table5", "smoke", 1, folder))
+    return folder

@@ -22,12 +22,14 @@ def test_every_printed_cost_cell_of_the_swin_rows(table):
     wrong = {(table, c["row"], c["metric"]) for c in cells.to_dict("records") if not c["exact"]}
     assert wrong == {slip for slip in SLIPS if slip[0] == table}
     # A cell that is not reproduced is explained, and only those are.
-    assert {(table, c["row"], c["metric"]) for c in cells.to_dict("records")
-            if c["evidence"]} == wrong
+    assert {
+        (table, c["row"], c["metric"]) for c in cells.to_dict("records") if c["evidence"]
+    } == wrong
 
 
-@pytest.mark.parametrize(("preset", "decimals"), [("swin_t", "87.9"), ("swin_s", "165.9"),
-                                                  ("swin_b", "281.6")])
+@pytest.mark.parametrize(
+    ("preset", "decimals"), [("swin_t", "87.9"), ("swin_s", "165.9"), ("swin_b", "281.6")]
+)
 def test_the_decimals_of_the_authors_readme(preset, decimals):
     with torch.device("meta"):
         model = vswin.build_model(preset)
@@ -56,9 +58,14 @@ def by_hand(config, size):
     return macs + c * config.num_classes, normed + final, final
 
 
-@pytest.mark.parametrize(("overrides", "size"), [
-    ({}, (32, 224, 224)), ({"window_size": (16, 7, 7)}, (32, 224, 224)), ({}, (9, 100, 132)),
-])
+@pytest.mark.parametrize(
+    ("overrides", "size"),
+    [
+        ({}, (32, 224, 224)),
+        ({"window_size": (16, 7, 7)}, (32, 224, 224)),
+        ({}, (9, 100, 132)),
+    ],
+)
 def test_rules_against_a_count_by_hand(overrides, size):
     with torch.device("meta"):
         model = vswin.build_model("swin_t", **overrides)
@@ -72,13 +79,15 @@ def test_rules_against_a_count_by_hand(overrides, size):
 
 
 def test_a_real_model_is_counted_like_a_meta_one_and_left_alone():
-    model = vswin.build_model("swin_t", embed_dim=8, depths=(1, 1), num_heads=(1, 2),
-                              window_size=(2, 3, 3))
+    model = vswin.build_model(
+        "swin_t", embed_dim=8, depths=(1, 1), num_heads=(1, 2), window_size=(2, 3, 3)
+    )
     before = copy.deepcopy(model.state_dict())
     found = vswin.cost(model, (3, 4, 24, 24))
     with torch.device("meta"):
-        meta = vswin.build_model("swin_t", embed_dim=8, depths=(1, 1), num_heads=(1, 2),
-                                 window_size=(2, 3, 3))
+        meta = vswin.build_model(
+            "swin_t", embed_dim=8, depths=(1, 1), num_heads=(1, 2), window_size=(2, 3, 3)
+        )
     assert found == vswin.cost(meta, (3, 4, 24, 24))
     assert found.params == sum(p.numel() for p in model.parameters())
     assert model.training

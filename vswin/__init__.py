@@ -21,7 +21,15 @@ _HOME = {
     "run_study": "vswin.runs.study",
     "check_parameters": "vswin.notebook",
 }
-__all__ = ["cost", *_HOME]
+__all__ = [
+    "build_model",
+    "check_parameters",
+    "cost",
+    "load_study",
+    "plan_study",
+    "run_study",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:

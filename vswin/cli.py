@@ -16,19 +16,34 @@ from vswin.version import VERSION
 
 app = typer.Typer(
     help="The Video Swin Transformer paper, reproduced table by table.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
-ProtocolOption = Annotated[str, typer.Option(
-    "--protocol", "-p", help="How rows are trained and tested: smoke, proxy; see `vswin list`.")]
-ResultsOption = Annotated[str, typer.Option(
-    "--results-dir", help="Folder of results; a relative one counts from the project's root.")]
-SeedsOption = Annotated[int | None, typer.Option(
-    "--seeds", "-s", help="How many seeds, from 0 on (default: as the protocol says).")]
-JobsOption = Annotated[int, typer.Option(
-    "--jobs", "-j", help="Runs at a time (0: one for each CPU core).")]
+ProtocolOption = Annotated[
+    str,
+    typer.Option(
+        "--protocol", "-p", help="How rows are trained and tested: smoke, proxy; see `vswin list`."
+    ),
+]
+ResultsOption = Annotated[
+    str,
+    typer.Option(
+        "--results-dir", help="Folder of results; a relative one counts from the project's root."
+    ),
+]
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds", "-s", help="How many seeds, from 0 on (default: as the protocol says)."
+    ),
+]
+JobsOption = Annotated[
+    int, typer.Option("--jobs", "-j", help="Runs at a time (0: one for each CPU core).")
+]
 
 
 def main() -> None:
@@ -51,8 +66,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option(
-        "--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -74,8 +90,12 @@ def list_(
     grid = Table("table", "title", "rows", "protocols", title="Tables", title_justify="left")
     for name in library.tables():
         experiment = library.experiment(name)
-        grid.add_row(name, experiment.title, str(len(experiment.rows)),
-                     ", ".join(experiment.protocols) or "costs only")
+        grid.add_row(
+            name,
+            experiment.title,
+            str(len(experiment.rows)),
+            ", ".join(experiment.protocols) or "costs only",
+        )
     console.print(grid)
     grid = Table("protocol", "title", "what it shows", title="Protocols", title_justify="left")
     for name in library.protocols():
@@ -97,22 +117,32 @@ def _list_rows(console: Console, table: str, protocol: str, results_dir: str) ->
     if library.protocol(protocol).protocol in experiment.protocols:
         plan = plan_study(table, protocol, results_dir=results_dir)
         states = {p.row.id: snapshot(plan.folder(p)).state for p in plan.runs if p.seed == 0}
-    grid = Table("row", "printed as", "preset", "frames", "window", f"{protocol}, seed 0",
-                 title=f"{table}: {experiment.title}", title_justify="left")
+    grid = Table(
+        "row",
+        "printed as",
+        "preset",
+        "frames",
+        "window",
+        f"{protocol}, seed 0",
+        title=f"{table}: {experiment.title}",
+        title_justify="left",
+    )
     for row in experiment.rows:
         cells = printed.row(row.id) if printed else None
         name = ", ".join(cells.labels.values()) if cells else f"control: {row.control}"
         window = "×".join(map(str, experiment.paper_model(row).window_size))
-        grid.add_row(row.id, name, row.preset, str(row.frames), window,
-                     states.get(row.id, "costs only"))
+        grid.add_row(
+            row.id, name, row.preset, str(row.frames), window, states.get(row.id, "costs only")
+        )
     console.print(grid)
 
 
 @app.command()
 def run(
     table: TableArgument,
-    row: Annotated[list[str] | None, typer.Option("--row", "-r", help="Only this row (repeat "
-                                                  "for several).")] = None,
+    row: Annotated[
+        list[str] | None, typer.Option("--row", "-r", help="Only this row (repeat for several).")
+    ] = None,
     protocol: ProtocolOption = "proxy",
     seeds: SeedsOption = None,
     jobs: JobsOption = 0,
@@ -127,19 +157,25 @@ def run(
     plan = plan_study(table, protocol, seeds, results_dir, row or ())
     with progress() as show:
         snapshots = run_study(plan, jobs, device, show)
-    print(f"{len(snapshots)} runs complete in {plan.store.runs_dir}\n"
-          f"next: vswin report {table} --protocol {protocol}")
+    print(
+        f"{len(snapshots)} runs complete in {plan.store.runs_dir}\n"
+        f"next: vswin report {table} --protocol {protocol}"
+    )
 
 
 @app.command()
 def report(
     table: Annotated[str, typer.Argument(help="A table, or `all`.")],
     protocol: ProtocolOption = "proxy",
-    seeds: Annotated[int | None, typer.Option(
-        "--seeds", "-s", help="Only the first so many seeds (default: all there are).")] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds", "-s", help="Only the first so many seeds (default: all there are)."
+        ),
+    ] = None,
     results_dir: ResultsOption = "results",
 ) -> None:
-    """Set what is on disk beside the printed numbers: CSV, HTML, Markdown and PNG. Trains nothing."""
+    """Set what is on disk beside the printed numbers: CSV, HTML, Markdown, PNG. Trains nothing."""
     from vswin.project import experiments_dir
     from vswin.report import load_study, write_report
     from vswin.runs.experiments import Library
@@ -160,10 +196,15 @@ def notebook(
     jobs: Annotated[int | None, typer.Option("--jobs", "-j")] = None,
     results_dir: Annotated[str | None, typer.Option("--results-dir")] = None,
     run_missing: Annotated[bool | None, typer.Option("--run-missing/--no-run-missing")] = None,
-    parameter: Annotated[list[str] | None, typer.Option(
-        help="Any notebook parameter, as name=value.")] = None,
-    output: Annotated[Path | None, typer.Option(
-        "--output", "-o", help="Executed notebook (default: <results>/reports/TABLE.ipynb).")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="Any notebook parameter, as name=value.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Executed notebook (default: <results>/reports/TABLE.ipynb)."
+        ),
+    ] = None,
 ) -> None:
     """Execute a table's notebook: runs what is missing, then writes the report.
 
@@ -173,8 +214,13 @@ def notebook(
     from vswin.report import load_study
     from vswin.report.page import report_path
 
-    given = {"protocol": protocol, "seeds": seeds, "jobs": jobs, "results_dir": results_dir,
-             "run_missing": run_missing}
+    given = {
+        "protocol": protocol,
+        "seeds": seeds,
+        "jobs": jobs,
+        "results_dir": results_dir,
+        "run_missing": run_missing,
+    }
     parameters = {k: v for k, v in given.items() if v is not None}
     parameters |= parse_parameters(parameter or [])
     executed, final = execute_notebook(table, parameters, output)
@@ -187,8 +233,10 @@ def notebook(
 
 @app.command()
 def cost(
-    name: Annotated[list[str], typer.Argument(
-        help="A preset (swin_t …) or a table (table1 …); several of either.")],
+    name: Annotated[
+        list[str],
+        typer.Argument(help="A preset (swin_t …) or a table (table1 …); several of either."),
+    ],
     rule: Annotated[str, typer.Option(help="Counting rule: paper, macs or fvcore.")] = "paper",
     frames: Annotated[int, typer.Option(help="Input frames, for a preset.")] = 32,
     size: Annotated[int, typer.Option(help="Input height and width, for a preset.")] = 224,
@@ -206,11 +254,18 @@ def cost(
         if each in PRESETS:
             _print_preset_cost(console, each, rule, frames, size, window, classes)
         elif each in tables:
-            grid = Table("row", "metric", "printed", "ours", "", "evidence", title=each,
-                         title_justify="left")
+            grid = Table(
+                "row", "metric", "printed", "ours", "", "evidence", title=each, title_justify="left"
+            )
             for cell in load_study(each).cost_cells().to_dict("records"):
-                grid.add_row(cell["row"], cell["metric"], cell["printed"], cell["ours"],
-                             "✓" if cell["exact"] else "✗", cell["evidence"] or "")
+                grid.add_row(
+                    cell["row"],
+                    cell["metric"],
+                    cell["printed"],
+                    cell["ours"],
+                    "✓" if cell["exact"] else "✗",
+                    cell["evidence"] or "",
+                )
             console.print(grid)
         else:
             raise unknown("preset or table", each, [*PRESETS, *tables])
@@ -231,8 +286,10 @@ def _print_preset_cost(
     with torch.device("meta"):
         model = build_model(preset, window_size=sizes, num_classes=classes)
     found = count(model, (3, frames, size, size), rule=rule)  # type: ignore[arg-type]
-    console.print(f"{preset}, {frames}×{size}×{size}, window {window}, rule {rule}: "
-                  f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters")
+    console.print(
+        f"{preset}, {frames}×{size}×{size}, window {window}, rule {rule}: "
+        f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters"
+    )
     for operator, value in found.by_operator.items():
         if value:
             console.print(f"  {operator:<15} {value / 1e9:10.3f} G")

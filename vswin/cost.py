@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vswin.errors import UsageError
 
-if TYPE_CHECKING:  # torch and fvcore are imported by `cost` itself: `vswin --help` has no use for them
+if TYPE_CHECKING:  # imported by `cost` itself: `vswin --help` has no use for torch
     from torch import nn
 
 Rule = Literal["paper", "macs", "fvcore"]
@@ -75,9 +75,9 @@ class _Weights:
 
 
 _RULES: dict[str, _Weights] = {
+    "paper": _Weights(layer_norm=2, pooling=1, embedding_bias=1),
     "macs": _Weights(layer_norm=0, pooling=0, embedding_bias=0),
     "fvcore": _Weights(layer_norm=5, pooling=0, embedding_bias=0),
-    "paper": _Weights(layer_norm=2, pooling=1, embedding_bias=1),
 }
 assert set(_RULES) == set(get_args(Rule))
 
@@ -115,13 +115,17 @@ def _without_weights(model: nn.Module) -> nn.Module:
     import torch
 
     tensors = [*model.parameters(), *model.buffers()]
-    memo = {id(t): torch.nn.Parameter(t.detach().to("meta"), requires_grad=False)
-            if isinstance(t, torch.nn.Parameter) else t.to("meta") for t in tensors}
+    memo = {
+        id(t): torch.nn.Parameter(t.detach().to("meta"), requires_grad=False)
+        if isinstance(t, torch.nn.Parameter)
+        else t.to("meta")
+        for t in tensors
+    }
     return copy.deepcopy(model, memo).eval()
 
 
 def _count(model: nn.Module, clip: Any, weights: _Weights) -> Counter[str]:
-    """fvcore's tally of a traced forward pass, under our own handlers."""
+    """Fvcore's tally of a traced forward pass, under our own handlers."""
     import torch
     from fvcore.nn import FlopCountAnalysis
 
@@ -140,8 +144,11 @@ def _count(model: nn.Module, clip: Any, weights: _Weights) -> Counter[str]:
 
 
 _NAMES = {
-    "linear": "linear", "matmul": "linear",
-    "scaled_dot_product_attention": "attention", "layer_norm": "layer_norm", "mean": "pooling",
+    "linear": "linear",
+    "matmul": "linear",
+    "scaled_dot_product_attention": "attention",
+    "layer_norm": "layer_norm",
+    "mean": "pooling",
 }
 
 
@@ -165,8 +172,10 @@ def _embedding_elements(model: nn.Module, clip: Any) -> int:
     embed = getattr(model, "patch_embed", None)
     if embed is None or embed.proj.bias is None:
         return 0
-    return math.prod(math.ceil(s / p) for s, p in zip(clip.shape[2:], embed.patch_size,
-                                                        strict=True)) * embed.proj.out_channels
+    return (
+        math.prod(math.ceil(s / p) for s, p in zip(clip.shape[2:], embed.patch_size, strict=True))
+        * embed.proj.out_channels
+    )
 
 
 def _shape(value: Any) -> list[int]:

@@ -20,7 +20,11 @@ from vswin.runs.progress import progress
 from vswin.runs.study import StudyPlan, plan_study
 
 PARAMETERS: dict[str, type] = {
-    "protocol": str, "seeds": int, "results_dir": str, "jobs": int, "run_missing": bool,
+    "protocol": str,
+    "seeds": int,
+    "results_dir": str,
+    "jobs": int,
+    "run_missing": bool,
 }
 """What every table notebook takes."""
 _KERNEL_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython", "vswin"}
@@ -42,8 +46,11 @@ def check_parameters(namespace: Mapping[str, Any]) -> None:
     Raises:
         UsageError: naming the parameter and what is known or wanted.
     """
-    given = {name: value for name, value in namespace.items()
-             if not name.startswith("_") and name not in _KERNEL_NAMES}
+    given = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in _KERNEL_NAMES
+    }
     for name, value in given.items():
         if name not in PARAMETERS:
             raise unknown("notebook parameter", name, PARAMETERS)
@@ -99,14 +106,16 @@ def execute_notebook(
         NotWritableError: if the results folder cannot be written.
         NotebookError: if a cell failed.
     """
-    import papermill  # noqa: PLC0415  slow to import, and most commands do without
+    import papermill  # slow, and most commands do without
 
     known = sorted(path.stem for path in notebooks_dir().glob("*.ipynb"))
     if table not in known:
         raise unknown("notebook", table, known)
     source = notebooks_dir() / f"{table}.ipynb"
-    defaults = {name: _default(entry["default"])
-                for name, entry in papermill.inspect_notebook(str(source)).items()}
+    defaults = {
+        name: _default(entry["default"])
+        for name, entry in papermill.inspect_notebook(str(source)).items()
+    }
     final = defaults | parameters
     plan = plan_study(table, final["protocol"], final["seeds"], final["results_dir"])
     root = require_writable(results_path(final["results_dir"]))
@@ -116,13 +125,19 @@ def execute_notebook(
     partial = target.with_name(f".tmp-{target.name}")  # papermill rewrites it at every cell
     try:
         with _watching(plan) if final["run_missing"] else contextlib.nullcontext():
-            papermill.execute_notebook(str(source), str(partial), parameters=parameters,
-                                       progress_bar=False, kernel_name="python3")
+            papermill.execute_notebook(
+                str(source),
+                str(partial),
+                parameters=parameters,
+                progress_bar=False,
+                kernel_name="python3",
+            )
     except papermill.PapermillExecutionError as error:
         failed = target.with_name(f"{target.stem}.failed.ipynb")
         partial.replace(failed)
-        raise NotebookError(f"{source.name} stopped: {error.ename}: {error.evalue} "
-                            f"(the traceback is in {failed})") from error
+        raise NotebookError(
+            f"{source.name} stopped: {error.ename}: {error.evalue} (the traceback is in {failed})"
+        ) from error
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -31,7 +31,10 @@ def notebooks_dir() -> Path:
 
 
 def results_path(results_dir: str | Path) -> Path:
-    """An absolute results folder; a relative one counts from the project's root, so that the same
-    words mean the same folder from wherever a notebook or command is started."""
+    """An absolute results folder.
+
+    A relative one counts from the project's root, so that the same words mean the same folder from
+    wherever a notebook or command is started.
+    """
     path = Path(results_dir).expanduser()
     return path if path.is_absolute() else project_root() / path

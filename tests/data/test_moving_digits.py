@@ -26,8 +26,9 @@ def test_same_key_same_clips_another_key_others():
     assert torch.equal(labels, same)
     for split, key in (("train", (0, 2)), ("train", (1, 1)), ("test", (0, 1))):
         assert not torch.equal(clips, CLEAN.batch(split, key, 24)[0])
-    assert not torch.equal(clips, dataclasses.replace(CLEAN, generator_seed=8).batch(
-        "train", (0, 1), 24)[0])
+    assert not torch.equal(
+        clips, dataclasses.replace(CLEAN, generator_seed=8).batch("train", (0, 1), 24)[0]
+    )
 
 
 def test_shapes_balance_and_scale():
@@ -113,8 +114,10 @@ def test_coherence_is_the_share_of_digits_that_follow():
     """With coherence 0 the label says nothing: frames move by a random class's direction."""
     data = dataclasses.replace(CLEAN, digits=1, coherence=0.0)
     clips, labels = data.batch("train", (0,), 600)
-    agree = [shift_between(c[0, 0], c[0, 7]) == tuple(7 * d for d in DIRECTIONS[CLASSES[k][0]])
-             for c, k in zip(clips, labels, strict=True)]
+    agree = [
+        shift_between(c[0, 0], c[0, 7]) == tuple(7 * d for d in DIRECTIONS[CLASSES[k][0]])
+        for c, k in zip(clips, labels, strict=True)
+    ]
     assert np.mean(agree) == pytest.approx(0.25, abs=0.06)  # one of four first directions
 
 
@@ -134,5 +137,6 @@ def test_rendering_equals_placing_pixels_one_by_one():
                     for dy, wy in ((0, 1 - fy), (1, fy)):
                         for dx, wx in ((0, 1 - fx), (1, fx)):
                             expected[0, frame, (top + dy) % size, (left + dx) % size] += (
-                                wy * wx * ink[0, digit, i, j])
+                                wy * wx * ink[0, digit, i, j]
+                            )
     torch.testing.assert_close(_render(ink, path, size), expected, rtol=1e-4, atol=1e-5)

@@ -38,14 +38,16 @@ def reference_attention(attention, x, window_size, shift_size):
     dim = x.shape[-1] // heads
     q, k, v = attention.qkv(full).view(*padded, 3, heads, dim).unbind(3)
     table = attention.relative_position_bias_table.view(
-        *(2 * size - 1 for size in window_size), heads)
+        *(2 * size - 1 for size in window_size), heads
+    )
     out = torch.zeros_like(full)
     for members in windows_of(padded, window, shift):
         for query in members:
             scores = []
             for key in members:
-                offset = [a - b + size - 1
-                          for a, b, size in zip(query, key, window_size, strict=True)]
+                offset = [
+                    a - b + size - 1 for a, b, size in zip(query, key, window_size, strict=True)
+                ]
                 scores.append((q[query] * k[key]).sum(-1) / math.sqrt(dim) + table[tuple(offset)])
             weights = torch.stack(scores).softmax(dim=0)  # (keys, heads)
             values = torch.stack([v[key] for key in members])  # (keys, heads, d)
@@ -69,8 +71,15 @@ CASES = {
 @pytest.mark.parametrize(("grid", "window", "shifted"), CASES.values(), ids=CASES.keys())
 def test_block_equals_equations_1_and_2(grid, window, shifted):
     torch.manual_seed(0)
-    model = build_model("swin_t", embed_dim=8, depths=(2,), num_heads=(2,), window_size=window,
-                        num_classes=2, drop_path=0.0).double()
+    model = build_model(
+        "swin_t",
+        embed_dim=8,
+        depths=(2,),
+        num_heads=(2,),
+        window_size=window,
+        num_classes=2,
+        drop_path=0.0,
+    ).double()
     block = model.layers[0].blocks[int(shifted)]
     with torch.no_grad():
         block.attn.relative_position_bias_table.normal_()
@@ -81,8 +90,15 @@ def test_block_equals_equations_1_and_2(grid, window, shifted):
 
     expected = []
     for sample in z:
-        hat = reference_attention(block.attn, block.norm1(sample), window,
-                                  half_window(window, "3d") if shifted else (0, 0, 0)) + sample
+        hat = (
+            reference_attention(
+                block.attn,
+                block.norm1(sample),
+                window,
+                half_window(window, "3d") if shifted else (0, 0, 0),
+            )
+            + sample
+        )
         expected.append(block.mlp(block.norm2(hat)) + hat)
     found = block(z.flatten(1, 3), grid).view_as(z)
 
@@ -92,8 +108,15 @@ def test_block_equals_equations_1_and_2(grid, window, shifted):
 @pytest.mark.parametrize(("grid", "window"), [((4, 4, 4), (2, 2, 2)), ((3, 5, 4), (2, 2, 3))])
 def test_gradients_equal_those_of_the_equations(grid, window):
     torch.manual_seed(0)
-    model = build_model("swin_t", embed_dim=4, depths=(2,), num_heads=(2,), window_size=window,
-                        num_classes=2, drop_path=0.0).double()
+    model = build_model(
+        "swin_t",
+        embed_dim=4,
+        depths=(2,),
+        num_heads=(2,),
+        window_size=window,
+        num_classes=2,
+        drop_path=0.0,
+    ).double()
     block = model.layers[0].blocks[1]
     with torch.no_grad():
         block.attn.relative_position_bias_table.normal_()
@@ -113,7 +136,8 @@ def test_gradients_equal_those_of_the_equations(grid, window):
     layout = window_layout(grid, window, half_window(window, "3d"), torch.device("cpu"))
     ours = block.attn(to_windows(z.flatten(1, 3), layout), layout)
     found = gradients(from_windows(ours, layout).view_as(z))
-    expected = gradients(reference_attention(block.attn, z[0], window,
-                                             half_window(window, "3d"))[None])
+    expected = gradients(
+        reference_attention(block.attn, z[0], window, half_window(window, "3d"))[None]
+    )
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)

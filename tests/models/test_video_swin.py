@@ -8,8 +8,13 @@ from vswin.models import ModelError
 from vswin.models.initialisation import initialise_
 from vswin.models.presets import PRESETS
 
-TINY = {"embed_dim": 8, "depths": (2, 2), "num_heads": (1, 2), "window_size": (2, 3, 3),
-        "num_classes": 5}
+TINY = {
+    "embed_dim": 8,
+    "depths": (2, 2),
+    "num_heads": (1, 2),
+    "window_size": (2, 3, 3),
+    "num_classes": 5,
+}
 
 
 def tiny(**overrides):
@@ -17,9 +22,15 @@ def tiny(**overrides):
     return vswin.build_model("swin_t", **(TINY | overrides))
 
 
-@pytest.mark.parametrize(("preset", "params"), [
-    ("swin_t", 28_158_070), ("swin_s", 49_816_678), ("swin_b", 88_048_984), ("swin_l", 196_953_916),
-])
+@pytest.mark.parametrize(
+    ("preset", "params"),
+    [
+        ("swin_t", 28_158_070),
+        ("swin_s", 49_816_678),
+        ("swin_b", 88_048_984),
+        ("swin_l", 196_953_916),
+    ],
+)
 def test_presets_of_section_3_3(preset, params):
     with torch.device("meta"):
         model = vswin.build_model(preset)
@@ -59,11 +70,17 @@ def test_patch_embedding_is_the_convolution_of_published_weights():
 
 def test_state_dict_has_the_released_names():
     names = set(vswin.build_model("swin_t").state_dict())
-    assert {"patch_embed.proj.weight", "patch_embed.norm.bias",
-            "layers.2.blocks.5.attn.relative_position_bias_table",
-            "layers.0.blocks.1.attn.qkv.weight", "layers.0.blocks.0.mlp.fc1.bias",
-            "layers.2.downsample.reduction.weight", "layers.0.downsample.norm.weight",
-            "norm.weight", "head.bias"} <= names
+    assert {
+        "patch_embed.proj.weight",
+        "patch_embed.norm.bias",
+        "layers.2.blocks.5.attn.relative_position_bias_table",
+        "layers.0.blocks.1.attn.qkv.weight",
+        "layers.0.blocks.0.mlp.fc1.bias",
+        "layers.2.downsample.reduction.weight",
+        "layers.0.downsample.norm.weight",
+        "norm.weight",
+        "head.bias",
+    } <= names
     assert "layers.3.downsample.norm.weight" not in names
     shapes = {k: tuple(v.shape) for k, v in vswin.build_model("swin_t").state_dict().items()}
     assert shapes["patch_embed.proj.weight"] == (96, 3, 2, 4, 4)
@@ -119,23 +136,32 @@ def test_initialisation_is_seeded_and_scaled():
     assert model.layers[0].blocks[0].attn.qkv.bias.abs().max() == 0
 
 
-@pytest.mark.parametrize(("call", "words"), [
-    (lambda: vswin.build_model("swin_x"), ["'swin_x'", "swin_t, swin_s, swin_b, swin_l"]),
-    (lambda: tiny(window=(2, 3, 3)), ["'window'", "did you mean 'window_size'"]),
-    (lambda: tiny(window_size=(2, 3)), ["window_size", "three integers"]),
-    (lambda: tiny(window_size=(2, 0, 3)), ["window_size", "three integers"]),
-    (lambda: tiny(num_heads=(3, 3)), ["num_heads", "8 channels of stage 1"]),
-    (lambda: tiny(num_heads=(1,)), ["num_heads", "2 stages"]),
-    (lambda: tiny(shift="time"), ["shift='time'", "'3d', 'spatial', 'none'"]),
-    (lambda: tiny(design="split"), ["design='split'", "'joint'"]),
-    (lambda: tiny(drop_path=1.0), ["drop_path", "[0, 1)"]),
-    (lambda: tiny(num_classes=True), ["num_classes"]),
-    (lambda: tiny()(torch.zeros(3, 4, 24, 24)), ["(3, 4, 24, 24)", "(B, 3, T, H, W)", "clip[None]"]),
-    (lambda: tiny()(torch.zeros(1, 4, 24, 24, 3)), ["(B, 3, T, H, W)", "permute"]),
-    (lambda: tiny()(torch.zeros(1, 8, 3, 24, 24)), ["(B, 3, T, H, W)", "transpose"]),
-    (lambda: tiny()(torch.zeros(1, 3, 4, 24, 24, dtype=torch.uint8)), ["uint8", "floating point"]),
-    (lambda: tiny()(torch.zeros(1, 3, 0, 24, 24)), ["at least 1"]),
-])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: vswin.build_model("swin_x"), ["'swin_x'", "swin_t, swin_s, swin_b, swin_l"]),
+        (lambda: tiny(window=(2, 3, 3)), ["'window'", "did you mean 'window_size'"]),
+        (lambda: tiny(window_size=(2, 3)), ["window_size", "three integers"]),
+        (lambda: tiny(window_size=(2, 0, 3)), ["window_size", "three integers"]),
+        (lambda: tiny(num_heads=(3, 3)), ["num_heads", "8 channels of stage 1"]),
+        (lambda: tiny(num_heads=(1,)), ["num_heads", "2 stages"]),
+        (lambda: tiny(shift="time"), ["shift='time'", "'3d', 'spatial', 'none'"]),
+        (lambda: tiny(design="split"), ["design='split'", "'joint'"]),
+        (lambda: tiny(drop_path=1.0), ["drop_path", "[0, 1)"]),
+        (lambda: tiny(num_classes=True), ["num_classes"]),
+        (
+            lambda: tiny()(torch.zeros(3, 4, 24, 24)),
+            ["(3, 4, 24, 24)", "(B, 3, T, H, W)", "clip[None]"],
+        ),
+        (lambda: tiny()(torch.zeros(1, 4, 24, 24, 3)), ["(B, 3, T, H, W)", "permute"]),
+        (lambda: tiny()(torch.zeros(1, 8, 3, 24, 24)), ["(B, 3, T, H, W)", "transpose"]),
+        (
+            lambda: tiny()(torch.zeros(1, 3, 4, 24, 24, dtype=torch.uint8)),
+            ["uint8", "floating point"],
+        ),
+        (lambda: tiny()(torch.zeros(1, 3, 0, 24, 24)), ["at least 1"]),
+    ],
+)
 def test_errors_say_what_was_wrong_and_wanted(call, words):
     with pytest.raises(ModelError) as error:
         call()

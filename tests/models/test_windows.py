@@ -63,8 +63,9 @@ def test_to_windows_and_back(grid, shift):
 def test_a_clipped_window_keeps_the_bias_of_each_offset(clipped):
     table = (4, 3, 3)
     index = relative_position_index(clipped, table)
-    cells = [(t, h, w) for t in range(clipped[0]) for h in range(clipped[1])
-             for w in range(clipped[2])]
+    cells = [
+        (t, h, w) for t in range(clipped[0]) for h in range(clipped[1]) for w in range(clipped[2])
+    ]
     for i, a in enumerate(cells):
         for j, b in enumerate(cells):
             dt, dh, dw = (x - y for x, y in zip(a, b, strict=True))

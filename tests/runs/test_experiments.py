@@ -17,7 +17,8 @@ LIBRARY = Library(experiments_dir())
 def test_every_printed_row_has_a_row_and_the_reverse(table):
     experiment, printed = LIBRARY.experiment(table), printed_table(table)
     assert [row.id for row in experiment.rows if not row.is_control] == [
-        row.id for row in printed.rows]
+        row.id for row in printed.rows
+    ]
     for claim in printed.claims:
         for row in claim.rows:
             experiment.row(row)
@@ -46,19 +47,36 @@ def broken(library, file, old, new):
     return path, line
 
 
-@pytest.mark.parametrize(("file", "old", "new", "words"), [
-    ("table5.yaml", "num_classes: 400", "num_clases: 400", ["num_clases: unknown key"]),
-    ("table5.yaml", "num_classes: 400", "num_classes: many", ["num_classes", "integer", "'many'"]),
-    ("table5.yaml", "num_classes: 400", "num_classes: [400", ["not valid YAML"]),
-    ("table5.yaml", "table: table5", "table: table6", ["'table6'", "'table5'"]),
-    ("table5.yaml", "id: dim8", "id: dim4", ["repeated: dim4"]),
-    ("table5.yaml", "preset: swin_t", "preset: swin_x", ["dim16", "'swin_x'", "swin_t, swin_s"]),
-    ("table5.yaml", "window_size: [16", "window: [16", ["dim16", "'window'", "window_size"]),
-    ("protocols/proxy.yaml", "batch_size:", "batchsize:", ["recipe.batchsize: unknown key"]),
-    ("protocols/proxy.yaml", "  noise: 0.4", "  noise: loud", ["data.noise", "'loud'"]),
-    ("protocols/proxy.yaml", "spatial_window: 3", "spatial_window: 0",
-     ["geometry.spatial_window", "greater than or equal to 1"]),
-])
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("table5.yaml", "num_classes: 400", "num_clases: 400", ["num_clases: unknown key"]),
+        (
+            "table5.yaml",
+            "num_classes: 400",
+            "num_classes: many",
+            ["num_classes", "integer", "'many'"],
+        ),
+        ("table5.yaml", "num_classes: 400", "num_classes: [400", ["not valid YAML"]),
+        ("table5.yaml", "table: table5", "table: table6", ["'table6'", "'table5'"]),
+        ("table5.yaml", "id: dim8", "id: dim4", ["repeated: dim4"]),
+        (
+            "table5.yaml",
+            "preset: swin_t",
+            "preset: swin_x",
+            ["dim16", "'swin_x'", "swin_t, swin_s"],
+        ),
+        ("table5.yaml", "window_size: [16", "window: [16", ["dim16", "'window'", "window_size"]),
+        ("protocols/proxy.yaml", "batch_size:", "batchsize:", ["recipe.batchsize: unknown key"]),
+        ("protocols/proxy.yaml", "  noise: 0.4", "  noise: loud", ["data.noise", "'loud'"]),
+        (
+            "protocols/proxy.yaml",
+            "spatial_window: 3",
+            "spatial_window: 0",
+            ["geometry.spatial_window", "greater than or equal to 1"],
+        ),
+    ],
+)
 def test_a_broken_file_names_file_line_and_key(copy, file, old, new, words):
     path, line = broken(copy, file, old, new)
     with pytest.raises(ExperimentError) as error:

@@ -26,31 +26,40 @@ BASE = RunConfig(
 
 
 def defaults(kind):
-    return {f.name: f.default for f in dataclasses.fields(kind)
-            if f.default is not dataclasses.MISSING}
+    return {
+        f.name: f.default for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING
+    }
 
 
 def test_ids_and_defaults_are_golden():
     """If this fails, old results would be taken for new ones, or lost. A new field needs a default
     that means what the code did before: add it to the file. A changed default, or changed results,
     need a higher RESULTS_VERSION and a new file."""
-    found = json.loads(json.dumps({
-        "results_version": RESULTS_VERSION,
-        "run_id": BASE.run_id,
-        "defaults": {kind.__name__: defaults(kind)
-                     for kind in (VideoSwinConfig, MovingDigits, Recipe, GridTest, RunConfig)},
-    }))
+    found = json.loads(
+        json.dumps(
+            {
+                "results_version": RESULTS_VERSION,
+                "run_id": BASE.run_id,
+                "defaults": {
+                    kind.__name__: defaults(kind)
+                    for kind in (VideoSwinConfig, MovingDigits, Recipe, GridTest, RunConfig)
+                },
+            }
+        )
+    )
     assert found == json.loads(GOLDEN.read_text())
 
 
 CHANGES = {
     "seed": dataclasses.replace(BASE, seed=1),
-    "window": dataclasses.replace(BASE, model=dataclasses.replace(
-        BASE.model, window_size=(2, 3, 3))),
+    "window": dataclasses.replace(
+        BASE, model=dataclasses.replace(BASE.model, window_size=(2, 3, 3))
+    ),
     "shift": dataclasses.replace(BASE, model=dataclasses.replace(BASE.model, shift="none")),
     "data": dataclasses.replace(BASE, data=MovingDigits(generator_seed=1)),
-    "control": dataclasses.replace(BASE, data=MovingDigits(generator_seed=0,
-                                                           control="single_frame")),
+    "control": dataclasses.replace(
+        BASE, data=MovingDigits(generator_seed=0, control="single_frame")
+    ),
     "recipe": dataclasses.replace(BASE, recipe=Recipe(steps_per_epoch=10, lr=2e-3)),
     "test": dataclasses.replace(BASE, test=dataclasses.replace(BASE.test, clips_per_cell=11)),
 }
@@ -90,6 +99,13 @@ def test_proxy_geometry_is_the_papers_in_small():
         # The last stage is one spatial window, as 7 x 7 is at 224 x 224.
         last = config.data.image_size // 4 // 2 ** (len(config.model.depths) - 1)
         assert config.model.window_size[1:] == (last, last)
-    assert found == {"dim16": (8, 8), "dim8": (4, 4), "dim4": (2, 2), "win16": (8, 8),
-                     "win8": (8, 4), "win4": (8, 2), "single_frame": (8, 4),
-                     "shuffled_frames": (8, 4)}
+    assert found == {
+        "dim16": (8, 8),
+        "dim8": (4, 4),
+        "dim4": (2, 2),
+        "win16": (8, 8),
+        "win8": (8, 4),
+        "win4": (8, 2),
+        "single_frame": (8, 4),
+        "shuffled_frames": (8, 4),
+    }

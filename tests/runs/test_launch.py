@@ -22,8 +22,9 @@ from .test_identity import BASE
 CPU = torch.device("cpu")
 TINY = dataclasses.replace(
     BASE,
-    model=dataclasses.replace(BASE.model, embed_dim=8, depths=(1, 1), num_heads=(1, 2),
-                              in_channels=1, drop_path=0.2),
+    model=dataclasses.replace(
+        BASE.model, embed_dim=8, depths=(1, 1), num_heads=(1, 2), in_channels=1, drop_path=0.2
+    ),
     data=dataclasses.replace(BASE.data, frames=4, digits=2),
     recipe=dataclasses.replace(BASE.recipe, steps_per_epoch=2, epochs=6, batch_size=4),
     test=dataclasses.replace(BASE.test, clips_per_cell=24),
@@ -56,8 +57,10 @@ def test_a_run_from_folder_to_result(tmp_path):
 
 
 def start(run):
-    return subprocess.Popen([sys.executable, "-m", "vswin.runs.execute", str(run.path),
-                             "--threads", "1"], stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [sys.executable, "-m", "vswin.runs.execute", str(run.path), "--threads", "1"],
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def wait_for_epoch(run, epoch, process):
@@ -101,7 +104,7 @@ def test_runs_asked_for_twice_are_one(tmp_path):
 def test_a_failing_run_is_reported_and_takes_nothing_with_it(tmp_path):
     bad = dataclasses.replace(TINY, recipe=dataclasses.replace(TINY.recipe, lr=1e30))
     seen = []
-    found = launch(prepared(tmp_path, bad, TINY), jobs=2, on_poll=lambda s: seen.append(s))
+    found = launch(prepared(tmp_path, bad, TINY), jobs=2, on_poll=seen.append)
     assert [s.state for s in found] == ["failed", "done"]
     assert "DivergedError" in found[0].detail
     error = json.loads((found[0].run.path / "error.json").read_text())
@@ -145,11 +148,14 @@ def test_an_interrupt_stops_the_runs_and_leaves_them_resumable(tmp_path):
 
 
 def test_a_run_stops_when_its_parent_is_gone(tmp_path):
-    (run,) = prepared(tmp_path, dataclasses.replace(
-        LONG, recipe=dataclasses.replace(LONG.recipe, epochs=2000)))
-    code = ("import sys, pathlib; from vswin.runs.launch import launch; "
-            "from vswin.runs.store import RunFolder; "
-            "launch([RunFolder(pathlib.Path(sys.argv[1]))], 1)")
+    (run,) = prepared(
+        tmp_path, dataclasses.replace(LONG, recipe=dataclasses.replace(LONG.recipe, epochs=2000))
+    )
+    code = (
+        "import sys, pathlib; from vswin.runs.launch import launch; "
+        "from vswin.runs.store import RunFolder; "
+        "launch([RunFolder(pathlib.Path(sys.argv[1]))], 1)"
+    )
     parent = subprocess.Popen([sys.executable, "-c", code, str(run.path)])
     wait_for_epoch(run, 2, parent)
     parent.kill()

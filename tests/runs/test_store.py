@@ -13,7 +13,7 @@ import pytest
 
 from vswin.files import NotWritableError, atomic_write, require_writable, write_json, write_text
 from vswin.runs.lock import STALE_S, LockedError, is_locked, run_lock
-from vswin.runs.store import RunFolder, Store, StoreError
+from vswin.runs.store import Store, StoreError
 
 from .test_identity import BASE
 
@@ -110,11 +110,16 @@ def test_the_lock_lets_one_writer_in(folder):
 
 
 def test_a_dead_writer_is_taken_over(folder):
-    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
-                           capture_output=True, text=True, check=True)
+    child = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     lock = folder.path / "lock"
-    lock.write_text(json.dumps({"token": "x", "host": socket.gethostname(),
-                                "pid": int(child.stdout)}))
+    lock.write_text(
+        json.dumps({"token": "x", "host": socket.gethostname(), "pid": int(child.stdout)})
+    )
     assert not is_locked(folder.path)
     with run_lock(folder.path):
         assert is_locked(folder.path)

@@ -19,8 +19,9 @@ class Oracle(nn.Module):
     def __init__(self, answer):
         super().__init__()
         self.answer, self.seen = answer, 0
-        self.labels = torch.cat([
-            DATA.batch("test", (cell,), TEST.clips_per_cell)[1] for cell in range(4)])
+        self.labels = torch.cat(
+            [DATA.batch("test", (cell,), TEST.clips_per_cell)[1] for cell in range(4)]
+        )
 
     def forward(self, clips):
         labels = self.labels[self.seen : self.seen + len(clips)]
@@ -33,7 +34,11 @@ def test_a_model_that_is_right():
     assert (found.top1, found.top5) == (1.0, 1.0)
     assert found.per_class == [1.0] * 12
     assert [(c.coherence, c.noise, c.n) for c in found.cells] == [
-        (1.0, 0.0, 48), (1.0, 0.3, 48), (0.5, 0.0, 48), (0.5, 0.3, 48)]
+        (1.0, 0.0, 48),
+        (1.0, 0.3, 48),
+        (0.5, 0.0, 48),
+        (0.5, 0.3, 48),
+    ]
     assert all(c.order_accuracy == 1.0 for c in found.cells)
     assert np.array_equal(found.predictions.cell, np.repeat(np.arange(4), 48))
 
@@ -62,7 +67,10 @@ def test_controls_are_clips_without_evidence():
             still = (clips[:, 0].diff(dim=1).abs().amax(dim=(1, 2, 3)) == 0).long()
             return nn.functional.one_hot(still, len(CLASSES)).float()
 
-    share = {control: evaluate_control(Mover(), DATA, control, 120, CPU)
-             for control in ("none", "single_frame", "shuffled_frames")}
-    assert share == pytest.approx({"none": 1 / 12, "single_frame": 1 / 12,
-                                   "shuffled_frames": 1 / 12})
+    share = {
+        control: evaluate_control(Mover(), DATA, control, 120, CPU)
+        for control in ("none", "single_frame", "shuffled_frames")
+    }
+    assert share == pytest.approx(
+        {"none": 1 / 12, "single_frame": 1 / 12, "shuffled_frames": 1 / 12}
+    )

@@ -1,4 +1,4 @@
-"""Recipe, loop and checkpoints: what section 4.1 says, and that a cut training goes on as if not."""
+"""Recipe, loop and checkpoints: section 4.1, and that a cut training ends as if it were not."""
 
 import dataclasses
 import math
@@ -13,8 +13,15 @@ from vswin.training.loop import DivergedError, train
 from vswin.training.recipe import Recipe, build_optimizer, lr_factor, set_lr
 
 CPU = torch.device("cpu")
-RECIPE = Recipe(steps_per_epoch=3, epochs=4, warmup_epochs=1, batch_size=4, lr=1e-2,
-                backbone_lr_ratio=0.5, linear_std="fan_in")
+RECIPE = Recipe(
+    steps_per_epoch=3,
+    epochs=4,
+    warmup_epochs=1,
+    batch_size=4,
+    lr=1e-2,
+    backbone_lr_ratio=0.5,
+    linear_std="fan_in",
+)
 DATA = MovingDigits(generator_seed=1, frames=4, digits=2)
 
 
@@ -24,12 +31,25 @@ def batches(step):
 
 def model(**overrides):
     torch.manual_seed(3)
-    return vswin.build_model("swin_t", **({
-        "embed_dim": 8, "depths": (2,), "num_heads": (2,), "window_size": (2, 3, 3),
-        "num_classes": 12, "in_channels": 1, "drop_path": 0.5, "head_dropout": 0.3} | overrides))
+    return vswin.build_model(
+        "swin_t",
+        **(
+            {
+                "embed_dim": 8,
+                "depths": (2,),
+                "num_heads": (2,),
+                "window_size": (2, 3, 3),
+                "num_classes": 12,
+                "in_channels": 1,
+                "drop_path": 0.5,
+                "head_dropout": 0.3,
+            }
+            | overrides
+        ),
+    )
 
 
-class Cut(Exception):
+class Cut(Exception):  # noqa: N818
     """Stands for a kill."""
 
 

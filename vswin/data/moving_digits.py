@@ -28,7 +28,10 @@ Split = Literal["train", "test"]
 Control = Literal["none", "single_frame", "shuffled_frames"]
 
 DIRECTIONS: dict[str, tuple[int, int]] = {
-    "up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1),
+    "up": (-1, 0),
+    "down": (1, 0),
+    "left": (0, -1),
+    "right": (0, 1),
 }
 """Unit steps (height, width)."""
 
@@ -105,8 +108,9 @@ class MovingDigits:
         path = start[:, :, None] + self.speed * _travel(motion, switch, self.timeline)
         path = np.take_along_axis(path, order[:, None, :, None], axis=2)  # (B, digits, frames, 2)
         ink = scans[instances] * gain[..., None, None]
-        clips = _render(torch.from_numpy(ink).float(), torch.from_numpy(path).float(),
-                        self.image_size)
+        clips = _render(
+            torch.from_numpy(ink).float(), torch.from_numpy(path).float(), self.image_size
+        )
         noise = rng.standard_normal(clips.shape, dtype=np.float32)
         clips += self.noise * torch.from_numpy(noise)
         return ((clips - _MEAN) / _STD)[:, None], torch.from_numpy(labels)
@@ -129,7 +133,7 @@ _MEAN, _STD = 0.137, 0.26
 @functools.lru_cache(maxsize=2)
 def _scans(split: Split) -> np.ndarray:
     """(instances, 8, 8) in [0, 1]."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415  as slow to import as torch itself
+    from sklearn.datasets import load_digits  # as slow to import as torch itself
 
     images = load_digits().images / 16.0
     return images[:-TEST_INSTANCES] if split == "train" else images[-TEST_INSTANCES:]

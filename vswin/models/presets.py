@@ -77,19 +77,30 @@ class VideoSwinConfig:
             ok = isinstance(value, tuple) and len(value) >= 1 and all(map(_is_count, value))
             _require(ok, name, value, "integers >= 1, one for each stage")
         _require(
-            len(self.depths) == len(self.num_heads), "num_heads", self.num_heads,
+            len(self.depths) == len(self.num_heads),
+            "num_heads",
+            self.num_heads,
             f"one entry for each of the {len(self.depths)} stages of depths {self.depths}",
         )
         for stage, heads in enumerate(self.num_heads):
             dim = self.embed_dim * 2**stage
-            _require(dim % heads == 0, "num_heads", self.num_heads,
-                     f"a divisor of the {dim} channels of stage {stage + 1}")
+            _require(
+                dim % heads == 0,
+                "num_heads",
+                self.num_heads,
+                f"a divisor of the {dim} channels of stage {stage + 1}",
+            )
         for name in ("drop_path", "head_dropout"):
             value = getattr(self, name)
-            _require(isinstance(value, (int, float)) and 0 <= value < 1, name, value,
-                     "a rate in [0, 1)")
-        _require(isinstance(self.mlp_ratio, (int, float)) and self.mlp_ratio > 0, "mlp_ratio",
-                 self.mlp_ratio, "a number > 0")
+            _require(
+                isinstance(value, (int, float)) and 0 <= value < 1, name, value, "a rate in [0, 1)"
+            )
+        _require(
+            isinstance(self.mlp_ratio, (int, float)) and self.mlp_ratio > 0,
+            "mlp_ratio",
+            self.mlp_ratio,
+            "a number > 0",
+        )
         _require(self.design in get_args(Design), "design", self.design, _one_of(Design))
         _require(self.shift in get_args(Shift), "shift", self.shift, _one_of(Shift))
 
@@ -118,11 +129,14 @@ def resolve_config(name: str, **overrides: Any) -> VideoSwinConfig:
         ModelError: if the preset or an override is unknown, or a value is impossible.
     """
     if name not in PRESETS:
-        raise ModelError(f"unknown preset {name!r}; known: {', '.join(PRESETS)}"
-                         + _did_you_mean(name, PRESETS))
+        raise ModelError(
+            f"unknown preset {name!r}; known: {', '.join(PRESETS)}" + _did_you_mean(name, PRESETS)
+        )
     for key in overrides:
         if key not in OVERRIDES:
-            raise ModelError(f"unknown model option {key!r}; known: {', '.join(OVERRIDES)}"
-                             + _did_you_mean(key, OVERRIDES))
+            raise ModelError(
+                f"unknown model option {key!r}; known: {', '.join(OVERRIDES)}"
+                + _did_you_mean(key, OVERRIDES)
+            )
     frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()}
     return dataclasses.replace(PRESETS[name], **frozen)

@@ -46,7 +46,7 @@ class VideoSwinTransformer(nn.Module):
         return self.head(self.dropout(features.mean(dim=(1, 2, 3))))
 
     def forward_features(self, clip: Tensor) -> Tensor:
-        """Clips (B, in_channels, T, H, W) -> normalised tokens (B, T', H', W', C) of the last stage.
+        """Clips (B, in_channels, T, H, W) -> tokens (B, T', H', W', C) after the final LN.
 
         Raises:
             ModelError: if the clip has another shape.
@@ -88,12 +88,12 @@ class PatchEmbed3D(nn.Module):
         self.norm = nn.LayerNorm(embed_dim)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """(B, in_channels, T, H, W) -> (B, T', H', W', C); zero-padded at the end to whole patches.
-        """
+        """(B, in_channels, T, H, W) -> (B, T', H', W', C); zero-padded at the end if need be."""
         clip = _pad_to_multiple(clip, self.patch_size)
         batch, channels, *size = clip.shape
-        (t, h, w), (p, m, n) = (s // q for s, q in zip(size, self.patch_size, strict=True)), (
-            self.patch_size
+        (t, h, w), (p, m, n) = (
+            (s // q for s, q in zip(size, self.patch_size, strict=True)),
+            (self.patch_size),
         )
         patches = clip.view(batch, channels, t, p, h, m, w, n).permute(0, 2, 4, 6, 1, 3, 5, 7)
         patches = patches.reshape(batch, t, h, w, channels * p * m * n)
@@ -111,14 +111,15 @@ class Stage(nn.Module):
         shifted = half_window(config.window_size, config.shift)
         self.activation_checkpointing = config.activation_checkpointing
         self.blocks = nn.ModuleList(
-            VideoSwinBlock(config, dim, config.num_heads[stage],
-                           shifted if number % 2 else (0, 0, 0), rate)
+            VideoSwinBlock(
+                config, dim, config.num_heads[stage], shifted if number % 2 else (0, 0, 0), rate
+            )
             for number, rate in enumerate(rates)
         )
         self.downsample = PatchMerging(dim) if merge else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T', H', W', C) -> (B, T', ceil(H'/2), ceil(W'/2), 2C), or the same without merging."""
+        """(B, T', H', W', C) -> (B, T', ceil(H'/2), ceil(W'/2), 2C); the same without merging."""
         batch, *grid, dim = x.shape
         tokens = x.reshape(batch, -1, dim)
         for block in self.blocks:

@@ -1,5 +1,6 @@
-"""Section 3.2, the geometry of 3D (shifted) windows: which token sits in which window, and what
-each may attend to. Integers only: no weights, no channels.
+"""Section 3.2, the geometry of 3D (shifted) windows.
+
+Which token sits in which window, and what it may attend to: integers only, no weights.
 
 A grid of T' x H' x W' tokens is numbered in t-major order (t, then h, then w). Everything here is a
 pure function of a few small tuples, so it is computed once per shape and remembered.

@@ -29,8 +29,7 @@ class _Data(BaseModel):
 
 
 class PrintedRow(_Data):
-    """One row as printed; cells are text, because their number of digits says how exact they are.
-    """
+    """One row as printed; cells are text, whose number of digits says how exact they are."""
 
     id: str
     labels: dict[str, str]
@@ -85,8 +84,9 @@ class PrintedTable(_Data):
 
     def suspicion(self, row_id: str, metric: Metric) -> str | None:
         """The evidence against a cell, None if there is none."""
-        return next((s.evidence for s in self.suspicious
-                     if (s.row, s.metric) == (row_id, metric)), None)
+        return next(
+            (s.evidence for s in self.suspicious if (s.row, s.metric) == (row_id, metric)), None
+        )
 
 
 @dataclasses.dataclass(frozen=True)

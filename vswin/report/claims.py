@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import Literal
 
@@ -42,7 +43,7 @@ def _judge(study: Study, claim: Claim) -> Judgement:
 
 def _cost_trend(study: Study, claim: Claim) -> Judgement:
     costs = _costs(study, claim)
-    rises = all(a < b for a, b in zip(costs, costs[1:], strict=False))
+    rises = all(a < b for a, b in itertools.pairwise(costs))
     text = ", ".join(f"{c:.3f}" for c in costs)
     return Judgement(claim, "reproduced" if rises else "contradicted", f"ours: {text} G, counted")
 
@@ -51,13 +52,14 @@ def _cost_saving(study: Study, claim: Claim) -> Judgement:
     less, more = _costs(study, claim)
     percent = 100 * (1 - less / more)
     verdict: Verdict = "reproduced" if round(percent) == claim.percent else "contradicted"
-    return Judgement(claim, verdict,
-                     f"ours: {less:.3f} against {more:.3f} G, {percent:.2f} % less, counted")
+    return Judgement(
+        claim, verdict, f"ours: {less:.3f} against {more:.3f} G, {percent:.2f} % less, counted"
+    )
 
 
 def _accuracy_trend(study: Study, claim: Claim) -> Judgement:
     """Every step up must be above zero; Bonferroni over the steps keeps the 5 % for the claim."""
-    steps = list(zip(claim.rows, claim.rows[1:], strict=False))
+    steps = list(itertools.pairwise(claim.rows))
     level = 1 - 0.05 / len(steps)
     texts, lows, highs = [], [], []
     for below, above in steps:
@@ -65,16 +67,18 @@ def _accuracy_trend(study: Study, claim: Claim) -> Judgement:
         texts.append(text)
         lows.append(low)
         highs.append(high)
-    return Judgement(claim, _verdict(study, claim, min(lows) > 0, min(highs) < 0),
-                     "; ".join(texts))
+    return Judgement(claim, _verdict(study, claim, min(lows) > 0, min(highs) < 0), "; ".join(texts))
 
 
 def _accuracy_within(study: Study, claim: Claim) -> Judgement:
     """The interval of the difference must lie above minus the margin (or below it)."""
     margin = claim.margin or 0.0
     text, low, high = _difference(study, *claim.rows, level=0.95)
-    return Judgement(claim, _verdict(study, claim, low > -margin, high < -margin),
-                     f"{text}; margin {margin:g}, fixed beforehand")
+    return Judgement(
+        claim,
+        _verdict(study, claim, low > -margin, high < -margin),
+        f"{text}; margin {margin:g}, fixed beforehand",
+    )
 
 
 def _verdict(study: Study, claim: Claim, holds: bool, fails: bool) -> Verdict:
@@ -93,8 +97,10 @@ def _difference(study: Study, a: str, b: str, level: float) -> tuple[str, float,
     if len(seeds) == 1:
         text = f"{a} − {b} = {found.mean:+.1f} points, 1 seed: no verdict below {MIN_SEEDS}"
     else:
-        text = (f"{a} − {b} = {found.mean:+.1f} points, {100 * level:g} % interval "
-                f"[{found.low:+.1f}, {found.high:+.1f}], {len(seeds)} paired seeds")
+        text = (
+            f"{a} − {b} = {found.mean:+.1f} points, {100 * level:g} % interval "
+            f"[{found.low:+.1f}, {found.high:+.1f}], {len(seeds)} paired seeds"
+        )
     return text, found.low, found.high
 
 

@@ -50,8 +50,9 @@ def write_report(study: Study) -> ReportFiles:
     root = study.store.results_dir
     csv = require_writable(root / protocol / "tables") / f"{table}.csv"
     require_writable(root / "reports")
-    html, markdown, png = (report_path(root, table, protocol, suffix)
-                           for suffix in ("html", "md", "png"))
+    html, markdown, png = (
+        report_path(root, table, protocol, suffix) for suffix in ("html", "md", "png")
+    )
     picture = io.BytesIO()
     figure(study).savefig(picture, format="png", dpi=130)
     content = page_content(study)
@@ -60,8 +61,7 @@ def write_report(study: Study) -> ReportFiles:
         file.write(picture.getvalue())
     encoded = base64.b64encode(picture.getvalue()).decode()
     write_text(markdown, render("report.md.j2", content, picture=png.name))
-    write_text(html, render("report.html.j2", content,
-                            picture=f"data:image/png;base64,{encoded}"))
+    write_text(html, render("report.html.j2", content, picture=f"data:image/png;base64,{encoded}"))
     return ReportFiles(csv, html, markdown, png)
 
 
@@ -69,8 +69,11 @@ def render(template: str, content: dict[str, Any], picture: str) -> str:
     """Fills a template of vswin/report/templates."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vswin.report", "templates"),
-        autoescape=template.endswith(".html.j2"), trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
+        autoescape=template.endswith(".html.j2"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
     )
     return environment.get_template(template).render(content, picture=picture)
 
@@ -87,10 +90,14 @@ def page_content(study: Study) -> dict[str, Any]:
         "header": _header(study),
         "lines": [_table_line(study, row) for row in study.table().to_dict("records")],
         "interval_note": _interval_note(study),
-        "suspicious": [line for line in study.cost_cells().to_dict("records")
-                       if not line["exact"] or line["evidence"]],
-        "judgements": [{"says": j.claim.says, "verdict": j.verdict, "evidence": j.evidence}
-                       for j in judgements],
+        "suspicious": [
+            line
+            for line in study.cost_cells().to_dict("records")
+            if not line["exact"] or line["evidence"]
+        ],
+        "judgements": [
+            {"says": j.claim.says, "verdict": j.verdict, "evidence": j.evidence} for j in judgements
+        ],
         "controls": [_control_line(line) for line in study.controls().to_dict("records")],
         "chance": f"{100 / _classes(study):.1f}",
         "difficulty": _difficulty(study),
@@ -112,19 +119,25 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
         lines.append(f"Costs: {exact} of {len(cells)} printed cells reproduced to the digit.")
         for cell in cells[~cells["exact"]].to_dict("records"):
             why = f" {cell['evidence']}" if cell["evidence"] else ""
-            lines.append(f"Not as printed: {cell['metric']} of {cell['row']}, printed "
-                         f"{cell['printed']}, ours {cell['ours']}.{why}")
+            lines.append(
+                f"Not as printed: {cell['metric']} of {cell['row']}, printed "
+                f"{cell['printed']}, ours {cell['ours']}.{why}"
+            )
     if not study.is_trainable:
         lines.append("Accuracies: not run; this table has no protocol yet.")
         return lines
     done = [row for row in study.rows if study.results.get(row.id)]
     runs = {f.run_id for row in done for f in study.folders[row.id].values()}
     words = "comparable" if study.protocol.comparable else "not comparable with the printed ones"
-    lines.append(f"Accuracies: {len(done)} of {len(study.rows)} rows trained under protocol "
-                 f"{study.protocol.protocol} ({len(runs)} distinct runs), {words}.")
+    lines.append(
+        f"Accuracies: {len(done)} of {len(study.rows)} rows trained under protocol "
+        f"{study.protocol.protocol} ({len(runs)} distinct runs), {words}."
+    )
     if judgements:
-        counts = [(v, sum(j.verdict == v for j in judgements))
-                  for v in ("reproduced", "contradicted", "inconclusive", "not run")]
+        counts = [
+            (v, sum(j.verdict == v for j in judgements))
+            for v in ("reproduced", "contradicted", "inconclusive", "not run")
+        ]
         lines.append("Claims: " + ", ".join(f"{n} {v}" for v, n in counts if n) + ".")
     return lines
 
@@ -132,15 +145,25 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
 def command(study: Study) -> str:
     """The command that runs what is missing and writes this report."""
     seeds = max((len(s) for s in study.results.values()), default=study.protocol.seeds)
-    return (f"vswin notebook {study.experiment.table} --protocol {study.protocol.protocol} "
-            f"--seeds {seeds}")
+    return (
+        f"vswin notebook {study.experiment.table} --protocol {study.protocol.protocol} "
+        f"--seeds {seeds}"
+    )
 
 
 def _header(study: Study) -> list[str]:
     labels = list(study.labels(study.rows[0]))
     ours = f"ours, {study.protocol.protocol}"
-    return [*labels, "top-1 printed", f"top-1 {ours}", "top-5 printed", f"top-5 {ours}",
-            "seeds × test clips", "FLOPs printed / ours (G)", "params printed / ours (M)"]
+    return [
+        *labels,
+        "top-1 printed",
+        f"top-1 {ours}",
+        "top-5 printed",
+        f"top-5 {ours}",
+        "seeds × test clips",
+        "FLOPs printed / ours (G)",
+        "params printed / ours (M)",
+    ]
 
 
 def _table_line(study: Study, row: dict[str, Any]) -> list[str]:
@@ -150,7 +173,9 @@ def _table_line(study: Study, row: dict[str, Any]) -> list[str]:
     top1 = "not run"
     if interval:
         top1 = f"{interval.mean:.1f} [{interval.low:.1f}, {interval.high:.1f}]"
-    cells = {c["metric"]: c for c in study.cost_cells().to_dict("records") if c["row"] == row["row"]}
+    cells = {
+        c["metric"]: c for c in study.cost_cells().to_dict("records") if c["row"] == row["row"]
+    }
     costs = []
     for metric in ("flops", "params"):
         if metric in cells:
@@ -160,9 +185,12 @@ def _table_line(study: Study, row: dict[str, Any]) -> list[str]:
             costs.append(f"– / {row[metric]:.3f}")
     return [
         *labels.values(),
-        (printed and printed.top1) or "–", top1,
-        (printed and printed.top5) or "–", f"{row['top5']:.1f}" if row["seeds"] else "not run",
-        f"{row['seeds']} × {row['n']:.0f}" if row["seeds"] else "–", *costs,
+        (printed and printed.top1) or "–",
+        top1,
+        (printed and printed.top5) or "–",
+        f"{row['top5']:.1f}" if row["seeds"] else "not run",
+        f"{row['seeds']} × {row['n']:.0f}" if row["seeds"] else "–",
+        *costs,
     ]
 
 
@@ -171,16 +199,23 @@ def _interval_note(study: Study) -> str:
     if most == 0:
         return ""
     if most == 1:
-        return ("Brackets: 95 % Wilson interval over the test clips of the one trained model; another "
-                "seed may differ by more.")
+        return (
+            "Brackets: 95 % Wilson interval over the test clips of the one trained model; another "
+            "seed may differ by more."
+        )
     return "Brackets: 95 % Student t interval of the mean over seeds (test clips are the same)."
 
 
 def _control_line(line: dict[str, Any]) -> list[str]:
-    names = {"single_frame": "one frame in place of all (trained and tested)",
-             "shuffled_frames": "frames in random order (trained and tested)"}
-    return [names[line["control"]],
-            f"{line['top1']:.1f} [{line['low']:.1f}, {line['high']:.1f}]", str(line["seeds"])]
+    names = {
+        "single_frame": "one frame in place of all (trained and tested)",
+        "shuffled_frames": "frames in random order (trained and tested)",
+    }
+    return [
+        names[line["control"]],
+        f"{line['top1']:.1f} [{line['low']:.1f}, {line['high']:.1f}]",
+        str(line["seeds"]),
+    ]
 
 
 def _difficulty(study: Study) -> dict[str, list[Any]]:
@@ -193,8 +228,10 @@ def _difficulty(study: Study) -> dict[str, list[Any]]:
     wide = frame.pivot_table(index="row", columns=["coherence", "noise"], values="top1", sort=False)
     header = ["row", *[f"{c:g} / {n:g}" for c, n in wide.columns]]
     # A run that is printed as two rows is shown once.
-    lines = {names[row]: [f"{v:.0f}" for v in values]
-             for row, values in zip(wide.index, wide.to_numpy(), strict=True)}
+    lines = {
+        names[row]: [f"{v:.0f}" for v in values]
+        for row, values in zip(wide.index, wide.to_numpy(), strict=True)
+    }
     return {"header": header, "lines": [[name, *cells] for name, cells in lines.items()]}
 
 
@@ -204,11 +241,15 @@ def _resources(study: Study) -> list[list[str]]:
         results = list(study.results.get(row.id, {}).values())
         if results:
             cost = results[0]["cost"]
-            lines.append([
-                row.id, f"{cost['flops'] / 1e6:.2f}", f"{cost['params']:,}",
-                f"{sum(r['seconds']['train'] for r in results) / len(results):.0f}",
-                f"{sum(r['clips_per_second'] for r in results) / len(results):.0f}",
-            ])
+            lines.append(
+                [
+                    row.id,
+                    f"{cost['flops'] / 1e6:.2f}",
+                    f"{cost['params']:,}",
+                    f"{sum(r['seconds']['train'] for r in results) / len(results):.0f}",
+                    f"{sum(r['clips_per_second'] for r in results) / len(results):.0f}",
+                ]
+            )
     return lines
 
 
@@ -221,10 +262,13 @@ def _provenance(study: Study) -> list[str]:
             text = "no provenance.json"
         else:
             commit = (origin["commit"] or "unknown commit")[:12] + (
-                " with uncommitted changes" if origin["dirty"] else "")
+                " with uncommitted changes" if origin["dirty"] else ""
+            )
             versions = ", ".join(f"{k} {v}" for k, v in origin["packages"].items())
-            text = (f"{commit}; Python {origin['python']}, {versions}; {origin['device']}, "
-                    f"{origin['threads']} thread(s) per run")
+            text = (
+                f"{commit}; Python {origin['python']}, {versions}; {origin['device']}, "
+                f"{origin['threads']} thread(s) per run"
+            )
         found.setdefault(text, []).append(run_id)
     return [f"{text}: {', '.join(runs)}" for text, runs in found.items()]
 

@@ -27,10 +27,18 @@ class Panel:
 
 PANELS: dict[str, tuple[Panel, ...]] = {
     "table5": (
-        Panel("Longer clips (window as long as the clip)", ("dim4", "dim8", "dim16"),
-              ("4", "8", "16"), "temporal dimension of 3D tokens"),
-        Panel("Longer windows (temporal dimension 16)", ("win4", "win8", "win16"),
-              ("4×7×7", "8×7×7", "16×7×7"), "window size"),
+        Panel(
+            "Longer clips (window as long as the clip)",
+            ("dim4", "dim8", "dim16"),
+            ("4", "8", "16"),
+            "temporal dimension of 3D tokens",
+        ),
+        Panel(
+            "Longer windows (temporal dimension 16)",
+            ("win4", "win8", "win16"),
+            ("4×7×7", "8×7×7", "16×7×7"),
+            "window size",
+        ),
     ),
 }
 """How a table is laid out as a figure; one without an entry shows its rows in printed order."""
@@ -45,8 +53,9 @@ def figure(study: Study) -> Figure:
     table = study.table().set_index("row")
     panels = PANELS.get(study.experiment.table) or (_whole_table(study),)
     figure = Figure(figsize=(5.2 * len(panels), 8.2), layout="constrained")
-    axes = figure.subplots(3, len(panels), squeeze=False, sharey="row",
-                           gridspec_kw={"height_ratios": [1, 1.25, 1]})
+    axes = figure.subplots(
+        3, len(panels), squeeze=False, sharey="row", gridspec_kw={"height_ratios": [1, 1.25, 1]}
+    )
     for column, panel in enumerate(panels):
         rows = table.loc[list(panel.rows)]
         _paper_accuracy(axes[0, column], rows)
@@ -62,11 +71,17 @@ def figure(study: Study) -> Figure:
         axes[2, column].set_xlabel(panel.xlabel)
     dataset = printed_table(study.experiment.table)
     axes[0, 0].set_ylabel("top-1, %\nprinted" + (" (K400)" if dataset else ""), color="#555555")
-    axes[1, 0].set_ylabel(f"top-1, %\nours, protocol {study.protocol.protocol}\n"
-                          f"({study.protocol.title})", color=OURS)
+    axes[1, 0].set_ylabel(
+        f"top-1, %\nours, protocol {study.protocol.protocol}\n({study.protocol.title})", color=OURS
+    )
     axes[2, 0].set_ylabel("cost, G multiply-accumulates\nof the paper's own model")
-    figure.suptitle(f"{study.experiment.table.capitalize()}: {study.experiment.title}",
-                    fontsize=13, fontweight="bold", x=0.01, ha="left")
+    figure.suptitle(
+        f"{study.experiment.table.capitalize()}: {study.experiment.title}",
+        fontsize=13,
+        fontweight="bold",
+        x=0.01,
+        ha="left",
+    )
     return figure
 
 
@@ -88,28 +103,65 @@ def _our_accuracy(axis: Axes, rows: pd.DataFrame, study: Study) -> None:
     if done.any():
         kept = rows[done]
         spread = [kept["top1"] - kept["top1_low"], kept["top1_high"] - kept["top1"]]
-        axis.errorbar(places[done], kept["top1"], yerr=spread, color=OURS, marker="o",
-                      markersize=7, linewidth=1.5, elinewidth=1.2, capsize=4)
+        axis.errorbar(
+            places[done],
+            kept["top1"],
+            yerr=spread,
+            color=OURS,
+            marker="o",
+            markersize=7,
+            linewidth=1.5,
+            elinewidth=1.2,
+            capsize=4,
+        )
         for row_id in kept.index:
             values = list(study.top1(row_id).values())
             if len(values) > 1:
-                axis.plot([places[row_id]] * len(values), values, ".", color=OURS, alpha=0.45,
-                          markersize=6)
+                axis.plot(
+                    [places[row_id]] * len(values),
+                    values,
+                    ".",
+                    color=OURS,
+                    alpha=0.45,
+                    markersize=6,
+                )
         _annotate(axis, rows["top1"], OURS, ".1f")
     for place in places[~done]:
-        axis.text(place, 0.5, "not run", rotation=90, ha="center", va="center", color=PAPER,
-                  transform=axis.get_xaxis_transform())
+        axis.text(
+            place,
+            0.5,
+            "not run",
+            rotation=90,
+            ha="center",
+            va="center",
+            color=PAPER,
+            transform=axis.get_xaxis_transform(),
+        )
     axis.margins(y=0.3)
 
 
 def _cost(axis: Axes, rows: pd.DataFrame) -> None:
     places = list(range(len(rows)))
     axis.bar(places, rows["flops"], width=0.5, color=OURS, alpha=0.85, label="ours, counted")
-    axis.plot(places, rows["paper_flops"], linestyle="none", marker="_", markersize=42,
-              markeredgewidth=2, color="black", label="printed")
+    axis.plot(
+        places,
+        rows["paper_flops"],
+        linestyle="none",
+        marker="_",
+        markersize=42,
+        markeredgewidth=2,
+        color="black",
+        label="printed",
+    )
     for place, ours in zip(places, rows["flops"], strict=True):
-        axis.annotate(f"{ours:.1f}", (place, ours), (0, 5), textcoords="offset points",
-                      ha="center", fontsize=9)
+        axis.annotate(
+            f"{ours:.1f}",
+            (place, ours),
+            (0, 5),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
     axis.margins(y=0.2)
     axis.legend(frameon=False, fontsize=8, loc="upper left", markerscale=0.35)
 
@@ -117,5 +169,11 @@ def _cost(axis: Axes, rows: pd.DataFrame) -> None:
 def _annotate(axis: Axes, values: pd.Series[Any], color: str, form: str) -> None:
     for place, value in enumerate(values):
         if pd.notna(value):
-            axis.annotate(f"{value:{form}}", (place, value), (9, 7), textcoords="offset points",
-                          color=color, fontsize=9)
+            axis.annotate(
+                f"{value:{form}}",
+                (place, value),
+                (9, 7),
+                textcoords="offset points",
+                color=color,
+                fontsize=9,
+            )

@@ -110,8 +110,11 @@ class Study:
         }
         for metric, value in (("flops", counted.gflops), ("params", counted.mparams)):
             cell = printed.cell(metric) if printed else None
-            line |= {f"paper_{metric}": _number(cell), metric: value,
-                     f"{metric}_exact": compare(value, cell).exact if cell else None}
+            line |= {
+                f"paper_{metric}": _number(cell),
+                metric: value,
+                f"{metric}_exact": compare(value, cell).exact if cell else None,
+            }
         return line
 
     def cost_cells(self) -> pd.DataFrame:
@@ -125,33 +128,58 @@ class Study:
             for metric, value in (("flops", counted.gflops), ("params", counted.mparams)):
                 if cell := printed.cell(metric):
                     found = compare(value, cell)
-                    lines.append({
-                        "row": row.id, "metric": metric, "printed": cell, "ours": found.ours,
-                        "exact": found.exact,
-                        "evidence": self.printed.suspicion(row.id, metric) or "",
-                    })
-        return pd.DataFrame(lines, columns=["row", "metric", "printed", "ours", "exact", "evidence"])
+                    lines.append(
+                        {
+                            "row": row.id,
+                            "metric": metric,
+                            "printed": cell,
+                            "ours": found.ours,
+                            "exact": found.exact,
+                            "evidence": self.printed.suspicion(row.id, metric) or "",
+                        }
+                    )
+        return pd.DataFrame(
+            lines, columns=["row", "metric", "printed", "ours", "exact", "evidence"]
+        )
 
     def controls(self) -> pd.DataFrame:
         """Checks of the benchmark: models trained on clips without the evidence, beside chance."""
-        lines = [{"control": row.control, "top1": interval.mean, "low": interval.low,
-                  "high": interval.high, "seeds": len(self.top1(row.id))}
-                 for row in self.control_rows if (interval := self.top1_interval(row.id))]
+        lines = [
+            {
+                "control": row.control,
+                "top1": interval.mean,
+                "low": interval.low,
+                "high": interval.high,
+                "seeds": len(self.top1(row.id)),
+            }
+            for row in self.control_rows
+            if (interval := self.top1_interval(row.id))
+        ]
         return pd.DataFrame(lines, columns=["control", "top1", "low", "high", "seeds"])
 
     def difficulty(self) -> pd.DataFrame:
         """Top-1 in % for each row, coherence and noise, mean over seeds; and the order accuracy."""
         lines = [
-            {"row": row.id, "seed": seed, "coherence": cell["coherence"], "noise": cell["noise"],
-             "top1": 100 * cell["top1"], "order_accuracy": cell["order_accuracy"]}
+            {
+                "row": row.id,
+                "seed": seed,
+                "coherence": cell["coherence"],
+                "noise": cell["noise"],
+                "top1": 100 * cell["top1"],
+                "order_accuracy": cell["order_accuracy"],
+            }
             for row in self.experiment.rows
             for seed, result in self.results.get(row.id, {}).items()
             for cell in result["cells"]
         ]
         frame = pd.DataFrame(
-            lines, columns=["row", "seed", "coherence", "noise", "top1", "order_accuracy"])
-        return frame.drop(columns="seed").groupby(["row", "coherence", "noise"], sort=False,
-                                                  as_index=False).mean()
+            lines, columns=["row", "seed", "coherence", "noise", "top1", "order_accuracy"]
+        )
+        return (
+            frame.drop(columns="seed")
+            .groupby(["row", "coherence", "noise"], sort=False, as_index=False)
+            .mean()
+        )
 
 
 def load_study(
@@ -192,15 +220,16 @@ def load_study(
 
 
 def _seeds_on_disk(store: Store) -> list[int]:
-    return sorted({content["seed"] for folder in store
-                   if (content := read_json(folder.path / "run.json"))})
+    return sorted(
+        {content["seed"] for folder in store if (content := read_json(folder.path / "run.json"))}
+    )
 
 
 @functools.lru_cache(maxsize=64)
 def _cost_at(config: VideoSwinConfig, input_size: tuple[int, int, int, int]) -> Cost:
-    import torch  # noqa: PLC0415  reports of finished runs need torch for this alone
+    import torch  # finished runs need torch for this alone
 
-    from vswin.models.video_swin import VideoSwinTransformer  # noqa: PLC0415
+    from vswin.models.video_swin import VideoSwinTransformer
 
     with torch.device("meta"):
         model = VideoSwinTransformer(config)

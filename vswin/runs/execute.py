@@ -34,7 +34,7 @@ STATUS_S = 1.0
 CONTROL_CLIPS = 960
 
 
-class Interrupted(BaseException):  # noqa: N818  like KeyboardInterrupt, it is no error
+class Interrupted(BaseException):
     """The process was asked to stop; the run can be resumed."""
 
 
@@ -68,10 +68,15 @@ def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
             reporter.state("interrupted")
             raise
         except Exception as error:
-            write_json(folder.path / "error.json", {
-                "type": type(error).__name__, "message": str(error),
-                "traceback": traceback.format_exc(), "attempt": attempt,
-            })
+            write_json(
+                folder.path / "error.json",
+                {
+                    "type": type(error).__name__,
+                    "message": str(error),
+                    "traceback": traceback.format_exc(),
+                    "attempt": attempt,
+                },
+            )
             reporter.state("failed")
             raise
         folder.write_predictions(**dataclasses.asdict(evaluation.predictions))
@@ -88,7 +93,7 @@ def _train_and_test(
 ) -> tuple[dict[str, Any], Evaluation]:
     torch.manual_seed(config.seed)
     model = VideoSwinTransformer(config.model)
-    initialise_(model, config.recipe.linear_std)
+    initialise_(model, config.recipe.linear_std, config.recipe.bias_std)
     model.to(device)
     train_seconds = train(
         model,
@@ -102,8 +107,12 @@ def _train_and_test(
     reporter.state("testing")
     start = time.perf_counter()
     evaluation = evaluate_grid(model, config.data, config.test, device)
-    easy = dataclasses.replace(config.test, coherence=(config.data.coherence,),
-                               noise=(config.data.noise,), clips_per_cell=CONTROL_CLIPS)
+    easy = dataclasses.replace(
+        config.test,
+        coherence=(config.data.coherence,),
+        noise=(config.data.noise,),
+        clips_per_cell=CONTROL_CLIPS,
+    )
     in_distribution = evaluate_grid(model, config.data, easy, device).cells[0]
     size = (config.model.in_channels, config.data.frames, *[config.data.image_size] * 2)
     counted = cost(model, size)
@@ -155,8 +164,9 @@ class _Reporter:
 
     def _write(self) -> None:
         self.written = time.monotonic()
-        self.folder.write_status(**self.fields, attempt=self.attempt, heartbeat=time.time(),
-                                 pid=os.getpid())
+        self.folder.write_status(
+            **self.fields, attempt=self.attempt, heartbeat=time.time(), pid=os.getpid()
+        )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -150,11 +150,14 @@ class Protocol(_Strict):
                 cannot be scaled down.
         """
         if row.preset not in self.models:
-            raise UsageError(f"protocol {self.protocol} has no stand-in for preset {row.preset}; "
-                             f"it has {', '.join(self.models)}")
+            raise UsageError(
+                f"protocol {self.protocol} has no stand-in for preset {row.preset}; "
+                f"it has {', '.join(self.models)}"
+            )
         overrides = {**row.model, **self.models[row.preset], "num_classes": len(CLASSES)}
         overrides["window_size"] = self._scale_window(
-            resolve_config(row.preset, **row.model).window_size)
+            resolve_config(row.preset, **row.model).window_size
+        )
         model = resolve_config(row.preset, **overrides)
         frames = self._scale_time("frames", row.frames)
         data = dataclasses.replace(self.data, frames=frames, control=row.control)
@@ -166,8 +169,10 @@ class Protocol(_Strict):
     def _scale_time(self, what: str, size: int) -> int:
         scaled, rest = divmod(size, self.geometry.temporal_divisor)
         if rest or not scaled:
-            raise UsageError(f"{what} {size} cannot be divided by protocol {self.protocol}'s "
-                             f"temporal_divisor {self.geometry.temporal_divisor}")
+            raise UsageError(
+                f"{what} {size} cannot be divided by protocol {self.protocol}'s "
+                f"temporal_divisor {self.geometry.temporal_divisor}"
+            )
         return scaled
 
 
@@ -220,8 +225,10 @@ def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> Usag
 
 def _named(path: Path, key: str, value: Any) -> Any:
     if getattr(value, key) != path.stem:
-        raise ExperimentError(f"{path}: key '{key}' is {getattr(value, key)!r}, but the file is "
-                              f"called {path.stem!r}; they must agree")
+        raise ExperimentError(
+            f"{path}: key '{key}' is {getattr(value, key)!r}, but the file is "
+            f"called {path.stem!r}; they must agree"
+        )
     return value
 
 
@@ -238,8 +245,9 @@ def _read(path: Path, kind: type[BaseModel]) -> Any:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise ExperimentError("\n".join(_explain(path, node, item)
-                                        for item in error.errors())) from error
+        raise ExperimentError(
+            "\n".join(_explain(path, node, item) for item in error.errors())
+        ) from error
 
 
 def _explain(path: Path, node: yaml.Node | None, error: Any) -> str:

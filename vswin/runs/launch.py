@@ -39,8 +39,14 @@ def snapshot(run: RunFolder) -> Snapshot:
     if state == "failed":
         error = run.error() or {}
         detail = f"{error.get('type')}: {error.get('message')}"
-    return Snapshot(run, state, status.get("step", 0), status.get("steps", 0),
-                    status.get("clips_per_second"), detail)
+    return Snapshot(
+        run,
+        state,
+        status.get("step", 0),
+        status.get("steps", 0),
+        status.get("clips_per_second"),
+        detail,
+    )
 
 
 def prepare(configs: Sequence[RunConfig], store: Store) -> list[RunFolder]:
@@ -65,9 +71,9 @@ def launch(
 ) -> list[Snapshot]:
     """Executes the runs that are not done, at most `jobs` at a time, and waits for all.
 
-    Each run is a process of its own, so that a crash takes nothing else with it. A run that another process is already executing is watched, not
-    started. On Ctrl-C (or any exception in `on_poll`) the processes are asked to stop; every run
-    can be resumed by the next call.
+    Each run is a process of its own, so that a crash takes nothing else with it. A run that another
+    process is already executing is watched, not started. On Ctrl-C (or any exception in `on_poll`)
+    the processes are asked to stop; every run can be resumed by the next call.
 
     Args:
         runs: folders from `prepare`.
@@ -110,14 +116,28 @@ def _seen(snapshot: Snapshot, processes: dict[str, subprocess.Popen[bytes]]) -> 
 
 
 def _start(run: RunFolder, threads: int, device: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "vswin.runs.execute", str(run.path),
-               "--threads", str(threads), "--device", device]
+    command = [
+        sys.executable,
+        "-m",
+        "vswin.runs.execute",
+        str(run.path),
+        "--threads",
+        str(threads),
+        "--device",
+        device,
+    ]
     # The variables are read when torch is imported; without them its pools take every core.
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     with run.log.open("ab") as log:
         # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop the runs.
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                env=environment, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
 
 
 def _stop(processes: collections.abc.Iterable[subprocess.Popen[bytes]]) -> None:

@@ -75,7 +75,7 @@ def _acquire(path: Path, token: str) -> None:
         text = json.dumps({"token": token, "host": socket.gethostname(), "pid": os.getpid()})
         temporary = path.with_name(f".tmp-lock-{token}")
         temporary.write_text(text)
-        os.replace(temporary, path)
+        temporary.replace(path)
 
 
 def _is_stale(path: Path) -> bool:

@@ -22,11 +22,17 @@ def progress(console: Console | None = None) -> Iterator[OnPoll]:
     """Yields a callback for `launch`: live bars on a terminal, else a line now and then."""
     console = console or Console()
     if not console.is_terminal:
-        yield _Lines(lambda text: console.print(text, markup=False, highlight=False,
-                                                soft_wrap=True))
+        yield _Lines(
+            lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True)
+        )
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"),
-               TextColumn("{task.fields[detail]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TextColumn("{task.fields[detail]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, refresh_per_second=4) as bars:
         yield _Bars(bars)
 

@@ -34,10 +34,17 @@ def provenance(device: torch.device) -> dict[str, Any]:
 
 def git_state() -> tuple[str | None, bool | None]:
     """The commit of the code that is running and whether it was edited since; None without git."""
+
     def git(*args: str) -> str | None:
         try:
-            done = subprocess.run(["git", *args], cwd=Path(__file__).parent, capture_output=True,
-                                  text=True, timeout=20, check=True)
+            done = subprocess.run(
+                ["git", *args],
+                cwd=Path(__file__).parent,
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=True,
+            )
         except (OSError, subprocess.SubprocessError):
             return None
         return done.stdout.strip()

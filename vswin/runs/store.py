@@ -49,8 +49,11 @@ class RunFolder:
         """Makes the folder and writes its run.json, unless it is there."""
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "run.json").exists():
-            content = {"run_id": config.run_id, "results_version": RESULTS_VERSION,
-                       **dataclasses.asdict(config)}
+            content = {
+                "run_id": config.run_id,
+                "results_version": RESULTS_VERSION,
+                **dataclasses.asdict(config),
+            }
             write_json(self.path / "run.json", content)
 
     def config(self) -> RunConfig:
@@ -68,8 +71,10 @@ class RunFolder:
         except (OSError, KeyError, ValueError, ValidationError) as error:
             raise StoreError(f"{path} cannot be read ({error}); remove the folder") from error
         if version != RESULTS_VERSION or config.run_id != self.run_id:
-            raise StoreError(f"{path} describes {config.run_id} (results version {version}), which "
-                             f"is not what its folder is named after; remove the folder")
+            raise StoreError(
+                f"{path} describes {config.run_id} (results version {version}), which "
+                f"is not what its folder is named after; remove the folder"
+            )
         return config
 
     def result(self) -> dict[str, Any] | None:

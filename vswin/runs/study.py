@@ -66,13 +66,18 @@ def plan_study(
     experiment, chosen = library.experiment(table), library.protocol(protocol)
     if protocol not in experiment.protocols:
         allowed = ", ".join(experiment.protocols) or "none yet; `vswin cost` compares its costs"
-        raise UsageError(f"{table} cannot be run under protocol {protocol}; it can under: {allowed}")
+        raise UsageError(
+            f"{table} cannot be run under protocol {protocol}; it can under: {allowed}"
+        )
     count = chosen.seeds if seeds is None else seeds
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise UsageError(f"seeds={count!r}: wanted how many seeds to run, an integer >= 1")
     wanted = [experiment.row(row_id) for row_id in rows] or list(experiment.rows)
-    runs = tuple(PlannedRun(row, seed, chosen.run_config(row, seed))
-                 for seed in range(count) for row in wanted)
+    runs = tuple(
+        PlannedRun(row, seed, chosen.run_config(row, seed))
+        for seed in range(count)
+        for row in wanted
+    )
     return StudyPlan(experiment, chosen, runs, Store(results_path(results_dir), protocol))
 
 
@@ -99,14 +104,16 @@ def run_study(
         raise UsageError(f"jobs={jobs!r}: wanted an integer >= 0 (0: one for each CPU core)")
     runs = prepare([planned.config for planned in plan.runs], plan.store)
     # The longest first, so that no core is left with a long one at the end.
-    length = {p.config.run_id: p.config.data.frames * p.config.model.window_size[0]
-              for p in plan.runs}
+    length = {
+        p.config.run_id: p.config.data.frames * p.config.model.window_size[0] for p in plan.runs
+    }
     runs.sort(key=lambda run: -length[run.run_id])
     threads = plan.protocol.threads
     snapshots = launch(runs, jobs or max(1, available_cpus() // threads), threads, device, on_poll)
     bad = [s for s in snapshots if s.state != "done"]
     if bad:
-        details = "\n".join(f"  {s.run.run_id}: {s.state} ({s.detail}); log: {s.run.log}"
-                            for s in bad)
+        details = "\n".join(
+            f"  {s.run.run_id}: {s.state} ({s.detail}); log: {s.run.log}" for s in bad
+        )
         raise RunsFailedError(f"{len(bad)} of {len(snapshots)} runs did not complete:\n{details}")
     return snapshots

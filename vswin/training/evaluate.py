@@ -1,4 +1,4 @@
-"""Testing a trained model: predictions, accuracies, and the embedded benchmark's difficulty grid."""
+"""Testing a model: predictions, accuracies, and the embedded benchmark's difficulty grid."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def predict(
-    model: nn.Module, clips: Tensor, device: torch.device, batch_size: int = 128
-) -> Tensor:
+def predict(model: nn.Module, clips: Tensor, device: torch.device, batch_size: int = 128) -> Tensor:
     """Class scores (n, num_classes), SoftMax'ed, on the CPU, for clips (n, C, T, H, W)."""
     model.eval()
     chunks = (model(chunk.to(device)).softmax(dim=1).cpu() for chunk in clips.split(batch_size))
@@ -135,7 +133,10 @@ def _summary(part: Predictions, coherence: float, noise: float) -> Cell:
     ordered = int((two_phase & (part.top1 == part.label)).sum())
     reversed_ = int((two_phase & (part.top1 == swapped)).sum())
     return Cell(
-        coherence=coherence, noise=noise, n=len(part.label),
-        top1=float((part.rank == 0).mean()), top5=float((part.rank < 5).mean()),
+        coherence=coherence,
+        noise=noise,
+        n=len(part.label),
+        top1=float((part.rank == 0).mean()),
+        top5=float((part.rank < 5).mean()),
         order_accuracy=ordered / (ordered + reversed_) if ordered + reversed_ else None,
     )

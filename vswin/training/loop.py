@@ -95,22 +95,34 @@ def train(
             on_step(step + 1, recipe.steps)
         mean_loss = loss_sum.item() / recipe.steps_per_epoch
         if not math.isfinite(mean_loss):
-            raise DivergedError(f"the training loss became {mean_loss} in epoch {epoch + 1}; "
-                                f"lower the learning rate ({recipe.lr:g}) or clip the gradient")
+            raise DivergedError(
+                f"the training loss became {mean_loss} in epoch {epoch + 1}; "
+                f"lower the learning rate ({recipe.lr:g}) or clip the gradient"
+            )
         seconds = time.perf_counter() - start
         before += seconds
         seen = recipe.steps_per_epoch * recipe.batch_size
         _save(model, optimizer, checkpoints, done + recipe.steps_per_epoch, before)
-        on_epoch(Progress(
-            epoch=epoch + 1, step=done + recipe.steps_per_epoch, steps=recipe.steps,
-            loss=mean_loss, top1=hits.item() / seen, lr=lr, clips_per_second=seen / seconds,
-            train_seconds=before,
-        ))
+        on_epoch(
+            Progress(
+                epoch=epoch + 1,
+                step=done + recipe.steps_per_epoch,
+                steps=recipe.steps,
+                loss=mean_loss,
+                top1=hits.item() / seen,
+                lr=lr,
+                clips_per_second=seen / seconds,
+                train_seconds=before,
+            )
+        )
     return before
 
 
 def _step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, clips: Tensor, labels: Tensor,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    clips: Tensor,
+    labels: Tensor,
     recipe: Recipe,
 ) -> tuple[Tensor, Tensor]:
     """One update; the loss and the logits before it, detached."""
@@ -139,9 +151,7 @@ def _save(
     save_checkpoint(folder, step, state)
 
 
-def _resume(
-    model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path
-) -> tuple[int, float]:
+def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> tuple[int, float]:
     """Restores the newest checkpoint; (steps finished, seconds trained), zeros without one."""
     state = load_newest_checkpoint(folder)
     if state is None:

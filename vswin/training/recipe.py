@@ -36,6 +36,8 @@ class Recipe:
     """Largest norm of the gradient; the paper clips nothing."""
     linear_std: LinearStd = 0.02
     """Initial standard deviation of linear layers, see `vswin.models.initialisation`."""
+    bias_std: float = 0.02
+    """Initial standard deviation of relative position bias tables, see there."""
 
     @property
     def steps(self) -> int:
@@ -54,7 +56,7 @@ def lr_factor(recipe: Recipe, step: int) -> float:
 
 
 def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW with three parameter groups: the backbone with and without weight decay, and the head."""
+    """AdamW with three groups: the backbone with and without weight decay, and the head."""
     groups = [
         {"params": params, "name": name, "base_lr": recipe.lr * ratio, "weight_decay": decay}
         for name, params, ratio, decay in (
@@ -80,8 +82,12 @@ def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
 def group_summary(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
     """Name, learning rate, weight decay and size of each group, for the record of a run."""
     return [
-        {"name": g["name"], "lr": g["base_lr"], "weight_decay": g["weight_decay"],
-         "params": sum(p.numel() for p in g["params"])}
+        {
+            "name": g["name"],
+            "lr": g["base_lr"],
+            "weight_decay": g["weight_decay"],
+            "params": sum(p.numel() for p in g["params"]),
+        }
         for g in optimizer.param_groups
     ]
 

@@ -1,0 +1,47 @@
+# make table5    Table 5 of the paper beside ours: installs, trains, writes the report
+# make test      installs, lints, runs the tests
+# make smoke     the same path as table5 in seconds; the accuracies mean nothing
+# make lab       JupyterLab on the notebooks
+# make lock      resolve constraints.txt anew (needs uv)
+PYTHON ?= python3
+VENV ?= .venv
+SEEDS ?= 1
+RESULTS ?= results
+
+.PHONY: table5 smoke test lint lab lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "vswin needs Python 3.10 or newer; say which with: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "could not create $(VENV); on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "installing into $(VENV) (once, a few minutes) ..."
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+table5: $(VENV)/.installed
+	@$(VENV)/bin/vswin notebook table5 --protocol proxy --seeds $(SEEDS) --results-dir $(RESULTS)
+
+smoke: $(VENV)/.installed
+	@$(VENV)/bin/vswin notebook table5 --protocol smoke --seeds 1 --results-dir $(RESULTS)
+
+lint: $(VENV)/.installed
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check --quiet .
+
+test: lint
+	@$(VENV)/bin/python -m pytest
+
+lab: $(VENV)/.installed
+	@$(VENV)/bin/jupyter lab notebooks
+
+lock:
+	uv pip compile --quiet --universal --python-version 3.10 --extra dev pyproject.toml \
+	  --no-annotate --no-header --output-file constraints.txt
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,206 @@
+"""Collecting, comparing, judging and writing: on a study that was run, and on made-up results."""
+
+import base64
+import dataclasses
+import json
+import re
+
+import pandas as pd
+import pytest
+
+import vswin
+from vswin.errors import UsageError
+from vswin.files import NotWritableError
+from vswin.paper.printed import compare, printed_table
+from vswin.report import load_study, write_report
+from vswin.report.claims import judge_claims
+from vswin.report.page import page_content, verdict_lines
+from vswin.report.plots import figure
+
+
+def test_table_of_a_run_study(smoke_results):
+    table = vswin.load_study("table5", protocol="smoke", results_dir=smoke_results).table()
+    assert list(table["row"]) == ["dim16", "dim8", "dim4", "win16", "win8", "win4"]
+    assert list(table["paper_top1"]) == [79.1, 78.5, 76.7, 79.1, 78.8, 78.6]
+    assert table["flops_exact"].all()
+    assert table["params_exact"].all()
+    assert (table["seeds"] == 1).all()
+    assert (table["n"] == 48).all()
+    assert not table["comparable"].any()
+    assert table["top1"].between(0, 100).all()
+    assert (table["top1_low"] <= table["top1"]).all()
+    assert (table["top1"] <= table["top1_high"]).all()
+    # The two rows that print one run show one result.
+    rows = table.set_index("row")
+    assert rows.loc["dim16", "top1"] == rows.loc["win16", "top1"]
+
+
+def test_nothing_run_is_not_run_and_costs_are_there(tmp_path):
+    study = load_study("table5", results_dir=tmp_path)
+    table = study.table()
+    assert (table["state"] == "not run").all()
+    assert table["top1"].isna().all()
+    assert table["flops_exact"].all()
+    assert verdict_lines(study) == [
+        "Costs: 12 of 12 printed cells reproduced to the digit.",
+        "Accuracies: 0 of 6 rows trained under protocol proxy (0 distinct runs), not comparable "
+        "with the printed ones.",
+        "Claims: 2 reproduced, 2 not run.",
+    ]
+    write_report(study)
+    assert "not run" in (tmp_path / "reports" / "table5.md").read_text()
+
+
+def test_a_damaged_result_is_not_shown(smoke_results, tmp_path):
+    study = load_study("table5", protocol="smoke", results_dir=smoke_results)
+    assert load_study("table5", protocol="smoke", seeds=1, results_dir=smoke_results) == study
+    for seeds in (0, "2", True):
+        with pytest.raises(UsageError, match="seeds="):
+            load_study("table5", protocol="smoke", seeds=seeds, results_dir=tmp_path)
+
+
+def test_written_files_agree_with_the_table(smoke_results):
+    study = load_study("table5", protocol="smoke", results_dir=smoke_results)
+    files = write_report(study)
+    assert files.csv == smoke_results / "smoke" / "tables" / "table5.csv"
+    assert files.html == smoke_results / "reports" / "table5.smoke.html"
+    frame = pd.read_csv(
+        files.csv, dtype={"temporal dimension": str, "paper_flops": float, "n": "int64"}
+    )
+    pd.testing.assert_frame_equal(frame, study.table(), check_exact=False, rtol=1e-5)
+    html, markdown = files.html.read_text(), files.markdown.read_text()
+    picture = re.search(r'src="data:image/png;base64,([^"]+)"', html).group(1)
+    assert base64.b64decode(picture) == files.png.read_bytes()
+    assert f"({files.png.name})" in markdown
+    for page in (html, markdown):
+        assert "Costs: 12 of 12 printed cells reproduced to the digit." in page
+        assert "not comparable with the printed ones" in page
+        assert "vswin notebook table5 --protocol smoke --seeds 1" in page
+        assert "16×7×7" in page
+        assert "torch 2.13.0" in page
+
+
+def test_no_accuracy_of_ours_is_ever_subtracted_from_a_printed_one(smoke_results):
+    study = load_study("table5", protocol="smoke", results_dir=smoke_results)
+    table = study.table()
+    differences = {
+        round(abs(a - b), 1) for a, b in zip(table["top1"], table["paper_top1"], strict=True)
+    }
+    text = json.dumps(page_content(study), default=str)
+    assert not any(f"{d:.1f}" in text for d in differences if d > 20)
+
+
+def test_reports_of_two_protocols_do_not_overwrite_each_other(smoke_results, tmp_path):
+    a = write_report(
+        dataclasses.replace(
+            load_study("table5", protocol="smoke", results_dir=smoke_results),
+            store=load_study("table5", protocol="smoke", results_dir=tmp_path).store,
+        )
+    )
+    b = write_report(load_study("table5", protocol="proxy", results_dir=tmp_path))
+    assert not set(dataclasses.astuple(a)) & set(dataclasses.astuple(b))
+
+
+def test_an_unwritable_folder_is_refused(smoke_results, tmp_path):
+    (tmp_path / "file").write_text("")
+    study = load_study("table5", protocol="smoke", results_dir=tmp_path / "file")
+    with pytest.raises(NotWritableError):
+        write_report(study)
+
+
+@pytest.mark.parametrize("table", ["table1", "table3"])
+def test_tables_without_a_protocol_report_their_costs(table, tmp_path):
+    study = load_study(table, results_dir=tmp_path)
+    text = write_report(study).markdown.read_text()
+    assert "no protocol yet" in text
+    for row in printed_table(table).rows:
+        assert row.flops in text
+
+
+@pytest.mark.parametrize(
+    ("ours", "printed", "exact"),
+    [
+        (87.889, "88", True),
+        (87.4, "88", False),
+        (28.158, "28.2", True),
+        (28.04, "28.0", True),
+        (197.04, "197.0", True),
+        (88.049, "88.1", False),
+    ],
+)
+def test_comparing_to_the_printed_digit(ours, printed, exact):
+    assert compare(ours, printed).exact == exact
+
+
+def with_results(study, top1):
+    """The study with made-up top-1 in % by row, one value for each seed."""
+    results = {
+        row: {seed: {"top1": v / 100, "top5": 1.0, "n": 480} for seed, v in enumerate(vs)}
+        for row, vs in top1.items()
+    }
+    return dataclasses.replace(study, results=results, folders={})
+
+
+FLAT = [70.0, 70.5, 69.5, 70.2]
+
+
+@pytest.mark.parametrize(
+    ("claim", "top1", "verdict"),
+    [
+        (
+            "longer_is_better",
+            {"dim4": [50, 51, 50, 51], "dim8": [60, 61, 60.5, 61], "dim16": [70, 71, 70.2, 71]},
+            "reproduced",
+        ),
+        (
+            "longer_is_better",
+            {"dim4": [70, 71, 70, 71], "dim8": [60, 61, 60.5, 61], "dim16": [80, 81, 80, 81]},
+            "contradicted",
+        ),
+        (
+            "longer_is_better",
+            {"dim4": [50, 51, 50, 51], "dim8": [60, 61, 60, 61], "dim16": [75, 50, 61, 60]},
+            "inconclusive",
+        ),
+        # Two seeds give no verdict, however clear.
+        (
+            "longer_is_better",
+            {"dim4": [50, 51], "dim8": [60, 61.1], "dim16": [70, 71]},
+            "inconclusive",
+        ),
+        ("longer_is_better", {"dim4": FLAT, "dim8": FLAT}, "not run"),
+        ("small_drop", {"win16": FLAT, "win8": [v - 0.3 for v in FLAT]}, "reproduced"),
+        ("small_drop", {"win16": FLAT, "win8": [70.1, 69.9, 70, 71]}, "reproduced"),
+        ("small_drop", {"win16": FLAT, "win8": [60, 61, 60.5, 60]}, "contradicted"),
+        ("small_drop", {"win16": FLAT, "win8": [60, 75, 70, 66]}, "inconclusive"),
+    ],
+)
+def test_verdicts(tmp_path, claim, top1, verdict):
+    study = with_results(load_study("table5", results_dir=tmp_path), top1)
+    found = {j.claim.id: j for j in judge_claims(study)}
+    assert found[claim].verdict == verdict, found[claim].evidence
+
+
+def test_only_shared_seeds_are_paired(tmp_path):
+    study = with_results(
+        load_study("table5", results_dir=tmp_path), {"win16": FLAT, "win8": [v - 0.3 for v in FLAT]}
+    )
+    del study.results["win8"][0]
+    (found,) = [j for j in judge_claims(study) if j.claim.id == "small_drop"]
+    assert "3 paired seeds" in found.evidence
+
+
+def test_cost_claims_need_no_run(tmp_path):
+    found = {j.claim.id: j for j in judge_claims(load_study("table5", results_dir=tmp_path))}
+    assert found["longer_costs_more"].verdict == "reproduced"
+    assert found["saves_17_percent"].verdict == "reproduced"
+    assert "16.95 %" in found["saves_17_percent"].evidence
+
+
+def test_the_figure_shows_printed_and_own_numbers(smoke_results):
+    study = load_study("table5", protocol="smoke", results_dir=smoke_results)
+    drawn = figure(study)
+    texts = {t.get_text() for axis in drawn.axes for t in axis.texts}
+    assert {"79.1", "78.5", "76.7", "78.8", "78.6"} <= texts  # printed
+    assert {"105.8", "43.9", "19.7", "87.9", "78.9"} <= texts  # counted
+    assert f"{study.table().set_index('row').loc['win8', 'top1']:.1f}" in texts

@@ -1,0 +1,132 @@
+"""The command line as a user types it."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from vswin.project import project_root
+
+
+def vswin(*args, cwd=None):
+    """Runs the command in a process of its own; the wide terminal keeps lines whole."""
+    return subprocess.run(
+        [sys.executable, "-c", "from vswin.cli import main; main()", *args],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        env={"COLUMNS": "200", "PATH": "/usr/bin:/bin"},
+        check=False,
+    )
+
+
+def test_help_names_every_command_without_importing_torch():
+    code = (
+        "import sys; sys.argv = ['vswin', '--help']; from vswin.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for command in ("list", "run", "report", "notebook", "cost"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["run", "table9000"], 2, ["unknown table 'table9000'", "table5"]),
+        (["run", "table5", "--protocol", "papr"], 2, ["unknown protocol 'papr'", "proxy, smoke"]),
+        (["run", "table5", "--row", "dim32"], 2, ["unknown row 'dim32' of table5", "dim16, dim8"]),
+        (["run", "table5", "--seeds", "0"], 2, ["seeds=0"]),
+        (["run", "table5", "--jobs", "-1"], 2, ["jobs=-1"]),
+        (["run", "table5", "--device", "cuda:9"], 2, ["cuda:9"]),
+        (["run", "table1"], 2, ["table1 cannot be run under protocol proxy"]),
+        (["report", "table5", "--protocol", "x"], 2, ["unknown protocol"]),
+        (["cost", "swin_x"], 2, ["unknown preset or table 'swin_x'", "swin_t"]),
+        (
+            ["cost", "swin_t", "--rule", "flops"],
+            2,
+            ["unknown counting rule", "paper, macs, fvcore"],
+        ),
+        (["cost", "swin_t", "--window", "8,7,7"], 2, ["PxMxM"]),
+        (["notebook", "table5", "--parameter", "sedes=3"], 2, ["'sedes'", "did you mean 'seeds'"]),
+        (["notebook", "table5", "--parameter", "seeds=many"], 2, ["seeds='many'", "int"]),
+        (["notebook", "table6"], 2, ["unknown notebook 'table6'; known: table5"]),
+    ],
+)
+def test_errors_are_one_line_and_name_what_is_known(args, code, words, tmp_path):
+    done = vswin(*args, *(["--results-dir", str(tmp_path)] if args[0] != "cost" else []))
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    for word in words:
+        assert word in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_results_dir_is_said_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    for command in ("run", "report", "notebook"):
+        done = vswin(
+            command, "table5", "--protocol", "smoke", "--results-dir", str(tmp_path / "file")
+        )
+        assert done.returncode == 1
+        assert f"cannot write results to {tmp_path / 'file'}" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_list(smoke_results):
+    tables = vswin("list").stdout
+    assert "table5" in tables
+    assert "smoke, proxy" in tables
+    rows = vswin("list", "table5", "--protocol", "smoke", "--results-dir", str(smoke_results))
+    assert rows.stdout.count("done") == 8
+    assert "16, 16×7×7" in rows.stdout
+
+
+def test_run_trains_only_what_is_missing(smoke_results, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(smoke_results, results)
+    (missing,) = (results / "smoke" / "runs").glob("swin_t-t2-*")
+    shutil.rmtree(missing)
+    before = {p: p.stat().st_mtime_ns for p in results.rglob("result.json")}
+    done = vswin("run", "table5", "--protocol", "smoke", "--results-dir", str(results))
+    assert done.returncode == 0, done.stderr
+    assert "7 runs complete" in done.stdout
+    assert (missing / "result.json").exists()
+    assert all(p.stat().st_mtime_ns == t for p, t in before.items())
+    # The same run again ends with the same result.
+    again, first = (
+        json.loads((root / "smoke" / "runs" / missing.name / "result.json").read_text())
+        for root in (results, smoke_results)
+    )
+    assert (again["top1"], again["cells"]) == (first["top1"], first["cells"])
+
+
+def test_a_failing_run_makes_the_command_fail(smoke_results, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(smoke_results, results)
+    run = next((results / "smoke" / "runs").glob("swin_t-t2-*"))
+    (run / "result.json").unlink()
+    (run / "run.json").write_text("{}")
+    done = vswin("run", "table5", "--protocol", "smoke", "--results-dir", str(results))
+    assert done.returncode == 1
+    assert "1 of 7 runs did not complete" in done.stderr
+    assert run.name in done.stderr
+    assert "log.txt" in done.stderr
+
+
+def test_report_and_cost(smoke_results):
+    done = vswin("report", "table5", "--protocol", "smoke", "--results-dir", str(smoke_results))
+    assert done.returncode == 0, done.stderr
+    assert "12 of 12 printed cells" in done.stdout
+    for line in done.stdout.split("written:")[1].split():
+        assert project_root() not in __import__("pathlib").Path(line).parents
+    cost = vswin("cost", "swin_b", "--window", "16x7x7", "--classes", "174")
+    assert "320.599 G" in cost.stdout
+    assert "88,834,038 parameters" in cost.stdout

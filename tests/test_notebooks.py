@@ -1,0 +1,113 @@
+"""Notebooks: thin, clean, and executed for real."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import papermill
+import pytest
+
+from vswin.errors import UsageError
+from vswin.notebook import PARAMETERS, check_parameters, execute_notebook
+from vswin.project import notebooks_dir, project_root
+
+NOTEBOOKS = sorted(notebooks_dir().glob("*.ipynb"))
+
+
+def test_there_is_a_notebook_for_every_table_that_can_be_run():
+    assert "table5" in [path.stem for path in NOTEBOOKS]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_are_thin_and_clean(path):
+    content = json.loads(path.read_text())
+    assert content["metadata"]["kernelspec"]["name"] == "python3"
+    code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
+    assert all(len(cell["source"]) <= 8 for cell in code)
+    assert len(code) <= 12
+    assert set(papermill.inspect_notebook(str(path))) == set(PARAMETERS)
+
+
+def texts(executed):
+    content = json.loads(executed.read_text())
+    return json.dumps([cell.get("outputs") for cell in content["cells"]], ensure_ascii=False)
+
+
+def test_papermill_runs_the_notebook_from_a_folder_inside_the_repository(smoke_results, tmp_path):
+    """As a user calls it; the study is complete, so nothing is trained."""
+    results = tmp_path / "results"
+    shutil.copytree(smoke_results, results)
+    out = tmp_path / "out.ipynb"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "papermill",
+            "table5.ipynb",
+            str(out),
+            "-p",
+            "protocol",
+            "smoke",
+            "-p",
+            "results_dir",
+            str(results),
+        ],
+        cwd=project_root() / "notebooks",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = texts(out)
+    assert "12 of 12 printed cells reproduced" in found
+    assert "image/png" in found
+    for name in ("table5.smoke.html", "table5.smoke.png", "table5.smoke.md"):
+        assert (results / "reports" / name).stat().st_mtime > tmp_path.stat().st_ctime - 600
+    assert (results / "smoke" / "tables" / "table5.csv").exists()
+
+
+def test_the_command_runs_what_is_missing_and_fills_in_the_output_path(smoke_results, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(smoke_results, results)
+    (missing,) = (results / "smoke" / "runs").glob("swin_t-t2-*")
+    shutil.rmtree(missing)
+    executed, final = execute_notebook("table5", {"protocol": "smoke", "results_dir": str(results)})
+    assert executed == results / "reports" / "table5.smoke.ipynb"
+    assert final["seeds"] == 1
+    assert (missing / "result.json").exists()
+    assert f"{missing.name}: done" in texts(executed)
+
+
+def test_missing_runs_render_as_not_run(tmp_path):
+    executed, _ = execute_notebook(
+        "table5", {"protocol": "smoke", "results_dir": str(tmp_path), "run_missing": False}
+    )
+    assert "0 of 6 rows trained" in texts(executed)
+    assert not (tmp_path / "smoke" / "runs").exists()
+
+
+def test_an_unknown_parameter_stops_the_notebook_itself(tmp_path):
+    """Papermill alone only warns and goes on with the defaults."""
+    with pytest.raises(papermill.PapermillExecutionError, match="unknown notebook parameter"):
+        papermill.execute_notebook(
+            str(notebooks_dir() / "table5.ipynb"),
+            str(tmp_path / "out.ipynb"),
+            parameters={"protcol": "smoke", "results_dir": str(tmp_path)},
+            progress_bar=False,
+        )
+
+
+def test_parameters_are_checked_by_name_and_type():
+    good = {"protocol": "smoke", "seeds": 1, "results_dir": "x", "jobs": 0, "run_missing": True}
+    check_parameters(good | {"_hidden": 1, "In": []})
+    for bad, words in (
+        ({"seed": 1}, "did you mean 'seeds'"),
+        ({"seeds": "2"}, "wanted int"),
+        ({"seeds": True}, "wanted int"),
+        ({"run_missing": 1}, "wanted bool"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            check_parameters(good | bad)

@@ -1,0 +1,84 @@
+"""What is installed, and that every way of installing installs the same."""
+
+import re
+import sys
+
+import pytest
+import yaml
+
+from vswin.project import project_root
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+ROOT = project_root()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def name_of(requirement):
+    return re.match(r"[A-Za-z0-9_-]+", requirement).group().lower().replace("_", "-")
+
+
+def pinned():
+    pins = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert "==" in line, line
+        pins.setdefault(name_of(line), set()).add(line.split(";")[0].strip())
+    return pins
+
+
+def test_every_dependency_is_pinned_and_gives_its_reason():
+    text = (ROOT / "pyproject.toml").read_text()
+    for requirement in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]:
+        assert name_of(requirement) in pinned(), requirement
+        assert re.search(rf'"{re.escape(requirement)}",\s+# \w+', text), f"{requirement}: no reason"
+    assert pinned()["torch"] == {"torch==2.13.0"}
+
+
+def test_conda_environment_installs_this_project_with_these_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["name"] == "vswin"
+    (python,) = [d for d in environment["dependencies"] if str(d).startswith("python=")]
+    lowest = tuple(map(int, PROJECT["requires-python"].removeprefix(">=").split(".")))
+    assert tuple(map(int, python.removeprefix("python=").split("."))) >= lowest
+    (pip,) = [d["pip"] for d in environment["dependencies"] if isinstance(d, dict)]
+    assert pip == ["--constraint constraints.txt", "--editable .[dev]"]
+    makefile = (ROOT / "Makefile").read_text()
+    assert "--constraint constraints.txt --editable '.[dev]'" in makefile
+
+
+def test_imports_point_one_way():
+    """cli -> report, runs -> training -> data, models; models import nothing of ours but models."""
+    layers = {
+        "models": {"models"},
+        "data": {"data"},
+        "training": {"training", "data", "models", "errors", "files"},
+        "paper": {"paper"},
+        "runs": {"runs", "training", "data", "models", "cost", "errors", "files", "project"},
+        "report": {"report", "runs", "paper", "cost", "models", "errors", "files", "project"},
+    }
+    for layer, allowed in layers.items():
+        for path in (ROOT / "vswin" / layer).rglob("*.py"):
+            found = set(re.findall(r"^\s*(?:from|import) vswin\.(\w+)", path.read_text(), re.M))
+            assert found <= allowed, f"{path}: imports {sorted(found - allowed)}"
+    for path in (ROOT / "vswin" / "report").rglob("*.py"):
+        text = path.read_text()
+        assert not re.search(r"vswin\.(runs\.(launch|execute|study)|training)", text), path
+
+
+def test_tracked_files_are_small():
+    import subprocess
+
+    names = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if names.returncode:
+        pytest.skip("not a git checkout")
+    big = [
+        n
+        for n in names.stdout.split("\0")
+        if n and (ROOT / n).is_file() and (ROOT / n).stat().st_size > 2**20
+    ]
+    assert not big
