@@ -5,7 +5,8 @@ experiments/calibration_proxy.csv. A candidate is the protocol with a few dials 
 asked of the chosen one: every window of Table 5 learns the order of events with every seed (its
 accuracy at the training difficulty is well above the bound of a model that cannot tell order), the
 difficulty grid lies clearly between chance and ceiling, and a row trains in at most two minutes.
-Takes about twenty minutes on two cores; what is done is kept in results/calibration, so it can be resumed.
+Takes about twenty minutes on two cores; what is done is kept in results/calibration, so it can be
+resumed.
 """
 
 from __future__ import annotations

@@ -310,7 +310,7 @@ def _print_study(study: object) -> None:
     from vswin.report.page import display_table, verdict_lines
 
     frame = display_table(study)
-    grid = Table(*frame.columns, title=study.experiment.title, title_justify="left")
+    grid = Table(*frame.columns, title=study.title, title_justify="left")
     for line in frame.to_numpy():
         grid.add_row(*line)
     console = Console(width=None if sys.stdout.isatty() else 160)

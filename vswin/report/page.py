@@ -82,7 +82,7 @@ def page_content(study: Study) -> dict[str, Any]:
     """Everything a page says, as text; both templates are filled from this."""
     judgements = judge_claims(study)
     return {
-        "title": f"{study.experiment.table.capitalize()}: {study.experiment.title}",
+        "title": study.title,
         "source": study.printed.source if study.printed else "not in the paper",
         "section": study.experiment.section,
         "protocol": study.protocol,
@@ -99,7 +99,7 @@ def page_content(study: Study) -> dict[str, Any]:
             {"says": j.claim.says, "verdict": j.verdict, "evidence": j.evidence} for j in judgements
         ],
         "controls": [_control_line(line) for line in study.controls().to_dict("records")],
-        "chance": f"{100 / _classes(study):.1f}",
+        "chance": f"{100 / study.num_classes:.1f}",
         "difficulty": _difficulty(study),
         "choices": study.experiment.choices,
         "deviations": study.protocol.deviations if study.is_trainable else (),
@@ -271,12 +271,6 @@ def _provenance(study: Study) -> list[str]:
             )
         found.setdefault(text, []).append(run_id)
     return [f"{text}: {', '.join(runs)}" for text, runs in found.items()]
-
-
-def _classes(study: Study) -> int:
-    if not study.is_trainable:
-        return study.experiment.num_classes
-    return study.protocol.run_config(study.rows[0], 0).model.num_classes
 
 
 def display_table(study: Study) -> pd.DataFrame:

@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vswin.paper.printed import printed_table
 from vswin.report.study import Study
 
 PAPER, OURS, GRAY = "#9a9a9a", "#0b6e8a", "#c9c9c9"
@@ -51,6 +50,7 @@ def figure(study: Study) -> Figure:
     are accuracies of different things; costs are the same quantity and share one.
     """
     table = study.table().set_index("row")
+    protocol = study.protocol
     panels = PANELS.get(study.experiment.table) or (_whole_table(study),)
     figure = Figure(figsize=(5.2 * len(panels), 8.2), layout="constrained")
     axes = figure.subplots(
@@ -68,21 +68,32 @@ def figure(study: Study) -> Figure:
             axis.spines[["top", "right"]].set_visible(False)
             axis.grid(axis="y", color="#eeeeee")
             axis.set_axisbelow(True)
+        if study.is_trainable:
+            axes[1, column].set_xticks(range(len(rows)), _scaled_ticks(study, panel))
         axes[2, column].set_xlabel(panel.xlabel)
-    dataset = printed_table(study.experiment.table)
-    axes[0, 0].set_ylabel("top-1, %\nprinted" + (" (K400)" if dataset else ""), color="#555555")
-    axes[1, 0].set_ylabel(
-        f"top-1, %\nours, protocol {study.protocol.protocol}\n({study.protocol.title})", color=OURS
-    )
-    axes[2, 0].set_ylabel("cost, G multiply-accumulates\nof the paper's own model")
-    figure.suptitle(
-        f"{study.experiment.table.capitalize()}: {study.experiment.title}",
-        fontsize=13,
-        fontweight="bold",
-        x=0.01,
-        ha="left",
-    )
+    axes[1, 0].set_ylim(bottom=0)  # shared by the row
+    axes[0, 0].set_ylabel("top-1, %\nprinted (Kinetics-400)", color="#555555")
+    axes[1, 0].set_ylabel(f"top-1, %\nours (protocol {protocol.protocol})", color=OURS)
+    axes[2, 0].set_ylabel("cost of the paper's model,\nG multiply-accumulates")
+    figure.suptitle(f"{study.title}\n", fontsize=13, fontweight="bold", x=0.01, ha="left")
+    seeds = max((len(s) for s in study.results.values()), default=0)
+    bars = "over seeds (Student t)" if seeds > 1 else "over test clips (Wilson)"
+    subtitle = f"ours: {protocol.title}, {seeds} seed{'s' * (seeds != 1)}; bars: 95 % {bars}"
+    if not protocol.comparable:
+        subtitle += "; not comparable with printed accuracies"
+    figure.text(0.01, 0.95, subtitle, fontsize=9, color="#555555")
     return figure
+
+
+def _scaled_ticks(study: Study, panel: Panel) -> list[str]:
+    """The paper's size, and below it the one that stands for it under the study's protocol."""
+    labels = []
+    for row_id, tick in zip(panel.rows, panel.ticks, strict=True):
+        config = study.protocol.run_config(study.experiment.row(row_id), seed=0)
+        tokens = str(config.data.frames // config.model.patch_size[0])
+        window = "×".join(map(str, config.model.window_size))
+        labels.append(f"{tick}\n(here {window if '×' in tick else tokens})")
+    return labels
 
 
 def _whole_table(study: Study) -> Panel:
@@ -137,7 +148,20 @@ def _our_accuracy(axis: Axes, rows: pd.DataFrame, study: Study) -> None:
             color=PAPER,
             transform=axis.get_xaxis_transform(),
         )
-    axis.margins(y=0.3)
+    axis.margins(y=0.25)
+    if study.is_trainable:
+        chance = 100 / study.num_classes
+        axis.axhline(chance, color=PAPER, linestyle=":", linewidth=1.2)
+        axis.annotate(
+            "chance",
+            (1, chance),
+            (-2, 3),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color=PAPER,
+        )
 
 
 def _cost(axis: Axes, rows: pd.DataFrame) -> None:
@@ -172,7 +196,7 @@ def _annotate(axis: Axes, values: pd.Series[Any], color: str, form: str) -> None
             axis.annotate(
                 f"{value:{form}}",
                 (place, value),
-                (9, 7),
+                (10, -13),
                 textcoords="offset points",
                 color=color,
                 fontsize=9,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,19 @@ class Study:
     def control_rows(self) -> list[Row]:
         """The rows that check the benchmark."""
         return [row for row in self.experiment.rows if row.is_control]
+
+    @property
+    def title(self) -> str:
+        """The table's number and what it is about."""
+        number = re.sub(r"^table(\d+)$", r"Table \1", self.experiment.table)
+        return f"{number}: {self.experiment.title}"
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the dataset that the study's accuracies are about."""
+        if not self.is_trainable:
+            return self.experiment.num_classes
+        return self.protocol.run_config(self.rows[0], seed=0).model.num_classes
 
     @property
     def is_trainable(self) -> bool:
