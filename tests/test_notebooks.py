@@ -9,7 +9,7 @@ import papermill
 import pytest
 
 from vswin.errors import UsageError
-from vswin.notebook import PARAMETERS, check_parameters, execute_notebook
+from vswin.notebook import PARAMETERS, NotebookError, check_parameters, execute_notebook
 from vswin.project import notebooks_dir, project_root
 
 NOTEBOOKS = sorted(notebooks_dir().glob("*.ipynb"))
@@ -87,6 +87,13 @@ def test_missing_runs_render_as_not_run(tmp_path):
     )
     assert "0 of 6 rows trained" in texts(executed)
     assert not (tmp_path / "smoke" / "runs").exists()
+
+
+def test_a_failing_cell_is_reported_and_its_notebook_kept(tmp_path):
+    with pytest.raises(NotebookError, match=r"UsageError: jobs=-1.*table5.smoke.failed.ipynb"):
+        execute_notebook("table5", {"protocol": "smoke", "results_dir": str(tmp_path), "jobs": -1})
+    names = [path.name for path in (tmp_path / "reports").iterdir()]
+    assert names == ["table5.smoke.failed.ipynb"]
 
 
 def test_an_unknown_parameter_stops_the_notebook_itself(tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -53,9 +55,16 @@ def main() -> None:
     except (VswinError, ModelError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+@contextlib.contextmanager
+def _resumable() -> Iterator[None]:
+    """Says on Ctrl-C that nothing is lost."""
+    try:
+        yield
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(130)
+        raise typer.Exit(130) from None
 
 
 def _version(asked: bool) -> None:
@@ -155,7 +164,7 @@ def run(
 
     _require_device(device)
     plan = plan_study(table, protocol, seeds, results_dir, row or ())
-    with progress() as show:
+    with _resumable(), progress() as show:
         snapshots = run_study(plan, jobs, device, show)
     print(
         f"{len(snapshots)} runs complete in {plan.store.runs_dir}\n"
@@ -223,7 +232,8 @@ def notebook(
     }
     parameters = {k: v for k, v in given.items() if v is not None}
     parameters |= parse_parameters(parameter or [])
-    executed, final = execute_notebook(table, parameters, output)
+    with _resumable():
+        executed, final = execute_notebook(table, parameters, output)
     study = load_study(table, final["protocol"], final["seeds"], final["results_dir"])
     _print_study(study)
     root = study.store.results_dir

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import logging
-import threading
-from collections.abc import Iterator, Mapping
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vswin.errors import UsageError, VswinError
-from vswin.files import atomic_write, require_writable
+from vswin.files import atomic_write, read_json, require_writable
 from vswin.project import notebooks_dir, results_path
 from vswin.report.page import report_path
 from vswin.runs.experiments import unknown
@@ -121,53 +124,64 @@ def execute_notebook(
     root = require_writable(results_path(final["results_dir"]))
     target = output or report_path(root, table, final["protocol"], "ipynb")
     require_writable(target.parent)
-    logging.getLogger("papermill").setLevel(logging.ERROR)
     partial = target.with_name(f".tmp-{target.name}")  # papermill rewrites it at every cell
     try:
-        with _watching(plan) if final["run_missing"] else contextlib.nullcontext():
-            papermill.execute_notebook(
-                str(source),
-                str(partial),
-                parameters=parameters,
-                progress_bar=False,
-                kernel_name="python3",
-            )
-    except papermill.PapermillExecutionError as error:
-        failed = target.with_name(f"{target.stem}.failed.ipynb")
-        partial.replace(failed)
-        raise NotebookError(
-            f"{source.name} stopped: {error.ename}: {error.evalue} (the traceback is in {failed})"
-        ) from error
-    except BaseException:
+        watched = plan if final["run_missing"] else None
+        code, words = _papermill(source, partial, parameters, watched)
+        if code:
+            failed = target.with_name(f"{target.stem}.failed.ipynb")
+            raise NotebookError(f"{source.name} stopped: {_why(partial, failed) or words}")
+        with atomic_write(target) as file:
+            file.write(partial.read_bytes())
+    finally:
         partial.unlink(missing_ok=True)
-        raise
-    with atomic_write(target) as file:
-        file.write(partial.read_bytes())
-    partial.unlink()
     return target, final
+
+
+def _papermill(
+    source: Path, target: Path, parameters: dict[str, Any], plan: StudyPlan | None
+) -> tuple[int, str]:
+    """Executes `source` in a process of its own; its exit code and the last line it printed.
+
+    Meanwhile the progress of the plan's runs, read off the store, is shown here. On Ctrl-C the
+    process is ended; its kernel and the runs notice and stop, and the runs can be resumed.
+    """
+    runs = prepare([planned.config for planned in plan.runs], plan.store) if plan else []
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--kernel", "python3"]
+    command += ["--parameters_yaml", json.dumps(parameters), str(source), str(target)]
+    with tempfile.TemporaryFile() as printed, progress() as show:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,  # papermill takes a pipe here for the notebook itself
+            stdout=printed,
+            stderr=printed,
+            start_new_session=True,
+        )
+        try:
+            while process.poll() is None:
+                show([snapshot(run) for run in runs])
+                time.sleep(2 * POLL_S)
+        finally:
+            process.terminate()
+            process.wait()
+        show([snapshot(run) for run in runs])
+        printed.seek(0)
+        lines = printed.read().decode(errors="replace").strip().splitlines()
+    return process.returncode, lines[-1] if lines else f"exit code {process.returncode}"
+
+
+def _why(partial: Path, failed: Path) -> str | None:
+    """The error of the cell that failed; the notebook that holds it is kept as `failed`."""
+    content = read_json(partial) or {"cells": []}
+    for cell in content["cells"]:
+        for output in cell.get("outputs", ()):
+            if output["output_type"] == "error":
+                partial.replace(failed)
+                name, value = output["ename"], output["evalue"]
+                return f"{name}: {value} (the traceback is in {failed})"
+    return None
 
 
 def _default(text: str) -> Any:
     """The value of a default, which papermill gives as Python source."""
     return ast.literal_eval(text)
-
-
-@contextlib.contextmanager
-def _watching(plan: StudyPlan) -> Iterator[None]:
-    """Shows the progress of a plan's runs, read off the store, while somebody executes them."""
-    runs = prepare([planned.config for planned in plan.runs], plan.store)
-    stop = threading.Event()
-
-    def watch() -> None:
-        with progress() as show:
-            while not stop.wait(2 * POLL_S):
-                show([snapshot(run) for run in runs])
-            show([snapshot(run) for run in runs])
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        watcher.join()

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from vswin.data.moving_digits import UNORDERED_BOUND
 from vswin.files import atomic_write, require_writable, write_text
 from vswin.report.claims import Judgement, judge_claims
 from vswin.report.plots import figure
@@ -100,6 +101,8 @@ def page_content(study: Study) -> dict[str, Any]:
         ],
         "controls": [_control_line(line) for line in study.controls().to_dict("records")],
         "chance": f"{100 / study.num_classes:.1f}",
+        "checks": _checks(study),
+        "unordered_bound": f"{100 * UNORDERED_BOUND:.1f}",
         "difficulty": _difficulty(study),
         "choices": study.experiment.choices,
         "deviations": study.protocol.deviations if study.is_trainable else (),
@@ -215,6 +218,16 @@ def _control_line(line: dict[str, Any]) -> list[str]:
         names[line["control"]],
         f"{line['top1']:.1f} [{line['low']:.1f}, {line['high']:.1f}]",
         str(line["seeds"]),
+    ]
+
+
+def _checks(study: Study) -> list[list[str]]:
+    return [
+        [
+            ", ".join(study.labels(study.experiment.row(line.pop("row"))).values()),
+            *(f"{value:.1f}" for value in line.values()),
+        ]
+        for line in study.checks().to_dict("records")
     ]
 
 

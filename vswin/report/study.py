@@ -171,8 +171,29 @@ class Study:
         ]
         return pd.DataFrame(lines, columns=["control", "top1", "low", "high", "seeds"])
 
+    def checks(self) -> pd.DataFrame:
+        """Each row at the difficulty it was trained at, in %, mean over seeds.
+
+        `order`: of the two-phase clips whose pair of directions was recognised, the share with the
+        right order (50 is a coin flip). `single_frame`, `shuffled_frames`: the same model, tested
+        (not trained) on clips without the evidence.
+        """
+        lines = [
+            {
+                "row": row.id,
+                "top1": 100 * result["in_distribution"]["top1"],
+                "order": _percent(result["in_distribution"]["order_accuracy"]),
+                **{control: 100 * value for control, value in result["tested_on"].items()},
+            }
+            for row in self.rows
+            for result in self.results.get(row.id, {}).values()
+        ]
+        columns = ["row", "top1", "order", "single_frame", "shuffled_frames"]
+        frame = pd.DataFrame(lines, columns=columns)
+        return frame.groupby("row", sort=False, as_index=False).mean()
+
     def difficulty(self) -> pd.DataFrame:
-        """Top-1 in % for each row, coherence and noise, mean over seeds; and the order accuracy."""
+        """Top-1 and order accuracy in % for each row, coherence and noise, mean over seeds."""
         lines = [
             {
                 "row": row.id,
@@ -180,15 +201,13 @@ class Study:
                 "coherence": cell["coherence"],
                 "noise": cell["noise"],
                 "top1": 100 * cell["top1"],
-                "order_accuracy": cell["order_accuracy"],
+                "order": _percent(cell["order_accuracy"]),
             }
             for row in self.experiment.rows
             for seed, result in self.results.get(row.id, {}).items()
             for cell in result["cells"]
         ]
-        frame = pd.DataFrame(
-            lines, columns=["row", "seed", "coherence", "noise", "top1", "order_accuracy"]
-        )
+        frame = pd.DataFrame(lines, columns=["row", "seed", "coherence", "noise", "top1", "order"])
         return (
             frame.drop(columns="seed")
             .groupby(["row", "coherence", "noise"], sort=False, as_index=False)
@@ -252,6 +271,10 @@ def _cost_at(config: VideoSwinConfig, input_size: tuple[int, int, int, int]) -> 
 
 def _number(cell: str | None) -> float:
     return float(cell) if cell else float("nan")
+
+
+def _percent(share: float | None) -> float:
+    return float("nan") if share is None else 100 * share
 
 
 def _mean(values: list[float]) -> float:
