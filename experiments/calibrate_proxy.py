@@ -34,7 +34,6 @@ CANDIDATES: dict[str, Dials] = {
     "bias tables start near zero": {"bias_std": 0.02},
     "higher learning rate": {"lr": 8e-3},
     "noisier training": {"noise": 0.4},
-    "fewer steps": {"steps_per_epoch": 30},
 }
 ROWS = ("win8", "win16", "dim4")
 """Each candidate is tried on these rows: the baseline, the longest window, the shortest clip."""

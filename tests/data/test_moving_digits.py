@@ -10,7 +10,8 @@ from vswin.data.moving_digits import (
     CLASSES,
     DIRECTIONS,
     SWAPPED,
-    UNORDERED_BOUND,
+    UNORDERED_FRAMES_BOUND,
+    UNORDERED_PHASES_BOUND,
     MovingDigits,
     _render,
     _scans,
@@ -39,6 +40,13 @@ def test_shapes_balance_and_scale():
     assert labels.bincount().tolist() == [20] * 12
     assert abs(clips.mean()) < 0.1
     assert 0.8 < clips.std() < 1.5
+
+
+def test_labels_that_do_not_divide_evenly_favour_no_class():
+    counts = sum(CLEAN.batch("train", (s,), 32)[1].bincount(minlength=12) for s in range(150))
+    assert counts.sum() == 150 * 32
+    assert counts.min() > 0.9 * 400
+    assert counts.max() < 1.1 * 400
 
 
 def test_train_and_test_instances_are_disjoint():
@@ -71,7 +79,9 @@ def test_classes_are_closed_under_time_reversal_and_swap():
         assert (second, first) in CLASSES
     for number, other in enumerate(SWAPPED):
         assert SWAPPED[other] == number
-    assert pytest.approx(2 / 3) == UNORDERED_BOUND
+    assert pytest.approx(2 / 3) == UNORDERED_PHASES_BOUND
+    reversals = {frozenset({(a, b), (opposite[b], opposite[a])}) for a, b in CLASSES}
+    assert len(reversals) / len(CLASSES) == UNORDERED_FRAMES_BOUND
 
 
 def test_no_frame_tells_the_class():

@@ -100,9 +100,11 @@ def test_block_equals_equations_1_and_2(grid, window, shifted):
             + sample
         )
         expected.append(block.mlp(block.norm2(hat)) + hat)
-    found = block(z.flatten(1, 3), grid).view_as(z)
-
-    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-9, atol=1e-9)
+    # With and without gradients, which take different ways through attention.
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad):
+            found = block(z.flatten(1, 3), grid).view_as(z)
+        torch.testing.assert_close(found, torch.stack(expected), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(("grid", "window"), [((4, 4, 4), (2, 2, 2)), ((3, 5, 4), (2, 2, 3))])

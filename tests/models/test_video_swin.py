@@ -124,6 +124,14 @@ def test_temporal_shift_connects_windows():
         assert bool(difference.abs().max() > 1e-6) == reaches
 
 
+def test_a_model_can_be_trained_after_it_was_used():
+    model = tiny()
+    clip = torch.randn(1, 3, 6, 28, 28)  # a size that no other test uses, so that no layout exists
+    with torch.inference_mode():
+        model(clip)
+    model(clip).sum().backward()
+
+
 def test_initialisation_is_seeded_and_scaled():
     models = [tiny() for _ in range(2)]
     for a, b in zip(*(m.parameters() for m in models), strict=True):

@@ -37,13 +37,13 @@ class WindowAttention3D(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B * num_windows, heads, N, d)
         bias = self._bias(layout)
         if layout.allowed is None:
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
+            out = _attention(q, k, v, bias[None])
         else:
             # One mask per window: (window, head) takes the place of the head, so that the mask
             # broadcasts over the batch.
             blocked = bias.masked_fill(~layout.allowed[:, None], -math.inf).flatten(0, 1)
             q, k, v = (x.reshape(batch, -1, volume, x.shape[-1]) for x in (q, k, v))
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=blocked[None])
+            out = _attention(q, k, v, blocked[None])
             out = out.view(batch * count, self.num_heads, volume, -1)
         return self.proj(out.transpose(1, 2).reshape(batch, count * volume, dim))
 
@@ -51,3 +51,13 @@ class WindowAttention3D(nn.Module):
         """B, taken from B-hat: (heads, N, N)."""
         rows = self.relative_position_bias_table.index_select(0, layout.bias_index)
         return rows.t().reshape(self.num_heads, layout.volume, layout.volume)
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """Equation 2 for (batch, heads, N, d) queries, keys and values and a broadcast bias."""
+    if bias.requires_grad and torch.is_grad_enabled() and q.device.type == "cpu":
+        # The CPU has no fused kernel for a bias that needs a gradient; its fallback guards
+        # against rows that are masked throughout, which no window has, at a tenth of a step's time.
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        return scores.add_(bias).softmax(dim=-1) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)

@@ -66,6 +66,9 @@ class VideoSwinConfig:
         Raises:
             ModelError: if a field is out of range or two fields contradict each other.
         """
+        for name in ("mlp_ratio", "drop_path", "head_dropout"):  # 0 and 0.0 are one configuration
+            if isinstance(value := getattr(self, name), int) and not isinstance(value, bool):
+                object.__setattr__(self, name, float(value))
         for name in ("embed_dim", "num_classes", "in_channels"):
             _require(_is_count(getattr(self, name)), name, getattr(self, name), "an integer >= 1")
         for name in ("window_size", "patch_size"):

@@ -67,6 +67,7 @@ def half_window(window: Triple, axes: str) -> Triple:
 
 
 @functools.lru_cache(maxsize=128)
+@torch.inference_mode(False)  # a layout first met in inference serves training later
 def window_layout(
     grid: Triple, window_size: Triple, shift_size: Triple, device: torch.device
 ) -> WindowLayout:

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from vswin.data.moving_digits import UNORDERED_BOUND
+from vswin.data.moving_digits import UNORDERED_PHASES_BOUND
 from vswin.files import atomic_write, require_writable, write_text
 from vswin.report.claims import Judgement, judge_claims
 from vswin.report.plots import figure
@@ -102,7 +102,7 @@ def page_content(study: Study) -> dict[str, Any]:
         "controls": [_control_line(line) for line in study.controls().to_dict("records")],
         "chance": f"{100 / study.num_classes:.1f}",
         "checks": _checks(study),
-        "unordered_bound": f"{100 * UNORDERED_BOUND:.1f}",
+        "unordered_bound": f"{100 * UNORDERED_PHASES_BOUND:.1f}",
         "difficulty": _difficulty(study),
         "choices": study.experiment.choices,
         "deviations": study.protocol.deviations if study.is_trainable else (),
