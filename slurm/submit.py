@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         return submit(args)
-    except VswinError as error:
+    except (VswinError, RuntimeError) as error:  # submitit: no Slurm here, sbatch's own words
         print(f"error: {error}", file=sys.stderr)
         return 1
 

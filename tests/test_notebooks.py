@@ -39,6 +39,8 @@ def test_papermill_runs_the_notebook_from_a_folder_inside_the_repository(smoke_r
     """As a user calls it; the study is complete, so nothing is trained."""
     results = tmp_path / "results"
     shutil.copytree(smoke_results, results)
+    shutil.rmtree(results / "reports")
+    shutil.rmtree(results / "smoke" / "tables")
     out = tmp_path / "out.ipynb"
     done = subprocess.run(
         [
@@ -65,7 +67,7 @@ def test_papermill_runs_the_notebook_from_a_folder_inside_the_repository(smoke_r
     assert "12 of 12 printed cells reproduced" in found
     assert "image/png" in found
     for name in ("table5.smoke.html", "table5.smoke.png", "table5.smoke.md"):
-        assert (results / "reports" / name).stat().st_mtime > tmp_path.stat().st_ctime - 600
+        assert (results / "reports" / name).stat().st_size > 1000
     assert (results / "smoke" / "tables" / "table5.csv").exists()
 
 
@@ -109,7 +111,8 @@ def test_an_unknown_parameter_stops_the_notebook_itself(tmp_path):
 
 def test_parameters_are_checked_by_name_and_type():
     good = {"protocol": "smoke", "seeds": 1, "results_dir": "x", "jobs": 0, "run_missing": True}
-    check_parameters(good | {"_hidden": 1, "In": []})
+    # A second pass in the same kernel: what the notebook has made meanwhile is no parameter.
+    check_parameters(good | {"_part": "x", "In": [], "plan": object(), "dials": ["a"]})
     for bad, words in (
         ({"seed": 1}, "did you mean 'seeds'"),
         ({"seeds": "2"}, "wanted int"),

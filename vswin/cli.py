@@ -267,7 +267,7 @@ def cost(
             grid = Table(
                 "row", "metric", "printed", "ours", "", "evidence", title=each, title_justify="left"
             )
-            for cell in load_study(each).cost_cells().to_dict("records"):
+            for cell in load_study(each).cost_cells(rule).to_dict("records"):
                 grid.add_row(
                     cell["row"],
                     cell["metric"],
@@ -308,12 +308,10 @@ def _print_preset_cost(
 def _require_device(device: str) -> None:
     import torch
 
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise UsageError(f"--device {device}: wanted cpu, cuda or cuda:N") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"--device {device}: no CUDA device is available here; use --device cpu")
+    count = torch.cuda.device_count()
+    known = ["cpu", *(["cuda"] if count else []), *(f"cuda:{i}" for i in range(count))]
+    if device not in known:
+        raise UsageError(f"--device {device}: not available here; known: {', '.join(known)}")
 
 
 def _print_study(study: object) -> None:

@@ -16,6 +16,10 @@ TEMPORARY_PREFIX = ".tmp-"
 """Names that start so were being written when the writer died; nothing reads them."""
 
 
+class DamagedFileError(VswinError):
+    """A file of the store cannot be read."""
+
+
 class NotWritableError(VswinError):
     """A folder that results should go to cannot be written."""
 
@@ -51,11 +55,19 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, or None where there is no such file."""
+    """The content of a JSON file, or None where there is no such file.
+
+    Raises:
+        DamagedFileError: if it is there and no JSON.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(
+            f"{path} cannot be read ({error}); remove it and run again"
+        ) from error
 
 
 def require_writable(folder: Path) -> Path:

@@ -30,7 +30,6 @@ PARAMETERS: dict[str, type] = {
     "run_missing": bool,
 }
 """What every table notebook takes."""
-_KERNEL_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython", "vswin"}
 
 
 class NotebookError(VswinError):
@@ -49,10 +48,11 @@ def check_parameters(namespace: Mapping[str, Any]) -> None:
     Raises:
         UsageError: naming the parameter and what is known or wanted.
     """
+    # Parameters are scalars; what else is there was made by the notebook in an earlier pass.
     given = {
         name: value
         for name, value in namespace.items()
-        if not name.startswith("_") and name not in _KERNEL_NAMES
+        if not name.startswith("_") and isinstance(value, (str, int, float))
     }
     for name, value in given.items():
         if name not in PARAMETERS:
@@ -116,13 +116,15 @@ def execute_notebook(
         raise unknown("notebook", table, known)
     source = notebooks_dir() / f"{table}.ipynb"
     defaults = {
-        name: _default(entry["default"])
+        name: ast.literal_eval(entry["default"])  # papermill gives it as Python source
         for name, entry in papermill.inspect_notebook(str(source)).items()
     }
     final = defaults | parameters
     plan = plan_study(table, final["protocol"], final["seeds"], final["results_dir"])
     root = require_writable(results_path(final["results_dir"]))
     target = output or report_path(root, table, final["protocol"], "ipynb")
+    if target.is_dir():
+        raise UsageError(f"--output {target} is a folder; wanted the path of a notebook in it")
     require_writable(target.parent)
     partial = target.with_name(f".tmp-{target.name}")  # papermill rewrites it at every cell
     try:
@@ -180,8 +182,3 @@ def _why(partial: Path, failed: Path) -> str | None:
                 name, value = output["ename"], output["evalue"]
                 return f"{name}: {value} (the traceback is in {failed})"
     return None
-
-
-def _default(text: str) -> Any:
-    """The value of a default, which papermill gives as Python source."""
-    return ast.literal_eval(text)

@@ -35,6 +35,12 @@ def results_path(results_dir: str | Path) -> Path:
 
     A relative one counts from the project's root, so that the same words mean the same folder from
     wherever a notebook or command is started.
+
+    Raises:
+        UsageError: if it names the home of an unknown user.
     """
-    path = Path(results_dir).expanduser()
+    try:
+        path = Path(results_dir).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"results_dir={str(results_dir)!r}: {error}") from error
     return path if path.is_absolute() else project_root() / path

@@ -12,7 +12,7 @@ def test_t_interval_known_value():
     # mean 2, sd 1, n 3: t(0.975, 2) = 4.302653 (any table of Student's t)
     found = t_interval([1.0, 2.0, 3.0])
     assert found.mean == 2.0
-    assert found.half_width == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert (found.high - found.low) / 2 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
     assert found.n == 3
 
 

@@ -64,9 +64,9 @@ def broken(library, file, old, new):
             "table5.yaml",
             "preset: swin_t",
             "preset: swin_x",
-            ["dim16", "'swin_x'", "swin_t, swin_s"],
+            ["rows.0", "'swin_x'", "swin_t, swin_s"],
         ),
-        ("table5.yaml", "window_size: [16", "window: [16", ["dim16", "'window'", "window_size"]),
+        ("table5.yaml", "window_size: [16", "window: [16", ["rows.0", "'window'", "window_size"]),
         ("protocols/proxy.yaml", "batch_size:", "batchsize:", ["recipe.batchsize: unknown key"]),
         ("protocols/proxy.yaml", "  noise: 0.3", "  noise: loud", ["data.noise", "'loud'"]),
         (
@@ -87,6 +87,43 @@ def test_a_broken_file_names_file_line_and_key(copy, file, old, new, words):
         assert word in message
     if "unknown key" in message or "integer" in message or "'loud'" in message:
         assert f"line {line}:" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("epochs: 30", "epochs: 0", ["recipe.epochs", "greater than or equal to 1"]),
+        ("lr: 4.0e-3", "lr: .nan", ["recipe.lr", "greater than 0"]),
+        ("coherence: 1.0", "coherence: 3", ["data.coherence", "less than or equal to 1"]),
+        ("clips_per_cell: 480", "clips_per_cell: 5", ["test.clips_per_cell", "12"]),
+        ("noise: [0.2, 0.4, 0.6]", "noise: []", ["test.noise", "at least 1"]),
+        ("in_channels: 1", "in_channels: 3", ["swin_t.in_channels is 3", "the clips have 1"]),
+        ("embed_dim: 24", "embed_dimm: 24", ["'embed_dimm'", "embed_dim"]),
+        ("epochs: 30 ", "epochs: 30\n  epochs: 31 ", ["epochs: key is given twice"]),
+    ],
+)
+def test_values_out_of_range_are_refused_with_file_and_key(copy, old, new, words):
+    path, _ = broken(copy, "protocols/proxy.yaml", old, new)
+    with pytest.raises(ExperimentError) as error:
+        copy.protocol("proxy")
+    for word in (str(path), *words):
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "wanted keys and values"),
+        (b"- a\n- b\n", "wanted keys and values"),
+        (b"title: \xff\xfe\n", "cannot be read as UTF-8 YAML"),
+        (b"title: \x01\n", "cannot be read as UTF-8 YAML"),
+        (b"title: 'a\n", "not valid YAML"),
+    ],
+)
+def test_files_that_are_no_experiment_at_all(copy, content, words):
+    (copy.folder / "table5.yaml").write_bytes(content)
+    with pytest.raises(ExperimentError, match=f"table5.yaml.*{words}"):
+        copy.experiment("table5")
 
 
 def test_a_missing_key_is_named(copy):

@@ -20,7 +20,7 @@ BASE = RunConfig(
     model=dataclasses.replace(PRESETS["swin_t"], num_classes=12, window_size=(4, 3, 3)),
     data=MovingDigits(generator_seed=0),
     recipe=Recipe(steps_per_epoch=10, lr=1e-3),
-    test=GridTest(clips_per_cell=10, coherence=(1.0,), noise=(0.2,)),
+    test=GridTest(clips_per_cell=24, coherence=(1.0,), noise=(0.2,)),
     seed=0,
 )
 
@@ -61,7 +61,7 @@ CHANGES = {
         BASE, data=MovingDigits(generator_seed=0, control="single_frame")
     ),
     "recipe": dataclasses.replace(BASE, recipe=Recipe(steps_per_epoch=10, lr=2e-3)),
-    "test": dataclasses.replace(BASE, test=dataclasses.replace(BASE.test, clips_per_cell=11)),
+    "test": dataclasses.replace(BASE, test=dataclasses.replace(BASE.test, clips_per_cell=25)),
 }
 
 

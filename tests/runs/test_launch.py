@@ -50,7 +50,9 @@ def test_a_run_from_folder_to_result(tmp_path):
     assert len(run.predictions()["label"]) == 24
     assert result["top1"] == pytest.approx(float((run.predictions()["rank"] == 0).mean()))
     assert [line["epoch"] for line in run.metrics()] == [1, 2, 3, 4, 5, 6]
-    assert run.provenance()["packages"]["torch"].startswith("2.13.0")
+    origin = run.provenance()
+    assert origin["packages"]["torch"].startswith("2.13.0")
+    assert origin["started"] <= origin["finished"]
     assert run.status()["attempt"] == 1
     assert list(run.checkpoints.iterdir()) == []
     assert set(result["tested_on"]) == {"single_frame", "shuffled_frames"}
@@ -115,23 +117,33 @@ def test_a_failing_run_is_reported_and_takes_nothing_with_it(tmp_path):
     assert launch([found[0].run], jobs=1)[0].run.status()["attempt"] == 2
 
 
-def test_a_run_that_another_process_executes_is_not_started(tmp_path):
+def test_a_run_that_another_process_executes_is_watched_and_then_taken_over(tmp_path):
     (run,) = prepared(tmp_path, TINY)
     with run_lock(run.path), pytest.raises(LockedError):
         execute(run, CPU)
     assert run.result() is None
     polls = []
 
-    def release_after_three(snapshots):
+    def give_up_after_three(snapshots):
         polls.append(snapshots[0].state)
         if len(polls) == 3:
+            assert run.status() == {}  # nothing was started so far
             holder.__exit__(None, None, None)
 
     holder = run_lock(run.path)
     holder.__enter__()
-    launch([run], jobs=1, on_poll=release_after_three)
+    (found,) = launch([run], jobs=1, on_poll=give_up_after_three)
     assert polls[:3] == ["running"] * 3
-    assert run.result() is None  # watched to its end, not started
+    assert found.state == "done"
+
+
+def test_a_run_that_was_taken_over_stops(tmp_path):
+    (run,) = prepared(tmp_path, LONG)
+    process = start(run)
+    wait_for_epoch(run, 2, process)
+    (run.path / "lock").write_text('{"token": "x", "host": "elsewhere", "pid": 1}')
+    assert process.wait(timeout=60) == 130
+    assert json.loads((run.path / "lock").read_text())["token"] == "x"
 
 
 def test_an_interrupt_stops_the_runs_and_leaves_them_resumable(tmp_path):

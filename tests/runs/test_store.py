@@ -1,5 +1,6 @@
 """The store: complete or recognisably not, one writer at a time."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -11,7 +12,14 @@ import time
 import numpy as np
 import pytest
 
-from vswin.files import NotWritableError, atomic_write, require_writable, write_json, write_text
+from vswin.files import (
+    DamagedFileError,
+    NotWritableError,
+    atomic_write,
+    require_writable,
+    write_json,
+    write_text,
+)
 from vswin.runs.lock import STALE_S, LockedError, is_locked, run_lock
 from vswin.runs.store import Store, StoreError
 
@@ -75,6 +83,24 @@ def test_run_json_describes_the_run(folder):
         folder.config()
 
 
+def test_whole_numbers_make_the_same_run_as_decimals(tmp_path):
+    """YAML says 0 where Python says 0.0; what is read back must be what was written."""
+    model = dataclasses.replace(BASE.model, drop_path=0, mlp_ratio=4)
+    config = dataclasses.replace(BASE, model=model)
+    run = Store(tmp_path, "smoke").run(config.run_id)
+    run.create(config)
+    assert run.config() == config
+
+
+def test_damaged_files_are_named_and_a_damaged_status_says_nothing(folder):
+    (folder.path / "status.json").write_text("{")
+    assert folder.status() == {}
+    for content in ("{", "{}", "[]"):
+        (folder.path / "result.json").write_text(content)
+        with pytest.raises(DamagedFileError, match="result.json.*remove it"):
+            folder.result()
+
+
 def test_states_are_read_off_the_folder(folder):
     assert folder.state() == "pending"
     folder.write_status(state="training", step=3)
@@ -92,7 +118,10 @@ def test_metrics_of_a_repeated_epoch_count_once_and_a_cut_line_not(folder):
         folder.append_metrics({"epoch": epoch, "loss": loss})
     with (folder.path / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 3, "lo')
-    assert folder.metrics() == [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.5}]
+    expected = [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.5}]
+    assert folder.metrics() == expected
+    folder.append_metrics({"epoch": 3, "loss": 1.5})  # the next writer's line is not lost with it
+    assert folder.metrics() == [*expected, {"epoch": 3, "loss": 1.5}]
 
 
 def test_predictions_round_trip(folder):
@@ -123,6 +152,17 @@ def test_a_dead_writer_is_taken_over(folder):
     assert not is_locked(folder.path)
     with run_lock(folder.path):
         assert is_locked(folder.path)
+
+
+def test_a_living_writer_keeps_its_lock_however_silent(folder):
+    with run_lock(folder.path):
+        silent = time.time() - STALE_S - 1
+        os.utime(folder.path / "lock", (silent, silent))
+        assert is_locked(folder.path)
+        # A new process with the number of a dead one is another one.
+        owner = json.loads((folder.path / "lock").read_text())
+        (folder.path / "lock").write_text(json.dumps(owner | {"start": "1"}))
+        assert not is_locked(folder.path)
 
 
 def test_a_writer_on_another_host_is_dead_when_it_is_silent(folder):

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 Split = Literal["train", "test"]
@@ -51,6 +52,7 @@ UNORDERED_FRAMES_BOUND = 1 / 2
 SWAPPED: tuple[int, ...] = tuple(CLASSES.index((b, a)) for a, b in CLASSES)
 """For each class, the one with the phases in the other order (itself for one direction)."""
 
+CHANNELS = 1
 DIGIT_SIZE = 8
 TEST_INSTANCES = 510
 """The last 510 of scikit-learn's 1,797 scans are for testing. They come writer by writer, each
@@ -61,23 +63,23 @@ beginning with 0 to 9 three times, and the split lies between two writers."""
 class MovingDigits:
     """The dials of one clip distribution."""
 
-    generator_seed: int
+    generator_seed: Annotated[int, Ge(0)]
     """Root of all randomness; calibration and benchmark use different ones."""
-    frames: int = 16
+    frames: Annotated[int, Ge(1)] = 16
     """Frames that the model sees, evenly spread over the `timeline`."""
-    timeline: int = 16
+    timeline: Annotated[int, Ge(2)] = 16
     """Frames of the underlying motion; fewer `frames` are a coarser sampling of the same clip."""
-    image_size: int = 24
+    image_size: Annotated[int, Ge(DIGIT_SIZE)] = 24
     """Height and width of the torus in pixels."""
-    digits: int = 5
+    digits: Annotated[int, Ge(1)] = 5
     """Digits in a clip."""
-    speed: float = 1.0
+    speed: Annotated[float, Ge(0), Le(100)] = 1.0
     """Pixels per timeline frame."""
-    coherence: float = 1.0
+    coherence: Annotated[float, Ge(0), Le(1)] = 1.0
     """Probability that a digit follows the class; otherwise it follows a random class."""
-    switch_jitter: int = 0
+    switch_jitter: Annotated[int, Ge(0)] = 0
     """The phases switch at T/2 + u, u drawn evenly from -switch_jitter ... switch_jitter."""
-    noise: float = 0.2
+    noise: Annotated[float, Ge(0), Le(100)] = 0.2
     """Standard deviation of the pixel noise; a digit's ink is 1."""
     control: Control = "none"
     """Destroys the evidence: one frame in place of all, or frames in a random order."""

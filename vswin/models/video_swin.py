@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -206,8 +204,3 @@ class DropPath(nn.Module):
 def _pad_to_multiple(clip: Tensor, patch_size: Triple) -> Tensor:
     t, h, w = (-size % patch for size, patch in zip(clip.shape[2:], patch_size, strict=True))
     return F.pad(clip, (0, w, 0, h, 0, t)) if t or h or w else clip
-
-
-def token_grid(config: VideoSwinConfig, size: Triple) -> Triple:
-    """(T', H', W') tokens that patch embedding makes of a clip of `size` = (T, H, W) pixels."""
-    return tuple(math.ceil(s / p) for s, p in zip(size, config.patch_size, strict=True))  # type: ignore[return-value]

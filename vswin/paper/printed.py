@@ -11,8 +11,6 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 Metric = Literal["top1", "top5", "flops", "params"]
-METRICS: tuple[Metric, ...] = ("top1", "top5", "flops", "params")
-UNITS: dict[Metric, str] = {"top1": "%", "top5": "%", "flops": "G", "params": "M"}
 
 
 def _is_text(value: object) -> object:

@@ -8,10 +8,12 @@ import math
 from typing import Literal
 
 from vswin.paper.printed import Claim
-from vswin.report.statistics import MIN_SEEDS, t_interval
+from vswin.report.statistics import MIN_SEEDS, Interval, t_interval
 from vswin.report.study import Study
 
 Verdict = Literal["reproduced", "contradicted", "inconclusive", "not run"]
+CEILING = 99.0
+"""Top-1 in % above which a row cannot show that it is better than another."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,47 +63,63 @@ def _accuracy_trend(study: Study, claim: Claim) -> Judgement:
     """Every step up must be above zero; Bonferroni over the steps keeps the 5 % for the claim."""
     steps = list(itertools.pairwise(claim.rows))
     level = 1 - 0.05 / len(steps)
-    texts, lows, highs = [], [], []
-    for below, above in steps:
-        text, low, high = _difference(study, above, below, level)
-        texts.append(text)
-        lows.append(low)
-        highs.append(high)
-    return Judgement(claim, _verdict(study, claim, min(lows) > 0, min(highs) < 0), "; ".join(texts))
-
-
-def _accuracy_within(study: Study, claim: Claim) -> Judgement:
-    """The interval of the difference must lie above minus the margin (or below it)."""
-    margin = claim.margin or 0.0
-    text, low, high = _difference(study, *claim.rows, level=0.95)
-    return Judgement(
+    found = [_difference(study, above, below, level) for below, above in steps]
+    return _judge_accuracies(
+        study,
         claim,
-        _verdict(study, claim, low > -margin, high < -margin),
-        f"{text}; margin {margin:g}, fixed beforehand",
+        [text for _, text in found],
+        pairs=min(d.n for d, _ in found),
+        holds=min(d.low for d, _ in found) > 0,
+        fails=min(d.high for d, _ in found) < 0,
     )
 
 
-def _verdict(study: Study, claim: Claim, holds: bool, fails: bool) -> Verdict:
-    if min(len(study.results[row]) for row in claim.rows) < MIN_SEEDS:
-        return "inconclusive"
-    return "reproduced" if holds else "contradicted" if fails else "inconclusive"
+def _accuracy_within(study: Study, claim: Claim) -> Judgement:
+    """The interval of the difference must lie above minus the margin (or below it).
+
+    Two models that learnt nothing, or everything, are equal for another reason than the claim's.
+    """
+    margin = claim.margin or 0.0
+    found, text = _difference(study, *claim.rows, level=0.95)
+    texts = [text, f"margin {margin:g}, fixed beforehand"]
+    intervals = [i for row in claim.rows if (i := study.top1_interval(row))]
+    informative = all(100 / study.num_classes < i.low and i.high < CEILING for i in intervals)
+    if not informative:
+        texts.append("a row is not clear of chance or of the ceiling")
+    return _judge_accuracies(
+        study,
+        claim,
+        texts,
+        pairs=found.n,
+        holds=informative and found.low > -margin,
+        fails=informative and found.high < -margin,
+    )
 
 
-def _difference(study: Study, a: str, b: str, level: float) -> tuple[str, float, float]:
+def _judge_accuracies(
+    study: Study, claim: Claim, texts: list[str], pairs: int, holds: bool, fails: bool
+) -> Judgement:
+    verdict: Verdict = "reproduced" if holds else "contradicted" if fails else "inconclusive"
+    if not study.protocol.tests_claims:
+        verdict = "inconclusive"
+        texts = [*texts, f"protocol {study.protocol.protocol} tests no claims"]
+    elif pairs < MIN_SEEDS:
+        verdict = "inconclusive"
+        texts = [*texts, f"no verdict below {MIN_SEEDS} paired seeds"]
+    return Judgement(claim, verdict, "; ".join(texts))
+
+
+def _difference(study: Study, a: str, b: str, level: float) -> tuple[Interval, str]:
     """Top-1 of row a minus row b, in points, paired over the seeds that both have."""
     first, second = study.top1(a), study.top1(b)
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
-        return f"{a} and {b} have no seed in common", -math.inf, math.inf
+        return Interval(0, -math.inf, math.inf, 0), f"{a} and {b} have no seed in common"
     found = t_interval([first[s] - second[s] for s in seeds], level)
-    if len(seeds) == 1:
-        text = f"{a} − {b} = {found.mean:+.1f} points, 1 seed: no verdict below {MIN_SEEDS}"
-    else:
-        text = (
-            f"{a} − {b} = {found.mean:+.1f} points, {100 * level:g} % interval "
-            f"[{found.low:+.1f}, {found.high:+.1f}], {len(seeds)} paired seeds"
-        )
-    return text, found.low, found.high
+    text = f"{a} − {b} = {found.mean:+.1f} points"
+    if len(seeds) > 1:
+        text += f", {100 * level:g} % interval [{found.low:+.1f}, {found.high:+.1f}]"
+    return found, f"{text}, {len(seeds)} paired seed{'s' * (len(seeds) > 1)}"
 
 
 def _costs(study: Study, claim: Claim) -> list[float]:

@@ -11,8 +11,9 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from vswin.data.moving_digits import UNORDERED_PHASES_BOUND
+from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
 from vswin.files import atomic_write, require_writable, write_text
+from vswin.project import project_root
 from vswin.report.claims import Judgement, judge_claims
 from vswin.report.plots import figure
 from vswin.report.study import Study
@@ -49,8 +50,8 @@ def write_report(study: Study) -> ReportFiles:
     """
     table, protocol = study.experiment.table, study.protocol.protocol
     root = study.store.results_dir
-    csv = require_writable(root / protocol / "tables") / f"{table}.csv"
-    require_writable(root / "reports")
+    csv = require_writable(study.store.tables_dir) / f"{table}.csv"
+    require_writable(study.store.reports_dir)
     html, markdown, png = (
         report_path(root, table, protocol, suffix) for suffix in ("html", "md", "png")
     )
@@ -86,7 +87,7 @@ def page_content(study: Study) -> dict[str, Any]:
         "title": study.title,
         "source": study.printed.source if study.printed else "not in the paper",
         "section": study.experiment.section,
-        "protocol": study.protocol,
+        "protocol": study.protocol if study.is_trainable else None,
         "verdict": verdict_lines(study, judgements),
         "header": _header(study),
         "lines": [_table_line(study, row) for row in study.table().to_dict("records")],
@@ -101,8 +102,9 @@ def page_content(study: Study) -> dict[str, Any]:
         ],
         "controls": [_control_line(line) for line in study.controls().to_dict("records")],
         "chance": f"{100 / study.num_classes:.1f}",
+        "unordered_frames_bound": f"{100 * UNORDERED_FRAMES_BOUND:.0f}",
         "checks": _checks(study),
-        "unordered_bound": f"{100 * UNORDERED_PHASES_BOUND:.1f}",
+        "unordered_phases_bound": f"{100 * UNORDERED_PHASES_BOUND:.1f}",
         "difficulty": _difficulty(study),
         "choices": study.experiment.choices,
         "deviations": study.protocol.deviations if study.is_trainable else (),
@@ -146,12 +148,15 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
 
 
 def command(study: Study) -> str:
-    """The command that runs what is missing and writes this report."""
-    seeds = max((len(s) for s in study.results.values()), default=study.protocol.seeds)
-    return (
-        f"vswin notebook {study.experiment.table} --protocol {study.protocol.protocol} "
-        f"--seeds {seeds}"
-    )
+    """The command that runs what is missing, if anything can be run, and writes this report."""
+    table, root = study.experiment.table, study.store.results_dir
+    where = root.relative_to(project_root()) if root.is_relative_to(project_root()) else root
+    results = "" if where == Path("results") else f" --results-dir {where}"
+    if not study.is_trainable:
+        return f"vswin report {table}{results}"
+    seeds = max((1 + max(s) for s in study.results.values()), default=study.protocol.seeds)
+    protocol = study.protocol.protocol
+    return f"vswin notebook {table} --protocol {protocol} --seeds {seeds}{results}"
 
 
 def _header(study: Study) -> list[str]:
@@ -211,8 +216,8 @@ def _interval_note(study: Study) -> str:
 
 def _control_line(line: dict[str, Any]) -> list[str]:
     names = {
-        "single_frame": "one frame in place of all (trained and tested)",
-        "shuffled_frames": "frames in random order (trained and tested)",
+        "single_frame": "one frame in place of all",
+        "shuffled_frames": "frames in random order",
     }
     return [
         names[line["control"]],

@@ -21,11 +21,6 @@ class Interval:
     high: float
     n: int
 
-    @property
-    def half_width(self) -> float:
-        """Half the length of the interval."""
-        return (self.high - self.low) / 2
-
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Interval for the mean of independent values; infinite for a single one.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from vswin.cost import Cost, cost
+from vswin.cost import Cost, Rule, cost
 from vswin.errors import UsageError
 from vswin.files import read_json
 from vswin.models.presets import VideoSwinConfig
@@ -68,9 +68,9 @@ class Study:
         found = self.printed.row(row.id) if self.printed else None
         return found.labels if found else {"row": row.id}
 
-    def paper_cost(self, row: Row) -> Cost:
-        """Cost of the row at the paper's own size, under the paper's counting rule."""
-        return _cost_at(self.experiment.paper_model(row), self.experiment.paper_input(row))
+    def paper_cost(self, row: Row, rule: Rule = "paper") -> Cost:
+        """Cost of the row at the paper's own size."""
+        return _cost_at(self.experiment.paper_model(row), self.experiment.paper_input(row), rule)
 
     def top1(self, row_id: str) -> dict[int, float]:
         """Top-1 in % by seed."""
@@ -131,14 +131,14 @@ class Study:
             }
         return line
 
-    def cost_cells(self) -> pd.DataFrame:
+    def cost_cells(self, rule: Rule = "paper") -> pd.DataFrame:
         """Every printed cost cell beside ours: row, metric, printed, ours, exact, evidence."""
         lines = []
         for row in self.rows if self.printed else ():
             printed = self.printed.row(row.id)
             if printed is None:
                 continue
-            counted = self.paper_cost(row)
+            counted = self.paper_cost(row, rule)
             for metric, value in (("flops", counted.gflops), ("params", counted.mparams)):
                 if cell := printed.cell(metric):
                     found = compare(value, cell)
@@ -259,14 +259,14 @@ def _seeds_on_disk(store: Store) -> list[int]:
 
 
 @functools.lru_cache(maxsize=64)
-def _cost_at(config: VideoSwinConfig, input_size: tuple[int, int, int, int]) -> Cost:
+def _cost_at(config: VideoSwinConfig, input_size: tuple[int, int, int, int], rule: Rule) -> Cost:
     import torch  # finished runs need torch for this alone
 
     from vswin.models.video_swin import VideoSwinTransformer
 
     with torch.device("meta"):
         model = VideoSwinTransformer(config)
-    return cost(model, input_size, rule="paper")
+    return cost(model, input_size, rule)
 
 
 def _number(cell: str | None) -> float:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,7 +24,7 @@ from vswin.models.initialisation import initialise_
 from vswin.models.video_swin import VideoSwinTransformer
 from vswin.runs.identity import RunConfig
 from vswin.runs.lock import run_lock
-from vswin.runs.provenance import provenance
+from vswin.runs.provenance import now, provenance
 from vswin.runs.store import RunFolder
 from vswin.training.evaluate import Evaluation, evaluate_control, evaluate_grid
 from vswin.training.loop import Progress, train
@@ -55,15 +56,19 @@ def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
         DivergedError: if training fails; so does anything unexpected, after error.json is written.
     """
     config = folder.config()
-    with run_lock(folder.path):
+    with run_lock(folder.path) as is_ours:
         done = folder.result()
         if done is not None:
             return done
         attempt = int(folder.status().get("attempt", 0)) + 1
-        reporter = _Reporter(folder, attempt)
+        reporter = _Reporter(folder, attempt, is_ours)
         (folder.path / "error.json").unlink(missing_ok=True)
         try:
+            origin = provenance(device)
             result, evaluation = _train_and_test(config, folder, device, reporter)
+            folder.write_predictions(**dataclasses.asdict(evaluation.predictions))
+            write_json(folder.path / "provenance.json", origin | {"finished": now()})
+            write_json(folder.path / "result.json", result)
         except Interrupted:
             reporter.state("interrupted")
             raise
@@ -79,9 +84,6 @@ def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
             )
             reporter.state("failed")
             raise
-        folder.write_predictions(**dataclasses.asdict(evaluation.predictions))
-        write_json(folder.path / "provenance.json", provenance(device))
-        write_json(folder.path / "result.json", result)
         reporter.state("done")
         for checkpoint in folder.checkpoints.glob("*"):
             checkpoint.unlink()
@@ -138,8 +140,8 @@ def _train_and_test(
 class _Reporter:
     """Keeps status.json and metrics.jsonl up to date; stops the run when its parent is gone."""
 
-    def __init__(self, folder: RunFolder, attempt: int) -> None:
-        self.folder, self.attempt = folder, attempt
+    def __init__(self, folder: RunFolder, attempt: int, is_ours: Callable[[], bool]) -> None:
+        self.folder, self.attempt, self.is_ours = folder, attempt, is_ours
         self.fields: dict[str, Any] = {}
         self.written = 0.0
         self.parent = os.getppid()
@@ -154,6 +156,8 @@ class _Reporter:
         if os.getppid() != self.parent:
             raise Interrupted("the process that started this run is gone")
         if time.monotonic() - self.written >= STATUS_S:
+            if not self.is_ours():
+                raise Interrupted("another process has taken this run over")
             self._write()
 
     def epoch(self, progress: Progress) -> None:

@@ -17,9 +17,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vswin.data.moving_digits import CLASSES, Control, MovingDigits
+from vswin.data.moving_digits import CHANNELS, CLASSES, Control, MovingDigits
 from vswin.errors import UsageError, VswinError
-from vswin.models.errors import ModelError
 from vswin.models.presets import Triple, VideoSwinConfig, resolve_config
 from vswin.runs.identity import RunConfig
 from vswin.training.evaluate import GridTest
@@ -52,6 +51,11 @@ class Row(_Strict):
     control: Control = "none"
     """Not a printed row but a check of the benchmark: destroys the evidence in its clips."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Row:
+        resolve_config(self.preset, **self.model)
+        return self
+
     @property
     def is_control(self) -> bool:
         """Whether the row is a check of the benchmark instead of a row of the paper."""
@@ -81,11 +85,6 @@ class Experiment(_Strict):
         doubled = sorted({i for i in ids if ids.count(i) > 1})
         if doubled:
             raise ValueError(f"row ids must differ; repeated: {', '.join(doubled)}")
-        for row in self.rows:
-            try:
-                self.paper_model(row)
-            except ModelError as error:
-                raise ValueError(f"row {row.id}: {error}") from error
         return self
 
     def row(self, row_id: str) -> Row:
@@ -127,6 +126,8 @@ class Protocol(_Strict):
     """What its accuracies can and cannot say; printed wherever they appear."""
     comparable: bool
     """Whether its accuracies may be set against printed ones. Never for the embedded benchmark."""
+    tests_claims: bool
+    """Whether its accuracies may decide about a claim of the paper."""
     seeds: Count
     """Seeds that are run when none are asked for."""
     threads: Count = 1
@@ -141,6 +142,19 @@ class Protocol(_Strict):
     """In what it differs from the paper's setup."""
     calibration: str
     """How and on what the dials were chosen."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Protocol:
+        for preset, overrides in self.models.items():
+            found = resolve_config(preset, **overrides)
+            if found.in_channels != CHANNELS:
+                raise ValueError(
+                    f"models.{preset}.in_channels is {found.in_channels}, but the "
+                    f"clips have {CHANNELS}"
+                )
+        if 2 * self.data.switch_jitter >= self.data.timeline:
+            raise ValueError("data.switch_jitter must be less than half of data.timeline")
+        return self
 
     def run_config(self, row: Row, seed: int) -> RunConfig:
         """The run that stands for `row`.
@@ -160,6 +174,11 @@ class Protocol(_Strict):
         )
         model = resolve_config(row.preset, **overrides)
         frames = self._scale_time("frames", row.frames)
+        if frames > self.data.timeline:
+            raise UsageError(
+                f"row {row.id} wants {frames} frames, but clips of protocol {self.protocol} have "
+                f"{self.data.timeline} (data.timeline)"
+            )
         data = dataclasses.replace(self.data, frames=frames, control=row.control)
         return RunConfig(row.preset, model, data, self.recipe, self.test, seed)
 
@@ -234,20 +253,41 @@ def _named(path: Path, key: str, value: Any) -> Any:
 
 def _read(path: Path, kind: type[BaseModel]) -> Any:
     """Reads and validates a YAML file."""
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else "?"
         raise ExperimentError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        words = str(error).splitlines()[0]
+        raise ExperimentError(f"{path} cannot be read as UTF-8 YAML: {words}") from error
+    if not isinstance(node, yaml.MappingNode):
+        raise ExperimentError(f"{path}, line 1: wanted keys and values, such as `title: ...`")
+    _refuse_repeated_keys(path, node)
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         raise ExperimentError(
             "\n".join(_explain(path, node, item) for item in error.errors())
         ) from error
+
+
+def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
+    """YAML itself lets the last one win, silently."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise ExperimentError(f"{path}, line {line}: {key.value}: key is given twice")
+            seen.add(key.value)
+            _refuse_repeated_keys(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated_keys(path, item)
 
 
 def _explain(path: Path, node: yaml.Node | None, error: Any) -> str:

@@ -52,10 +52,13 @@ def snapshot(run: RunFolder) -> Snapshot:
 def prepare(configs: Sequence[RunConfig], store: Store) -> list[RunFolder]:
     """Creates the folders of the runs that are asked for; each run once, in the order given.
 
+    The folders that a report will go to are tried as well, before hours of training.
+
     Raises:
         NotWritableError: if the results folder cannot be written; nothing was started then.
     """
-    require_writable(store.runs_dir)
+    for folder in (store.runs_dir, store.tables_dir, store.reports_dir):
+        require_writable(folder)
     unique = {config.run_id: config for config in configs}
     for run_id, config in unique.items():
         store.run(run_id).create(config)
@@ -72,8 +75,9 @@ def launch(
     """Executes the runs that are not done, at most `jobs` at a time, and waits for all.
 
     Each run is a process of its own, so that a crash takes nothing else with it. A run that another
-    process is already executing is watched, not started. On Ctrl-C (or any exception in `on_poll`)
-    the processes are asked to stop; every run can be resumed by the next call.
+    process is already executing is watched, and started only if that process gives it up before
+    it is done. On Ctrl-C (or any exception in `on_poll`) the processes are asked to stop; every
+    run can be resumed by the next call.
 
     Args:
         runs: folders from `prepare`.
@@ -86,6 +90,7 @@ def launch(
         Where each run stands in the end.
     """
     waiting = collections.deque(run for run in runs if run.state() not in ("done", "running"))
+    watched = {run.run_id: run for run in runs if run.state() == "running"}
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
         while True:
@@ -96,7 +101,12 @@ def launch(
                 processes[run.run_id] = _start(run, threads, device)
             snapshots = [_seen(snapshot(run), processes) for run in runs]
             on_poll(snapshots)
-            if not processes and not any(s.state == "running" for s in snapshots):
+            for seen in snapshots:
+                if seen.run.run_id in watched and seen.state != "running":
+                    run = watched.pop(seen.run.run_id)
+                    if seen.state != "done":
+                        waiting.append(run)
+            if not processes and not waiting and not watched:
                 return snapshots
             time.sleep(POLL_S)
     finally:

@@ -10,11 +10,12 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from vswin.errors import VswinError
-from vswin.files import read_json
+from vswin.files import DamagedFileError, read_json
 
 HEARTBEAT_S = 5.0
 """How often a writer shows that it lives."""
@@ -27,24 +28,31 @@ class LockedError(VswinError):
 
 
 @contextlib.contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[Callable[[], bool]]:
     """Holds the right to write in a run's folder; gives it back at the end of the block.
+
+    Yields:
+        Whether it is still ours: a writer whose host was silent for long may have lost it.
 
     Raises:
         LockedError: if another living process holds it.
     """
     path = folder / "lock"
     token = uuid.uuid4().hex
+
+    def is_ours() -> bool:
+        return _owner(path).get("token") == token
+
     _acquire(path, token)
     stop = threading.Event()
-    beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
+    beat = threading.Thread(target=_beat, args=(path, stop, is_ours), daemon=True)
     beat.start()
     try:
-        yield
+        yield is_ours
     finally:
         stop.set()
         beat.join()
-        if (read_json(path) or {}).get("token") == token:
+        if is_ours():
             path.unlink(missing_ok=True)
 
 
@@ -72,48 +80,57 @@ def _acquire(path: Path, token: str) -> None:
                     f"{path.parent.name} is being written by process {owner.get('pid')} on "
                     f"{owner.get('host')}; wait for it, or stop it first"
                 )
-        text = json.dumps({"token": token, "host": socket.gethostname(), "pid": os.getpid()})
+        pid = os.getpid()
+        owner = {"token": token, "host": socket.gethostname(), "pid": pid, "start": _start(pid)}
         temporary = path.with_name(f".tmp-lock-{token}")
-        temporary.write_text(text)
+        temporary.write_text(json.dumps(owner))
         temporary.replace(path)
 
 
 def _is_stale(path: Path) -> bool:
-    """Whether the lock's owner is dead.
+    """Whether the lock's owner is dead: on this host by its process, elsewhere by its silence.
 
     Raises:
         FileNotFoundError: if there is no lock.
     """
-    age = time.time() - path.stat().st_mtime
-    if age > STALE_S:
-        return True
+    silence = time.time() - path.stat().st_mtime
     owner = _owner(path)
-    return owner.get("host") == socket.gethostname() and not _is_alive(owner.get("pid"))
+    if owner.get("host") == socket.gethostname() and isinstance(owner.get("pid"), int):
+        # A number may have been given to a new process; the time that one started tells.
+        started = _start(owner["pid"])
+        return started is None or started != owner.get("start")
+    return silence > STALE_S
 
 
-def _owner(path: Path) -> dict[str, object]:
-    try:
+def _owner(path: Path) -> dict[str, Any]:
+    """Who holds the lock; empty if that cannot be read."""
+    with contextlib.suppress(DamagedFileError):
         return read_json(path) or {}
-    except ValueError:
-        return {}
+    return {}
 
 
-def _is_alive(pid: object) -> bool:
-    if not isinstance(pid, int):
-        return False
+def _start(pid: int) -> str | None:
+    """When a process of this host started, in whatever unit; None if it is dead.
+
+    A zombie is dead: nobody waits for orphans in containers without an init process.
+    """
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it lives, under another user
-    try:  # a killed process that nobody has waited for (containers without an init) is dead, too
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return True
+        if Path("/proc/self/stat").exists():
+            return None
+        try:  # no /proc on this system: the number alone must do
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return None
+        except PermissionError:
+            pass
+        return "unknown"
+    return None if fields[0] == "Z" else fields[19]
 
 
-def _beat(path: Path, stop: threading.Event) -> None:
+def _beat(path: Path, stop: threading.Event, is_ours: Callable[[], bool]) -> None:
     while not stop.wait(HEARTBEAT_S):
         with contextlib.suppress(OSError):
-            os.utime(path)
+            if is_ours():
+                os.utime(path)

@@ -16,7 +16,7 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "pandas")
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """Commit, versions and machine, as JSON."""
+    """Commit, versions and machine, as JSON; to be taken when a run starts."""
     commit, dirty = git_state()
     return {
         "commit": commit,
@@ -28,8 +28,14 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
         "threads": torch.get_num_threads(),
         "cpus": os.cpu_count(),
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "started": now(),
     }
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def git_state() -> tuple[str | None, bool | None]:

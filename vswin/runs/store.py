@@ -13,11 +13,23 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from vswin.errors import VswinError
-from vswin.files import atomic_write, read_json, write_json
+from vswin.files import DamagedFileError, atomic_write, read_json, write_json
 from vswin.runs.identity import RESULTS_VERSION, RunConfig
 from vswin.runs.lock import is_locked
 
 State = Literal["done", "running", "failed", "interrupted", "pending"]
+RESULT_KEYS = {
+    "top1",
+    "top5",
+    "n",
+    "per_class",
+    "cells",
+    "in_distribution",
+    "tested_on",
+    "cost",
+    "seconds",
+    "clips_per_second",
+}
 
 
 class StoreError(VswinError):
@@ -78,12 +90,22 @@ class RunFolder:
         return config
 
     def result(self) -> dict[str, Any] | None:
-        """result.json of a complete run, else None."""
-        return read_json(self.path / "result.json")
+        """result.json of a complete run, else None.
+
+        Raises:
+            DamagedFileError: if it is there and not what a run of ours writes.
+        """
+        path = self.path / "result.json"
+        result = read_json(path)
+        if result is not None and not (isinstance(result, dict) and result.keys() >= RESULT_KEYS):
+            raise DamagedFileError(f"{path} is not a run's result; remove it and run again")
+        return result
 
     def status(self) -> dict[str, Any]:
-        """The last status.json, empty before the first."""
-        return read_json(self.path / "status.json") or {}
+        """The last status.json, empty before the first; a damaged one says nothing."""
+        with contextlib.suppress(DamagedFileError):
+            return read_json(self.path / "status.json") or {}
+        return {}
 
     def error(self) -> dict[str, Any] | None:
         """error.json of the last attempt, if that failed."""
@@ -108,9 +130,11 @@ class RunFolder:
         write_json(self.path / "status.json", fields)
 
     def append_metrics(self, line: dict[str, Any]) -> None:
-        """Adds one line to metrics.jsonl."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        """Adds one line to metrics.jsonl, on a line of its own even after a cut one."""
+        with (self.path / "metrics.jsonl").open("ab+") as file:
+            file.seek(max(0, file.tell() - 1))
+            cut = file.read(1) not in (b"", b"\n")
+            file.write(b"\n" * cut + json.dumps(line).encode() + b"\n")
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, one per epoch; of a repeated epoch the last counts."""
@@ -118,7 +142,7 @@ class RunFolder:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         by_epoch = {}
         for line in lines:
-            with contextlib.suppress(ValueError):  # the last line of a killed writer may be cut
+            with contextlib.suppress(ValueError):  # a line of a killed writer may be cut
                 entry = json.loads(line)
                 by_epoch[entry["epoch"]] = entry
         return [by_epoch[epoch] for epoch in sorted(by_epoch)]
@@ -145,6 +169,16 @@ class Store:
     def runs_dir(self) -> Path:
         """<results>/<protocol>/runs."""
         return self.results_dir / self.protocol / "runs"
+
+    @property
+    def tables_dir(self) -> Path:
+        """<results>/<protocol>/tables."""
+        return self.results_dir / self.protocol / "tables"
+
+    @property
+    def reports_dir(self) -> Path:
+        """<results>/reports."""
+        return self.results_dir / "reports"
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of a run, whether it exists or not."""

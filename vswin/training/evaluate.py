@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le, Len
 from torch import Tensor, nn
 
 from vswin.data.moving_digits import CLASSES, SWAPPED, Control, MovingDigits
@@ -16,11 +18,11 @@ from vswin.data.moving_digits import CLASSES, SWAPPED, Control, MovingDigits
 class GridTest:
     """What a model is tested on under an embedded protocol; the same clips for every seed."""
 
-    clips_per_cell: int
+    clips_per_cell: Annotated[int, Ge(len(CLASSES))]
     """Test clips for each combination of dials."""
-    coherence: tuple[float, ...]
+    coherence: Annotated[tuple[Annotated[float, Ge(0), Le(1)], ...], Len(1)]
     """Values of `MovingDigits.coherence` to test at."""
-    noise: tuple[float, ...]
+    noise: Annotated[tuple[Annotated[float, Ge(0), Le(100)], ...], Len(1)]
     """Values of `MovingDigits.noise` to test at."""
 
 

@@ -69,7 +69,8 @@ def train(
         checkpoints: folder for checkpoints.
         device: where to train.
         on_step: called after each step with (steps finished, steps in all).
-        on_epoch: called after each epoch, once the checkpoint is on disk.
+        on_epoch: called after each epoch, before its checkpoint is written: whatever is told twice
+            after a kill is the same both times, and nothing is left out.
 
     Returns:
         Seconds spent in training, over all attempts.
@@ -78,7 +79,7 @@ def train(
         DivergedError: if the loss becomes NaN or infinite.
     """
     optimizer = build_optimizer(model, recipe)
-    first, before = _resume(model, optimizer, checkpoints)
+    first, before = _resume(model, optimizer, checkpoints, device)
     model.train()
     for epoch in range(first // recipe.steps_per_epoch, recipe.epochs):
         start = time.perf_counter()
@@ -102,7 +103,6 @@ def train(
         seconds = time.perf_counter() - start
         before += seconds
         seen = recipe.steps_per_epoch * recipe.batch_size
-        _save(model, optimizer, checkpoints, done + recipe.steps_per_epoch, before)
         on_epoch(
             Progress(
                 epoch=epoch + 1,
@@ -115,6 +115,7 @@ def train(
                 train_seconds=before,
             )
         )
+        _save(model, optimizer, checkpoints, done + recipe.steps_per_epoch, before, device)
     return before
 
 
@@ -137,7 +138,12 @@ def _step(
 
 
 def _save(
-    model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path, step: int, seconds: float
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    folder: Path,
+    step: int,
+    seconds: float,
+    device: torch.device,
 ) -> None:
     state: dict[str, Any] = {
         "model": model.state_dict(),
@@ -146,12 +152,14 @@ def _save(
         "step": step,
         "train_seconds": seconds,
     }
-    if torch.cuda.is_available():
-        state["cuda_rng"] = torch.cuda.get_rng_state()
+    if device.type == "cuda":
+        state["cuda_rng"] = torch.cuda.get_rng_state(device)
     save_checkpoint(folder, step, state)
 
 
-def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> tuple[int, float]:
+def _resume(
+    model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path, device: torch.device
+) -> tuple[int, float]:
     """Restores the newest checkpoint; (steps finished, seconds trained), zeros without one."""
     state = load_newest_checkpoint(folder)
     if state is None:
@@ -159,6 +167,6 @@ def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path) ->
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["torch_rng"])
-    if "cuda_rng" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda_rng"])
+    if "cuda_rng" in state and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda_rng"], device)
     return state["step"], state["train_seconds"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Gt, Lt
 from torch import nn
 
 from vswin.models.initialisation import LinearStd
@@ -16,27 +17,27 @@ from vswin.models.initialisation import LinearStd
 class Recipe:
     """How a model is trained. Defaults are the paper's for Swin-T on Kinetics-400."""
 
-    steps_per_epoch: int
+    steps_per_epoch: Annotated[int, Ge(1)]
     """Optimiser steps in an epoch."""
-    epochs: int = 30
+    epochs: Annotated[int, Ge(1)] = 30
     """Length of the training."""
-    warmup_epochs: float = 2.5
+    warmup_epochs: Annotated[float, Ge(0)] = 2.5
     """Linear warm-up of the learning rate at the start."""
-    batch_size: int = 64
+    batch_size: Annotated[int, Ge(1)] = 64
     """Clips in a step."""
-    lr: float = 3e-4
+    lr: Annotated[float, Gt(0), Lt(math.inf)] = 3e-4
     """Highest learning rate of the head."""
-    backbone_lr_ratio: float = 0.1
+    backbone_lr_ratio: Annotated[float, Ge(0), Lt(math.inf)] = 0.1
     """Learning rate of everything but the head, relative to the head's (Table 7)."""
-    weight_decay: float = 0.02
+    weight_decay: Annotated[float, Ge(0), Lt(math.inf)] = 0.02
     """AdamW's decoupled weight decay; none for LayerNorms and bias tables."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's moment decays."""
-    grad_clip: float | None = None
+    grad_clip: Annotated[float, Gt(0)] | None = None
     """Largest norm of the gradient; the paper clips nothing."""
     linear_std: LinearStd = 0.02
     """Initial standard deviation of linear layers, see `vswin.models.initialisation`."""
-    bias_std: float = 0.02
+    bias_std: Annotated[float, Gt(0), Lt(math.inf)] = 0.02
     """Initial standard deviation of relative position bias tables, see there."""
 
     @property
