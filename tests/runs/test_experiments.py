@@ -93,7 +93,7 @@ def test_a_broken_file_names_file_line_and_key(copy, file, old, new, words):
     ("old", "new", "words"),
     [
         ("epochs: 30", "epochs: 0", ["recipe.epochs", "greater than or equal to 1"]),
-        ("lr: 4.0e-3", "lr: .nan", ["recipe.lr", "greater than 0"]),
+        ("lr: 4.0e-3", "lr: .nan", ["recipe.lr", "not nan"]),
         ("coherence: 1.0", "coherence: 3", ["data.coherence", "less than or equal to 1"]),
         ("clips_per_cell: 480", "clips_per_cell: 5", ["test.clips_per_cell", "12"]),
         ("noise: [0.2, 0.4, 0.6]", "noise: []", ["test.noise", "at least 1"]),

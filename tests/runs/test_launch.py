@@ -29,6 +29,7 @@ TINY = dataclasses.replace(
     recipe=dataclasses.replace(BASE.recipe, steps_per_epoch=2, epochs=6, batch_size=4),
     test=dataclasses.replace(BASE.test, clips_per_cell=24),
 )
+ENDLESS = dataclasses.replace(TINY, recipe=dataclasses.replace(TINY.recipe, epochs=100_000))
 LONG = dataclasses.replace(TINY, recipe=dataclasses.replace(TINY.recipe, epochs=30))
 
 
@@ -138,7 +139,7 @@ def test_a_run_that_another_process_executes_is_watched_and_then_taken_over(tmp_
 
 
 def test_a_run_that_was_taken_over_stops(tmp_path):
-    (run,) = prepared(tmp_path, LONG)
+    (run,) = prepared(tmp_path, ENDLESS)
     process = start(run)
     wait_for_epoch(run, 2, process)
     (run.path / "lock").write_text('{"token": "x", "host": "elsewhere", "pid": 1}')
@@ -160,9 +161,7 @@ def test_an_interrupt_stops_the_runs_and_leaves_them_resumable(tmp_path):
 
 
 def test_a_run_stops_when_its_parent_is_gone(tmp_path):
-    (run,) = prepared(
-        tmp_path, dataclasses.replace(LONG, recipe=dataclasses.replace(LONG.recipe, epochs=2000))
-    )
+    (run,) = prepared(tmp_path, ENDLESS)
     code = (
         "import sys, pathlib; from vswin.runs.launch import launch; "
         "from vswin.runs.store import RunFolder; "
