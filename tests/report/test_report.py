@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import json
 import re
 import shutil
 
@@ -15,7 +14,7 @@ from vswin.files import DamagedFileError, NotWritableError
 from vswin.paper.printed import compare, printed_table
 from vswin.report import load_study, write_report
 from vswin.report.claims import judge_claims
-from vswin.report.page import page_content, verdict_lines
+from vswin.report.page import verdict_lines
 from vswin.report.plots import figure
 
 

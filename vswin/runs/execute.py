@@ -31,7 +31,7 @@ from vswin.training.loop import Progress, train
 from vswin.training.recipe import build_optimizer, group_summary
 
 STATUS_S = 1.0
-"""Shortest time between two status.json."""
+"""Time between two looks at the lock and writes of status.json while steps go by."""
 CONTROL_CLIPS = 960
 
 
@@ -143,7 +143,7 @@ class _Reporter:
     def __init__(self, folder: RunFolder, attempt: int, is_ours: Callable[[], bool]) -> None:
         self.folder, self.attempt, self.is_ours = folder, attempt, is_ours
         self.fields: dict[str, Any] = {}
-        self.written = 0.0
+        self.checked = time.monotonic()
         self.parent = os.getppid()
         self.state("starting")
 
@@ -155,7 +155,8 @@ class _Reporter:
         self.fields |= {"state": "training", "step": step, "steps": steps}
         if os.getppid() != self.parent:
             raise Interrupted("the process that started this run is gone")
-        if time.monotonic() - self.written >= STATUS_S:
+        if time.monotonic() - self.checked >= STATUS_S:
+            self.checked = time.monotonic()
             if not self.is_ours():
                 raise Interrupted("another process has taken this run over")
             self._write()
@@ -167,7 +168,6 @@ class _Reporter:
         self._write()
 
     def _write(self) -> None:
-        self.written = time.monotonic()
         self.folder.write_status(
             **self.fields, attempt=self.attempt, heartbeat=time.time(), pid=os.getpid()
         )
