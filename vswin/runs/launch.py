@@ -89,13 +89,17 @@ def launch(
     Returns:
         Where each run stands in the end.
     """
-    waiting = collections.deque(run for run in runs if run.state() not in ("done", "running"))
-    watched = {run.run_id: run for run in runs if run.state() == "running"}
+    by_id = {run.run_id: run for run in runs}
+    states = {run_id: run.state() for run_id, run in by_id.items()}
+    waiting = collections.deque(by_id[i] for i, s in states.items() if s not in ("done", "running"))
+    watched = {run_id for run_id, state in states.items() if state == "running"}
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
         while True:
             for run_id in [r for r, process in processes.items() if process.poll() is not None]:
                 del processes[run_id]
+                if by_id[run_id].state() == "running":  # somebody else was quicker to lock it
+                    watched.add(run_id)
             while waiting and len(processes) < jobs:
                 run = waiting.popleft()
                 processes[run.run_id] = _start(run, threads, device)
@@ -103,9 +107,9 @@ def launch(
             on_poll(snapshots)
             for seen in snapshots:
                 if seen.run.run_id in watched and seen.state != "running":
-                    run = watched.pop(seen.run.run_id)
+                    watched.remove(seen.run.run_id)
                     if seen.state != "done":
-                        waiting.append(run)
+                        waiting.append(seen.run)
             if not processes and not waiting and not watched:
                 return snapshots
             time.sleep(POLL_S)

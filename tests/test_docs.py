@@ -1,0 +1,42 @@
+"""What the documents point to is there."""
+
+import re
+
+import pytest
+
+from vswin.project import project_root
+
+ROOT = project_root()
+DOCUMENTS = ["README.md", "results/README.md", "slurm/README.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document):
+    text = (ROOT / document).read_text()
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if not target.startswith("http"):
+            assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
+
+
+def test_paths_in_the_readme_exist():
+    text = (ROOT / "README.md").read_text()
+    paths = set(re.findall(r"`((?:vswin|experiments|notebooks|results|slurm)/[\w./]*)`", text))
+    assert len(paths) >= 5
+    for path in paths:
+        assert (ROOT / path).exists(), path
+
+
+def test_files_that_protocols_cite_exist():
+    for path in (ROOT / "experiments" / "protocols").glob("*.yaml"):
+        for cited in re.findall(r"experiments/\w+\.\w+", path.read_text()):
+            assert (ROOT / cited).exists(), f"{path.name}: {cited}"
+
+
+def test_every_command_in_the_readme_is_one():
+    from typer.main import get_command
+
+    from vswin.cli import app
+
+    commands = set(get_command(app).commands)
+    used = set(re.findall(r"^vswin (\w+)", (ROOT / "README.md").read_text(), re.M))
+    assert used == commands
