@@ -90,7 +90,8 @@ def main() -> None:
         )
     table = pd.DataFrame(lines)
     write_text(args.output, table.to_csv(index=False, float_format="%.1f"))
-    print(table.groupby(["candidate", "row"], sort=False).mean(numeric_only=True).round(1))
+    means = table.drop(columns="seed").groupby(["candidate", "row"], sort=False)
+    print(means.mean(numeric_only=True).round(1).to_string())
     print(f"written: {args.output}")
 
 
