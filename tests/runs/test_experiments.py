@@ -68,7 +68,7 @@ def broken(library, file, old, new):
         ),
         ("table5.yaml", "window_size: [16", "window: [16", ["rows.0", "'window'", "window_size"]),
         ("protocols/proxy.yaml", "batch_size:", "batchsize:", ["recipe.batchsize: unknown key"]),
-        ("protocols/proxy.yaml", "  noise: 0.3", "  noise: loud", ["data.noise", "'loud'"]),
+        ("protocols/proxy.yaml", "  noise: 0.4", "  noise: loud", ["data.noise", "'loud'"]),
         (
             "protocols/proxy.yaml",
             "spatial_window: 3",
