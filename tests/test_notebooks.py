@@ -81,6 +81,7 @@ def test_the_command_runs_what_is_missing_and_fills_in_the_output_path(smoke_res
     assert final["seeds"] == 1
     assert (missing / "result.json").exists()
     assert f"{missing.name}: done" in texts(executed)
+    assert str(notebooks_dir()) not in executed.read_text()
 
 
 def test_missing_runs_render_as_not_run(tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vswin.errors import UsageError, VswinError
-from vswin.files import atomic_write, read_json, require_writable
+from vswin.files import read_json, require_writable, write_text
 from vswin.project import notebooks_dir, results_path
 from vswin.report.page import report_path
 from vswin.runs.experiments import unknown
@@ -133,11 +133,18 @@ def execute_notebook(
         if code:
             failed = target.with_name(f"{target.stem}.failed.ipynb")
             raise NotebookError(f"{source.name} stopped: {_why(partial, failed) or words}")
-        with atomic_write(target) as file:
-            file.write(partial.read_bytes())
+        write_text(target, _without_paths(partial))
     finally:
         partial.unlink(missing_ok=True)
     return target, final
+
+
+def _without_paths(executed: Path) -> str:
+    """An executed notebook as text; where it lay on this machine is nobody's business."""
+    content = json.loads(executed.read_text(encoding="utf-8"))
+    for name in ("input_path", "output_path"):
+        content["metadata"].get("papermill", {}).pop(name, None)
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _papermill(
