@@ -45,7 +45,7 @@ def test_nothing_run_is_not_run_and_costs_are_there(tmp_path):
         "Costs: 12 of 12 printed cells reproduced to the digit.",
         "Accuracies: 0 of 6 rows trained under protocol proxy (0 distinct runs), not comparable "
         "with the printed ones.",
-        "Claims: 2 reproduced, 2 not run.",
+        "Claims: 2 reproduced, 3 not run.",
     ]
     write_report(study)
     assert "not run" in (tmp_path / "reports" / "table5.md").read_text()
