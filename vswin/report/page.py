@@ -17,7 +17,10 @@ from vswin.project import project_root
 from vswin.report.claims import Judgement, judge_claims
 from vswin.report.plots import figure
 from vswin.report.study import Study
+from vswin.runs.store import RunFolder
 
+ORDER_LEARNT = 95.0
+"""Order accuracy in % from which a run counts as having learnt to tell order."""
 DEFAULT_PROTOCOL = "proxy"
 """Its reports are called after the table alone; others have the protocol in their name."""
 
@@ -138,6 +141,13 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
         f"Accuracies: {len(done)} of {len(study.rows)} rows trained under protocol "
         f"{study.protocol.protocol} ({len(runs)} distinct runs), {words}."
     )
+    if (study.checks()["order"] > 0).any():
+        order = {f.run_id: o for f, o in zip(_folders(study), study.checks()["order"], strict=True)}
+        learnt = sum(o >= ORDER_LEARNT for o in order.values())
+        lines.append(
+            f"The order of events was learnt (order accuracy of {ORDER_LEARNT:g} % or more) in "
+            f"{learnt} of {len(order)} runs."
+        )
     if judgements:
         counts = [
             (v, sum(j.verdict == v for j in judgements))
@@ -145,6 +155,11 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
         ]
         lines.append("Claims: " + ", ".join(f"{n} {v}" for v, n in counts if n) + ".")
     return lines
+
+
+def _folders(study: Study) -> list[RunFolder]:
+    """The folders of the table's runs, in the order of `Study.checks`."""
+    return [folder for row in study.rows for folder in study.folders.get(row.id, {}).values()]
 
 
 def command(study: Study) -> str:
@@ -227,13 +242,13 @@ def _control_line(line: dict[str, Any]) -> list[str]:
 
 
 def _checks(study: Study) -> list[list[str]]:
-    return [
-        [
-            ", ".join(study.labels(study.experiment.row(line.pop("row"))).values()),
-            *(f"{value:.1f}" for value in line.values()),
-        ]
-        for line in study.checks().to_dict("records")
-    ]
+    """One line for each run; a run that is printed as two rows is shown once."""
+    lines = {}
+    for line in study.checks().to_dict("records"):
+        label = ", ".join(study.labels(study.experiment.row(line.pop("row"))).values())
+        seed = str(line.pop("seed"))
+        lines[label, seed] = [label, seed, *(f"{value:.1f}" for value in line.values())]
+    return list(lines.values())
 
 
 def _difficulty(study: Study) -> dict[str, list[Any]]:

@@ -172,25 +172,26 @@ class Study:
         return pd.DataFrame(lines, columns=["control", "top1", "low", "high", "seeds"])
 
     def checks(self) -> pd.DataFrame:
-        """Each row at the difficulty it was trained at, in %, mean over seeds.
+        """Every run of the table at the difficulty it was trained at, in %.
 
-        `order`: of the two-phase clips whose pair of directions was recognised, the share with the
-        right order (50 is a coin flip). `single_frame`, `shuffled_frames`: the same model, tested
-        (not trained) on clips without the evidence.
+        `grid` is the headline top-1. `order`: of the two-phase clips whose pair of directions was
+        recognised, the share with the right order (50 is a coin flip). `single_frame`,
+        `shuffled_frames`: the same model, tested (not trained) on clips without the evidence.
         """
         lines = [
             {
                 "row": row.id,
+                "seed": seed,
+                "grid": 100 * result["top1"],
                 "top1": 100 * result["in_distribution"]["top1"],
                 "order": _percent(result["in_distribution"]["order_accuracy"]),
                 **{control: 100 * value for control, value in result["tested_on"].items()},
             }
             for row in self.rows
-            for result in self.results.get(row.id, {}).values()
+            for seed, result in self.results.get(row.id, {}).items()
         ]
-        columns = ["row", "top1", "order", "single_frame", "shuffled_frames"]
-        frame = pd.DataFrame(lines, columns=columns)
-        return frame.groupby("row", sort=False, as_index=False).mean()
+        columns = ["row", "seed", "grid", "top1", "order", "single_frame", "shuffled_frames"]
+        return pd.DataFrame(lines, columns=columns)
 
     def difficulty(self) -> pd.DataFrame:
         """Top-1 and order accuracy in % for each row, coherence and noise, mean over seeds."""
