@@ -81,7 +81,7 @@ def _accuracy_within(study: Study, claim: Claim) -> Judgement:
     """
     margin = claim.margin or 0.0
     found, text = _difference(study, *claim.rows, level=0.95)
-    texts = [text, f"margin {margin:g}, fixed beforehand"]
+    texts = [text, f"margin {margin:g} points, fixed beforehand"]
     intervals = [i for row in claim.rows if (i := study.top1_interval(row))]
     informative = all(100 / study.num_classes < i.low and i.high < CEILING for i in intervals)
     if not informative:
@@ -116,7 +116,7 @@ def _difference(study: Study, a: str, b: str, level: float) -> tuple[Interval, s
     if not seeds:
         return Interval(0, -math.inf, math.inf, 0), f"{a} and {b} have no seed in common"
     found = t_interval([first[s] - second[s] for s in seeds], level)
-    text = f"{a} − {b} = {found.mean:+.1f} points"
+    text = f"{a} − {b} = {round(found.mean, 1) + 0.0:+.1f} points"  # no minus zero
     if len(seeds) > 1:
         text += f", {100 * level:g} % interval [{found.low:+.1f}, {found.high:+.1f}]"
     return found, f"{text}, {len(seeds)} paired seed{'s' * (len(seeds) > 1)}"

@@ -38,14 +38,22 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def git_state() -> tuple[str | None, bool | None]:
-    """The commit of the code that is running and whether it was edited since; None without git."""
+def git_state(root: Path = Path(__file__).parents[2]) -> tuple[str | None, bool | None]:
+    """The commit of the code that is running, and whether the code was edited since.
+
+    Args:
+        root: the clone.
+
+    Returns:
+        (None, None) if the code is not in a git clone (an installed copy, say). Edits count in
+        vswin/ and experiments/, which can change a result; in documents or results they do not.
+    """
 
     def git(*args: str) -> str | None:
         try:
             done = subprocess.run(
                 ["git", *args],
-                cwd=Path(__file__).parent,
+                cwd=root,
                 capture_output=True,
                 text=True,
                 timeout=20,
@@ -55,9 +63,10 @@ def git_state() -> tuple[str | None, bool | None]:
             return None
         return done.stdout.strip()
 
-    commit = git("rev-parse", "HEAD")
-    changed = git("status", "--porcelain", "--untracked-files=no") if commit else None
-    return commit, None if changed is None else bool(changed)
+    if not git("ls-files", "vswin"):  # no clone, or another project's with a copy of us inside
+        return None, None
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "vswin", "experiments")
+    return git("rev-parse", "HEAD"), bool(changed)
 
 
 def _cpu_name() -> str:
