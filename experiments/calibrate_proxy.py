@@ -2,7 +2,7 @@
 
 Trains candidates on generator seed 1000, whose clips the benchmark never shows, and writes
 experiments/calibration_proxy.csv. A candidate is the protocol with a few dials changed. What is
-asked of the chosen one: every window of Table 5 learns the order of events with every seed (its
+asked of the chosen one: every row that is tried learns the order of events with every seed (its
 accuracy at the training difficulty is well above the bound of a model that cannot tell order), the
 difficulty grid lies clearly between chance and ceiling with little spread over seeds, and a row
 trains in at most two minutes on one core of a quiet machine.

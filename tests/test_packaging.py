@@ -92,3 +92,12 @@ def test_tracked_files_are_small():
         if n and (ROOT / n).is_file() and (ROOT / n).stat().st_size > 2**20
     ]
     assert not big
+
+
+def test_a_clone_called_vswin_does_not_hide_the_package(tmp_path):
+    """A newcomer's first folder holds the clone; Python would take it for a namespace package."""
+    import subprocess
+
+    (tmp_path / "vswin" / "docs").mkdir(parents=True)
+    code = "import vswin; assert callable(vswin.build_model)"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,12 +60,20 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _resumable() -> Iterator[None]:
-    """Says on Ctrl-C that nothing is lost."""
+    """Says on Ctrl-C that nothing is lost; a closed terminal and SIGTERM end the same way."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         raise typer.Exit(130) from None
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _version(asked: bool) -> None:
@@ -166,9 +175,10 @@ def run(
     plan = plan_study(table, protocol, seeds, results_dir, row or ())
     with _resumable(), progress() as show:
         snapshots = run_study(plan, jobs, device, show)
+    where = "" if results_dir == "results" else f" --results-dir {results_dir}"
     print(
         f"{len(snapshots)} runs complete in {plan.store.runs_dir}\n"
-        f"next: vswin report {table} --protocol {protocol}"
+        f"next: vswin report {table} --protocol {protocol}{where}"
     )
 
 
@@ -200,11 +210,17 @@ def report(
 @app.command()
 def notebook(
     table: TableArgument,
-    protocol: Annotated[str | None, typer.Option("--protocol", "-p")] = None,
-    seeds: Annotated[int | None, typer.Option("--seeds", "-s")] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j")] = None,
-    results_dir: Annotated[str | None, typer.Option("--results-dir")] = None,
-    run_missing: Annotated[bool | None, typer.Option("--run-missing/--no-run-missing")] = None,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", "-p", help="See `vswin list`.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", "-s", help="Seeds from 0 on.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time.")] = None,
+    results_dir: Annotated[
+        str | None, typer.Option("--results-dir", help="Folder of results.")
+    ] = None,
+    run_missing: Annotated[
+        bool | None, typer.Option("--run-missing/--no-run-missing", help="Train first?")
+    ] = None,
     parameter: Annotated[
         list[str] | None, typer.Option(help="Any notebook parameter, as name=value.")
     ] = None,

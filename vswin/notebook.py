@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -126,7 +127,9 @@ def execute_notebook(
     if target.is_dir():
         raise UsageError(f"--output {target} is a folder; wanted the path of a notebook in it")
     require_writable(target.parent)
-    partial = target.with_name(f".tmp-{target.name}")  # papermill rewrites it at every cell
+    partial = target.with_name(
+        f".tmp-{os.getpid()}-{target.name}"
+    )  # papermill rewrites it at every cell
     try:
         watched = plan if final["run_missing"] else None
         code, words = _papermill(source, partial, parameters, watched)

@@ -37,8 +37,10 @@ def results_path(results_dir: str | Path) -> Path:
     wherever a notebook or command is started.
 
     Raises:
-        UsageError: if it names the home of an unknown user.
+        UsageError: if it is empty or names the home of an unknown user.
     """
+    if not str(results_dir).strip():
+        raise UsageError("results_dir is empty; wanted a folder")
     try:
         path = Path(results_dir).expanduser()
     except RuntimeError as error:

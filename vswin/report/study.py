@@ -84,7 +84,8 @@ class Study:
         """
         values = self.top1(row_id)
         if len(values) > 1:
-            return t_interval(list(values.values()))
+            found = t_interval(list(values.values()))
+            return dataclasses.replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
         if not values:
             return None
         ((seed, value),) = values.items()
