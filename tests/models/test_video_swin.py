@@ -168,6 +168,7 @@ def test_initialisation_is_seeded_and_scaled():
             ["uint8", "floating point"],
         ),
         (lambda: tiny()(torch.zeros(1, 3, 0, 24, 24)), ["at least 1"]),
+        (lambda: tiny()([[1.0]]), ["clip is a list", "torch.Tensor"]),
     ],
 )
 def test_errors_say_what_was_wrong_and_wanted(call, words):

@@ -57,6 +57,8 @@ class VideoSwinTransformer(nn.Module):
 
     def _check(self, clip: Tensor) -> None:
         wanted = f"(B, {self.config.in_channels}, T, H, W)"
+        if not isinstance(clip, Tensor):
+            raise ModelError(f"clip is a {type(clip).__name__}, wanted a torch.Tensor {wanted}")
         if clip.ndim != 5 or clip.shape[1] != self.config.in_channels:
             hint = ""
             if clip.ndim == 5 and clip.shape[-1] == self.config.in_channels:
@@ -65,7 +67,8 @@ class VideoSwinTransformer(nn.Module):
                 hint = "; the batch dimension is missing, try clip[None]"
             elif clip.ndim == 5 and clip.shape[2] == self.config.in_channels:
                 hint = "; time comes before channels, try clip.transpose(1, 2)"
-            raise ModelError(f"clip has shape {tuple(clip.shape)}, wanted {wanted}{hint}")
+            shape = tuple(int(size) for size in clip.shape)  # while traced, sizes are tensors
+            raise ModelError(f"clip has shape {shape}, wanted {wanted}{hint}")
         if not clip.is_floating_point():
             raise ModelError(f"clip is {clip.dtype}, wanted normalised floating point {wanted}")
         if min(clip.shape) < 1:

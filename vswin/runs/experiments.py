@@ -270,9 +270,11 @@ def _read(path: Path, kind: type[BaseModel]) -> Any:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise ExperimentError(
-            "\n".join(_explain(path, node, item) for item in error.errors())
-        ) from error
+        problems = error.errors()
+        inside = {problem["loc"][:1] for problem in problems if len(problem["loc"]) > 1}
+        # A list whose items are all refused is also called too short; that is no second mistake.
+        problems = [p for p in problems if p["type"] != "too_short" or p["loc"] not in inside]
+        raise ExperimentError("\n".join(_explain(path, node, p) for p in problems)) from error
 
 
 def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
