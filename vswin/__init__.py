@@ -15,6 +15,8 @@ __version__ = VERSION
 
 _HOME = {
     "build_model": "vswin.models",
+    "load_weights": "vswin.weights",
+    "save_weights": "vswin.weights",
     "load_study": "vswin.report",
     "write_report": "vswin.report",
     "plan_study": "vswin.runs.study",
@@ -26,8 +28,10 @@ __all__ = [
     "check_parameters",
     "cost",
     "load_study",
+    "load_weights",
     "plan_study",
     "run_study",
+    "save_weights",
     "write_report",
 ]
 

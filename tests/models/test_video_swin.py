@@ -154,7 +154,8 @@ def test_initialisation_is_seeded_and_scaled():
         (lambda: tiny(num_heads=(3, 3)), ["num_heads", "8 channels of stage 1"]),
         (lambda: tiny(num_heads=(1,)), ["num_heads", "2 stages"]),
         (lambda: tiny(shift="time"), ["shift='time'", "'3d', 'spatial', 'none'"]),
-        (lambda: tiny(design="split"), ["design='split'", "'joint'"]),
+        (lambda: tiny(design="split"), ["design='split'", "(2, 3, 3)", "(1, 3, 3)"]),
+        (lambda: tiny(design="joined"), ["design='joined'", "'joint', 'split', 'factorized'"]),
         (lambda: tiny(drop_path=1.0), ["drop_path", "[0, 1)"]),
         (lambda: tiny(num_classes=True), ["num_classes"]),
         (

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from vswin.models.attention import WindowAttention3D
+from vswin.models.designs import FactorizedTemporalAttention
 from vswin.models.presets import VideoSwinConfig
 from vswin.models.video_swin import VideoSwinTransformer
 
@@ -45,6 +46,8 @@ def initialise_(
         elif isinstance(module, WindowAttention3D):
             table = module.relative_position_bias_table
             nn.init.trunc_normal_(table, std=bias_std, a=-2 * bias_std, b=2 * bias_std)
+        elif isinstance(module, FactorizedTemporalAttention):
+            nn.init.zeros_(module.gate)
     nn.init.normal_(model.head.weight, std=HEAD_STD)
 
 

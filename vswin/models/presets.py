@@ -10,7 +10,9 @@ from vswin.models.errors import ModelError
 
 Triple = tuple[int, int, int]
 Shift = Literal["3d", "spatial", "none"]
-Design = Literal["joint"]
+Design = Literal["joint", "split", "factorized"]
+PAPER_FRAMES = 16
+"""T' of the paper's clips: 32 frames, two to a token."""
 
 
 def _did_you_mean(word: str, known: Any) -> str:
@@ -54,7 +56,7 @@ class VideoSwinConfig:
     head_dropout: float = 0.5
     """Dropout before the classifier. The paper is silent; the released code uses 0.5."""
     design: Design = "joint"
-    """Spatiotemporal attention design of Table 4."""
+    """Spatiotemporal attention design of Table 4, see `vswin.models.designs`."""
     shift: Shift = "3d"
     """Which axes the windows of every second block are shifted along (Table 6)."""
     activation_checkpointing: bool = False
@@ -106,11 +108,36 @@ class VideoSwinConfig:
         )
         _require(self.design in get_args(Design), "design", self.design, _one_of(Design))
         _require(self.shift in get_args(Shift), "shift", self.shift, _one_of(Shift))
+        if self.design == "split" and self.window_size[0] != 1:
+            found, wanted = self.window_size, (1, *self.window_size[1:])
+            raise ModelError(
+                f"design='split' with the 3D window {found} is not possible; wanted a spatial "
+                f"window (1, M, M), such as window_size={wanted}"
+            )
 
     @property
     def num_features(self) -> int:
         """Channels of the last stage (8C with four stages)."""
         return self.embed_dim * 2 ** (len(self.depths) - 1)
+
+    @property
+    def spatial_window(self) -> Triple:
+        """Window of the 3D (or, in the split and factorized designs, spatial-only) attention."""
+        return self.window_size if self.design == "joint" else (1, *self.window_size[1:])
+
+    @property
+    def temporal_window(self) -> Triple:
+        """Window of the factorized design's temporal-only attention: (P, 1, 1).
+
+        A purely spatial `window_size` (1, M, M) leaves P open; it is the paper's whole clip then.
+        """
+        frames = self.window_size[0]
+        return (frames if frames > 1 else PAPER_FRAMES, 1, 1)
+
+    @property
+    def is_image_model(self) -> bool:
+        """Whether this is the 2D Swin Transformer: its tokens and its windows know no time."""
+        return self.design == "joint" and self.window_size[0] == self.patch_size[0] == 1
 
 
 PRESETS: dict[str, VideoSwinConfig] = {

@@ -8,15 +8,23 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import checkpoint
 
 from vswin.models.attention import WindowAttention3D
+from vswin.models.designs import (
+    SPLIT_LAYERS,
+    FactorizedTemporalAttention,
+    TemporalTransformerLayer,
+)
 from vswin.models.errors import ModelError
+from vswin.models.layers import MLP, DropPath
 from vswin.models.presets import Triple, VideoSwinConfig
 from vswin.models.windows import from_windows, half_window, to_windows, window_layout
 
 
 class VideoSwinTransformer(nn.Module):
-    """The joint design: four stages (or as many as `depths` names) of 3D (S)W-MSA blocks.
+    """Four stages (or as many as `depths` names) of 3D (S)W-MSA blocks, or another design's.
 
-    Parameter names are those of the released code, with `head` for the classifier.
+    Parameter names are those of the released code, with `head` for the classifier. With
+    patch_size (1, 4, 4) and window_size (1, 7, 7) this is the 2D Swin Transformer, which takes an
+    image as a clip of one frame.
     """
 
     def __init__(self, config: VideoSwinConfig) -> None:
@@ -30,6 +38,12 @@ class VideoSwinTransformer(nn.Module):
             first = sum(config.depths[:stage])
             last = stage == len(config.depths) - 1
             self.layers.append(Stage(config, stage, rates[first : first + depth], merge=not last))
+        self.temporal_layers = nn.ModuleList(
+            TemporalTransformerLayer(
+                config.num_features, config.num_heads[-1], config.mlp_ratio, config.drop_path
+            )
+            for _ in range(SPLIT_LAYERS if config.design == "split" else 0)
+        )
         self.norm = nn.LayerNorm(config.num_features)
         self.dropout = nn.Dropout(config.head_dropout)
         self.head = nn.Linear(config.num_features, config.num_classes)
@@ -53,6 +67,8 @@ class VideoSwinTransformer(nn.Module):
         x = self.patch_embed(clip)
         for stage in self.layers:
             x = stage(x)
+        for layer in self.temporal_layers:
+            x = layer(x)
         return self.norm(x)
 
     def _check(self, clip: Tensor) -> None:
@@ -109,12 +125,9 @@ class Stage(nn.Module):
     ) -> None:
         super().__init__()
         dim = config.embed_dim * 2**stage
-        shifted = half_window(config.window_size, config.shift)
         self.activation_checkpointing = config.activation_checkpointing
         self.blocks = nn.ModuleList(
-            VideoSwinBlock(
-                config, dim, config.num_heads[stage], shifted if number % 2 else (0, 0, 0), rate
-            )
+            VideoSwinBlock(config, dim, config.num_heads[stage], number % 2 == 1, rate)
             for number, rate in enumerate(rates)
         )
         self.downsample = PatchMerging(dim) if merge else None
@@ -133,17 +146,28 @@ class Stage(nn.Module):
 
 
 class VideoSwinBlock(nn.Module):
-    """Equation 1: LN, 3D(S)W-MSA, residual; LN, FFN, residual (Figure 2)."""
+    """Equation 1: LN, 3D(S)W-MSA, residual; LN, FFN, residual (Figure 2).
+
+    In the split and factorized designs the windows are spatial, and in the factorized one a
+    temporal-only attention comes between the two (Table 4).
+    """
 
     def __init__(
-        self, config: VideoSwinConfig, dim: int, num_heads: int, shift_size: Triple, rate: float
+        self, config: VideoSwinConfig, dim: int, num_heads: int, shifted: bool, rate: float
     ) -> None:
         super().__init__()
-        self.window_size = config.window_size
-        self.shift_size = shift_size
+        axes = config.shift if shifted else "none"
+        self.window_size = config.spatial_window
+        self.shift_size = half_window(self.window_size, axes)
         self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention3D(dim, config.window_size, num_heads)
+        self.attn = WindowAttention3D(dim, self.window_size, num_heads)
         self.drop_path = DropPath(rate)
+        self.temporal = None
+        if config.design == "factorized":
+            window = config.temporal_window
+            self.temporal = FactorizedTemporalAttention(
+                dim, window, num_heads, half_window(window, axes)
+            )
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = MLP(dim, int(dim * config.mlp_ratio))
 
@@ -152,20 +176,9 @@ class VideoSwinBlock(nn.Module):
         layout = window_layout(grid, self.window_size, self.shift_size, x.device)
         windows = self.attn(to_windows(self.norm1(x), layout), layout)
         x = x + self.drop_path(from_windows(windows, layout))
+        if self.temporal is not None:
+            x = x + self.drop_path(self.temporal(x, grid))
         return x + self.drop_path(self.mlp(self.norm2(x)))
-
-
-class MLP(nn.Module):
-    """The FFN of equation 1: two linear layers with GELU in between (section 3.1)."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
-        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class PatchMerging(nn.Module):
@@ -182,26 +195,6 @@ class PatchMerging(nn.Module):
         # The order of the four neighbours is that of published weights: height varies fastest.
         quads = [x[:, :, h::2, w::2] for w in (0, 1) for h in (0, 1)]
         return self.reduction(self.norm(torch.cat(quads, dim=-1)))
-
-
-class DropPath(nn.Module):
-    """Stochastic depth per sample [19]: drops a residual branch, scales the kept ones up."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, ...) -> (B, ...)."""
-        if not self.training or self.rate == 0:
-            return x
-        keep = 1 - self.rate
-        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
-        return x * (mask / keep)
-
-    def extra_repr(self) -> str:
-        """The rate, for `print(model)`."""
-        return f"rate={self.rate:.3f}"
 
 
 def _pad_to_multiple(clip: Tensor, patch_size: Triple) -> Tensor:

@@ -94,10 +94,11 @@ def group_summary(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
 
 
 def _is_exempt(name: str) -> bool:
-    """Whether a parameter takes no weight decay: LayerNorms (all named norm*) and bias tables.
+    """Whether a parameter takes no weight decay: LayerNorms (all named norm*), bias tables, gates.
 
     This is what the released configuration says. What its optimiser did differs (its key matching
     let LayerNorms decay); the paper mentions neither.
     """
     parts = name.split(".")
-    return parts[-1] == "relative_position_bias_table" or parts[-2].startswith("norm")
+    exempt = ("relative_position_bias_table", "gate")
+    return parts[-1] in exempt or parts[-2].startswith("norm")
