@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from vswin import cli_weights
 from vswin.errors import UsageError, VswinError
 from vswin.models.errors import ModelError
 from vswin.version import VERSION
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_weights.app, name="weights")
 
 TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
 ProtocolOption = Annotated[
@@ -268,6 +270,9 @@ def cost(
     size: Annotated[int, typer.Option(help="Input height and width, for a preset.")] = 224,
     window: Annotated[str, typer.Option(help="Window PxMxM, for a preset.")] = "8x7x7",
     classes: Annotated[int, typer.Option(help="Classes, for a preset.")] = 400,
+    design: Annotated[
+        str, typer.Option(help="Table 4's design, for a preset: joint, split, factorized.")
+    ] = "joint",
 ) -> None:
     """Multiply-accumulates and parameters, counted without weights or data."""
     from vswin.models.presets import PRESETS
@@ -278,7 +283,7 @@ def cost(
     console, tables = Console(), Library(experiments_dir()).tables()
     for each in name:
         if each in PRESETS:
-            _print_preset_cost(console, each, rule, frames, size, window, classes)
+            _print_preset_cost(console, each, rule, frames, size, window, classes, design)
         elif each in tables:
             grid = Table(
                 "row", "metric", "printed", "ours", "", "evidence", title=each, title_justify="left"
@@ -298,7 +303,14 @@ def cost(
 
 
 def _print_preset_cost(
-    console: Console, preset: str, rule: str, frames: int, size: int, window: str, classes: int
+    console: Console,
+    preset: str,
+    rule: str,
+    frames: int,
+    size: int,
+    window: str,
+    classes: int,
+    design: str,
 ) -> None:
     import torch
 
@@ -310,10 +322,10 @@ def _print_preset_cost(
     except ValueError:
         raise UsageError(f"--window {window}: wanted PxMxM, e.g. 8x7x7") from None
     with torch.device("meta"):
-        model = build_model(preset, window_size=sizes, num_classes=classes)
+        model = build_model(preset, window_size=sizes, num_classes=classes, design=design)
     found = count(model, (3, frames, size, size), rule=rule)  # type: ignore[arg-type]
     console.print(
-        f"{preset}, {frames}×{size}×{size}, window {window}, rule {rule}: "
+        f"{preset}, {design}, {frames}×{size}×{size}, window {window}, rule {rule}: "
         f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters"
     )
     for operator, value in found.by_operator.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -172,11 +173,13 @@ def _read_file(path: Path) -> Mapping[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # about pickle versions; what cannot be read is an error
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"there is no file {path}") from None
     except pickle.UnpicklingError as error:
-        if not zipfile.is_zipfile(path):
+        if "GLOBAL " not in str(error) and not zipfile.is_zipfile(path):
             raise WeightsError(_not_a_checkpoint(path)) from error
         raise WeightsError(
             f"{path} holds more than tensors ({_first_global(str(error))}), and to read that would "

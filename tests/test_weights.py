@@ -1,0 +1,351 @@
+"""Checkpoints: every layout in and out, and everything that a user can get wrong."""
+
+import io
+import logging
+import pickle
+import re
+
+import pytest
+import safetensors.torch
+import torch
+
+import vswin
+from tests.peers import randomise_
+from vswin.models.layouts import LAYOUTS, WeightsError
+from vswin.weights import read_checkpoint, to_layout
+
+TINY = {"embed_dim": 8, "depths": (2, 2), "num_heads": (1, 2), "num_classes": 5}
+VIDEO = TINY | {"window_size": (2, 3, 3)}
+IMAGE = TINY | {"window_size": (1, 3, 3), "patch_size": (1, 4, 4)}
+BOTH = {"vswin": (VIDEO, IMAGE)}
+CASES = [
+    (name, options)
+    for name, layout in LAYOUTS.items()
+    for options in BOTH.get(name, (VIDEO if layout.kind == "video" else IMAGE,))
+]
+
+
+def build(options=VIDEO, **overrides):
+    torch.manual_seed(0)
+    return vswin.build_model("swin_t", **(options | overrides)).eval()
+
+
+def in_layout(name, options=VIDEO):
+    """A checkpoint in a layout, and the model that it was made from."""
+    model = randomise_(build(options))
+    return to_layout(read_checkpoint(model.state_dict()), LAYOUTS[name]), model
+
+
+def error_of(source, model=None, **options):
+    model = build() if model is None else model
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(WeightsError) as caught:
+        vswin.load_weights(model, source, **options)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
+def test_every_layout_is_written_recognised_and_read(name, options, suffix, tmp_path):
+    model, again = randomise_(build(options)), build(options)
+    path = tmp_path / f"weights{suffix}"
+    vswin.save_weights(model, path, name)
+    report = vswin.load_weights(again, path)
+    assert (report.layout, report.found.kind) == (name, "2d" if options is IMAGE else "video")
+    assert set(report.mapped) == set(model.state_dict())
+    assert not (report.inflated or report.resized or report.cropped or report.fresh)
+    for key, value in model.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_names_of_the_layouts_as_their_sources_have_them():
+    """Spelt out by hand, because reading and writing share one renaming."""
+    block = "layers.1.blocks.0"
+    wanted = {
+        "official_2d": {f"{block}.mlp.fc1.weight", "layers.0.downsample.norm.weight", "norm.bias",
+                        "head.weight", f"{block}.attn.relative_position_index"},
+        "timm_2d": {f"{block}.mlp.fc2.bias", "layers.1.downsample.reduction.weight", "norm.weight",
+                    "head.fc.bias"},
+        "official_video": {"backbone.patch_embed.proj.weight", f"backbone.{block}.attn.qkv.weight",
+                           "backbone.norm.weight", "backbone.layers.0.downsample.norm.bias",
+                           f"backbone.{block}.attn.relative_position_index",
+                           "cls_head.fc_cls.weight"},
+        "mmaction2": {"backbone.patch_embed.norm.weight", "backbone.norm3.bias",
+                      f"backbone.{block}.norm2.weight", "cls_head.fc_cls.bias"},
+        "torchvision": {"patch_embed.proj.bias", "features.0.1.attn.proj.weight",
+                        "features.1.reduction.weight", "features.2.0.mlp.0.weight",
+                        "features.2.1.mlp.3.bias", "norm.weight", "head.weight",
+                        "features.2.1.attn.relative_position_bias_table"},
+        "vswin": {f"{block}.attn.relative_position_bias_table", "head.weight"},
+    }  # fmt: skip
+    forbidden = {
+        "timm_2d": r"head\.weight|layers\.0\.downsample|index",
+        "mmaction2": r"backbone\.norm\.",
+        "torchvision": r"layers|fc",
+        "vswin": r"index",
+    }
+    for name, options in CASES:
+        tensors, _ = in_layout(name, options)
+        assert wanted[name] <= tensors.keys(), name
+        assert not any(re.search(forbidden.get(name, "$^"), key) for key in tensors), name
+        ndim = 4 if name in ("official_2d", "timm_2d") else 5
+        key = next(key for key in tensors if key.endswith("patch_embed.proj.weight"))
+        assert tensors[key].ndim == ndim
+
+
+def test_wrappers_and_prefixes_of_training_are_taken_off():
+    tensors, model = in_layout("official_video")
+    wrapped = {
+        "meta": {"epoch": 30, "CLASSES": ["abseiling"]},
+        "optimizer": {"state": {}},
+        "state_dict": {f"module.{key}": value for key, value in tensors.items()},
+    }
+    again = build()
+    report = vswin.load_weights(again, wrapped)
+    assert {"meta", "optimizer"} <= report.ignored.keys()
+    assert sum("relative_position_index" in key for key in report.ignored) == 4
+    assert torch.equal(again.head.weight, model.head.weight)
+
+
+def test_a_training_checkpoint_of_our_own_is_read():
+    model = randomise_(build())
+    content = {"model": model.state_dict(), "optimizer": {}, "step": 7}
+    assert vswin.load_weights(build(), content).layout == "vswin"
+
+
+def test_half_precision_is_read_into_single():
+    tensors, model = in_layout("torchvision")
+    half = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
+    again = build()
+    vswin.load_weights(again, half)
+    torch.testing.assert_close(again.head.weight, model.head.weight, rtol=1e-3, atol=1e-3)
+    assert again.head.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["official_2d", "timm_2d"])
+def test_2d_weights_in_a_video_model_are_inflated_and_the_report_says_so(name, caplog):
+    tensors, image = in_layout(name, IMAGE)
+    model = build()
+    with caplog.at_level(logging.INFO, "vswin"):
+        report = vswin.load_weights(model, tensors, embedding="center", bias="center")
+    assert report.found.kind == "2d"
+    assert report.how == {"embedding": "center", "bias": "center"}
+    tables = [key for key in model.state_dict() if key.endswith("bias_table")]
+    assert set(report.inflated) == {"patch_embed.proj.weight", *tables}
+    assert report.fresh == ("head.weight", "head.bias")
+    assert set(report.mapped) | set(report.inflated) | set(report.fresh) == set(model.state_dict())
+    assert str(report) in caplog.text
+    for words in ("inflated 5", "fresh 2", "ignored 2 (the classifier", "embedding: center"):
+        assert words in str(report)
+    weight = model.patch_embed.proj.weight
+    assert torch.equal(weight[:, :, 1], image.patch_embed.proj.weight[:, :, 0])
+
+
+def test_2d_tables_of_another_window_are_resized():
+    tensors, _ = in_layout("official_2d", IMAGE)
+    report = vswin.load_weights(build(window_size=(2, 4, 4)), tensors)
+    assert len(report.resized) == 4
+    assert set(report.resized) < set(report.inflated)
+    # The window is what a 2D Swin's own size depends on, too.
+    report = vswin.load_weights(build(IMAGE, window_size=(1, 2, 2)), tensors)
+    assert len(report.resized) == 4
+    assert not report.inflated
+
+
+def test_a_smaller_window_takes_its_part_of_a_video_table():
+    tensors, model = in_layout("torchvision", VIDEO | {"window_size": (4, 3, 3)})
+    small = build()
+    report = vswin.load_weights(small, tensors)
+    assert len(report.cropped) == 4
+    # On a clip of two tokens in time the larger window is clipped to the smaller one.
+    clip = torch.randn(1, 3, 4, 24, 24)
+    torch.testing.assert_close(small(clip), model(clip))
+
+
+def test_the_digest_is_of_the_weights_not_of_the_file(tmp_path):
+    model = randomise_(build())
+    digests = set()
+    for name in ("vswin", "torchvision", "mmaction2", "official_video"):
+        for suffix in (".pth", ".safetensors"):
+            vswin.save_weights(model, tmp_path / f"{name}{suffix}", name)
+            digests.add(vswin.load_weights(build(), tmp_path / f"{name}{suffix}").digest)
+    assert len(digests) == 1
+    with torch.no_grad():
+        model.head.bias[0] += 1e-6
+    assert vswin.load_weights(build(), model.state_dict()).digest not in digests
+
+
+@pytest.mark.parametrize("name", [name for name, layout in LAYOUTS.items() if layout.kind != "2d"])
+def test_a_missing_weight_is_named(name):
+    tensors, _ = in_layout(name)
+    end = "1.attn.proj.weight"
+    (key,) = [k for k in tensors if k.endswith("1.blocks.1.attn.proj.weight") or
+              k.endswith("features.2.1.attn.proj.weight")]  # fmt: skip
+    assert key.endswith(end)
+    del tensors[key]
+    assert "lacks layers.1.blocks.1.attn.proj.weight" in error_of(tensors)
+
+
+def test_a_missing_classifier_says_what_to_do():
+    tensors, _ = in_layout("official_video")
+    tensors = {key: value for key, value in tensors.items() if not key.startswith("cls_head")}
+    text = error_of(tensors)
+    assert "lacks head.weight, head.bias" in text
+    assert "head=False" in text
+    report = vswin.load_weights(build(), tensors, head=False)
+    assert report.fresh == ("head.weight", "head.bias")
+
+
+def test_other_classes_are_refused_unless_the_head_is_left_out():
+    tensors, _ = in_layout("mmaction2")
+    text = error_of(tensors, build(num_classes=7))
+    assert "head.weight is (5, 16), wanted (7, 16)" in text
+    assert "head=False" in text
+    report = vswin.load_weights(build(num_classes=7), tensors, head=False)
+    assert set(report.ignored.values()) >= {"the classifier is trained anew"}
+
+
+def test_other_mistakes_are_named():
+    video, _ = in_layout("torchvision")
+    image, _ = in_layout("official_2d", IMAGE)
+    ours, _ = in_layout("vswin")
+    texts = {
+        "2D file where a video one is needed": error_of(image, expect="video"),
+        "video file where a 2D one is needed": error_of(video, expect="2d"),
+        "video file for the image model": error_of(video, build(IMAGE)),
+        "other preset": error_of(video, vswin.build_model("swin_t")),
+        "other patch": error_of(video, build(patch_size=(4, 4, 4))),
+        "other channels": error_of(video, build(in_channels=1)),
+        "other MLP": error_of(video, build(mlp_ratio=2.0)),
+        "other design": error_of(video, build(window_size=(1, 3, 3), design="split")),
+        "window too long": error_of(video, build(window_size=(4, 3, 3))),
+        "window too wide": error_of(video, build(window_size=(2, 4, 4))),
+        "unknown entry": error_of(ours | {"layers.0.blocks.0.attn.gamma": torch.ones(1)}),
+        "unknown layout": error_of({"encoder.0.weight": torch.ones(1)}),
+        "nothing": error_of({"state_dict": {}}),
+        "Swin V2": error_of(image | {"layers.0.blocks.0.attn.logit_scale": torch.ones(1)}),
+        "NaN": error_of(ours | {"norm.bias": torch.full((16,), torch.nan)}),
+        "integers": error_of(ours | {"norm.bias": torch.ones(16, dtype=torch.long)}),
+        "wrong shape": error_of(ours | {"norm.bias": torch.ones(8)}),
+        "bad option": error_of(video, bias="centre"),
+        "no mapping": error_of(3),
+    }
+    wanted = {
+        "2D file where a video one is needed": "is a 2D (image) checkpoint, official_2d; wanted",
+        "video file where a 2D one is needed": "is a video checkpoint, torchvision; wanted a 2D",
+        "video file for the image model": "the model is the 2D Swin Transformer",
+        "other preset": "no preset (C=8, depths 2-2, heads 1-2), but the model is swin_t (C=96,",
+        "other patch": "is (2, 4, 4), but the model's is (4, 4, 4)",
+        "other channels": "is 3, but the model's is 1",
+        "other MLP": "is 4.0, but the model's is 2.0",
+        "other design": "holds the joint design, but the model is design='split'",
+        "window too long": "window_size=(4, 3, 3) is larger than (2, 3, 3)",
+        "window too wide": "window_size=(2, 4, 4) is larger than (2, 3, 3)",
+        "unknown entry": "has no place for layers.0.blocks.0.attn.gamma",
+        "unknown layout": "its keys begin with encoder.0.weight; known: official_2d, timm_2d",
+        "nothing": "holds no tensors",
+        "Swin V2": "Swin Transformer V2",
+        "NaN": "no finite numbers in norm.bias",
+        "integers": "no finite numbers in norm.bias",
+        "wrong shape": "norm.bias is (8,), wanted (16,)",
+        "bad option": "bias='centre' is not possible; wanted one of 'duplicate', 'center'",
+        "no mapping": "weights are a int, wanted a path or a mapping",
+    }
+    for mistake, text in texts.items():
+        assert wanted[mistake] in text, (mistake, text)
+
+
+def test_the_checkpoint_of_another_preset_is_named_by_both_names():
+    with torch.device("meta"):
+        state = vswin.build_model("swin_s").state_dict()
+    small = {k: torch.zeros(v.shape) for k, v in state.items()}
+    text = error_of(small, vswin.build_model("swin_t"))
+    assert "holds swin_s (C=96, depths 2-2-18-2, heads 3-6-12-24)" in text
+    assert "the model is swin_t (C=96, depths 2-2-6-2" in text
+
+
+def test_the_meta_device_has_nothing_to_load_into():
+    with torch.device("meta"):
+        model = vswin.build_model("swin_t", **VIDEO)
+    with pytest.raises(WeightsError, match="meta device"):
+        vswin.load_weights(model, in_layout("vswin")[0])
+
+
+class Malice:
+    """Pickled, it runs a command when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (exec, (f"open({str(self.path)!r}, 'w')",))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_code_in_a_checkpoint_never_runs(tmp_path, legacy):
+    tensors, _ = in_layout("torchvision")
+    path, trace = tmp_path / "evil.pth", tmp_path / "it ran"
+    torch.save(
+        {"state_dict": tensors, "config": Malice(trace)},
+        path,
+        _use_new_zipfile_serialization=not legacy,
+    )
+    text = error_of(path)
+    assert "more than tensors" in text
+    assert "exec" in text
+    assert not trace.exists()
+
+
+def test_files_that_are_no_checkpoints(tmp_path):
+    def file(name, content):
+        (tmp_path / name).write_bytes(content)
+        return tmp_path / name
+
+    buffer = io.BytesIO()
+    torch.save(in_layout("torchvision")[0], buffer)
+    whole, safe = buffer.getvalue(), safetensors.torch.save(in_layout("torchvision")[0])
+    texts = {
+        "no file": (error_of(tmp_path / "none.pth"), "there is no file"),
+        "suffix": (error_of(file("weights.ckpt", whole)), "wanted a file name that ends in .pth"),
+        "folder": (
+            error_of((tmp_path / "folder.pth").mkdir() or tmp_path / "folder.pth"),
+            "folder",
+        ),
+        "web page": (error_of(file("page.pth", b"<!DOCTYPE html>\n")), "'<!DOCTYPE html>'"),
+        "cut": (error_of(file("cut.pth", whole[: len(whole) // 2])), "no complete .pth"),
+        "empty": (error_of(file("empty.pth", b"")), "0 bytes"),
+        "cut safe": (error_of(file("cut.safetensors", safe[:-10])), "no complete .safetensors"),
+        "wrong safe": (error_of(file("pth.safetensors", whole)), "no complete .safetensors"),
+        "a list": (error_of(file("list.pth", pickle.dumps([1]))), "no complete .pth|holds a list"),
+    }
+    for what, (text, words) in texts.items():
+        assert re.search(words, text), (what, text)
+
+
+def test_layouts_hold_what_they_are_for(tmp_path):
+    def refuse(model, layout, name="out.pth"):
+        with pytest.raises(WeightsError) as caught:
+            vswin.save_weights(model, tmp_path / name, layout)
+        assert not list(tmp_path.iterdir())
+        return str(caught.value)
+
+    assert "for video models: inflate it first" in refuse(build(IMAGE), "torchvision")
+    assert "for 2D (image) models" in refuse(build(), "timm_2d")
+    split = build(window_size=(1, 3, 3), design="split")
+    assert "no place for temporal_layers" in refuse(split, "mmaction2")
+    assert "unknown layout 'mmaction'" in refuse(build(), "mmaction")
+    assert "ends in .pth" in refuse(build(), "vswin", "out.bin")
+    assert "cannot write" in refuse(build(), "vswin", "no/such/folder/out.pth")
+    for model in (split, build(window_size=(2, 3, 3), design="factorized")):
+        path = tmp_path / "design.safetensors"
+        vswin.save_weights(randomise_(model), path)
+        again = vswin.build_model("swin_t", **VIDEO | {
+            "design": model.config.design, "window_size": model.config.window_size})  # fmt: skip
+        report = vswin.load_weights(again, path)
+        assert report.found.design == model.config.design
+        assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(),
+                                                     strict=True))  # fmt: skip
