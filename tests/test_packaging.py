@@ -56,7 +56,17 @@ def test_imports_point_one_way():
         "data": {"data"},
         "training": {"training", "data", "models", "errors", "files"},
         "paper": {"paper"},
-        "runs": {"runs", "training", "data", "models", "cost", "errors", "files", "project"},
+        "runs": {
+            "runs",
+            "training",
+            "data",
+            "models",
+            "cost",
+            "weights",
+            "errors",
+            "files",
+            "project",
+        },
         "report": {
             "report",
             "runs",

@@ -1,4 +1,4 @@
-"""The command line's `vswin weights …`: what a checkpoint is, and turning it into another layout."""
+"""`vswin weights …`: what a checkpoint is, and turning it into another layout."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def convert(
     target: Annotated[Path, typer.Argument(help="Where to write; the suffix says the format.")],
     to: Annotated[
         str,
-        typer.Option(
-            help="official_2d, timm_2d, official_video, mmaction2, torchvision or vswin."
-        ),
+        typer.Option(help="official_2d, timm_2d, official_video, mmaction2, torchvision or vswin."),
     ] = "vswin",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:

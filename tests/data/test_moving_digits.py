@@ -13,8 +13,8 @@ from vswin.data.moving_digits import (
     UNORDERED_FRAMES_BOUND,
     UNORDERED_PHASES_BOUND,
     MovingDigits,
+    _load_scans,
     _render,
-    _scans,
 )
 
 CLEAN = MovingDigits(generator_seed=7, noise=0.0)
@@ -50,8 +50,10 @@ def test_labels_that_do_not_divide_evenly_favour_no_class():
 
 
 def test_train_and_test_instances_are_disjoint():
-    train, test = ({scan.tobytes() for scan in _scans(split)} for split in ("train", "test"))
-    assert len(_scans("train")) + len(_scans("test")) == 1797
+    train, test = (
+        {scan.tobytes() for scan in _load_scans(split)[0]} for split in ("train", "test")
+    )
+    assert sum(len(_load_scans(split)[0]) for split in ("train", "test")) == 1797
     assert not train & test
 
 

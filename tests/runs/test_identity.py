@@ -10,11 +10,12 @@ from vswin.data.moving_digits import MovingDigits
 from vswin.models.presets import PRESETS, VideoSwinConfig
 from vswin.project import experiments_dir
 from vswin.runs.experiments import Library
-from vswin.runs.identity import RESULTS_VERSION, RunConfig
+from vswin.runs.identity import RESULTS_VERSION, Initialisation, RunConfig
 from vswin.training.evaluate import GridTest
 from vswin.training.recipe import Recipe
 
 GOLDEN = Path(__file__).parent / "golden_identity.json"
+KINDS = (VideoSwinConfig, MovingDigits, Recipe, GridTest, RunConfig, Initialisation)
 BASE = RunConfig(
     preset="swin_t",
     model=dataclasses.replace(PRESETS["swin_t"], num_classes=12, window_size=(4, 3, 3)),
@@ -42,7 +43,7 @@ def test_ids_and_defaults_are_golden():
                 "run_id": BASE.run_id,
                 "defaults": {
                     kind.__name__: defaults(kind)
-                    for kind in (VideoSwinConfig, MovingDigits, Recipe, GridTest, RunConfig)
+                    for kind in KINDS
                 },
             }
         )

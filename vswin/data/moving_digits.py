@@ -9,6 +9,10 @@ it from at most one other (`UNORDERED_FRAMES_BOUND`), and with its swap of phase
 at T/2, on a temporal window border: a model whose windows are not connected over time cannot tell
 (a, then b) from (b, then a) and is bounded by `UNORDERED_PHASES_BOUND`.
 
+That is task "temporal", after Something-Something. Task "appearance", after Kinetics, asks as well
+which digit is seen: the digits of a clip are of one kind, and a class is a digit and a direction.
+Task "stills" is what can be learnt about it from images: the digit alone, in single frames.
+
 Difficulty has two dials: `coherence` (the expected share of digits that follow the class, the rest
 follow random ones) and `noise` (standard deviation of pixel noise). Everything is a function of
 integer keys: the same key gives the same clips, in any order, on any number of workers.
@@ -25,6 +29,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
+Task = Literal["temporal", "appearance", "stills"]
 Split = Literal["train", "test"]
 Control = Literal["none", "single_frame", "shuffled_frames"]
 
@@ -51,6 +56,32 @@ UNORDERED_FRAMES_BOUND = 1 / 2
 
 SWAPPED: tuple[int, ...] = tuple(CLASSES.index((b, a)) for a, b in CLASSES)
 """For each class, the one with the phases in the other order (itself for one direction)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What the classes of a task are."""
+
+    phases: tuple[tuple[str, str], ...]
+    """(first phase, second phase) of the motion of each class."""
+    digits: tuple[int, ...] | None
+    """The digit of each class; None where any digit can appear in any class."""
+
+    def __len__(self) -> int:
+        return len(self.phases)
+
+    @property
+    def swapped(self) -> tuple[int, ...]:
+        """For each class, the one with the phases in the other order (itself for one phase)."""
+        return SWAPPED if self.digits is None else tuple(range(len(self)))
+
+
+_SIDEWAYS = (("left", "left"), ("right", "right"))
+TASKS: dict[Task, Classes] = {
+    "temporal": Classes(CLASSES, None),
+    "appearance": Classes(_SIDEWAYS * 10, tuple(digit for digit in range(10) for _ in _SIDEWAYS)),
+    "stills": Classes((("right", "right"),) * 10, tuple(range(10))),
+}
 
 CHANNELS = 1
 DIGIT_SIZE = 8
@@ -83,6 +114,15 @@ class MovingDigits:
     """Standard deviation of the pixel noise; a digit's ink is 1."""
     control: Control = "none"
     """Destroys the evidence: one frame in place of all, or frames in a random order."""
+    task: Task = "temporal"
+    """What the classes are, see `TASKS`."""
+    instances: Annotated[int, Ge(100)] | None = None
+    """Only so many of the training scans are used; None is all. Test scans are always the same."""
+
+    @property
+    def classes(self) -> Classes:
+        """What the labels of this task mean."""
+        return TASKS[self.task]
 
     def batch(self, split: Split, key: tuple[int, ...], size: int) -> tuple[Tensor, Tensor]:
         """Clips and labels, determined by the dials, the split and `key` alone.
@@ -98,21 +138,23 @@ class MovingDigits:
         """
         entropy = (self.generator_seed, ("train", "test").index(split), *key)
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
+        count = len(self.classes)
         # What does not divide evenly goes to other classes in every batch.
-        classes = rng.permutation(len(CLASSES))
-        labels = rng.permutation(classes[np.arange(size) % len(CLASSES)])
-        scans = _scans(split)
-        instances = rng.integers(len(scans), size=(size, self.digits))
+        classes = rng.permutation(count)
+        labels = rng.permutation(classes[np.arange(size) % count])
+        scans, instances = self._scans(split, rng, labels)
         start = rng.random((size, self.digits, 2)) * self.image_size
         follows = rng.random((size, self.digits)) < self.coherence
-        others = rng.integers(len(CLASSES), size=(size, self.digits))
+        others = rng.integers(count, size=(size, self.digits))
         motion = np.where(follows, labels[:, None], others)
         gain = rng.uniform(0.6, 1.0, size=(size, self.digits))
         order = self._frame_order(rng, size)
 
         half = self.timeline // 2
         switch = rng.integers(half - self.switch_jitter, half + self.switch_jitter + 1, size=size)
-        path = start[:, :, None] + self.speed * _travel(motion, switch, self.timeline)
+        path = start[:, :, None] + self.speed * _travel(
+            self._directions()[motion], switch, self.timeline
+        )
         path = np.take_along_axis(path, order[:, None, :, None], axis=2)  # (B, digits, frames, 2)
         ink = scans[instances] * gain[..., None, None]
         clips = _render(
@@ -121,6 +163,32 @@ class MovingDigits:
         noise = rng.standard_normal(clips.shape, dtype=np.float32)
         clips += self.noise * torch.from_numpy(noise)
         return ((clips - _MEAN) / _STD)[:, None], torch.from_numpy(labels)
+
+    def _scans(
+        self, split: Split, rng: np.random.Generator, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The scans (instances, 8, 8), and which of them each clip shows (B, digits)."""
+        scans, kinds = _load_scans(split)
+        if split == "train" and self.instances is not None:
+            scans, kinds = scans[: self.instances], kinds[: self.instances]
+        shape = (len(labels), self.digits)
+        if self.classes.digits is None:
+            return scans, rng.integers(len(scans), size=shape)
+        wanted = np.asarray(self.classes.digits)[labels]
+        pools = [np.flatnonzero(kinds == digit) for digit in range(10)]
+        drawn = rng.random(shape)
+        return scans, np.stack(
+            [
+                pools[d][(row * len(pools[d])).astype(int)]
+                for d, row in zip(wanted, drawn, strict=True)
+            ]
+        )
+
+    def _directions(self) -> np.ndarray:
+        """(classes, 2 phases, 2) unit steps of each class."""
+        return np.array(
+            [[DIRECTIONS[a], DIRECTIONS[b]] for a, b in self.classes.phases], dtype=float
+        )
 
     def _frame_order(self, rng: np.random.Generator, size: int) -> np.ndarray:
         """(B, frames) timeline frame shown at each place."""
@@ -138,26 +206,26 @@ _MEAN, _STD = 0.137, 0.26
 
 
 @functools.lru_cache(maxsize=2)
-def _scans(split: Split) -> np.ndarray:
-    """(instances, 8, 8) in [0, 1]."""
+def _load_scans(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """(instances, 8, 8) in [0, 1], and (instances,) the digit that each shows."""
     from sklearn.datasets import load_digits  # as slow to import as torch itself
 
-    images = load_digits().images / 16.0
-    return images[:-TEST_INSTANCES] if split == "train" else images[-TEST_INSTANCES:]
+    bundle = load_digits()
+    part = slice(None, -TEST_INSTANCES) if split == "train" else slice(-TEST_INSTANCES, None)
+    return bundle.images[part] / 16.0, bundle.target[part]
 
 
-def _travel(motion: np.ndarray, switch: np.ndarray, timeline: int) -> np.ndarray:
+def _travel(phases: np.ndarray, switch: np.ndarray, timeline: int) -> np.ndarray:
     """How far each digit has moved at each frame, in steps.
 
     Args:
-        motion: (B, K) the class that each digit follows.
+        phases: (B, K, 2, 2) unit step of each digit in each of the two phases.
         switch: (B,) first frame of the second phase.
         timeline: frames F.
 
     Returns:
         (B, K, F, 2), zero at the first frame.
     """
-    phases = np.array([[DIRECTIONS[a], DIRECTIONS[b]] for a, b in CLASSES], dtype=float)[motion]
     frame = np.arange(timeline)
     before = np.minimum(frame, switch[:, None] - 1)  # (B, F) steps taken in the first phase
     steps = np.stack((before, frame - before), axis=-1)  # (B, F, 2 phases)

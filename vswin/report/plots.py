@@ -89,7 +89,7 @@ def _scaled_ticks(study: Study, panel: Panel) -> list[str]:
     """The paper's size, and below it the one that stands for it under the study's protocol."""
     labels = []
     for row_id, tick in zip(panel.rows, panel.ticks, strict=True):
-        config = study.protocol.run_config(study.experiment.row(row_id), seed=0)
+        config = study.run_config(study.experiment.row(row_id))
         tokens = str(config.data.frames // config.model.patch_size[0])
         window = "×".join(map(str, config.model.window_size))
         labels.append(f"{tick}\n(here {window if '×' in tick else tokens})")

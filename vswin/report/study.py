@@ -18,6 +18,7 @@ from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.runs.experiments import Experiment, Library, Protocol, Row
+from vswin.runs.identity import RunConfig
 from vswin.runs.store import RunFolder, Store
 
 
@@ -56,7 +57,11 @@ class Study:
         """Classes of the dataset that the study's accuracies are about."""
         if not self.is_trainable:
             return self.experiment.num_classes
-        return self.protocol.run_config(self.rows[0], seed=0).model.num_classes
+        return self.run_config(self.rows[0]).model.num_classes
+
+    def run_config(self, row: Row, seed: int = 0) -> RunConfig:
+        """The run that stands for a row under the study's protocol."""
+        return self.protocol.run_config(row, seed, self.experiment.task)
 
     @property
     def is_trainable(self) -> bool:
@@ -246,7 +251,7 @@ def load_study(
         wanted = range(seeds) if seeds is not None else _seeds_on_disk(store)
         for row in experiment.rows:
             for seed in wanted:
-                folder = store.run(chosen.run_config(row, seed).run_id)
+                folder = store.run(chosen.run_config(row, seed, experiment.task).run_id)
                 result = folder.result()
                 if result is not None:
                     results.setdefault(row.id, {})[seed] = result

@@ -23,15 +23,18 @@ from vswin.files import write_json
 from vswin.models.initialisation import initialise_
 from vswin.models.video_swin import VideoSwinTransformer
 from vswin.runs.identity import RunConfig
-from vswin.runs.lock import run_lock
+from vswin.runs.lock import LockedError, run_lock
 from vswin.runs.provenance import now, provenance
 from vswin.runs.store import RunFolder
 from vswin.training.evaluate import Evaluation, evaluate_control, evaluate_grid
 from vswin.training.loop import Progress, train
 from vswin.training.recipe import build_optimizer, group_summary
+from vswin.weights import load_weights, save_weights
 
 STATUS_S = 1.0
 """Time between two looks at the lock and writes of status.json while steps go by."""
+WAIT_S = 1.0
+"""Time between two looks at a pre-training that another process executes."""
 CONTROL_CLIPS = 960
 
 
@@ -58,7 +61,7 @@ def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
     config = folder.config()
     with run_lock(folder.path) as is_ours:
         done = folder.result()
-        if done is not None:
+        if done is not None and (folder.weights.exists() or not config.is_pretraining):
             return done
         attempt = int(folder.status().get("attempt", 0)) + 1
         reporter = _Reporter(folder, attempt, is_ours)
@@ -93,9 +96,7 @@ def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
 def _train_and_test(
     config: RunConfig, folder: RunFolder, device: torch.device, reporter: _Reporter
 ) -> tuple[dict[str, Any], Evaluation]:
-    torch.manual_seed(config.seed)
-    model = VideoSwinTransformer(config.model)
-    initialise_(model, config.recipe.linear_std, config.recipe.bias_std)
+    model, loaded = _initial_model(config, folder, device, reporter)
     model.to(device)
     train_seconds = train(
         model,
@@ -116,6 +117,8 @@ def _train_and_test(
         clips_per_cell=CONTROL_CLIPS,
     )
     in_distribution = evaluate_grid(model, config.data, easy, device).cells[0]
+    if config.is_pretraining:
+        save_weights(model, folder.weights)
     size = (config.model.in_channels, config.data.frames, *[config.data.image_size] * 2)
     counted = cost(model, size)
     return {
@@ -129,12 +132,50 @@ def _train_and_test(
         "tested_on": {
             control: evaluate_control(model, config.data, control, CONTROL_CLIPS, device)
             for control in ("single_frame", "shuffled_frames")
+            if config.data.frames > 1
         },
+        "initialisation": loaded,
         "cost": {"flops": counted.flops, "params": counted.params, "rule": counted.rule},
         "optimizer_groups": group_summary(build_optimizer(model, config.recipe)),
         "seconds": {"train": train_seconds, "test": time.perf_counter() - start},
         "clips_per_second": config.recipe.steps * config.recipe.batch_size / train_seconds,
     }, evaluation
+
+
+def _initial_model(
+    config: RunConfig, folder: RunFolder, device: torch.device, reporter: _Reporter
+) -> tuple[VideoSwinTransformer, dict[str, Any] | None]:
+    """The model as training begins, and what was loaded into it."""
+    if config.init is not None:
+        reporter.state("pretraining")
+        source = _pretrained(folder, config.init.pretraining, device)
+    torch.manual_seed(config.seed)  # whether or not the pre-training has just been run here
+    model = VideoSwinTransformer(config.model)
+    initialise_(model, config.recipe.linear_std, config.recipe.bias_std)
+    if config.init is None:
+        return model, None
+    how = {"embedding": config.init.embedding, "bias": config.init.bias}
+    report = load_weights(model, source.weights, expect="2d", **how)
+    return model, {
+        "pretraining": source.run_id,
+        "pretraining_top1": (source.result() or {}).get("top1"),
+        "digest": report.digest,
+        **how,
+        "inflated": len(report.inflated),
+        "fresh": list(report.fresh),
+    }
+
+
+def _pretrained(folder: RunFolder, config: RunConfig, device: torch.device) -> RunFolder:
+    """The folder of a complete pre-training; runs it, or waits for the process that does."""
+    source = RunFolder(folder.path.with_name(config.run_id))
+    source.create(config)
+    while not source.weights.exists():
+        try:
+            execute(source, device)
+        except LockedError:
+            time.sleep(WAIT_S)
+    return source
 
 
 class _Reporter:

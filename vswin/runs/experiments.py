@@ -12,15 +12,16 @@ import dataclasses
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vswin.data.moving_digits import CHANNELS, CLASSES, Control, MovingDigits
+from vswin.data.moving_digits import CHANNELS, Control, MovingDigits
 from vswin.errors import UsageError, VswinError
+from vswin.models.inflation import BiasInit, EmbeddingInit
 from vswin.models.presets import Triple, VideoSwinConfig, resolve_config
-from vswin.runs.identity import RunConfig
+from vswin.runs.identity import Initialisation, RunConfig
 from vswin.training.evaluate import GridTest
 from vswin.training.recipe import Recipe
 
@@ -33,6 +34,20 @@ class ExperimentError(VswinError):
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+ImageDataset = Literal["imagenet_1k", "imagenet_21k"]
+
+
+class Pretrained(_Strict):
+    """What a row's weights start from (section 3.4)."""
+
+    dataset: ImageDataset
+    """Images that a 2D Swin Transformer was trained on."""
+    embedding: EmbeddingInit = "inflate"
+    """How the linear embedding gets its temporal extent (Table 8)."""
+    bias: BiasInit = "duplicate"
+    """How the relative position biases get theirs (Table 9)."""
 
 
 class Row(_Strict):
@@ -48,6 +63,8 @@ class Row(_Strict):
     """Height and width of the input in pixels; None takes the table's."""
     model: dict[str, Any] = {}
     """Overrides for `build_model`, window_size as printed."""
+    init: Pretrained | None = None
+    """Pre-trained weights that it starts from; None leaves it to the protocol."""
     control: Control = "none"
     """Not a printed row but a check of the benchmark: destroys the evidence in its clips."""
 
@@ -73,6 +90,8 @@ class Experiment(_Strict):
     """Classes of the paper's dataset, which its parameter counts include."""
     image_size: Count = 224
     """Height and width of the paper's input in pixels, unless a row has its own."""
+    task: Literal["temporal", "appearance"] = "temporal"
+    """Which task of the embedded benchmark stands for the paper's dataset."""
     protocols: tuple[str, ...]
     """Protocols it can be run under. Empty: its costs can be compared, nothing is trained yet."""
     choices: tuple[str, ...] = ()
@@ -117,6 +136,37 @@ class Geometry(_Strict):
     """Stands for M = 7."""
 
 
+class Pretraining(_Strict):
+    """How the 2D model that stands for an ImageNet model is trained on still images."""
+
+    data: MovingDigits
+    recipe: Recipe
+    test: GridTest
+
+
+class AppearanceTask(_Strict):
+    """The task in which pre-training on still images helps (Tables 7, 8 and 9)."""
+
+    data: MovingDigits
+    recipe: Recipe
+    test: GridTest
+    pretraining: dict[ImageDataset, Pretraining]
+    """What stands for each dataset of images."""
+    deviations: tuple[str, ...]
+    """In what it differs from the paper's setup; takes the place of the protocol's own."""
+
+    @model_validator(mode="after")
+    def _check(self) -> AppearanceTask:
+        if self.data.task != "appearance":
+            raise ValueError(f"data.task is {self.data.task!r}, wanted 'appearance'")
+        _require_clips(self.test, self.data)
+        for name, stage in self.pretraining.items():
+            if (stage.data.task, stage.data.frames) != ("stills", 1):
+                raise ValueError(f"pretraining.{name}.data: wanted task: stills and frames: 1")
+            _require_clips(stage.test, stage.data)
+        return self
+
+
 class Protocol(_Strict):
     """How the rows of any table are trained and tested."""
 
@@ -138,6 +188,8 @@ class Protocol(_Strict):
     data: MovingDigits
     recipe: Recipe
     test: GridTest
+    appearance: AppearanceTask | None = None
+    """Data, recipe and test of tables whose `task` is appearance, in place of the above."""
     deviations: tuple[str, ...]
     """In what it differs from the paper's setup."""
     calibration: str
@@ -154,36 +206,77 @@ class Protocol(_Strict):
                 )
         if 2 * self.data.switch_jitter >= self.data.timeline:
             raise ValueError("data.switch_jitter must be less than half of data.timeline")
+        _require_clips(self.test, self.data)
         return self
 
-    def run_config(self, row: Row, seed: int) -> RunConfig:
-        """The run that stands for `row`.
+    def stage(self, task: str) -> Protocol | AppearanceTask:
+        """Whose data, recipe and test a table of that task is run with.
 
         Raises:
-            UsageError: if the protocol has no stand-in for the row's preset, or the row's sizes
-                cannot be scaled down.
+            UsageError: if the protocol has none for it.
         """
+        if task == "temporal":
+            return self
+        if self.appearance is None:
+            raise UsageError(f"protocol {self.protocol} has no appearance task")
+        return self.appearance
+
+    def run_config(self, row: Row, seed: int, task: str = "temporal") -> RunConfig:
+        """The run that stands for `row` in a table of that task.
+
+        Raises:
+            UsageError: if the protocol has no stand-in for the row's preset or pre-training, or
+                the row's sizes cannot be scaled down.
+        """
+        stage = self.stage(task)
         if row.preset not in self.models:
             raise UsageError(
                 f"protocol {self.protocol} has no stand-in for preset {row.preset}; "
                 f"it has {', '.join(self.models)}"
             )
-        overrides = {**row.model, **self.models[row.preset], "num_classes": len(CLASSES)}
+        overrides = {**row.model, **self.models[row.preset]}
+        overrides["num_classes"] = len(stage.data.classes)
         overrides["window_size"] = self._scale_window(
             resolve_config(row.preset, **row.model).window_size
         )
         model = resolve_config(row.preset, **overrides)
         frames = self._scale_time("frames", row.frames)
-        if frames > self.data.timeline:
+        if frames > stage.data.timeline:
             raise UsageError(
                 f"row {row.id} wants {frames} frames, but clips of protocol {self.protocol} have "
-                f"{self.data.timeline} (data.timeline)"
+                f"{stage.data.timeline} (data.timeline)"
             )
-        data = dataclasses.replace(self.data, frames=frames, control=row.control)
-        return RunConfig(row.preset, model, data, self.recipe, self.test, seed)
+        data = dataclasses.replace(stage.data, frames=frames, control=row.control)
+        init = self._initialisation(row, model, seed, task)
+        return RunConfig(row.preset, model, data, stage.recipe, stage.test, seed, init)
+
+    def _initialisation(
+        self, row: Row, model: VideoSwinConfig, seed: int, task: str
+    ) -> Initialisation | None:
+        """The pre-training that stands for the row's, with the 2D model that fits its model."""
+        if row.init is None:
+            return None
+        stages = self.appearance.pretraining if self.appearance and task == "appearance" else {}
+        if row.init.dataset not in stages:
+            raise UsageError(
+                f"row {row.id} starts from {row.init.dataset}, for which protocol "
+                f"{self.protocol} has no stand-in in task {task}"
+            )
+        stage = stages[row.init.dataset]
+        image_model = dataclasses.replace(
+            model,
+            patch_size=(1, *model.patch_size[1:]),
+            window_size=(1, *model.window_size[1:]),
+            num_classes=len(stage.data.classes),
+            design="joint",
+            shift="3d",
+        )
+        pretraining = RunConfig(row.preset, image_model, stage.data, stage.recipe, stage.test, seed)
+        return Initialisation(pretraining, row.init.embedding, row.init.bias)
 
     def _scale_window(self, window: Triple) -> Triple:
-        return (self._scale_time("temporal window", window[0]), *[self.geometry.spatial_window] * 2)
+        frames = self._scale_time("temporal window", window[0]) if window[0] > 1 else 1
+        return (frames, *[self.geometry.spatial_window] * 2)
 
     def _scale_time(self, what: str, size: int) -> int:
         scaled, rest = divmod(size, self.geometry.temporal_divisor)
@@ -232,6 +325,14 @@ class Library:
             raise unknown("protocol", name, self.protocols())
         path = self.folder / "protocols" / f"{name}.yaml"
         return _named(path, "protocol", _read(path, Protocol))
+
+
+def _require_clips(test: GridTest, data: MovingDigits) -> None:
+    if test.clips_per_cell < len(data.classes):
+        raise ValueError(
+            f"test.clips_per_cell is {test.clips_per_cell}, wanted at least one for each of the "
+            f"{len(data.classes)} classes of task {data.task}"
+        )
 
 
 def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> UsageError:

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from vswin.data.moving_digits import MovingDigits
+from vswin.models.inflation import BiasInit, EmbeddingInit
 from vswin.models.presets import VideoSwinConfig
 from vswin.training.evaluate import GridTest
 from vswin.training.recipe import Recipe
@@ -15,6 +16,18 @@ from vswin.training.recipe import Recipe
 RESULTS_VERSION = 1
 """Raised by hand when a change of the code changes results, so that old ones are not mistaken for
 new ones."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Initialisation:
+    """Section 3.4: a run that starts from the weights of a 2D model that was trained before."""
+
+    pretraining: RunConfig
+    """The run whose weights are loaded; it trains a 2D model on still images."""
+    embedding: EmbeddingInit = "inflate"
+    """How the linear embedding gets its temporal extent (Table 8)."""
+    bias: BiasInit = "duplicate"
+    """How the relative position biases get theirs (Table 9)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +46,13 @@ class RunConfig:
     test: GridTest
     seed: int
     """Initial weights, stochastic depth and the training clips; test clips are always the same."""
+    init: Initialisation | None = None
+    """What the weights start from; None is random numbers."""
+
+    @property
+    def is_pretraining(self) -> bool:
+        """Whether other runs start from this one's weights, which are therefore kept."""
+        return self.data.task == "stills"
 
     def identity(self) -> dict[str, Any]:
         """The canonical content that the id is made of.
@@ -42,6 +62,8 @@ class RunConfig:
         """
         content = _without_defaults(self)
         del content["preset"]
+        if self.init is not None:
+            content["init"]["pretraining"] = self.init.pretraining.identity()
         return {"results_version": RESULTS_VERSION, **content}
 
     @property
@@ -51,11 +73,19 @@ class RunConfig:
 
     @property
     def slug(self) -> str:
-        """What a person wants to know first: preset, tokens in time, window, control, seed."""
+        """What a person wants to know first: preset, tokens in time, window, variant, seed."""
         time = self.data.frames // self.model.patch_size[0]
         window = "x".join(map(str, self.model.window_size))
-        control = "" if self.data.control == "none" else f"-{self.data.control}"
-        return f"{self.preset}-t{time}-w{window}{control}-s{self.seed}"
+        return "-".join([self.preset, f"t{time}", f"w{window}", *self._variant(), f"s{self.seed}"])
+
+    def _variant(self) -> list[str]:
+        """In what the run differs from the usual, in words that a file name can hold."""
+        words = [] if self.model.design == "joint" else [self.model.design]
+        words += [] if self.model.shift == "3d" else [f"shift_{self.model.shift}"]
+        words += [] if self.data.task == "temporal" else [self.data.task]
+        if self.init is not None:
+            words += [f"{self.init.embedding}_embedding", f"{self.init.bias}_bias"]
+        return words + ([] if self.data.control == "none" else [self.data.control])
 
 
 def canonical_json(value: Any) -> str:

@@ -53,6 +53,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def weights(self) -> Path:
+        """The weights of a run that others start from, in our layout."""
+        return self.path / "weights.safetensors"
+
+    @property
     def log(self) -> Path:
         """Everything the run's process printed."""
         return self.path / "log.txt"

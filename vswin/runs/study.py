@@ -74,7 +74,7 @@ def plan_study(
         raise UsageError(f"seeds={count!r}: wanted how many seeds to run, an integer >= 1")
     wanted = [experiment.row(row_id) for row_id in rows] or list(experiment.rows)
     runs = tuple(
-        PlannedRun(row, seed, chosen.run_config(row, seed))
+        PlannedRun(row, seed, chosen.run_config(row, seed, experiment.task))
         for seed in range(count)
         for row in wanted
     )
@@ -102,14 +102,30 @@ def run_study(
     """
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 0:
         raise UsageError(f"jobs={jobs!r}: wanted an integer >= 0 (0: one for each CPU core)")
-    runs = prepare([planned.config for planned in plan.runs], plan.store)
+    configs = [planned.config for planned in plan.runs]
+    threads = plan.protocol.threads
+    jobs = jobs or max(1, available_cpus() // threads)
+    _finish(launch(_pretrainings(configs, plan.store), jobs, threads, device, on_poll))
+    runs = prepare(configs, plan.store)
     # The longest first, so that no core is left with a long one at the end.
     length = {
         p.config.run_id: p.config.data.frames * p.config.model.window_size[0] for p in plan.runs
     }
     runs.sort(key=lambda run: -length[run.run_id])
-    threads = plan.protocol.threads
-    snapshots = launch(runs, jobs or max(1, available_cpus() // threads), threads, device, on_poll)
+    return _finish(launch(runs, jobs, threads, device, on_poll))
+
+
+def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[RunFolder]:
+    """The runs whose weights others of a study start from, as far as they are missing."""
+    wanted = [
+        config.init.pretraining
+        for config in configs
+        if config.init is not None and store.run(config.run_id).state() != "done"
+    ]
+    return prepare([c for c in wanted if not store.run(c.run_id).weights.exists()], store)
+
+
+def _finish(snapshots: list[Snapshot]) -> list[Snapshot]:
     bad = [s for s in snapshots if s.state != "done"]
     if bad:
         details = "\n".join(

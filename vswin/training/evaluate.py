@@ -11,15 +11,15 @@ import torch
 from annotated_types import Ge, Le, Len
 from torch import Tensor, nn
 
-from vswin.data.moving_digits import CLASSES, SWAPPED, Control, MovingDigits
+from vswin.data.moving_digits import Classes, Control, MovingDigits
 
 
 @dataclasses.dataclass(frozen=True)
 class GridTest:
     """What a model is tested on under an embedded protocol; the same clips for every seed."""
 
-    clips_per_cell: Annotated[int, Ge(len(CLASSES))]
-    """Test clips for each combination of dials."""
+    clips_per_cell: Annotated[int, Ge(12)]
+    """Test clips for each combination of dials; at least one for each class."""
     coherence: Annotated[tuple[Annotated[float, Ge(0), Le(1)], ...], Len(1)]
     """Values of `MovingDigits.coherence` to test at."""
     noise: Annotated[tuple[Annotated[float, Ge(0), Le(100)], ...], Len(1)]
@@ -40,6 +40,10 @@ class Cell:
     order_accuracy: float | None
     """Of the two-phase clips for which the model answers with the right pair of directions, the
     share with the right order; 0.5 is a coin flip, None if there is no such clip."""
+    digit_accuracy: float | None = None
+    """Share of clips whose digit was recognised, whatever the motion; None if any can appear."""
+    motion_accuracy: float | None = None
+    """Share of clips whose motion was recognised, whatever the digit; None where it is all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Evaluation:
 
     cells: tuple[Cell, ...]
     predictions: Predictions
+    num_classes: int
 
     @property
     def top1(self) -> float:
@@ -77,7 +82,7 @@ class Evaluation:
     def per_class(self) -> list[float]:
         """Top-1 for each class over all test clips, in [0, 1]."""
         hits, label = self.predictions.rank == 0, self.predictions.label
-        return [float(hits[label == c].mean()) for c in range(len(CLASSES))]
+        return [float(hits[label == c].mean()) for c in range(self.num_classes)]
 
 
 @torch.inference_mode()
@@ -105,10 +110,10 @@ def evaluate_grid(
         clips, labels = dials.batch("test", (number,), test.clips_per_cell)
         part = _judge(predict(model, clips, device), labels, number)
         parts.append(part)
-        cells.append(_summary(part, coherence, noise))
+        cells.append(_summary(part, data.classes, coherence, noise))
     fields = [field.name for field in dataclasses.fields(Predictions)]
     joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in fields}
-    return Evaluation(tuple(cells), Predictions(**joined))
+    return Evaluation(tuple(cells), Predictions(**joined), len(data.classes))
 
 
 def evaluate_control(
@@ -129,11 +134,18 @@ def _judge(scores: Tensor, labels: Tensor, cell: int) -> Predictions:
     return Predictions(*as_bytes, np.full(len(labels), cell, dtype=np.uint8))
 
 
-def _summary(part: Predictions, coherence: float, noise: float) -> Cell:
-    swapped = np.asarray(SWAPPED, dtype=np.uint8)[part.label]
+def _summary(part: Predictions, classes: Classes, coherence: float, noise: float) -> Cell:
+    swapped = np.asarray(classes.swapped, dtype=np.uint8)[part.label]
     two_phase = swapped != part.label
     ordered = int((two_phase & (part.top1 == part.label)).sum())
     reversed_ = int((two_phase & (part.top1 == swapped)).sum())
+    digits = motion = None
+    if classes.digits is not None:
+        kinds = np.asarray(classes.digits)
+        digits = float((kinds[part.top1] == kinds[part.label]).mean())
+        steps = np.asarray([classes.phases.index(pair) for pair in classes.phases])
+        if len(set(steps)) > 1:
+            motion = float((steps[part.top1] == steps[part.label]).mean())
     return Cell(
         coherence=coherence,
         noise=noise,
@@ -141,4 +153,6 @@ def _summary(part: Predictions, coherence: float, noise: float) -> Cell:
         top1=float((part.rank == 0).mean()),
         top5=float((part.rank < 5).mean()),
         order_accuracy=ordered / (ordered + reversed_) if ordered + reversed_ else None,
+        digit_accuracy=digits,
+        motion_accuracy=motion,
     )
