@@ -41,10 +41,7 @@ def test_ids_and_defaults_are_golden():
             {
                 "results_version": RESULTS_VERSION,
                 "run_id": BASE.run_id,
-                "defaults": {
-                    kind.__name__: defaults(kind)
-                    for kind in KINDS
-                },
+                "defaults": {kind.__name__: defaults(kind) for kind in KINDS},
             }
         )
     )

@@ -48,10 +48,18 @@ class Claim(_Data):
     id: str
     says: str
     """The paper's statement, in our words, with its numbers."""
-    kind: Literal["accuracy_trend", "accuracy_within", "cost_trend", "cost_saving"]
+    kind: Literal[
+        "accuracy_trend",
+        "accuracy_within",
+        "accuracy_equal",
+        "cost_trend",
+        "params_trend",
+        "cost_saving",
+    ]
     """accuracy_trend: top-1 rises along `rows`. accuracy_within: the first of two rows is at most
-    `margin` points of top-1 below the second. cost_trend: FLOPs rise along `rows`. cost_saving:
-    FLOPs of the first of two rows are `percent` % below the second's."""
+    `margin` points of top-1 below the second. accuracy_equal: it is at most `margin` points from
+    the second, either way. cost_trend: FLOPs rise along `rows`; params_trend: parameters do.
+    cost_saving: FLOPs of the first of two rows are `percent` % below the second's."""
     rows: tuple[str, ...]
     margin: float | None = None
     """In points of top-1 of the protocol that tests it; fixed before its seeds were run."""

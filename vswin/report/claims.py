@@ -31,7 +31,7 @@ def judge_claims(study: Study) -> list[Judgement]:
 
 
 def _judge(study: Study, claim: Claim) -> Judgement:
-    if claim.kind == "cost_trend":
+    if claim.kind in ("cost_trend", "params_trend"):
         return _cost_trend(study, claim)
     if claim.kind == "cost_saving":
         return _cost_saving(study, claim)
@@ -40,18 +40,22 @@ def _judge(study: Study, claim: Claim) -> Judgement:
         return Judgement(claim, "not run", f"missing: {', '.join(missing)}")
     if claim.kind == "accuracy_trend":
         return _accuracy_trend(study, claim)
+    if claim.kind == "accuracy_equal":
+        return _accuracy_equal(study, claim)
     return _accuracy_within(study, claim)
 
 
 def _cost_trend(study: Study, claim: Claim) -> Judgement:
-    costs = _costs(study, claim)
-    rises = all(a < b for a, b in itertools.pairwise(costs))
-    text = ", ".join(f"{c:.3f}" for c in costs)
-    return Judgement(claim, "reproduced" if rises else "contradicted", f"ours: {text} G, counted")
+    counted = [study.paper_cost(study.experiment.row(row)) for row in claim.rows]
+    in_params = claim.kind == "params_trend"
+    values = [cost.mparams if in_params else cost.gflops for cost in counted]
+    rises = all(a < b for a, b in itertools.pairwise(values))
+    text = ", ".join(f"{value:.3f}" for value in values) + (" M" if in_params else " G")
+    return Judgement(claim, "reproduced" if rises else "contradicted", f"ours: {text}, counted")
 
 
 def _cost_saving(study: Study, claim: Claim) -> Judgement:
-    less, more = _costs(study, claim)
+    less, more = (study.paper_cost(study.experiment.row(row)).gflops for row in claim.rows)
     percent = 100 * (1 - less / more)
     verdict: Verdict = "reproduced" if round(percent) == claim.percent else "contradicted"
     return Judgement(
@@ -75,17 +79,9 @@ def _accuracy_trend(study: Study, claim: Claim) -> Judgement:
 
 
 def _accuracy_within(study: Study, claim: Claim) -> Judgement:
-    """The interval of the difference must lie above minus the margin (or below it).
-
-    Two models that learnt nothing, or everything, are equal for another reason than the claim's.
-    """
+    """The interval of the difference must lie above minus the margin (or below it)."""
+    found, texts, informative = _against_margin(study, claim, level=0.95)
     margin = claim.margin or 0.0
-    found, text = _difference(study, *claim.rows, level=0.95)
-    texts = [text, f"margin {margin:g} points, fixed beforehand"]
-    intervals = [i for row in claim.rows if (i := study.top1_interval(row))]
-    informative = all(100 / study.num_classes < i.low and i.high < CEILING for i in intervals)
-    if not informative:
-        texts.append("a row is not clear of chance or of the ceiling")
     return _judge_accuracies(
         study,
         claim,
@@ -94,6 +90,34 @@ def _accuracy_within(study: Study, claim: Claim) -> Judgement:
         holds=informative and found.low > -margin,
         fails=informative and found.high < -margin,
     )
+
+
+def _accuracy_equal(study: Study, claim: Claim) -> Judgement:
+    """Two one-sided tests at 5 %: the 90 % interval must lie within the margin (or outside it)."""
+    found, texts, informative = _against_margin(study, claim, level=0.90)
+    margin = claim.margin or 0.0
+    return _judge_accuracies(
+        study,
+        claim,
+        texts,
+        pairs=found.n,
+        holds=informative and -margin < found.low and found.high < margin,
+        fails=informative and (found.high < -margin or found.low > margin),
+    )
+
+
+def _against_margin(study: Study, claim: Claim, level: float) -> tuple[Interval, list[str], bool]:
+    """The difference of two rows, what to say about it, and whether it is informative.
+
+    Two models that learnt nothing, or everything, are equal for another reason than the claim's.
+    """
+    found, text = _difference(study, *claim.rows, level=level)
+    texts = [text, f"margin {claim.margin or 0.0:g} points, fixed beforehand"]
+    intervals = [i for row in claim.rows if (i := study.top1_interval(row))]
+    informative = all(100 / study.num_classes < i.low and i.high < CEILING for i in intervals)
+    if not informative:
+        texts.append("a row is not clear of chance or of the ceiling")
+    return found, texts, informative
 
 
 def _judge_accuracies(
@@ -120,7 +144,3 @@ def _difference(study: Study, a: str, b: str, level: float) -> tuple[Interval, s
     if len(seeds) > 1:
         text += f", {100 * level:g} % interval [{found.low:+.1f}, {found.high:+.1f}]"
     return found, f"{text}, {len(seeds)} paired seed{'s' * (len(seeds) > 1)}"
-
-
-def _costs(study: Study, claim: Claim) -> list[float]:
-    return [study.paper_cost(study.experiment.row(row)).gflops for row in claim.rows]

@@ -11,16 +11,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
 from vswin.files import atomic_write, require_writable, write_text
 from vswin.project import project_root
+from vswin.report import benchmark
 from vswin.report.claims import Judgement, judge_claims
 from vswin.report.plots import figure
 from vswin.report.study import Study
-from vswin.runs.store import RunFolder
 
-ORDER_LEARNT = 95.0
-"""Order accuracy in % from which a run counts as having learnt to tell order."""
 DEFAULT_PROTOCOL = "proxy"
 """Its reports are called after the table alone; others have the protocol in their name."""
 
@@ -91,6 +88,7 @@ def page_content(study: Study) -> dict[str, Any]:
         "source": study.printed.source if study.printed else "not in the paper",
         "section": study.experiment.section,
         "protocol": study.protocol if study.is_trainable else None,
+        "protocol_title": study.stage.title if study.is_trainable else "",
         "verdict": verdict_lines(study, judgements),
         "header": _header(study),
         "lines": [_table_line(study, row) for row in study.table().to_dict("records")],
@@ -103,14 +101,12 @@ def page_content(study: Study) -> dict[str, Any]:
         "judgements": [
             {"says": j.claim.says, "verdict": j.verdict, "evidence": j.evidence} for j in judgements
         ],
-        "controls": [_control_line(line) for line in study.controls().to_dict("records")],
-        "chance": f"{100 / study.num_classes:.1f}",
-        "unordered_frames_bound": f"{100 * UNORDERED_FRAMES_BOUND:.0f}",
-        "checks": _checks(study),
-        "unordered_phases_bound": f"{100 * UNORDERED_PHASES_BOUND:.1f}",
-        "difficulty": _difficulty(study),
+        "controls": benchmark.controls(study),
+        "checks": benchmark.checks(study),
+        "difficulty": benchmark.difficulty(study),
+        "initialisations": benchmark.initialisations(study),
         "choices": study.experiment.choices,
-        "deviations": study.protocol.deviations if study.is_trainable else (),
+        "deviations": study.stage.deviations if study.is_trainable else (),
         "resources": _resources(study),
         "provenance": _provenance(study),
         "command": command(study),
@@ -141,13 +137,8 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
         f"Accuracies: {len(done)} of {len(study.rows)} rows trained under protocol "
         f"{study.protocol.protocol} ({len(runs)} distinct runs), {words}."
     )
-    if (study.checks()["order"] > 0).any():
-        order = {f.run_id: o for f, o in zip(_folders(study), study.checks()["order"], strict=True)}
-        learnt = sum(o >= ORDER_LEARNT for o in order.values())
-        lines.append(
-            f"The order of events was learnt (order accuracy of {ORDER_LEARNT:g} % or more) in "
-            f"{learnt} of {len(order)} runs."
-        )
+    if order := benchmark.order_line(study):
+        lines.append(order)
     if judgements:
         counts = [
             (v, sum(j.verdict == v for j in judgements))
@@ -155,11 +146,6 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
         ]
         lines.append("Claims: " + ", ".join(f"{n} {v}" for v, n in counts if n) + ".")
     return lines
-
-
-def _folders(study: Study) -> list[RunFolder]:
-    """The folders of the table's runs, in the order of `Study.checks`."""
-    return [folder for row in study.rows for folder in study.folders.get(row.id, {}).values()]
 
 
 def command(study: Study) -> str:
@@ -227,45 +213,6 @@ def _interval_note(study: Study) -> str:
             "seed may differ by more."
         )
     return "Brackets: 95 % Student t interval of the mean over seeds (test clips are the same)."
-
-
-def _control_line(line: dict[str, Any]) -> list[str]:
-    names = {
-        "single_frame": "one frame in place of all",
-        "shuffled_frames": "frames in random order",
-    }
-    return [
-        names[line["control"]],
-        f"{line['top1']:.1f} [{line['low']:.1f}, {line['high']:.1f}]",
-        str(line["seeds"]),
-    ]
-
-
-def _checks(study: Study) -> list[list[str]]:
-    """One line for each run; a run that is printed as two rows is shown once."""
-    lines = {}
-    for line in study.checks().to_dict("records"):
-        label = ", ".join(study.labels(study.experiment.row(line.pop("row"))).values())
-        seed = str(line.pop("seed"))
-        lines[label, seed] = [label, seed, *(f"{value:.1f}" for value in line.values())]
-    return list(lines.values())
-
-
-def _difficulty(study: Study) -> dict[str, list[Any]]:
-    """Top-1 by coherence and noise, one line for each row of the table."""
-    frame = study.difficulty()
-    if frame.empty:
-        return {"header": [], "lines": []}
-    names = {row.id: ", ".join(study.labels(row).values()) for row in study.rows}
-    names |= {row.id: f"control: {row.control.replace('_', ' ')}" for row in study.control_rows}
-    wide = frame.pivot_table(index="row", columns=["coherence", "noise"], values="top1", sort=False)
-    header = ["row", *[f"{c:g} / {n:g}" for c, n in wide.columns]]
-    # A run that is printed as two rows is shown once.
-    lines = {
-        names[row]: [f"{v:.0f}" for v in values]
-        for row, values in zip(wide.index, wide.to_numpy(), strict=True)
-    }
-    return {"header": header, "lines": [[name, *cells] for name, cells in lines.items()]}
 
 
 def _resources(study: Study) -> list[list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,6 +22,8 @@ class Panel:
     rows: tuple[str, ...]
     ticks: tuple[str, ...]
     xlabel: str
+    scaled: Literal["window", "tokens", None] = None
+    """What a tick says that the embedded protocols scale down: a window, or tokens in time."""
 
 
 PANELS: dict[str, tuple[Panel, ...]] = {
@@ -31,12 +33,33 @@ PANELS: dict[str, tuple[Panel, ...]] = {
             ("dim4", "dim8", "dim16"),
             ("4", "8", "16"),
             "temporal dimension of 3D tokens",
+            "tokens",
         ),
         Panel(
             "Longer windows (temporal dimension 16)",
             ("win4", "win8", "win16"),
             ("4×7×7", "8×7×7", "16×7×7"),
             "window size",
+            "window",
+        ),
+    ),
+    "table4": (
+        Panel("", ("joint", "split", "factorized"), ("joint", "split", "factorized"), "design"),
+    ),
+    "table6": (
+        Panel(
+            "",
+            ("shift_none", "shift_spatial", "shift_3d"),
+            ("w/o 3D shifting", "w/o temporal shifting", "w. 3D shifting"),
+            "shifted windows",
+        ),
+    ),
+    "table8": (
+        Panel("", ("inflate", "center"), ("inflate", "center"), "linear embedding begins as"),
+    ),
+    "table9": (
+        Panel(
+            "", ("duplicate", "center"), ("duplicate", "center"), "relative position bias begins as"
         ),
     ),
 }
@@ -52,15 +75,23 @@ def figure(study: Study) -> Figure:
     table = study.table().set_index("row")
     protocol = study.protocol
     panels = PANELS.get(study.experiment.table) or (_whole_table(study),)
-    figure = Figure(figsize=(5.2 * len(panels), 8.2), layout="constrained")
+    # Where no cost is printed, all rows cost the same.
+    ratios = [1, 1.25, 1] if table["paper_flops"].notna().any() else [1, 1.25]
+    figure = Figure(figsize=(max(5.2 * len(panels), 6.6), 2.5 * sum(ratios)), layout="constrained")
     axes = figure.subplots(
-        3, len(panels), squeeze=False, sharey="row", gridspec_kw={"height_ratios": [1, 1.25, 1]}
+        len(ratios),
+        len(panels),
+        squeeze=False,
+        sharey="row",
+        gridspec_kw={"height_ratios": ratios},
     )
     for column, panel in enumerate(panels):
         rows = table.loc[list(panel.rows)]
-        _paper_accuracy(axes[0, column], rows)
-        _our_accuracy(axes[1, column], rows, study)
-        _cost(axes[2, column], rows)
+        line = "-" if panel.scaled else "none"  # designs and initialisations have no order
+        _paper_accuracy(axes[0, column], rows, line)
+        _our_accuracy(axes[1, column], rows, study, line)
+        if len(ratios) == 3:
+            _cost(axes[2, column], rows)
         axes[0, column].set_title(panel.title, fontsize=11, loc="left", pad=10)
         for axis in axes[:, column]:
             axis.set_xticks(range(len(rows)), panel.ticks)
@@ -68,20 +99,25 @@ def figure(study: Study) -> Figure:
             axis.spines[["top", "right"]].set_visible(False)
             axis.grid(axis="y", color="#eeeeee")
             axis.set_axisbelow(True)
-        if study.is_trainable:
+        if study.is_trainable and panel.scaled:
             axes[1, column].set_xticks(range(len(rows)), _scaled_ticks(study, panel))
-        axes[2, column].set_xlabel(panel.xlabel)
+        axes[-1, column].set_xlabel(panel.xlabel)
     axes[1, 0].set_ylim(bottom=0)  # shared by the row
     axes[0, 0].set_ylabel("top-1, %\nprinted (Kinetics-400)", color="#555555")
     axes[1, 0].set_ylabel(f"top-1, %\nours (protocol {protocol.protocol})", color=OURS)
-    axes[2, 0].set_ylabel("cost of the paper's model,\nG multiply-accumulates")
-    figure.suptitle(f"{study.title}\n", fontsize=13, fontweight="bold", x=0.01, ha="left")
+    if len(ratios) == 3:
+        axes[2, 0].set_ylabel("cost of the paper's model,\nG multiply-accumulates")
     seeds = max((len(s) for s in study.results.values()), default=0)
     bars = "over seeds (Student t)" if seeds > 1 else "over test clips (Wilson)"
-    subtitle = f"ours: {protocol.title}, {seeds} seed{'s' * (seeds != 1)}; bars: 95 % {bars}"
+    title = study.stage.title if study.is_trainable else protocol.title
+    lines = [f"ours: {title}, {seeds} seed{'s' * (seeds != 1)}; bars: 95 % {bars}"]
     if not protocol.comparable:
-        subtitle += "; not comparable with printed accuracies"
-    figure.text(0.01, 0.95, subtitle, fontsize=9, color="#555555")
+        lines.append("not comparable with printed accuracies")
+    figure.suptitle(
+        study.title + "\n" * (1 + len(lines)), fontsize=13, fontweight="bold", x=0.01, ha="left"
+    )
+    below_title = 1 - 0.38 / figure.get_figheight()  # inches
+    figure.text(0.01, below_title, "\n".join(lines), fontsize=9, color="#555555", va="top")
     return figure
 
 
@@ -92,7 +128,7 @@ def _scaled_ticks(study: Study, panel: Panel) -> list[str]:
         config = study.run_config(study.experiment.row(row_id))
         tokens = str(config.data.frames // config.model.patch_size[0])
         window = "×".join(map(str, config.model.window_size))
-        labels.append(f"{tick}\n(here {window if '×' in tick else tokens})")
+        labels.append(f"{tick}\n(here {window if panel.scaled == 'window' else tokens})")
     return labels
 
 
@@ -101,14 +137,22 @@ def _whole_table(study: Study) -> Panel:
     return Panel("", rows, rows, "row")
 
 
-def _paper_accuracy(axis: Axes, rows: pd.DataFrame) -> None:
+def _paper_accuracy(axis: Axes, rows: pd.DataFrame, line: str) -> None:
     places = range(len(rows))
-    axis.plot(places, rows["paper_top1"], color=PAPER, marker="D", markersize=7, linewidth=1.5)
+    axis.plot(
+        places,
+        rows["paper_top1"],
+        linestyle=line,
+        color=PAPER,
+        marker="D",
+        markersize=7,
+        linewidth=1.5,
+    )
     _annotate(axis, rows["paper_top1"], "#555555", ".1f")
     axis.margins(y=0.35)
 
 
-def _our_accuracy(axis: Axes, rows: pd.DataFrame, study: Study) -> None:
+def _our_accuracy(axis: Axes, rows: pd.DataFrame, study: Study, line: str) -> None:
     done = rows["top1"].notna().to_numpy()
     places = pd.Series(range(len(rows)), index=rows.index)
     if done.any():
@@ -118,6 +162,7 @@ def _our_accuracy(axis: Axes, rows: pd.DataFrame, study: Study) -> None:
             places[done],
             kept["top1"],
             yerr=spread,
+            linestyle=line,
             color=OURS,
             marker="o",
             markersize=7,
@@ -186,8 +231,8 @@ def _cost(axis: Axes, rows: pd.DataFrame) -> None:
             ha="center",
             fontsize=9,
         )
-    axis.margins(y=0.2)
-    axis.legend(frameon=False, fontsize=8, loc="upper left", markerscale=0.35)
+    axis.margins(y=0.35)
+    axis.legend(frameon=False, fontsize=8, loc="upper left", markerscale=0.35, ncols=2)
 
 
 def _annotate(axis: Axes, values: pd.Series[Any], color: str, form: str) -> None:

@@ -17,7 +17,7 @@ from vswin.models.presets import VideoSwinConfig
 from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.statistics import Interval, t_interval, wilson_interval
-from vswin.runs.experiments import Experiment, Library, Protocol, Row
+from vswin.runs.experiments import AppearanceTask, Experiment, Library, Protocol, Row
 from vswin.runs.identity import RunConfig
 from vswin.runs.store import RunFolder, Store
 
@@ -58,6 +58,11 @@ class Study:
         if not self.is_trainable:
             return self.experiment.num_classes
         return self.run_config(self.rows[0]).model.num_classes
+
+    @property
+    def stage(self) -> Protocol | AppearanceTask:
+        """The protocol's data, recipe and test for this table's task."""
+        return self.protocol.stage(self.experiment.task)
 
     def run_config(self, row: Row, seed: int = 0) -> RunConfig:
         """The run that stands for a row under the study's protocol."""
@@ -180,23 +185,26 @@ class Study:
     def checks(self) -> pd.DataFrame:
         """Every run of the table at the difficulty it was trained at, in %.
 
-        `grid` is the headline top-1. `order`: of the two-phase clips whose pair of directions was
-        recognised, the share with the right order (50 is a coin flip). `single_frame`,
-        `shuffled_frames`: the same model, tested (not trained) on clips without the evidence.
+        `grid` is the headline top-1. Task temporal: `order`, of the two-phase clips whose pair of
+        directions was recognised, the share with the right order (50 is a coin flip). Task
+        appearance: `digit` and `motion`, the share for which that half of the class was right.
+        `single_frame`, `shuffled_frames`: the same model, tested (not trained) on clips without
+        the evidence.
         """
+        halves = {"temporal": ["order"], "appearance": ["digit", "motion"]}[self.experiment.task]
         lines = [
             {
                 "row": row.id,
                 "seed": seed,
                 "grid": 100 * result["top1"],
                 "top1": 100 * result["in_distribution"]["top1"],
-                "order": _percent(result["in_distribution"]["order_accuracy"]),
+                **{h: _percent(result["in_distribution"][f"{h}_accuracy"]) for h in halves},
                 **{control: 100 * value for control, value in result["tested_on"].items()},
             }
             for row in self.rows
             for seed, result in self.results.get(row.id, {}).items()
         ]
-        columns = ["row", "seed", "grid", "top1", "order", "single_frame", "shuffled_frames"]
+        columns = ["row", "seed", "grid", "top1", *halves, "single_frame", "shuffled_frames"]
         return pd.DataFrame(lines, columns=columns)
 
     def difficulty(self) -> pd.DataFrame:

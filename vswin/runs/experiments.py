@@ -147,6 +147,7 @@ class Pretraining(_Strict):
 class AppearanceTask(_Strict):
     """The task in which pre-training on still images helps (Tables 7, 8 and 9)."""
 
+    title: str
     data: MovingDigits
     recipe: Recipe
     test: GridTest

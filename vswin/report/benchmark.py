@@ -1,0 +1,124 @@
+"""What a page says about the embedded benchmark: its controls, checks of every run, difficulty."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
+from vswin.report.study import Study
+from vswin.runs.store import RunFolder
+
+ORDER_LEARNT = 95.0
+"""Order accuracy in % from which a run counts as having learnt to tell order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A table of texts and what to say below it; without lines, there is nothing to show."""
+
+    header: list[str]
+    lines: list[list[str]]
+    note: str = ""
+
+
+def controls(study: Study) -> Section:
+    """Models that were trained and tested on clips without the evidence."""
+    names = {
+        "single_frame": "one frame in place of all",
+        "shuffled_frames": "frames in random order",
+    }
+    lines = [
+        [
+            names[line["control"]],
+            f"{line['top1']:.1f} [{line['low']:.1f}, {line['high']:.1f}]",
+            str(line["seeds"]),
+        ]
+        for line in study.controls().to_dict("records")
+    ]
+    chance = f"Chance is {100 / study.num_classes:.1f} %"
+    if study.experiment.task == "temporal":
+        note = (
+            f"{chance}, which a single frame should not exceed. Without their order, frames are "
+            "the same for a class and its time reversal, but tell it from the others: at most "
+            f"{100 * UNORDERED_FRAMES_BOUND:.0f} %."
+        )
+    else:
+        note = f"{chance}. {_DIGIT_NOTE}"
+    return Section(["trained and tested on", "top-1, %", "seeds"], lines, note)
+
+
+_DIGIT_NOTE = (
+    "One frame, or frames in random order, show the digit but not where it moves: at most 50 %."
+)
+
+
+def checks(study: Study) -> Section:
+    """One line for each run at the difficulty of training; shared runs are shown once."""
+    lines = {}
+    for line in study.checks().to_dict("records"):
+        label = ", ".join(study.labels(study.experiment.row(line.pop("row"))).values())
+        seed = str(line.pop("seed"))
+        lines[label, seed] = [label, seed, *(f"{value:.1f}" for value in line.values())]
+    header = ["row", "seed", "top-1 on the grid, %", "top-1, %"]
+    if study.experiment.task == "temporal":
+        header += ["order, %"]
+        note = (
+            "Order: of the two-phase clips whose pair of directions is recognised, the share with "
+            "the right order. A model that cannot tell order reaches at most "
+            f"{100 * UNORDERED_PHASES_BOUND:.1f} % top-1 and 50 % order."
+        )
+    else:
+        header += ["digit, %", "motion, %"]
+        note = f"Digit, motion: the share for which that half of the class is right. {_DIGIT_NOTE}"
+    header += ["tested on one frame, %", "tested on shuffled frames, %"]
+    return Section(header, list(lines.values()), note)
+
+
+def difficulty(study: Study) -> Section:
+    """Top-1 by coherence and noise, one line for each row of the table."""
+    frame = study.difficulty()
+    if frame.empty:
+        return Section([], [])
+    names = {row.id: ", ".join(study.labels(row).values()) for row in study.rows}
+    names |= {row.id: f"control: {row.control.replace('_', ' ')}" for row in study.control_rows}
+    wide = frame.pivot_table(index="row", columns=["coherence", "noise"], values="top1", sort=False)
+    header = ["row", *[f"{c:g} / {n:g}" for c, n in wide.columns]]
+    # A run that is printed as two rows is shown once.
+    lines = {
+        names[row]: [f"{v:.0f}" for v in values]
+        for row, values in zip(wide.index, wide.to_numpy(), strict=True)
+    }
+    return Section(header, [[name, *cells] for name, cells in lines.items()])
+
+
+def order_line(study: Study) -> str | None:
+    """How many runs learnt to tell the order of events; None where there is none to tell."""
+    found = study.checks()
+    if "order" not in found or not (found["order"] > 0).any():
+        return None
+    order = {f.run_id: o for f, o in zip(_folders(study), found["order"], strict=True)}
+    learnt = sum(o >= ORDER_LEARNT for o in order.values())
+    return (
+        f"The order of events was learnt (order accuracy of {ORDER_LEARNT:g} % or more) in "
+        f"{learnt} of {len(order)} runs."
+    )
+
+
+def initialisations(study: Study) -> list[str]:
+    """What each run's weights started from, where they were loaded."""
+    lines = []
+    for row in study.experiment.rows:
+        for seed, result in study.results.get(row.id, {}).items():
+            if loaded := result.get("initialisation"):
+                label = ", ".join(study.labels(row).values())
+                lines.append(
+                    f"{label}, seed {seed}: {loaded['pretraining']} (top-1 on still images "
+                    f"{100 * loaded['pretraining_top1']:.1f} %), embedding {loaded['embedding']}, "
+                    f"bias {loaded['bias']}, weights {loaded['digest'][:12]}"
+                )
+    return lines
+
+
+def _folders(study: Study) -> list[RunFolder]:
+    """The folders of the table's runs, in the order of `Study.checks`."""
+    return [folder for row in study.rows for folder in study.folders.get(row.id, {}).values()]
