@@ -20,3 +20,12 @@ def smoke_results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smoke") / "results"
     run_study(plan_study("table5", "smoke", 1, folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def appearance_results(tmp_path_factory):
+    """A results folder with Tables 8 and 9 under protocol smoke, complete. Read only, please."""
+    folder = tmp_path_factory.mktemp("appearance") / "results"
+    for table in ("table8", "table9"):
+        run_study(plan_study(table, "smoke", 1, folder))
+    return folder

@@ -10,13 +10,17 @@ import pytest
 
 from vswin.errors import UsageError
 from vswin.notebook import PARAMETERS, NotebookError, check_parameters, execute_notebook
-from vswin.project import notebooks_dir, project_root
+from vswin.project import experiments_dir, notebooks_dir, project_root
+from vswin.runs.experiments import Library
 
 NOTEBOOKS = sorted(notebooks_dir().glob("*.ipynb"))
 
 
 def test_there_is_a_notebook_for_every_table_that_can_be_run():
-    assert "table5" in [path.stem for path in NOTEBOOKS]
+    library = Library(experiments_dir())
+    trainable = [t for t in library.tables() if library.experiment(t).protocols]
+    assert trainable == [path.stem for path in NOTEBOOKS]
+    assert {"table4", "table5", "table6", "table8", "table9"} <= set(trainable)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -82,6 +86,34 @@ def test_the_command_runs_what_is_missing_and_fills_in_the_output_path(smoke_res
     assert (missing / "result.json").exists()
     assert f"{missing.name}: done" in texts(executed)
     assert str(notebooks_dir()) not in executed.read_text()
+
+
+@pytest.fixture(scope="module")
+def shared_results(smoke_results, appearance_results, tmp_path_factory):
+    """Table 5 and Tables 8 and 9, whose runs the other tables share or add to."""
+    results = tmp_path_factory.mktemp("shared") / "results"
+    shutil.copytree(smoke_results, results)
+    shutil.copytree(appearance_results, results, dirs_exist_ok=True)
+    return results
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("table4", ["6 of 6 printed cells reproduced", "3 of 3 rows trained", "42.007", "36.489"]),
+        ("table6", ["3 of 3 rows trained", "w/o temporal shifting", "order"]),
+        ("table8", ["2 of 2 rows trained", "embedding center, bias duplicate", "digit"]),
+        ("table9", ["2 of 2 rows trained", "embedding inflate, bias center", "motion"]),
+    ],
+)
+def test_the_other_tables_run_under_smoke(table, words, shared_results):
+    executed, _ = execute_notebook(table, {"protocol": "smoke", "results_dir": str(shared_results)})
+    found = texts(executed)
+    assert "image/png" in found
+    for word in words:
+        assert word in found, word
+    page = (shared_results / "reports" / f"{table}.smoke.md").read_text()
+    assert "tests no claims" in page
 
 
 def test_missing_runs_render_as_not_run(tmp_path):

@@ -152,3 +152,53 @@ def test_rendering_equals_placing_pixels_one_by_one():
                                 wy * wx * ink[0, digit, i, j]
                             )
     torch.testing.assert_close(_render(ink, path, size), expected, rtol=1e-4, atol=1e-5)
+
+
+def only(monkeypatch, keep):
+    """Blanks every scan but those that `keep(number, digit)` names."""
+    scans, kinds = _load_scans("train")
+    kept = np.array([keep(number, digit) for number, digit in enumerate(kinds)])
+    blanked = np.where(kept[:, None, None], scans, 0.0)
+    monkeypatch.setattr(
+        "vswin.data.moving_digits._load_scans", lambda split: (blanked, kinds), raising=True
+    )
+
+
+@pytest.mark.parametrize(("task", "classes"), [("appearance", 20), ("stills", 10)])
+def test_a_class_shows_its_digit_and_no_other(task, classes, monkeypatch):
+    data = dataclasses.replace(CLEAN, task=task, digits=2)
+    assert len(data.classes) == classes
+    only(monkeypatch, lambda _, digit: digit == 3)
+    clips, labels = data.batch("train", (0,), 4 * classes)
+    assert labels.bincount().tolist() == [4] * classes
+    has_ink = clips.flatten(1).amax(1) > clips.min() + 1e-4
+    shows_three = torch.tensor([data.classes.digits[label] == 3 for label in labels])
+    assert torch.equal(has_ink, shows_three)
+
+
+def test_the_other_half_of_an_appearance_class_is_its_motion():
+    data = dataclasses.replace(CLEAN, task="appearance", digits=1)
+    clips, labels = data.batch("train", (0,), 40)
+    for clip, label in zip(clips, labels, strict=True):
+        (direction, same) = data.classes.phases[label]
+        assert direction == same
+        assert direction in ("left", "right")
+        step = tuple(7 * d for d in DIRECTIONS[direction])
+        assert shift_between(clip[0, 0], clip[0, 7]) == step
+    # Each digit goes both ways, so that a frame tells half of the class.
+    assert sorted({(data.classes.digits[c], data.classes.phases[c][0]) for c in range(20)}) == [
+        (digit, way) for digit in range(10) for way in ("left", "right")
+    ]
+
+
+def test_a_smaller_training_set_is_the_first_scans(monkeypatch):
+    few = dataclasses.replace(CLEAN, task="stills", frames=1, digits=1, instances=150)
+    only(monkeypatch, lambda number, _: number < 150)
+    clips, _ = few.batch("train", (0,), 200)
+    assert (clips.flatten(1).amax(1) > clips.min() + 1e-4).all()
+    only(monkeypatch, lambda number, _: number >= 150)
+    clips, _ = few.batch("train", (0,), 200)
+    assert clips.max() == clips.min()
+    everything = dataclasses.replace(few, instances=None)
+    clips, _ = everything.batch("train", (0,), 200)
+    assert clips.max() > clips.min()

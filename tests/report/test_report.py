@@ -14,7 +14,7 @@ from vswin.files import DamagedFileError, NotWritableError
 from vswin.paper.printed import compare, printed_table
 from vswin.report import load_study, write_report
 from vswin.report.claims import judge_claims
-from vswin.report.page import verdict_lines
+from vswin.report.page import page_content, render, verdict_lines
 from vswin.report.plots import figure
 
 
@@ -239,3 +239,77 @@ def test_the_figure_shows_printed_and_own_numbers(smoke_results):
     assert {"79.1", "78.5", "76.7", "78.8", "78.6"} <= texts  # printed
     assert {"105.8", "43.9", "19.7", "87.9", "78.9"} <= texts  # counted
     assert f"{study.table().set_index('row').loc['win8', 'top1']:.1f}" in texts
+
+
+def made_up(table, top1, protocol="proxy"):
+    """A study with these top-1 (in %) by row, one for each seed."""
+    study = load_study(table, protocol=protocol, results_dir="/nowhere")
+    results = {
+        row: {seed: {"top1": value / 100, "n": 480} for seed, value in enumerate(values)}
+        for row, values in top1.items()
+    }
+    return dataclasses.replace(study, results=results)
+
+
+def equality(top1):
+    """The verdict on Table 8's claim; proxy has no stand-in for its pre-training, so by hand."""
+    study = made_up("table8", top1, "smoke")
+    protocol = study.protocol.model_copy(update={"tests_claims": True})
+    (found,) = judge_claims(dataclasses.replace(study, protocol=protocol))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("center", "verdict"),
+    [
+        ([70.3, 69.8, 70.1], "reproduced"),  # within 2 points, and surely so
+        ([70.3, 66.0, 74.1], "inconclusive"),  # equal on average, too noisy to tell
+        ([75.1, 74.9, 75.2], "contradicted"),  # better is not equal
+        ([65.1, 64.9, 65.2], "contradicted"),
+    ],
+)
+def test_equality_needs_the_interval_within_the_margin_both_ways(center, verdict):
+    found = equality({"inflate": [70.0, 70.1, 69.9], "center": center})
+    assert found.verdict == verdict, found.evidence
+    assert "90 % interval" in found.evidence
+    assert "margin 2 points" in found.evidence
+
+
+def test_two_models_that_learnt_nothing_are_not_shown_to_be_equal():
+    found = equality({"inflate": [5.0, 5.1, 5.0], "center": [5.0, 5.0, 5.1]})
+    assert found.verdict == "inconclusive"
+    assert "not clear of chance" in found.evidence
+
+
+def test_claims_of_table_4():
+    found = {
+        j.claim.id: j
+        for j in judge_claims(
+            made_up(
+                "table4",
+                {"joint": [74, 73, 75], "split": [70, 70, 70.5], "factorized": [74, 74, 73]},
+            )
+        )
+    }
+    assert {name: j.verdict for name, j in found.items()} == {
+        "joint_beats_split": "reproduced",
+        "joint_beats_factorized": "inconclusive",
+        "factorized_needs_more_parameters": "reproduced",
+        "joint_saves_computation": "reproduced",
+    }
+    assert "28.158, 36.489 M" in found["factorized_needs_more_parameters"].evidence
+    assert "87.889, 95.167 G" in found["joint_saves_computation"].evidence
+
+
+def test_the_appearance_task_has_checks_of_its_own(appearance_results):
+    study = load_study("table9", protocol="smoke", results_dir=appearance_results)
+    assert study.num_classes == 20
+    assert {"digit", "motion"} <= set(study.checks().columns)
+    page = render("report.md.j2", page_content(study), picture="picture.png")
+    assert "digit, %" in page
+    assert "order, %" not in page
+    assert "order of events" not in page
+    assert "at most 50 %" in page
+    (source,) = (appearance_results / "smoke" / "runs").glob("*stills*")
+    assert source.name in page
+    assert "nothing is learnt" in page  # the task's own deviations

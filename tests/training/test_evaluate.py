@@ -73,3 +73,30 @@ def test_controls_are_clips_without_evidence():
         model = Mover()
         assert evaluate_control(model, DATA, control, 120, CPU) == pytest.approx(1 / 12)
         assert model.moving == moving
+
+
+def test_the_halves_of_an_appearance_class_are_judged_apart():
+    data = MovingDigits(generator_seed=5, task="appearance", digits=2, noise=0.0)
+    test = GridTest(clips_per_cell=40, coherence=(1.0,), noise=(0.0,))
+    labels = data.batch("test", (0,), 40)[1]
+
+    class Rule(nn.Module):
+        def __init__(self, answer):
+            super().__init__()
+            self.answer = answer
+
+        def forward(self, clips):
+            assert len(clips) == 40
+            return nn.functional.one_hot(self.answer(labels), 20).float()
+
+    for answer, digit, motion in (
+        (lambda y: y, 1.0, 1.0),
+        (lambda y: y ^ 1, 1.0, 0.0),  # the digit's other direction
+        (lambda y: (y + 2) % 20, 0.0, 1.0),  # another digit that goes the same way
+    ):
+        found = evaluate_grid(Rule(answer), data, test, CPU)
+        (cell,) = found.cells
+        assert (cell.digit_accuracy, cell.motion_accuracy) == (digit, motion)
+        assert cell.order_accuracy is None
+        assert len(found.per_class) == 20
+        assert found.top1 == digit * motion

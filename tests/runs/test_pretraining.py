@@ -1,0 +1,154 @@
+"""Runs that start from another run's weights: loaded for real, trained once, never forgotten."""
+
+import dataclasses
+import json
+import threading
+
+import pytest
+import torch
+
+import vswin
+from vswin.errors import UsageError
+from vswin.models.inflation import inflate_bias_table, inflate_embedding
+from vswin.project import experiments_dir
+from vswin.runs.execute import _initial_model, _Reporter, execute
+from vswin.runs.experiments import Library
+from vswin.runs.launch import prepare
+from vswin.runs.store import Store
+from vswin.runs.study import plan_study, run_study
+
+CPU = torch.device("cpu")
+LIBRARY = Library(experiments_dir())
+
+
+def config(row="center", table="table9", seed=0):
+    experiment = LIBRARY.experiment(table)
+    return LIBRARY.protocol("smoke").run_config(experiment.row(row), seed, experiment.task)
+
+
+def prepared(tmp_path, *configs):
+    return prepare(configs, Store(tmp_path, "smoke"))
+
+
+def without_times(result):
+    return {k: v for k, v in result.items() if k not in ("seconds", "clips_per_second")}
+
+
+def test_rows_of_tables_8_and_9_share_one_pretraining():
+    rows = [("table8", "inflate"), ("table8", "center"), ("table9", "duplicate"),
+            ("table9", "center")]  # fmt: skip
+    configs = [config(row, table) for table, row in rows]
+    assert len({c.init.pretraining.run_id for c in configs}) == 1
+    # The default row of both tables is one run, as it is one model in the paper.
+    assert len({c.run_id for c in configs}) == 3
+    assert config("center", seed=1).init.pretraining.run_id != configs[0].init.pretraining.run_id
+    image = configs[0].init.pretraining.model
+    assert image.is_image_model
+    assert (image.embed_dim, image.depths) == (configs[0].model.embed_dim, configs[0].model.depths)
+
+
+def test_a_change_of_the_pretraining_changes_the_run():
+    one = config()
+    pretraining = dataclasses.replace(
+        one.init.pretraining, recipe=dataclasses.replace(one.init.pretraining.recipe, epochs=3)
+    )
+    other = dataclasses.replace(one, init=dataclasses.replace(one.init, pretraining=pretraining))
+    assert other.run_id != one.run_id
+    assert json.loads(json.dumps(one.identity())) == one.identity()
+
+
+def test_weights_are_those_of_the_pretraining_inflated(tmp_path):
+    one = config("center", "table9")
+    (folder,) = prepared(tmp_path, one)
+    model, loaded = _initial_model(one, folder, CPU, _Reporter(folder, 1, lambda: True))
+    source = folder.path.with_name(one.init.pretraining.run_id)
+    image = vswin.build_model("swin_t", **dataclasses.asdict(one.init.pretraining.model))
+    report = vswin.load_weights(image, source / "weights.safetensors")
+    assert loaded["digest"] == report.digest
+    assert loaded["pretraining"] == source.name
+    assert loaded["fresh"] == ["head.weight", "head.bias"]
+    theirs = image.state_dict()
+    for name, value in model.state_dict().items():
+        if name.startswith("head."):
+            continue
+        wanted = theirs[name]
+        if name == "patch_embed.proj.weight":
+            wanted = inflate_embedding(wanted.squeeze(2), 2, "inflate")
+        elif name.endswith("bias_table"):
+            wanted = inflate_bias_table(wanted, one.model.window_size, "center")
+            assert (wanted == -4.6).any()
+        assert torch.equal(value, wanted), name
+
+
+def test_the_result_is_the_same_whoever_trained_the_2d_model(tmp_path):
+    one = config()
+    (inline,) = prepared(tmp_path / "inline", one)
+    first = execute(inline, CPU)
+    source, other = prepared(tmp_path / "before", one.init.pretraining, one)
+    execute(source, CPU)
+    torch.rand(7)  # whatever else happened in the process
+    assert without_times(execute(other, CPU)) == without_times(first)
+    assert first["initialisation"]["pretraining_top1"] == source.result()["top1"]
+
+
+def test_weights_that_were_removed_are_trained_again_not_replaced_by_random_ones(tmp_path):
+    one = config()
+    source, folder = prepared(tmp_path, one.init.pretraining, one)
+    before = execute(source, CPU)
+    digest = vswin.load_weights(
+        vswin.build_model("swin_t", **dataclasses.asdict(one.init.pretraining.model)),
+        source.weights,
+    ).digest
+    source.weights.unlink()  # a results folder that was committed has none
+    assert execute(folder, CPU)["initialisation"]["digest"] == digest
+    assert without_times(source.result()) == without_times(before)
+
+
+def test_damaged_weights_stop_the_run(tmp_path):
+    one = config()
+    source, folder = prepared(tmp_path, one.init.pretraining, one)
+    execute(source, CPU)
+    source.weights.write_bytes(source.weights.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="no complete .safetensors checkpoint"):
+        execute(folder, CPU)
+    assert folder.state() == "failed"
+    assert folder.error()["type"] == "WeightsError"
+
+
+def test_two_runs_that_need_the_same_pretraining_train_it_once(tmp_path):
+    configs = [config("duplicate"), config("center")]
+    folders = prepared(tmp_path, *configs)
+    threads = [threading.Thread(target=execute, args=(folder, CPU)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [folder.state() for folder in folders] == ["done", "done"]
+    (source,) = tmp_path.glob("smoke/runs/*stills*")
+    assert json.loads((source / "status.json").read_text())["attempt"] == 1
+
+
+def test_a_study_trains_what_its_runs_start_from(appearance_results, tmp_path):
+    plan = plan_study("table8", "smoke", 1, appearance_results)
+    seen = []
+    run_study(plan, on_poll=seen.append)  # complete: nothing is trained, not even looked at
+    names = {snapshot.run.run_id for snapshots in seen for snapshot in snapshots}
+    assert not any("stills" in name for name in names)
+    (source,) = appearance_results.glob("smoke/runs/*stills*")
+    assert (source / "weights.safetensors").exists()
+    assert json.loads((source / "result.json").read_text())["tested_on"] == {}
+
+
+def test_a_pretraining_that_nothing_stands_for_is_refused_by_name():
+    experiment = LIBRARY.experiment("table8")
+    row = experiment.rows[0].model_copy(
+        update={"init": experiment.rows[0].init.model_copy(update={"dataset": "imagenet_21k"})}
+    )
+    protocol = LIBRARY.protocol("smoke")
+    with pytest.raises(UsageError, match="starts from imagenet_21k, for which protocol smoke"):
+        protocol.run_config(row, 0, "appearance")
+    with pytest.raises(UsageError, match="in task temporal"):
+        protocol.run_config(row, 0)
+    bare = protocol.model_copy(update={"appearance": None})
+    with pytest.raises(UsageError, match="protocol smoke has no appearance task"):
+        bare.run_config(row, 0, "appearance")
