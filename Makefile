@@ -1,4 +1,5 @@
 # make table5    Table 5 of the paper beside ours: installs, trains, writes the report
+# make table4    likewise any table that `vswin list` has protocol proxy for
 # make test      installs, lints, runs the tests
 # make smoke     the same path as table5 in seconds; the accuracies mean nothing
 # make lab       JupyterLab on the notebooks
@@ -8,7 +9,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: table5 smoke test lint lab lock clean
+.PHONY: smoke test lint lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,8 +25,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-table5: $(VENV)/.installed
-	@$(VENV)/bin/vswin notebook table5 --protocol proxy --seeds $(SEEDS) --results-dir $(RESULTS)
+table%: $(VENV)/.installed
+	@$(VENV)/bin/vswin notebook $@ --protocol proxy --seeds $(SEEDS) --results-dir $(RESULTS)
 
 smoke: $(VENV)/.installed
 	@$(VENV)/bin/vswin notebook table5 --protocol smoke --seeds 1 --results-dir $(RESULTS)

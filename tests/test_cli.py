@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
+from vswin import build_model, load_weights, save_weights
 from vswin.project import project_root
 
 
@@ -55,11 +57,17 @@ def test_help_names_every_command_without_importing_torch():
         (["cost", "swin_t", "--window", "8,7,7"], 2, ["PxMxM"]),
         (["notebook", "table5", "--parameter", "sedes=3"], 2, ["'sedes'", "did you mean 'seeds'"]),
         (["notebook", "table5", "--parameter", "seeds=many"], 2, ["seeds='many'", "int"]),
-        (["notebook", "table6"], 2, ["unknown notebook 'table6'; known: table5"]),
+        (["notebook", "table7"], 2, ["unknown notebook 'table7'", "table4, table5, table6"]),
+        (["run", "table8"], 2, ["table8 cannot be run under protocol proxy", "smoke"]),
+        (["cost", "swin_t", "--design", "split"], 1, ["(8, 7, 7)", "window_size=(1, 7, 7)"]),
+        (["weights", "inspect", "none.pth"], 1, ["there is no file none.pth"]),
+        (["weights", "convert", "a.pth", "b.pth", "--to", "timm"], 2, ["'timm'", "timm_2d"]),
     ],
 )
 def test_errors_are_one_line_and_name_what_is_known(args, code, words, tmp_path):
-    done = vswin(*args, *(["--results-dir", str(tmp_path)] if args[0] != "cost" else []))
+    done = vswin(
+        *args, *([] if args[0] in ("cost", "weights") else ["--results-dir", str(tmp_path)])
+    )
     assert done.returncode == code, done.stderr
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
@@ -130,3 +138,42 @@ def test_report_and_cost(smoke_results):
     cost = vswin("cost", "swin_b", "--window", "16x7x7", "--classes", "174")
     assert "320.599 G" in cost.stdout
     assert "88,834,038 parameters" in cost.stdout
+    split = vswin("cost", "swin_t", "--design", "split", "--window", "1x7x7")
+    assert "83.334 G" in split.stdout
+    assert "42,007,306 parameters" in split.stdout
+
+
+def test_list_says_what_a_row_varies():
+    rows = vswin("list", "table4", "--protocol", "smoke").stdout
+    assert "factorized" in rows
+    rows = vswin("list", "table9", "--protocol", "smoke").stdout
+    assert "from imagenet_1k: embedding inflate, bias center" in rows
+    assert "not under proxy" in vswin("list", "table1").stdout
+
+
+def test_weights_are_inspected_and_converted(tmp_path):
+    torch.manual_seed(0)
+    model = build_model("swin_t", num_classes=7)
+    save_weights(model, tmp_path / "ours.safetensors")
+    done = vswin("weights", "inspect", "ours.safetensors", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("swin_t (C=96", "(8, 7, 7)", "vswin", "num_classes=7", "video"):
+        assert words in done.stdout
+    for target, layout in (("tv.pth", "torchvision"), ("mm.safetensors", "mmaction2")):
+        done = vswin("weights", "convert", "ours.safetensors", target, "--to", layout, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(vswin("weights", "inspect", target, "--json", cwd=tmp_path).stdout)
+        assert (found["layout"], found["window_size"]) == (layout, [8, 7, 7])
+        assert found["parameters"] == sum(p.numel() for p in model.parameters())
+    before = (tmp_path / "tv.pth").read_bytes()
+    done = vswin("weights", "convert", "mm.safetensors", "tv.pth", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--force" in done.stderr
+    assert (tmp_path / "tv.pth").read_bytes() == before
+    back = ["weights", "convert", "mm.safetensors", "tv.pth", "--force"]
+    assert vswin(*back, cwd=tmp_path).returncode == 0
+    again = build_model("swin_t", num_classes=7)
+    load_weights(again, tmp_path / "tv.pth")
+    assert all(
+        torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True)
+    )

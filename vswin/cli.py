@@ -143,6 +143,7 @@ def _list_rows(console: Console, table: str, protocol: str, results_dir: str) ->
         "preset",
         "frames",
         "window",
+        "variant",
         f"{protocol}, seed 0",
         title=f"{table}: {experiment.title}",
         title_justify="left",
@@ -150,10 +151,16 @@ def _list_rows(console: Console, table: str, protocol: str, results_dir: str) ->
     for row in experiment.rows:
         cells = printed.row(row.id) if printed else None
         name = ", ".join(cells.labels.values()) if cells else f"control: {row.control}"
-        window = "×".join(map(str, experiment.paper_model(row).window_size))
-        grid.add_row(
-            row.id, name, row.preset, str(row.frames), window, states.get(row.id, "costs only")
-        )
+        model = experiment.paper_model(row)
+        window = "×".join(map(str, model.window_size))
+        variant = [] if model.design == "joint" else [model.design]
+        variant += [] if model.shift == "3d" else [f"shift {model.shift}"]
+        if row.init:
+            variant += [
+                f"from {row.init.dataset}: embedding {row.init.embedding}, bias {row.init.bias}"
+            ]
+        state = states.get(row.id, f"not under {protocol}")
+        grid.add_row(row.id, name, row.preset, str(row.frames), window, "; ".join(variant), state)
     console.print(grid)
 
 
