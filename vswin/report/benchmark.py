@@ -22,10 +22,11 @@ class Section:
 
 
 def controls(study: Study) -> Section:
-    """Models that were trained and tested on clips without the evidence."""
+    """Models that were trained and tested without the evidence, or without what they start from."""
     names = {
         "single_frame": "one frame in place of all",
         "shuffled_frames": "frames in random order",
+        "no_pretraining": "the same clips, from random weights",
     }
     lines = [
         [
@@ -43,7 +44,7 @@ def controls(study: Study) -> Section:
             f"{100 * UNORDERED_FRAMES_BOUND:.0f} %."
         )
     else:
-        note = f"{chance}. {_DIGIT_NOTE}"
+        note = f"{chance}; a model that sees the motion and no digit reaches 10 %. {_DIGIT_NOTE}"
     return Section(["trained and tested on", "top-1, %", "seeds"], lines, note)
 
 

@@ -65,8 +65,9 @@ class Row(_Strict):
     """Overrides for `build_model`, window_size as printed."""
     init: Pretrained | None = None
     """Pre-trained weights that it starts from; None leaves it to the protocol."""
-    control: Control = "none"
-    """Not a printed row but a check of the benchmark: destroys the evidence in its clips."""
+    control: Control | Literal["no_pretraining"] = "none"
+    """Not a printed row but a check of the benchmark: destroys the evidence in its clips, or
+    starts from random weights where the others do not."""
 
     @model_validator(mode="after")
     def _check(self) -> Row:
@@ -247,7 +248,8 @@ class Protocol(_Strict):
                 f"row {row.id} wants {frames} frames, but clips of protocol {self.protocol} have "
                 f"{stage.data.timeline} (data.timeline)"
             )
-        data = dataclasses.replace(stage.data, frames=frames, control=row.control)
+        control: Any = "none" if row.control == "no_pretraining" else row.control
+        data = dataclasses.replace(stage.data, frames=frames, control=control)
         init = self._initialisation(row, model, seed, task)
         return RunConfig(row.preset, model, data, stage.recipe, stage.test, seed, init)
 
