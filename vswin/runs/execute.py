@@ -61,7 +61,7 @@ def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
     config = folder.config()
     with run_lock(folder.path) as is_ours:
         done = folder.result()
-        if done is not None and (folder.weights.exists() or not config.is_pretraining):
+        if done is not None and (folder.can_be_started_from or not config.is_pretraining):
             return done
         attempt = int(folder.status().get("attempt", 0)) + 1
         reporter = _Reporter(folder, attempt, is_ours)
@@ -170,7 +170,7 @@ def _pretrained(folder: RunFolder, config: RunConfig, device: torch.device) -> R
     """The folder of a complete pre-training; runs it, or waits for the process that does."""
     source = RunFolder(folder.path.with_name(config.run_id))
     source.create(config)
-    while not source.weights.exists():
+    while not source.can_be_started_from:
         try:
             execute(source, device)
         except LockedError:

@@ -54,8 +54,13 @@ class RunFolder:
 
     @property
     def weights(self) -> Path:
-        """The weights of a run that others start from, in our layout."""
+        """The weights of a run that others start from, in our layout; written before its result."""
         return self.path / "weights.safetensors"
+
+    @property
+    def can_be_started_from(self) -> bool:
+        """Whether the run is complete and its weights are there (they are never committed)."""
+        return self.weights.exists() and (self.path / "result.json").exists()
 
     @property
     def log(self) -> Path:

@@ -122,7 +122,7 @@ def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[RunFolder]
         for config in configs
         if config.init is not None and store.run(config.run_id).state() != "done"
     ]
-    return prepare([c for c in wanted if not store.run(c.run_id).weights.exists()], store)
+    return prepare([c for c in wanted if not store.run(c.run_id).can_be_started_from], store)
 
 
 def _finish(snapshots: list[Snapshot]) -> list[Snapshot]:
