@@ -28,9 +28,10 @@ from vswin.files import write_text
 from vswin.project import experiments_dir, results_path
 from vswin.runs.experiments import Library
 from vswin.runs.identity import RunConfig
-from vswin.runs.launch import available_cpus, launch, prepare
+from vswin.runs.launch import available_cpus
 from vswin.runs.progress import progress
 from vswin.runs.store import Store
+from vswin.runs.study import run_configs
 
 GENERATOR_SEED = 1000
 Dials = dict[str, float]
@@ -130,15 +131,11 @@ def main() -> None:
         for row in plan.rows
     ]
     store = Store(results_path("results"), "calibration")
-    configs = [config for *_, config in planned]
     with progress() as show:
-        sources = [c.init.pretraining for c in configs if c.init is not None]
-        launch(prepare(sources, store), args.jobs, on_poll=show)
-        launch(prepare(configs, store), args.jobs, on_poll=show)
+        run_configs([config for *_, config in planned], store, args.jobs, on_poll=show)
     lines = [
-        {"row": row, **line(name, dials, config, result)}
+        {"row": row, **line(name, dials, config, store.run(config.run_id).result() or {})}
         for name, dials, row, config in planned
-        if (result := store.run(config.run_id).result()) is not None
     ]
     table = pd.DataFrame(lines)
     table.insert(2, "row", table.pop("row"))

@@ -11,7 +11,9 @@ import torch
 
 import vswin
 from tests.peers import randomise_
-from vswin.models.layouts import LAYOUTS, WeightsError
+from vswin.models.checkpoint import checkpoint_of
+from vswin.models.errors import WeightsError
+from vswin.models.layouts import LAYOUTS
 from vswin.weights import read_checkpoint, to_layout
 
 TINY = {"embed_dim": 8, "depths": (2, 2), "num_heads": (1, 2), "num_classes": 5}
@@ -88,6 +90,7 @@ def test_names_of_the_layouts_as_their_sources_have_them():
         "torchvision": r"layers|fc",
         "vswin": r"index",
     }
+    assert "window_size" in in_layout("vswin")[0]
     for name, options in CASES:
         tensors, _ = in_layout(name, options)
         assert wanted[name] <= tensors.keys(), name
@@ -109,6 +112,62 @@ def test_wrappers_and_prefixes_of_training_are_taken_off():
     assert {"meta", "optimizer"} <= report.ignored.keys()
     assert sum("relative_position_index" in key for key in report.ignored) == 4
     assert torch.equal(again.head.weight, model.head.weight)
+
+
+@pytest.mark.parametrize("prefixes", ["_orig_mod.module.", "module._orig_mod.", "module.module."])
+def test_prefixes_come_off_in_any_order(prefixes):
+    tensors, _ = in_layout("torchvision")
+    vswin.load_weights(build(), {prefixes + key: value for key, value in tensors.items()})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"window_size": (8, 8, 8)},
+        {"window_size": (5, 3, 3), "patch_size": (1, 4, 4)},  # 9 x 25 rows: also 15 x 15
+        {"window_size": (1, 3, 4), "patch_size": (1, 4, 4)},
+        {"window_size": (1, 8, 8), "patch_size": (1, 4, 4)},
+        {"window_size": (5, 2, 2), "design": "factorized"},
+        {"window_size": (1, 3, 3), "design": "factorized"},
+        {"mlp_ratio": 2.7},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("how", ["mapping", ".pth", ".safetensors"])
+def test_every_model_can_load_its_own_weights(options, how, tmp_path):
+    """Also where the shape of a table fits several windows."""
+    model, again = randomise_(build(**options)), build(**options)
+    source = model.state_dict()
+    if how != "mapping":
+        source = tmp_path / f"own{how}"
+        vswin.save_weights(model, source)
+    report = vswin.load_weights(again, source)
+    assert set(report.mapped) == set(model.state_dict())
+    assert report.found.kind == ("2d" if model.config.is_image_model else "video")
+    assert all(
+        torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True)
+    )
+
+
+def test_a_window_that_shapes_leave_open_is_not_guessed(tmp_path):
+    wide = randomise_(build(window_size=(8, 8, 8)))
+    # The published layouts' lookup tables say it, a file of ours notes it.
+    for layout in ("torchvision", "vswin"):
+        vswin.save_weights(wide, tmp_path / f"{layout}.pth", layout)
+        report = vswin.load_weights(build(window_size=(4, 8, 8)), tmp_path / f"{layout}.pth")
+        assert len(report.cropped) == 4
+        assert report.found.window_size == (8, 8, 8)
+        text = error_of(tmp_path / f"{layout}.pth", build(window_size=(9, 3, 3)))
+        assert "window_size=(9, 3, 3) is larger than (8, 8, 8)" in text
+    # Without either, 3375 rows are those of (8, 8, 8), of (68, 3, 3) and of more.
+    text = error_of(wide.state_dict(), build(window_size=(8, 3, 3)))
+    assert "3375 rows, which several windows have" in text
+    # The same number of rows, and tables that say that it is another window.
+    image = randomise_(build(window_size=(1, 8, 8)))
+    text = error_of(
+        to_layout(checkpoint_of(image), LAYOUTS["torchvision"]), build(window_size=(5, 3, 3))
+    )
+    assert "window_size=(5, 3, 3) is larger than (1, 8, 8)" in text
 
 
 def test_a_training_checkpoint_of_our_own_is_read():
@@ -174,6 +233,11 @@ def test_the_digest_is_of_the_weights_not_of_the_file(tmp_path):
             vswin.save_weights(model, tmp_path / f"{name}{suffix}", name)
             digests.add(vswin.load_weights(build(), tmp_path / f"{name}{suffix}").digest)
     assert len(digests) == 1
+    image, of_image = randomise_(build(IMAGE)), set()
+    for name in ("vswin", "official_2d", "timm_2d"):
+        vswin.save_weights(image, tmp_path / f"{name}.pth", name)
+        of_image.add(vswin.load_weights(build(IMAGE), tmp_path / f"{name}.pth").digest)
+    assert len(of_image) == 1
     with torch.no_grad():
         model.head.bias[0] += 1e-6
     assert vswin.load_weights(build(), model.state_dict()).digest not in digests
@@ -221,6 +285,15 @@ def test_other_mistakes_are_named():
         "other patch": error_of(video, build(patch_size=(4, 4, 4))),
         "other channels": error_of(video, build(in_channels=1)),
         "other MLP": error_of(video, build(mlp_ratio=2.0)),
+        "vain bias": error_of(image, build(design="split", window_size=(1, 3, 3)), bias="center"),
+        "vain embedding": error_of(video, embedding="center"),
+        "no tensors": error_of({"net": {}, "epoch": 3}),
+        "no values": error_of({k: v.to("meta") for k, v in ours.items()}),
+        "0-d head": error_of(ours | {"head.weight": torch.ones(())}),
+        "0-d table": error_of(
+            ours | {"layers.0.blocks.0.attn.relative_position_bias_table": torch.ones(())}
+        ),
+        "list": error_of(ours | {"patch_embed.proj.weight": [1.0]}),
         "other design": error_of(video, build(window_size=(1, 3, 3), design="split")),
         "window too long": error_of(video, build(window_size=(4, 3, 3))),
         "window too wide": error_of(video, build(window_size=(2, 4, 4))),
@@ -241,7 +314,14 @@ def test_other_mistakes_are_named():
         "other preset": "no preset (C=8, depths 2-2, heads 1-2), but the model is swin_t (C=96,",
         "other patch": "is (2, 4, 4), but the model's is (4, 4, 4)",
         "other channels": "is 3, but the model's is 1",
-        "other MLP": "is 4.0, but the model's is 2.0",
+        "other MLP": "width of the first MLP of a mapping is 32, but the model's is 16",
+        "vain bias": "bias='center' would have no effect: the model's windows have one frame",
+        "vain embedding": "a mapping is a video checkpoint, which is not inflated",
+        "no tensors": "no tensors: net, epoch; wanted weights by name, or under one of state_dict",
+        "no values": "no finite numbers in",
+        "0-d head": "head.weight has shape (), wanted 2 dimensions",
+        "0-d table": "relative_position_bias_table has shape (), wanted 2 dimensions",
+        "list": "no tensors: patch_embed.proj.weight",
         "other design": "holds the joint design, but the model is design='split'",
         "window too long": "window_size=(4, 3, 3) is larger than (2, 3, 3)",
         "window too wide": "window_size=(2, 4, 4) is larger than (2, 3, 3)",
@@ -305,6 +385,11 @@ def test_files_that_are_no_checkpoints(tmp_path):
         (tmp_path / name).write_bytes(content)
         return tmp_path / name
 
+    flipped = tmp_path / "flipped.pth"
+    torch.save(in_layout("torchvision")[0], flipped)
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1  # one bit of one weight, most likely
+    flipped.write_bytes(content)
     buffer = io.BytesIO()
     torch.save(in_layout("torchvision")[0], buffer)
     whole, safe = buffer.getvalue(), safetensors.torch.save(in_layout("torchvision")[0])
@@ -316,11 +401,21 @@ def test_files_that_are_no_checkpoints(tmp_path):
             "folder",
         ),
         "web page": (error_of(file("page.pth", b"<!DOCTYPE html>\n")), "'<!DOCTYPE html>'"),
-        "cut": (error_of(file("cut.pth", whole[: len(whole) // 2])), "no complete .pth"),
+        "cut": (
+            error_of(file("cut.pth", whole[: len(whole) // 2])),
+            "is no .pth checkpoint, or a damaged one",
+        ),
+        "one bit": (error_of(flipped), "or a damaged one"),
         "empty": (error_of(file("empty.pth", b"")), "0 bytes"),
-        "cut safe": (error_of(file("cut.safetensors", safe[:-10])), "no complete .safetensors"),
-        "wrong safe": (error_of(file("pth.safetensors", whole)), "no complete .safetensors"),
-        "a list": (error_of(file("list.pth", pickle.dumps([1]))), "no complete .pth|holds a list"),
+        "cut safe": (
+            error_of(file("cut.safetensors", safe[:-10])),
+            "is no .safetensors checkpoint",
+        ),
+        "wrong safe": (error_of(file("pth.safetensors", whole)), "is no .safetensors checkpoint"),
+        "a list": (
+            error_of(file("list.pth", pickle.dumps([1]))),
+            "is no .pth checkpoint|holds a list",
+        ),
     }
     for what, (text, words) in texts.items():
         assert re.search(words, text), (what, text)

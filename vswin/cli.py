@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vswin import cli_weights
-from vswin.errors import UsageError, VswinError
+from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.errors import ModelError
 from vswin.version import VERSION
 
@@ -275,7 +275,10 @@ def cost(
     rule: Annotated[str, typer.Option(help="Counting rule: paper, macs or fvcore.")] = "paper",
     frames: Annotated[int, typer.Option(help="Input frames, for a preset.")] = 32,
     size: Annotated[int, typer.Option(help="Input height and width, for a preset.")] = 224,
-    window: Annotated[str, typer.Option(help="Window PxMxM, for a preset.")] = "8x7x7",
+    window: Annotated[
+        str | None,
+        typer.Option(help="Window PxMxM, for a preset (default: 8x7x7; 1x7x7 for split)."),
+    ] = None,
     classes: Annotated[int, typer.Option(help="Classes, for a preset.")] = 400,
     design: Annotated[
         str, typer.Option(help="Table 4's design, for a preset: joint, split, factorized.")
@@ -285,9 +288,10 @@ def cost(
     from vswin.models.presets import PRESETS
     from vswin.project import experiments_dir
     from vswin.report import load_study
-    from vswin.runs.experiments import Library, unknown
+    from vswin.runs.experiments import Library
 
     console, tables = Console(), Library(experiments_dir()).tables()
+    window = window or ("1x7x7" if design == "split" else "8x7x7")
     for each in name:
         if each in PRESETS:
             _print_preset_cost(console, each, rule, frames, size, window, classes, design)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vswin.errors import UsageError
+from vswin.errors import UsageError, unknown
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
     from vswin.models.loading import Checkpoint
@@ -50,7 +50,6 @@ def convert(
 ) -> None:
     """Write a checkpoint in another layout. 2D weights stay 2D weights, video ones video ones."""
     from vswin.models.layouts import LAYOUTS
-    from vswin.runs.experiments import unknown
     from vswin.weights import read_checkpoint, save_weights
 
     if to not in LAYOUTS:
@@ -68,12 +67,14 @@ def convert(
 def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
     found = checkpoint.found
     types = sorted({str(v.dtype).removeprefix("torch.") for v in checkpoint.weights.values()})
+    ratio = (found.mlp_width or 4 * found.embed_dim) / found.embed_dim
     options = {
         "num_classes": found.num_classes,
         "window_size": found.window_size,
         "patch_size": found.patch_size if found.patch_size != (2, 4, 4) else None,
         "in_channels": found.in_channels if found.in_channels != 3 else None,
         "design": found.design if found.design != "joint" else None,
+        "mlp_ratio": ratio if ratio != 4 else None,
     }
     if found.preset is None:
         options |= {
@@ -82,6 +83,7 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
             "num_heads": found.num_heads,
         }
     words = [f"{name}={value!r}" for name, value in options.items() if value is not None]
+    model = f"vswin.build_model({', '.join([repr(found.preset or 'swin_t'), *words])})"
     return {
         "layout": checkpoint.layout,
         "kind": found.kind,
@@ -94,5 +96,5 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "types": ", ".join(types),
         "not weights": len(checkpoint.left_out),
         "digest": checkpoint.digest,
-        "model": f"vswin.build_model({', '.join([repr(found.preset or 'swin_t'), *words])})",
+        "model": model if found.window_size else "not certain, as its window",
     }

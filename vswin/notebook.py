@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vswin.errors import UsageError, VswinError
+from vswin.errors import UsageError, VswinError, unknown
 from vswin.files import read_json, require_writable, write_text
 from vswin.project import notebooks_dir, results_path
 from vswin.report.page import report_path
-from vswin.runs.experiments import unknown
 from vswin.runs.launch import POLL_S, prepare, snapshot
 from vswin.runs.progress import progress
 from vswin.runs.study import StudyPlan, plan_study

@@ -11,7 +11,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import safetensors
 import safetensors.torch
@@ -19,9 +19,11 @@ import torch
 from torch import Tensor
 
 from vswin.files import atomic_write
+from vswin.models.checkpoint import EMBEDDING, Checkpoint, checkpoint_of, parse_checkpoint
+from vswin.models.errors import WeightsError
 from vswin.models.inflation import BiasInit, EmbeddingInit
-from vswin.models.layouts import LAYOUTS, Kind, Layout, WeightsError, from_ours
-from vswin.models.loading import Checkpoint, LoadReport, load_checkpoint, parse_checkpoint
+from vswin.models.layouts import LAYOUTS, Kind, Layout, from_ours
+from vswin.models.loading import LoadReport, load_checkpoint
 from vswin.models.video_swin import VideoSwinTransformer
 from vswin.models.windows import relative_position_index
 from vswin.version import VERSION
@@ -57,13 +59,13 @@ def load_weights(
 
     Raises:
         WeightsError: if the source cannot be read, has an unknown layout, is of another kind,
-            preset or design, lacks a weight or has one of a wrong shape or too many, or was made
-            for a smaller window.
+            preset or design, lacks a weight or has one of a wrong shape or too many, was made
+            for a smaller window, or if `embedding` or `bias` would have no effect.
     """
     for name, value, known in (
-        ("expect", expect, (None, "2d", "video")),
-        ("embedding", embedding, ("inflate", "center")),
-        ("bias", bias, ("duplicate", "center")),
+        ("expect", expect, (None, *get_args(Kind))),
+        ("embedding", embedding, get_args(EmbeddingInit)),
+        ("bias", bias, get_args(BiasInit)),
         ("head", head, (None, True, False)),
     ):
         if value not in known:
@@ -112,7 +114,7 @@ def save_weights(
         raise WeightsError(f"unknown layout {layout!r}; known: {', '.join(LAYOUTS)}")
     _require_suffix(target)
     if isinstance(weights, VideoSwinTransformer):
-        weights = parse_checkpoint(weights.state_dict(), "the model")
+        weights = checkpoint_of(weights)
     tensors = to_layout(weights, LAYOUTS[layout])
     try:
         with atomic_write(target) as file:
@@ -141,13 +143,12 @@ def to_layout(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
             + (": inflate it first, with vswin.load_weights" if found.kind == "2d" else "")
         )
     weights = {name: value.detach().cpu() for name, value in checkpoint.weights.items()}
+    if layout.kind == "2d":
+        weights[EMBEDDING] = weights[EMBEDDING].squeeze(2)
     if layout.kind is not None:
         weights |= _index_tables(checkpoint, layout)
-    embedding = weights["patch_embed.proj.weight"]
-    if layout.kind == "2d" and embedding.ndim == 5:
-        weights["patch_embed.proj.weight"] = embedding.squeeze(2)
-    if layout.kind is None and embedding.ndim == 4:
-        weights["patch_embed.proj.weight"] = embedding.unsqueeze(2)
+    elif found.window_size is not None:  # which the shapes do not always say
+        weights["window_size"] = torch.tensor(found.window_size, device="cpu")
     return {name: value.contiguous() for name, value in from_ours(weights, layout).items()}
 
 
@@ -170,34 +171,40 @@ def _index_tables(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
 def _read_file(path: Path) -> Mapping[str, Any]:
     """The content of a checkpoint file; runs nothing that is in it."""
     _require_suffix(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"{path} is a folder, wanted a file" if path.is_dir() else f"there is no file {path}"
+        )
     try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        with warnings.catch_warnings():  # about pickle versions; what cannot be read is an error
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"there is no file {path}") from None
+        content = _read_tensors(path)
     except pickle.UnpicklingError as error:
-        if "GLOBAL " not in str(error) and not zipfile.is_zipfile(path):
+        if "GLOBAL " not in str(error):
             raise WeightsError(_not_a_checkpoint(path)) from error
         raise WeightsError(
             f"{path} holds more than tensors ({_first_global(str(error))}), and to read that would "
             "run code from the file; wanted a file with the weights alone: where you trust it, "
             "torch.save(torch.load(..., weights_only=False)['state_dict'], ...)"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(_not_a_checkpoint(path)) from error
-    except safetensors.SafetensorError as error:
+    except Exception as error:  # whatever a damaged file makes the readers raise
         raise WeightsError(_not_a_checkpoint(path)) from error
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path} holds a {type(content).__name__}, wanted a mapping of tensors")
     return content
 
 
+def _read_tensors(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return safetensors.torch.load_file(path)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
+            if broken := archive.testzip():
+                raise ValueError(f"{broken} is damaged")
+    with warnings.catch_warnings():  # about pickle versions; what cannot be read is an error
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _not_a_checkpoint(path: Path) -> str:
-    if path.is_dir():
-        return f"{path} is a folder, wanted a checkpoint file"
     try:
         with path.open("rb") as file:
             start = file.read(40)
@@ -207,8 +214,8 @@ def _not_a_checkpoint(path: Path) -> str:
     text = start.decode("ascii", "replace").split("\n")[0]
     shown = f", begins with {text!r}" if text.isprintable() and text and text.isascii() else ""
     return (
-        f"{path} is no complete {path.suffix} checkpoint ({size:,} bytes{shown}); "
-        "was the download cut short?"
+        f"{path} is no {path.suffix} checkpoint, or a damaged one ({size:,} bytes{shown}); was the "
+        "download cut short?"
     )
 
 

@@ -189,16 +189,3 @@ def test_the_other_half_of_an_appearance_class_is_its_motion():
     assert sorted({(data.classes.digits[c], data.classes.phases[c][0]) for c in range(20)}) == [
         (digit, way) for digit in range(10) for way in ("left", "right")
     ]
-
-
-def test_a_smaller_training_set_is_the_first_scans(monkeypatch):
-    few = dataclasses.replace(CLEAN, task="stills", frames=1, digits=1, instances=150)
-    only(monkeypatch, lambda number, _: number < 150)
-    clips, _ = few.batch("train", (0,), 200)
-    assert (clips.flatten(1).amax(1) > clips.min() + 1e-4).all()
-    only(monkeypatch, lambda number, _: number >= 150)
-    clips, _ = few.batch("train", (0,), 200)
-    assert clips.max() == clips.min()
-    everything = dataclasses.replace(few, instances=None)
-    clips, _ = everything.batch("train", (0,), 200)
-    assert clips.max() > clips.min()

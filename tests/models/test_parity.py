@@ -14,7 +14,7 @@ TOLERANCE = 1e-5  # on logits of size 3, float32
 
 
 @pytest.fixture(autouse=True)
-def _all_threads(_one_thread):
+def _two_threads(_one_thread):
     torch.set_num_threads(2)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import threading
 
 import pytest
@@ -60,7 +61,9 @@ def test_a_change_of_the_pretraining_changes_the_run():
 def test_weights_are_those_of_the_pretraining_inflated(tmp_path):
     one = config("center", "table9")
     (folder,) = prepared(tmp_path, one)
-    model, loaded = _initial_model(one, folder, CPU, _Reporter(folder, 1, lambda: True))
+    model, loaded = _initial_model(
+        one, folder, CPU, _Reporter(folder, 1, lambda: True, os.getppid())
+    )
     source = folder.path.with_name(one.init.pretraining.run_id)
     image = vswin.build_model("swin_t", **dataclasses.asdict(one.init.pretraining.model))
     report = vswin.load_weights(image, source / "weights.safetensors")
@@ -109,7 +112,7 @@ def test_damaged_weights_stop_the_run(tmp_path):
     source, folder = prepared(tmp_path, one.init.pretraining, one)
     execute(source, CPU)
     source.weights.write_bytes(source.weights.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="no complete .safetensors checkpoint"):
+    with pytest.raises(ValueError, match="is no .safetensors checkpoint, or a damaged one"):
         execute(folder, CPU)
     assert folder.state() == "failed"
     assert folder.error()["type"] == "WeightsError"

@@ -1,4 +1,4 @@
-"""Moving Digits, the embedded benchmark: clips whose class can only be seen over time.
+"""Moving Digits, the embedded benchmark: clips whose classes can only be told apart over time.
 
 Handwritten digits (scikit-learn's bundled 8 x 8 scans; train and test instances disjoint) drift
 over a torus. A clip's class is how the coherent part of them moves: in one direction throughout
@@ -116,8 +116,6 @@ class MovingDigits:
     """Destroys the evidence: one frame in place of all, or frames in a random order."""
     task: Task = "temporal"
     """What the classes are, see `TASKS`."""
-    instances: Annotated[int, Ge(100)] | None = None
-    """Only so many of the training scans are used; None is all. Test scans are always the same."""
 
     @property
     def classes(self) -> Classes:
@@ -169,8 +167,6 @@ class MovingDigits:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The scans (instances, 8, 8), and which of them each clip shows (B, digits)."""
         scans, kinds = _load_scans(split)
-        if split == "train" and self.instances is not None:
-            scans, kinds = scans[: self.instances], kinds[: self.instances]
         shape = (len(labels), self.digits)
         if self.classes.digits is None:
             return scans, rng.integers(len(scans), size=shape)

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from vswin.models.layouts import Kind, WeightsError
+from vswin.models.errors import WeightsError
+from vswin.models.layouts import Kind
 from vswin.models.presets import PRESETS, Design, Triple, VideoSwinConfig
+
+TABLE = "attn.relative_position_bias_table"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +26,11 @@ class Architecture:
     num_heads: tuple[int, ...]
     in_channels: int
     patch_size: Triple
-    mlp_ratio: float | None
+    mlp_width: int | None
+    """Hidden channels of the first stage's MLPs; None if the first has none."""
     window_size: Triple | None
-    """None where several windows have tables of this size."""
+    """As for `build_model`; None where several windows have tables of this size and nothing in
+    the checkpoint says which it is."""
     num_classes: int | None
     """None without a classifier."""
     design: Design
@@ -52,65 +57,67 @@ def preset_of(embed_dim: int, depths: tuple[int, ...], num_heads: tuple[int, ...
 def size_in_words(embed_dim: int, depths: tuple[int, ...], num_heads: tuple[int, ...]) -> str:
     """Like "swin_t (C=96, depths 2-2-6-2, heads 3-6-12-24)"."""
     name = preset_of(embed_dim, depths, num_heads) or "no preset"
-    parts = ("-".join(map(str, sizes)) for sizes in (depths, num_heads))
-    return f"{name} (C={embed_dim}, depths {next(parts)}, heads {next(parts)})"
+    blocks, heads = ("-".join(map(str, sizes)) for sizes in (depths, num_heads))
+    return f"{name} (C={embed_dim}, depths {blocks}, heads {heads})"
 
 
-def architecture(weights: Mapping[str, Tensor], source: str) -> Architecture:
+def architecture(
+    weights: Mapping[str, Tensor],
+    source: str,
+    kind: Kind | None = None,
+    window: Triple | None = None,
+    volume: int | None = None,
+) -> Architecture:
     """Infers the model from weights under our names.
 
     Args:
-        weights: from `vswin.models.layouts.to_ours`.
+        weights: from `vswin.models.layouts.to_ours`, the patch embedding with five dimensions.
         source: the checkpoint's name, for errors.
+        kind: what its layout holds; None if that is for the shapes to say.
+        window: the window, where the checkpoint says it.
+        volume: tokens in a window, where the checkpoint has tables that say it.
 
     Raises:
-        WeightsError: if the patch embedding or a whole stage's attention is missing.
+        WeightsError: if a stage's attention is missing, or weights have too few dimensions.
     """
-    embed = weights["patch_embed.proj.weight"]
-    if embed.ndim not in (4, 5):
-        raise WeightsError(
-            f"{source}: patch_embed.proj.weight has shape {tuple(embed.shape)}, wanted "
-            "(C, channels, 4, 4) or (C, channels, 2, 4, 4)"
-        )
-    patch = tuple(embed.shape[2:]) if embed.ndim == 5 else (1, *embed.shape[2:])
+    embed = _dimensions(weights, "patch_embed.proj.weight", 5, source)
+    patch: Triple = tuple(embed.shape[2:])  # type: ignore[assignment]
     depths, heads, rows = _stages(weights, source)
     if any(".temporal." in key for key in weights):
         design: Design = "factorized"
     else:
         design = "split" if any(k.startswith("temporal_layers.") for k in weights) else "joint"
-    window = _window(rows, spatial=patch[0] == 1 or design != "joint")
-    is_image = design == "joint" and patch[0] == 1 and window is not None and window[0] == 1
-    fc1 = weights.get("layers.0.blocks.0.mlp.fc1.weight")
-    head = weights.get("head.weight")
+    if window is None:
+        found = _windows(rows, spatial=kind == "2d" or design != "joint")
+        found = [w for w in found if volume in (None, math.prod(w))]
+        window = found[0] if len(found) == 1 else None
+        if design == "factorized" and window is not None:
+            temporal = _dimensions(weights, f"layers.0.blocks.0.temporal.{TABLE}", 2, source)
+            window = ((temporal.shape[0] + 1) // 2, *window[1:])
+    if kind is None:
+        is_image = design == "joint" and patch[0] == 1 and window is not None and window[0] == 1
+        kind = "2d" if is_image else "video"
+    fc1 = "layers.0.blocks.0.mlp.fc1.weight"
+    head = "head.weight"
     return Architecture(
-        kind="2d" if embed.ndim == 4 or is_image else "video",
+        kind=kind,
         embed_dim=embed.shape[0],
         depths=depths,
         num_heads=heads,
         in_channels=embed.shape[1],
-        patch_size=patch,  # type: ignore[arg-type]
-        mlp_ratio=fc1.shape[0] / fc1.shape[1] if fc1 is not None else None,
+        patch_size=patch,
+        mlp_width=_dimensions(weights, fc1, 2, source).shape[0] if fc1 in weights else None,
         window_size=window,
-        num_classes=head.shape[0] if head is not None else None,
+        num_classes=_dimensions(weights, head, 2, source).shape[0] if head in weights else None,
         design=design,
     )
-
-
-def table_windows(rows: int) -> list[Triple]:
-    """Windows (P, M, M) with M > 1 whose tables have that many rows, the largest M first."""
-    found = []
-    for m in range(2, (math.isqrt(rows) + 1) // 2 + 1):
-        frames, rest = divmod(rows, (2 * m - 1) ** 2)
-        if not rest and frames % 2:
-            found.append(((frames + 1) // 2, m, m))
-    return found[::-1]
 
 
 def require_same_size(found: Architecture, config: VideoSwinConfig, source: str) -> None:
     """Refuses the checkpoint of another preset.
 
     Raises:
-        WeightsError: if channels, depths, heads, MLP ratio, patch or input channels differ.
+        WeightsError: if channels, depths, heads, MLP width, patch or input channels differ.
     """
     have, want = found.size(), size_in_words(config.embed_dim, config.depths, config.num_heads)
     if have != want:
@@ -119,13 +126,24 @@ def require_same_size(found: Architecture, config: VideoSwinConfig, source: str)
     wanted_patch: tuple[int, ...] = config.patch_size
     if found.kind == "2d":  # time is what inflation adds
         patch, wanted_patch = patch[1:], wanted_patch[1:]
+    width = int(config.embed_dim * config.mlp_ratio)
     for what, has, wants in (
         ("patch", patch, wanted_patch),
         ("number of input channels", found.in_channels, config.in_channels),
-        ("MLP ratio", found.mlp_ratio or config.mlp_ratio, config.mlp_ratio),
+        ("width of the first MLP", found.mlp_width or width, width),
     ):
         if has != wants:
             raise WeightsError(f"the {what} of {source} is {has}, but the model's is {wants}")
+
+
+def _windows(rows: int, spatial: bool) -> list[Triple]:
+    """Windows (P, M, M), M > 1, whose tables have that many rows; with `spatial`, only P = 1."""
+    found: list[Triple] = []
+    for m in range(2, (math.isqrt(rows) + 1) // 2 + 1):
+        frames, rest = divmod(rows, (2 * m - 1) ** 2)
+        if not rest and frames % 2 and (frames == 1 or not spatial):
+            found.append(((frames + 1) // 2, m, m))
+    return found
 
 
 def _stages(
@@ -134,25 +152,24 @@ def _stages(
     """Blocks and heads of each stage, and the number of rows of the largest bias table."""
     depths, heads, rows = [], [], 0
     for stage in range(1 + max(_numbers(weights, r"layers\.(\d+)\.blocks"), default=0)):
-        prefix = rf"layers\.{stage}\.blocks\.(\d+)\."
-        depths.append(1 + max(_numbers(weights, prefix), default=-1))
-        pattern = prefix + r"attn\.relative_position_bias_table"
-        tables = [v for key, v in weights.items() if re.fullmatch(pattern, key) and v.ndim == 2]
+        blocks = _numbers(weights, rf"layers\.{stage}\.blocks\.(\d+)\.")
+        depths.append(1 + max(blocks, default=-1))
+        names = [f"layers.{stage}.blocks.{block}.{TABLE}" for block in sorted(set(blocks))]
+        tables = [_dimensions(weights, name, 2, source) for name in names if name in weights]
         if not tables:
-            raise WeightsError(
-                f"{source} lacks layers.{stage}.blocks.*.attn.relative_position_bias_table"
-            )
+            raise WeightsError(f"{source} lacks layers.{stage}.blocks.*.{TABLE}")
         heads.append(tables[0].shape[1])
         rows = max([rows, *(table.shape[0] for table in tables)])
     return tuple(depths), tuple(heads), rows
 
 
-def _window(rows: int, spatial: bool) -> Triple | None:
-    side = math.isqrt(rows)
-    if spatial and side * side == rows and side % 2:
-        return (1, (side + 1) // 2, (side + 1) // 2)
-    found = table_windows(rows)
-    return found[0] if len(found) == 1 else None
+def _dimensions(weights: Mapping[str, Tensor], name: str, wanted: int, source: str) -> Tensor:
+    if name not in weights:
+        raise WeightsError(f"{source} lacks {name}")
+    if weights[name].ndim != wanted:
+        shape = tuple(weights[name].shape)
+        raise WeightsError(f"{source}: {name} has shape {shape}, wanted {wanted} dimensions")
+    return weights[name]
 
 
 def _numbers(weights: Mapping[str, Tensor], pattern: str) -> list[int]:

@@ -26,16 +26,17 @@ from typing import Literal
 
 from torch import Tensor
 
-from vswin.models.errors import ModelError
+from vswin.models.errors import WeightsError
 
 Kind = Literal["2d", "video"]
 
-NOT_WEIGHTS = re.compile(r"(^|\.)(relative_position_index|attn_mask)$|^data_preprocessor\.")
-"""What layouts store beside weights: tables that follow from the window, pixel statistics."""
-
-
-class WeightsError(ModelError):
-    """A checkpoint is not what it should be; one line says what was found and what was wanted."""
+NOT_WEIGHTS = {
+    re.compile(r"(^|\.)relative_position_index$"): "a lookup table: follows from the window",
+    re.compile(r"(^|\.)attn_mask$"): "a lookup table: follows from window and image size",
+    re.compile(r"^data_preprocessor\."): "pixel statistics",
+    re.compile(r"^window_size$"): "a note of ours",
+}
+"""What layouts store beside weights, and why it is not needed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +93,9 @@ def recognise(tensors: Mapping[str, Tensor], source: str) -> Layout:
         tensors: the checkpoint's entries, unwrapped.
         source: its name, for errors.
 
+    Returns:
+        One of `LAYOUTS`.
+
     Raises:
         WeightsError: if it is none that is known.
     """
@@ -130,18 +134,24 @@ def to_ours(
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Renames a checkpoint's entries to our names.
 
+    Args:
+        tensors: the checkpoint's entries, unwrapped.
+        layout: from `recognise`.
+        source: its name, for errors.
+
     Returns:
         The weights under our names, and why each other entry was left out, under its own name.
 
     Raises:
         WeightsError: if an entry is neither a weight nor known to be none.
     """
-    names = _inverse(layout.name)
+    names = {layout.rename(key): key for key in _names(layout, tensors)}
     weights, left_out, unknown = {}, {}, []
     for key, value in tensors.items():
-        if NOT_WEIGHTS.search(key):
-            left_out[key] = "not a weight: follows from the model's shape"
-        elif key in names and isinstance(value, Tensor):
+        reason = not_a_weight(key)
+        if reason is not None:
+            left_out[key] = reason
+        elif key in names:
             weights[names[key]] = value
         else:
             unknown.append(key)
@@ -153,20 +163,24 @@ def to_ours(
     return weights, left_out
 
 
+def not_a_weight(key: str) -> str | None:
+    """Why an entry of that name is no weight; None if it can be one."""
+    return next((why for pattern, why in NOT_WEIGHTS.items() if pattern.search(key)), None)
+
+
 def from_ours(weights: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
-    """Renames our weights to a layout's names.
+    """Renames our weights (and lookup tables, which have the names of their blocks) to a layout's.
 
     Raises:
         WeightsError: if the layout has no names for some of them (another design of Table 4).
     """
-    if layout.name != "vswin":
-        known = _names("joint")
-        foreign = [key for key in weights if key not in known and not NOT_WEIGHTS.search(key)]
-        if foreign:
-            raise WeightsError(
-                f"layout {layout.name} has no place for {some(foreign)}; "
-                "only vswin holds the split and factorized designs"
-            )
+    known = _names(layout, weights)
+    foreign = [key for key in weights if key not in known and not_a_weight(key) is None]
+    if foreign:
+        raise WeightsError(
+            f"layout {layout.name} has no place for {some(foreign)}; "
+            "only vswin holds the split and factorized designs"
+        )
     return {layout.rename(key): value for key, value in weights.items()}
 
 
@@ -181,31 +195,29 @@ def _has(keys: Iterable[str], prefix: str) -> bool:
     return any(key.startswith(prefix) for key in keys)
 
 
-@functools.cache
-def _inverse(layout: str) -> dict[str, str]:
-    """From a layout's names to ours."""
-    names = _names("all" if layout == "vswin" else "joint")
-    return {LAYOUTS[layout].rename(key): key for key in names}
+def _names(layout: Layout, keys: Iterable[str]) -> frozenset[str]:
+    """Our names of all weights that a model with such keys can have in a layout."""
+    numbers = [int(number) for key in keys for number in re.findall(r"\.(\d{1,2})(?=\.)", key)]
+    return _all_names(1 + max(numbers, default=0), all_designs=layout.name == "vswin")
 
 
-@functools.cache
-def _names(designs: Literal["joint", "all"]) -> frozenset[str]:
-    """Our names of all weights of any model of up to 8 stages of up to 64 blocks."""
+@functools.lru_cache(maxsize=8)
+def _all_names(most: int, all_designs: bool) -> frozenset[str]:
+    """Our names of all weights of any model of at most so many stages, and blocks in each."""
     pair = ("weight", "bias")
-    attention = ["relative_position_bias_table"] + [
-        f"{x}.{p}" for x in ("qkv", "proj") for p in pair
-    ]
-    block = [f"attn.{name}" for name in attention]
-    block += [f"{x}.{p}" for x in ("norm1", "norm2", "mlp.fc1", "mlp.fc2") for p in pair]
-    names = [
-        f"{x}.{p}" for x in ("patch_embed.proj", "patch_embed.norm", "norm", "head") for p in pair
-    ]
-    if designs == "all":
-        names += [f"temporal_layers.{k}.{name}" for k in range(8) for name in block]
+    qkv_proj = [f"{x}.{p}" for x in ("qkv", "proj") for p in pair]
+    window = ["relative_position_bias_table", *qkv_proj]
+    plain = [f"{x}.{p}" for x in ("norm1", "norm2", "mlp.fc1", "mlp.fc2") for p in pair]
+    block = [f"attn.{name}" for name in window] + plain
+    outside = ("patch_embed.proj", "patch_embed.norm", "norm", "head")
+    names = [f"{x}.{p}" for x in outside for p in pair]
+    if all_designs:
+        layer = [f"attn.{name}" for name in qkv_proj] + plain
+        names += [f"temporal_layers.{k}.{name}" for k in range(most) for name in layer]
         block += ["temporal.gate", "temporal.norm.weight", "temporal.norm.bias"]
-        block += [f"temporal.attn.{name}" for name in attention]
-    for i in range(8):
-        names += [f"layers.{i}.blocks.{j}.{name}" for j in range(64) for name in block]
+        block += [f"temporal.attn.{name}" for name in window]
+    for i in range(most):
+        names += [f"layers.{i}.blocks.{j}.{name}" for j in range(most) for name in block]
         names += [f"layers.{i}.downsample.{x}" for x in ("norm.weight", "norm.bias")]
         names += [f"layers.{i}.downsample.reduction.weight"]
     return frozenset(names)

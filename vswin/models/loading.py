@@ -8,21 +8,17 @@ reproduce this paper.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from vswin.models.architecture import (
-    Architecture,
-    architecture,
-    require_same_size,
-    table_windows,
-)
+from vswin.models.architecture import Architecture, require_same_size
+from vswin.models.checkpoint import EMBEDDING, Checkpoint, as_of
+from vswin.models.errors import WeightsError
 from vswin.models.inflation import (
     BiasInit,
     EmbeddingInit,
@@ -30,15 +26,11 @@ from vswin.models.inflation import (
     inflate_bias_table,
     inflate_embedding,
 )
-from vswin.models.layouts import Kind, WeightsError, recognise, some, to_ours
+from vswin.models.layouts import Kind, some
 from vswin.models.presets import Triple
 from vswin.models.video_swin import VideoSwinTransformer
 
 logger = logging.getLogger("vswin")
-WRAPPERS = ("state_dict", "model", "model_state_dict")
-PREFIXES = ("module.", "_orig_mod.")
-"""What wrapping a model for training (DistributedDataParallel, torch.compile) puts before names."""
-
 Action = Literal["mapped", "inflated", "resized", "cropped"]
 
 
@@ -57,15 +49,15 @@ class LoadReport:
     inflated: tuple[str, ...]
     """Weights that were given a temporal extent (section 3.4)."""
     resized: tuple[str, ...]
-    """2D bias tables that were interpolated to another window; they were inflated, too."""
+    """2D bias tables that were interpolated to another spatial window."""
     cropped: tuple[str, ...]
     """3D bias tables of a larger window, of which the part for the model's was taken."""
     fresh: tuple[str, ...]
     """Weights of the model that the checkpoint has nothing for; they are as they were before."""
     ignored: dict[str, str]
-    """Entries of the checkpoint that were not used, under its own names, each with the reason."""
+    """Entries of the checkpoint that were not used, each with the reason."""
     how: dict[str, str]
-    """Which initialisations of Tables 8 and 9 were chosen; empty if nothing was inflated."""
+    """Which initialisations of Tables 8 and 9 were applied; empty if nothing was inflated."""
 
     def __str__(self) -> str:
         """A few lines for a log."""
@@ -85,50 +77,6 @@ class LoadReport:
         return "\n".join(lines)
 
 
-@dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint's weights under our names, and what is known about it."""
-
-    source: str
-    layout: str
-    weights: dict[str, Tensor]
-    left_out: dict[str, str]
-    """Why each other entry is not a weight, under its own name."""
-    found: Architecture
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over names, types, shapes and values."""
-        total = hashlib.sha256()
-        for name in sorted(self.weights):
-            value = self.weights[name].detach().cpu().contiguous()
-            total.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            total.update(value.reshape(-1).view(torch.uint8).numpy())
-        return total.hexdigest()
-
-
-def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> Checkpoint:
-    """Unwraps, recognises and renames a checkpoint.
-
-    Args:
-        content: a state dict, or what holds one (under "state_dict", "model", ...).
-        source: its name, for errors.
-
-    Raises:
-        WeightsError: if the layout is unknown, or an entry belongs to no model of ours.
-    """
-    tensors, beside = _unwrap(content)
-    layout = recognise(tensors, source)
-    weights, left_out = to_ours(tensors, layout, source)
-    bad = [k for k, v in weights.items() if not v.is_floating_point()]
-    bad += [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
-    if bad:
-        raise WeightsError(f"{source} has values that are no finite numbers in {some(bad)}")
-    found = architecture(weights, source)
-    left_out |= dict.fromkeys(beside, "beside the weights: training state or notes")
-    return Checkpoint(source, layout.name, weights, left_out, found)
-
-
 def load_checkpoint(
     model: VideoSwinTransformer,
     checkpoint: Checkpoint,
@@ -138,11 +86,25 @@ def load_checkpoint(
     bias: BiasInit = "duplicate",
     head: bool | None = None,
 ) -> LoadReport:
-    """Loads a checkpoint into `model`, in place; see `vswin.load_weights`."""
+    """Loads a checkpoint into `model`, in place, or raises and leaves it as it was.
+
+    Args:
+        model: what to load into.
+        checkpoint: from `parse_checkpoint`.
+        expect: as in `vswin.load_weights`, as are the others.
+        embedding: Table 8.
+        bias: Table 9.
+        head: whether to load the classifier.
+
+    Raises:
+        WeightsError: as `vswin.load_weights` does.
+    """
+    checkpoint = _as_the_models_own(checkpoint, model)
     found, config = checkpoint.found, model.config
     _require_kind(checkpoint, model, expect)
     require_same_size(found, config, checkpoint.source)
     inflating = found.kind == "2d" and not config.is_image_model
+    how = _applied(checkpoint, model, embedding, bias)
     with_head = not inflating if head is None else head
     ignored, taken = dict(checkpoint.left_out), dict(checkpoint.weights)
     for name in ("head.weight", "head.bias"):
@@ -174,10 +136,44 @@ def load_checkpoint(
         **{action: tuple(names) for action, names in done.items()},
         fresh=fresh,
         ignored=ignored,
-        how={"embedding": embedding, "bias": bias} if inflating else {},
+        how=how,
     )
     logger.info("%s", report)
     return report
+
+
+def _as_the_models_own(checkpoint: Checkpoint, model: VideoSwinTransformer) -> Checkpoint:
+    """Settles what shapes leave open where they are exactly the model's, in our own layout."""
+    if checkpoint.layout != "vswin" or checkpoint.noted_window is not None:
+        return checkpoint
+    shapes = {name: value.shape for name, value in checkpoint.weights.items()}
+    wanted = {name: value.shape for name, value in model.named_parameters()}
+    differ = {n for n in shapes.keys() | wanted.keys() if shapes.get(n) != wanted.get(n)}
+    if any(not name.startswith("head.") for name in differ):
+        return checkpoint
+    return as_of(checkpoint, model.config)
+
+
+def _applied(
+    checkpoint: Checkpoint, model: VideoSwinTransformer, embedding: str, bias: str
+) -> dict[str, str]:
+    """The choices of Tables 8 and 9 as far as they have an effect; a vain one is refused."""
+    is_2d = checkpoint.found.kind == "2d"
+    applied = {}
+    for name, value, default, frames in (
+        ("embedding", embedding, "inflate", model.config.patch_size[0]),
+        ("bias", bias, "duplicate", model.config.spatial_window[0]),
+    ):
+        if is_2d and frames > 1:
+            applied[name] = value
+        elif value != default:
+            why = (
+                f"the model's {'patches' if name == 'embedding' else 'windows'} have one frame"
+                if is_2d
+                else f"{checkpoint.source} is a video checkpoint, which is not inflated"
+            )
+            raise WeightsError(f"{name}={value!r} would have no effect: {why}")
+    return applied
 
 
 def _fit(
@@ -190,47 +186,54 @@ def _fit(
 ) -> tuple[Tensor, list[Action]]:
     """A weight in the model's shape, and what was done to it."""
     config, is_2d = model.config, checkpoint.found.kind == "2d"
-    if name == "patch_embed.proj.weight" and is_2d:
-        if value.ndim == 5:  # our own image model
-            value = value.squeeze(2)
-        frames = config.patch_size[0]
-        inflated = inflate_embedding(value, frames, embedding)
-        return inflated, ["mapped"] if frames == 1 else ["inflated"]
-    if name.endswith("relative_position_bias_table"):
-        window = config.temporal_window if ".temporal." in name else config.spatial_window
-        wanted = math.prod(2 * size - 1 for size in window)
-        rows = value.shape[0]
-        if is_2d:
-            _require_square(name, rows, checkpoint.source)
-            actions: list[Action] = ["inflated"] if window[0] > 1 else []
-            if rows != (2 * window[1] - 1) * (2 * window[2] - 1):
-                actions.append("resized")
-            return inflate_bias_table(value, window, bias), actions or ["mapped"]
-        if rows != wanted:
-            has = _table_window(name, rows, window, checkpoint.source)
-            return crop_bias_table(value, has, window), ["cropped"]
-    return value, ["mapped"]
+    if name == EMBEDDING and is_2d and config.patch_size[0] > 1:
+        return inflate_embedding(value.squeeze(2), config.patch_size[0], embedding), ["inflated"]
+    if not name.endswith("relative_position_bias_table"):
+        return value, ["mapped"]
+    window = config.temporal_window if ".temporal." in name else config.spatial_window
+    rows = value.shape[0]
+    if is_2d and not (rows == _rows(window) and config.is_image_model):
+        _require_square(name, rows, checkpoint.source)
+        actions: list[Action] = ["inflated"] if window[0] > 1 else []
+        if rows != (2 * window[1] - 1) * (2 * window[2] - 1):
+            actions.append("resized")
+        return inflate_bias_table(value, window, bias), actions or ["mapped"]
+    if is_2d:
+        return value, ["mapped"]
+    has = _table_window(name, rows, window, checkpoint)
+    if has == window:
+        return value, ["mapped"]
+    return crop_bias_table(value, has, window), ["cropped"]
 
 
-def _table_window(name: str, rows: int, window: Triple, source: str) -> Triple:
-    """The window that a 3D table was made for, which must hold the model's."""
+def _table_window(name: str, rows: int, window: Triple, checkpoint: Checkpoint) -> Triple:
+    """The window that a video checkpoint's table was made for, which must hold the model's."""
+    found, source = checkpoint.found, checkpoint.source
     if window[1:] == (1, 1):
-        found = [((rows + 1) // 2, 1, 1)]
+        has: Triple = ((rows + 1) // 2, 1, 1)
+    elif found.window_size is not None:
+        has = found.window_size if found.design == "joint" else (1, *found.window_size[1:])
+    elif rows == _rows(window) and checkpoint.volume in (None, math.prod(window)):
+        has = window
     else:
-        found = table_windows(rows)
-        found = [w for w in found if w[1:] == window[1:]] or found
-    if len(found) != 1:
         raise WeightsError(
-            f"{source}: {name} has {rows} rows, which is no table of one certain window; "
-            f"wanted the {math.prod(2 * size - 1 for size in window)} rows of window {window}"
+            f"{source}: {name} has {rows} rows, which several windows have, and nothing says which "
+            f"it is; wanted the {_rows(window)} rows of window {window}, or a file that says its "
+            "window, as those of vswin.save_weights do"
         )
-    if any(want > have for want, have in zip(window, found[0], strict=True)):
+    if rows != _rows(has):
+        raise WeightsError(f"{source}: {name} has {rows} rows, wanted {_rows(has)} as window {has}")
+    if any(want > have for want, have in zip(window, has, strict=True)):
         raise WeightsError(
-            f"window_size={window} is larger than {found[0]}, the window that the bias tables of "
+            f"window_size={window} is larger than {has}, the window that the bias tables of "
             f"{source} were made for: they have no values for the offsets between; wanted a window "
             "of at most that size, or 2D weights, which are inflated to any"
         )
-    return found[0]
+    return has
+
+
+def _rows(window: Triple) -> int:
+    return math.prod(2 * size - 1 for size in window)
 
 
 def _require_square(name: str, rows: int, source: str) -> None:
@@ -244,28 +247,23 @@ def _require_square(name: str, rows: int, source: str) -> None:
 def _require_kind(checkpoint: Checkpoint, model: VideoSwinTransformer, expect: Kind | None) -> None:
     if next(model.parameters()).is_meta:
         raise WeightsError("the model is on the meta device, where there is nothing to load into")
-    found, source = checkpoint.found, checkpoint.source
+    found, config = checkpoint.found, model.config
     words = {"2d": "a 2D (image) checkpoint", "video": "a video checkpoint"}
+    what = f"{checkpoint.source} is {words[found.kind]}, {checkpoint.layout}"
     if expect is not None and found.kind != expect:
-        hint = (
-            "; without expect='video' it would be inflated (section 3.4) to train from, but not to "
-            "test"
-            if found.kind == "2d"
-            else ""
-        )
+        hint = ""
+        if found.kind == "2d":
+            hint = "; without expect='video' it is inflated (section 3.4), to train from"
+        raise WeightsError(f"{what}; wanted {words[expect]}{hint}")
+    if found.kind == "video" and config.is_image_model:
         raise WeightsError(
-            f"{source} is {words[found.kind]}, {checkpoint.layout}; wanted {words[expect]}{hint}"
+            f"{what}, but the model is the 2D Swin Transformer (patch_size={config.patch_size}, "
+            f"window_size={config.window_size}); wanted a 2D checkpoint"
         )
-    if found.kind == "video" and model.config.is_image_model:
+    if found.kind == "video" and found.design != config.design:
         raise WeightsError(
-            f"{source} is a video checkpoint, {checkpoint.layout}, but the model is the 2D Swin "
-            f"Transformer (patch_size={model.config.patch_size}, "
-            f"window_size={model.config.window_size}); wanted a 2D checkpoint"
-        )
-    if found.kind == "video" and found.design != model.config.design:
-        raise WeightsError(
-            f"{source} holds the {found.design} design, but the model is "
-            f"design={model.config.design!r}; wanted the same design, or 2D weights"
+            f"{checkpoint.source} holds the {found.design} design, but the model is "
+            f"design={config.design!r}; wanted the same design, or 2D weights"
         )
 
 
@@ -275,44 +273,30 @@ def _require_names(
     taken: Mapping[str, Tensor],
     fresh: tuple[str, ...],
 ) -> None:
+    what = f"{checkpoint.source} ({checkpoint.layout})"
     missing = [name for name in target if name not in taken and name not in fresh]
     if missing:
-        hint = ""
-        if all(name.startswith("head.") for name in missing):
-            hint = "; head=False loads the rest and leaves the classifier as it is"
-        raise WeightsError(f"{checkpoint.source} ({checkpoint.layout}) lacks {some(missing)}{hint}")
+        raise WeightsError(f"{what} lacks {some(missing)}{_head_hint(missing)}")
     extra = [name for name in taken if name not in target]
     if extra:
-        raise WeightsError(
-            f"{checkpoint.source} ({checkpoint.layout}) has {some(extra)}, which the model has not"
-        )
+        raise WeightsError(f"{what} has {some(extra)}, which the model has not")
 
 
 def _require_shapes(
     checkpoint: Checkpoint, target: Mapping[str, Tensor], values: Mapping[str, Tensor]
 ) -> None:
-    wrong = [
-        f"{name} is {tuple(checkpoint.weights[name].shape)}, wanted {tuple(target[name].shape)}"
+    wrong = {
+        name: f"{name} is {tuple(checkpoint.weights[name].shape)}, wanted "
+        f"{tuple(target[name].shape)}"
         for name, value in values.items()
         if value.shape != target[name].shape
-    ]
+    }
     if wrong:
-        hint = ""
-        if all(text.startswith("head.") for text in wrong):
-            hint = "; head=False loads the rest and leaves the classifier as it is"
-        raise WeightsError(f"{checkpoint.source} ({checkpoint.layout}): {some(wrong)}{hint}")
+        what = f"{checkpoint.source} ({checkpoint.layout})"
+        raise WeightsError(f"{what}: {some(wrong.values())}{_head_hint(wrong)}")
 
 
-def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The state dict inside a checkpoint, and the names of what is beside it."""
-    beside: list[str] = []
-    for wrapper in WRAPPERS:
-        if isinstance(content.get(wrapper), Mapping):
-            beside = [str(key) for key in content if key != wrapper]
-            content = content[wrapper]
-            break
-    tensors = {str(key): value for key, value in content.items()}
-    for prefix in PREFIXES:
-        if tensors and all(key.startswith(prefix) for key in tensors):
-            tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
-    return tensors, beside
+def _head_hint(names: Iterable[str]) -> str:
+    if all(name.startswith("head.") for name in names):
+        return "; head=False loads the rest and leaves the classifier as it is"
+    return ""

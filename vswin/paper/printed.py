@@ -8,7 +8,7 @@ import importlib.resources
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 Metric = Literal["top1", "top5", "flops", "params"]
 
@@ -64,6 +64,14 @@ class Claim(_Data):
     margin: float | None = None
     """In points of top-1 of the protocol that tests it; fixed before its seeds were run."""
     percent: int | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Claim:
+        if (self.margin is None) == (self.kind in ("accuracy_within", "accuracy_equal")):
+            raise ValueError(f"claim {self.id}: a margin belongs to accuracy_within and _equal")
+        if (self.percent is None) == (self.kind == "cost_saving"):
+            raise ValueError(f"claim {self.id}: a percent belongs to cost_saving")
+        return self
 
 
 class SuspiciousCell(_Data):

@@ -6,7 +6,6 @@ import dataclasses
 
 from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
 from vswin.report.study import Study
-from vswin.runs.store import RunFolder
 
 ORDER_LEARNT = 95.0
 """Order accuracy in % from which a run counts as having learnt to tell order."""
@@ -94,11 +93,15 @@ def difficulty(study: Study) -> Section:
 
 def order_line(study: Study) -> str | None:
     """How many runs learnt to tell the order of events; None where there is none to tell."""
-    found = study.checks()
-    if "order" not in found or not (found["order"] > 0).any():
+    order = {
+        study.folders[row.id][seed].run_id: result["in_distribution"]["order_accuracy"]
+        for row in study.rows
+        for seed, result in study.results.get(row.id, {}).items()
+    }
+    known = [100 * value for value in order.values() if value is not None]
+    if not known:
         return None
-    order = {f.run_id: o for f, o in zip(_folders(study), found["order"], strict=True)}
-    learnt = sum(o >= ORDER_LEARNT for o in order.values())
+    learnt = sum(value >= ORDER_LEARNT for value in known)
     return (
         f"The order of events was learnt (order accuracy of {ORDER_LEARNT:g} % or more) in "
         f"{learnt} of {len(order)} runs."
@@ -118,8 +121,3 @@ def initialisations(study: Study) -> list[str]:
                     f"bias {loaded['bias']}, weights {loaded['digest'][:12]}"
                 )
     return lines
-
-
-def _folders(study: Study) -> list[RunFolder]:
-    """The folders of the table's runs, in the order of `Study.checks`."""
-    return [folder for row in study.rows for folder in study.folders.get(row.id, {}).values()]

@@ -81,7 +81,7 @@ def _accuracy_trend(study: Study, claim: Claim) -> Judgement:
 def _accuracy_within(study: Study, claim: Claim) -> Judgement:
     """The interval of the difference must lie above minus the margin (or below it)."""
     found, texts, informative = _against_margin(study, claim, level=0.95)
-    margin = claim.margin or 0.0
+    margin = _margin(claim)
     return _judge_accuracies(
         study,
         claim,
@@ -95,7 +95,7 @@ def _accuracy_within(study: Study, claim: Claim) -> Judgement:
 def _accuracy_equal(study: Study, claim: Claim) -> Judgement:
     """Two one-sided tests at 5 %: the 90 % interval must lie within the margin (or outside it)."""
     found, texts, informative = _against_margin(study, claim, level=0.90)
-    margin = claim.margin or 0.0
+    margin = _margin(claim)
     return _judge_accuracies(
         study,
         claim,
@@ -106,13 +106,18 @@ def _accuracy_equal(study: Study, claim: Claim) -> Judgement:
     )
 
 
+def _margin(claim: Claim) -> float:
+    assert claim.margin is not None  # printed tables are validated
+    return claim.margin
+
+
 def _against_margin(study: Study, claim: Claim, level: float) -> tuple[Interval, list[str], bool]:
     """The difference of two rows, what to say about it, and whether it is informative.
 
     Two models that learnt nothing, or everything, are equal for another reason than the claim's.
     """
     found, text = _difference(study, *claim.rows, level=level)
-    texts = [text, f"margin {claim.margin or 0.0:g} points, fixed beforehand"]
+    texts = [text, f"margin {_margin(claim):g} points, fixed beforehand"]
     intervals = [i for row in claim.rows if (i := study.top1_interval(row))]
     informative = all(100 / study.num_classes < i.low and i.high < CEILING for i in intervals)
     if not informative:

@@ -67,7 +67,7 @@ PANELS: dict[str, tuple[Panel, ...]] = {
 
 
 def figure(study: Study) -> Figure:
-    """Draws a study: the paper's top-1, our top-1, and the cost, in one column for each quantity.
+    """Draws a study: the paper's top-1, ours, and costs that differ, a column for each quantity.
 
     Printed and reproduced accuracies are in separate panels with axes of their own, because they
     are accuracies of different things; costs are the same quantity and share one.
@@ -75,8 +75,8 @@ def figure(study: Study) -> Figure:
     table = study.table().set_index("row")
     protocol = study.protocol
     panels = PANELS.get(study.experiment.table) or (_whole_table(study),)
-    # Where no cost is printed, all rows cost the same.
-    ratios = [1, 1.25, 1] if table["paper_flops"].notna().any() else [1, 1.25]
+    has_costs = table["paper_flops"].notna().any() or table["flops"].nunique() > 1
+    ratios = [1, 1.25, 1] if has_costs else [1, 1.25]
     figure = Figure(figsize=(max(5.2 * len(panels), 6.6), 2.5 * sum(ratios)), layout="constrained")
     axes = figure.subplots(
         len(ratios),
@@ -90,7 +90,7 @@ def figure(study: Study) -> Figure:
         line = "-" if panel.scaled else "none"  # designs and initialisations have no order
         _paper_accuracy(axes[0, column], rows, line)
         _our_accuracy(axes[1, column], rows, study, line)
-        if len(ratios) == 3:
+        if has_costs:
             _cost(axes[2, column], rows)
         axes[0, column].set_title(panel.title, fontsize=11, loc="left", pad=10)
         for axis in axes[:, column]:
@@ -105,7 +105,7 @@ def figure(study: Study) -> Figure:
     axes[1, 0].set_ylim(bottom=0)  # shared by the row
     axes[0, 0].set_ylabel("top-1, %\nprinted (Kinetics-400)", color="#555555")
     axes[1, 0].set_ylabel(f"top-1, %\nours (protocol {protocol.protocol})", color=OURS)
-    if len(ratios) == 3:
+    if has_costs:
         axes[2, 0].set_ylabel("cost of the paper's model,\nG multiply-accumulates")
     seeds = max((len(s) for s in study.results.values()), default=0)
     bars = "over seeds (Student t)" if seeds > 1 else "over test clips (Wilson)"

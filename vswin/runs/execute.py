@@ -29,7 +29,7 @@ from vswin.runs.store import RunFolder
 from vswin.training.evaluate import Evaluation, evaluate_control, evaluate_grid
 from vswin.training.loop import Progress, train
 from vswin.training.recipe import build_optimizer, group_summary
-from vswin.weights import load_weights, save_weights
+from vswin.weights import load_weights, read_checkpoint, save_weights
 
 STATUS_S = 1.0
 """Time between two looks at the lock and writes of status.json while steps go by."""
@@ -42,7 +42,11 @@ class Interrupted(BaseException):
     """The process was asked to stop; the run can be resumed."""
 
 
-def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
+class OtherWeightsError(VswinError):
+    """A pre-training was repeated, and gave other weights than runs have been started from."""
+
+
+def execute(folder: RunFolder, device: torch.device, parent: int | None = None) -> dict[str, Any]:
     """Trains and tests the run in `folder` and completes it; resumes what was begun.
 
     The result is written last, so that a folder with a result.json is complete.
@@ -50,6 +54,7 @@ def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
     Args:
         folder: a run's folder with its run.json.
         device: where to train and test.
+        parent: process without which the run shall stop; None is this process's own parent.
 
     Returns:
         The content of result.json.
@@ -57,6 +62,7 @@ def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
     Raises:
         LockedError: if another process is executing the run.
         DivergedError: if training fails; so does anything unexpected, after error.json is written.
+        OtherWeightsError: if a pre-training without its weights was repeated with another outcome.
     """
     config = folder.config()
     with run_lock(folder.path) as is_ours:
@@ -64,11 +70,12 @@ def execute(folder: RunFolder, device: torch.device) -> dict[str, Any]:
         if done is not None and (folder.can_be_started_from or not config.is_pretraining):
             return done
         attempt = int(folder.status().get("attempt", 0)) + 1
-        reporter = _Reporter(folder, attempt, is_ours)
+        reporter = _Reporter(folder, attempt, is_ours, parent or os.getppid())
         (folder.path / "error.json").unlink(missing_ok=True)
         try:
             origin = provenance(device)
             result, evaluation = _train_and_test(config, folder, device, reporter)
+            _require_same_weights(folder, done, result)
             folder.write_predictions(**dataclasses.asdict(evaluation.predictions))
             write_json(folder.path / "provenance.json", origin | {"finished": now()})
             write_json(folder.path / "result.json", result)
@@ -117,8 +124,10 @@ def _train_and_test(
         clips_per_cell=CONTROL_CLIPS,
     )
     in_distribution = evaluate_grid(model, config.data, easy, device).cells[0]
+    digest = None
     if config.is_pretraining:
         save_weights(model, folder.weights)
+        digest = read_checkpoint(folder.weights).digest
     size = (config.model.in_channels, config.data.frames, *[config.data.image_size] * 2)
     counted = cost(model, size)
     return {
@@ -135,6 +144,7 @@ def _train_and_test(
             if config.data.frames > 1
         },
         "initialisation": loaded,
+        "weights_digest": digest,
         "cost": {"flops": counted.flops, "params": counted.params, "rule": counted.rule},
         "optimizer_groups": group_summary(build_optimizer(model, config.recipe)),
         "seconds": {"train": train_seconds, "test": time.perf_counter() - start},
@@ -142,23 +152,34 @@ def _train_and_test(
     }, evaluation
 
 
+def _require_same_weights(
+    folder: RunFolder, before: dict[str, Any] | None, result: dict[str, Any]
+) -> None:
+    """Refuses to replace a result that other runs were started from by a different one."""
+    if before is not None and before["weights_digest"] != result["weights_digest"]:
+        folder.weights.unlink()
+        raise OtherWeightsError(
+            f"{folder.path} has a result and no weights; repeated here, it gives other weights "
+            "than those that runs have been started from; use another results folder, or remove "
+            "this run and those that name it in their result.json"
+        )
+
+
 def _initial_model(
     config: RunConfig, folder: RunFolder, device: torch.device, reporter: _Reporter
 ) -> tuple[VideoSwinTransformer, dict[str, Any] | None]:
     """The model as training begins, and what was loaded into it."""
-    if config.init is not None:
-        reporter.state("pretraining")
-        source = _pretrained(folder, config.init.pretraining, device)
+    source = _pretrained(config.init.pretraining, folder, device, reporter) if config.init else None
     torch.manual_seed(config.seed)  # whether or not the pre-training has just been run here
     model = VideoSwinTransformer(config.model)
     initialise_(model, config.recipe.linear_std, config.recipe.bias_std)
-    if config.init is None:
+    if config.init is None or source is None:
         return model, None
     how = {"embedding": config.init.embedding, "bias": config.init.bias}
     report = load_weights(model, source.weights, expect="2d", **how)
     return model, {
         "pretraining": source.run_id,
-        "pretraining_top1": (source.result() or {}).get("top1"),
+        "pretraining_top1": (source.result() or {})["top1"],
         "digest": report.digest,
         **how,
         "inflated": len(report.inflated),
@@ -166,13 +187,17 @@ def _initial_model(
     }
 
 
-def _pretrained(folder: RunFolder, config: RunConfig, device: torch.device) -> RunFolder:
+def _pretrained(
+    config: RunConfig, folder: RunFolder, device: torch.device, reporter: _Reporter
+) -> RunFolder:
     """The folder of a complete pre-training; runs it, or waits for the process that does."""
     source = RunFolder(folder.path.with_name(config.run_id))
     source.create(config)
+    reporter.state("pretraining")
     while not source.can_be_started_from:
+        reporter.check()
         try:
-            execute(source, device)
+            execute(source, device, reporter.parent)
         except LockedError:
             time.sleep(WAIT_S)
     return source
@@ -181,11 +206,12 @@ def _pretrained(folder: RunFolder, config: RunConfig, device: torch.device) -> R
 class _Reporter:
     """Keeps status.json and metrics.jsonl up to date; stops the run when its parent is gone."""
 
-    def __init__(self, folder: RunFolder, attempt: int, is_ours: Callable[[], bool]) -> None:
-        self.folder, self.attempt, self.is_ours = folder, attempt, is_ours
+    def __init__(
+        self, folder: RunFolder, attempt: int, is_ours: Callable[[], bool], parent: int
+    ) -> None:
+        self.folder, self.attempt, self.is_ours, self.parent = folder, attempt, is_ours, parent
         self.fields: dict[str, Any] = {}
         self.checked = time.monotonic()
-        self.parent = os.getppid()
         self.state("starting")
 
     def state(self, state: str) -> None:
@@ -194,6 +220,9 @@ class _Reporter:
 
     def step(self, step: int, steps: int) -> None:
         self.fields |= {"state": "training", "step": step, "steps": steps}
+        self.check()
+
+    def check(self) -> None:
         if os.getppid() != self.parent:
             raise Interrupted("the process that started this run is gone")
         if time.monotonic() - self.checked >= STATUS_S:

@@ -9,8 +9,6 @@ experiment file, and runs under every protocol.
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vswin.data.moving_digits import CHANNELS, Control, MovingDigits
-from vswin.errors import UsageError, VswinError
+from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.inflation import BiasInit, EmbeddingInit
 from vswin.models.presets import Triple, VideoSwinConfig, resolve_config
 from vswin.runs.identity import Initialisation, RunConfig
@@ -36,7 +34,10 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+TaskName = Literal["temporal", "appearance"]
+"""Which task of the embedded benchmark stands for the paper's dataset."""
 ImageDataset = Literal["imagenet_1k", "imagenet_21k"]
+RowControl = Control | Literal["no_pretraining"]
 
 
 class Pretrained(_Strict):
@@ -64,14 +65,16 @@ class Row(_Strict):
     model: dict[str, Any] = {}
     """Overrides for `build_model`, window_size as printed."""
     init: Pretrained | None = None
-    """Pre-trained weights that it starts from; None leaves it to the protocol."""
-    control: Control | Literal["no_pretraining"] = "none"
+    """Pre-trained weights that it starts from; None starts from random ones."""
+    control: RowControl = "none"
     """Not a printed row but a check of the benchmark: destroys the evidence in its clips, or
     starts from random weights where the others do not."""
 
     @model_validator(mode="after")
     def _check(self) -> Row:
         resolve_config(self.preset, **self.model)
+        if self.control == "no_pretraining" and self.init is not None:
+            raise ValueError("control no_pretraining excludes init")
         return self
 
     @property
@@ -91,8 +94,8 @@ class Experiment(_Strict):
     """Classes of the paper's dataset, which its parameter counts include."""
     image_size: Count = 224
     """Height and width of the paper's input in pixels, unless a row has its own."""
-    task: Literal["temporal", "appearance"] = "temporal"
-    """Which task of the embedded benchmark stands for the paper's dataset."""
+    task: TaskName = "temporal"
+    """Which task of the embedded benchmark stands for the dataset."""
     protocols: tuple[str, ...]
     """Protocols it can be run under. Empty: its costs can be compared, nothing is trained yet."""
     choices: tuple[str, ...] = ()
@@ -146,7 +149,7 @@ class Pretraining(_Strict):
 
 
 class AppearanceTask(_Strict):
-    """The task in which pre-training on still images helps (Tables 7, 8 and 9)."""
+    """The task in which pre-training on still images helps (Tables 8 and 9)."""
 
     title: str
     data: MovingDigits
@@ -161,11 +164,11 @@ class AppearanceTask(_Strict):
     def _check(self) -> AppearanceTask:
         if self.data.task != "appearance":
             raise ValueError(f"data.task is {self.data.task!r}, wanted 'appearance'")
-        _require_clips(self.test, self.data)
+        _require_possible(self.data, self.test)
         for name, stage in self.pretraining.items():
             if (stage.data.task, stage.data.frames) != ("stills", 1):
                 raise ValueError(f"pretraining.{name}.data: wanted task: stills and frames: 1")
-            _require_clips(stage.test, stage.data)
+            _require_possible(stage.data, stage.test)
         return self
 
 
@@ -206,12 +209,10 @@ class Protocol(_Strict):
                     f"models.{preset}.in_channels is {found.in_channels}, but the "
                     f"clips have {CHANNELS}"
                 )
-        if 2 * self.data.switch_jitter >= self.data.timeline:
-            raise ValueError("data.switch_jitter must be less than half of data.timeline")
-        _require_clips(self.test, self.data)
+        _require_possible(self.data, self.test)
         return self
 
-    def stage(self, task: str) -> Protocol | AppearanceTask:
+    def stage(self, task: TaskName) -> Protocol | AppearanceTask:
         """Whose data, recipe and test a table of that task is run with.
 
         Raises:
@@ -223,7 +224,7 @@ class Protocol(_Strict):
             raise UsageError(f"protocol {self.protocol} has no appearance task")
         return self.appearance
 
-    def run_config(self, row: Row, seed: int, task: str = "temporal") -> RunConfig:
+    def run_config(self, row: Row, seed: int, task: TaskName = "temporal") -> RunConfig:
         """The run that stands for `row` in a table of that task.
 
         Raises:
@@ -248,13 +249,13 @@ class Protocol(_Strict):
                 f"row {row.id} wants {frames} frames, but clips of protocol {self.protocol} have "
                 f"{stage.data.timeline} (data.timeline)"
             )
-        control: Any = "none" if row.control == "no_pretraining" else row.control
+        control: Control = "none" if row.control == "no_pretraining" else row.control
         data = dataclasses.replace(stage.data, frames=frames, control=control)
         init = self._initialisation(row, model, seed, task)
         return RunConfig(row.preset, model, data, stage.recipe, stage.test, seed, init)
 
     def _initialisation(
-        self, row: Row, model: VideoSwinConfig, seed: int, task: str
+        self, row: Row, model: VideoSwinConfig, seed: int, task: TaskName
     ) -> Initialisation | None:
         """The pre-training that stands for the row's, with the 2D model that fits its model."""
         if row.init is None:
@@ -330,20 +331,14 @@ class Library:
         return _named(path, "protocol", _read(path, Protocol))
 
 
-def _require_clips(test: GridTest, data: MovingDigits) -> None:
+def _require_possible(data: MovingDigits, test: GridTest) -> None:
+    if 2 * data.switch_jitter >= data.timeline:
+        raise ValueError("data.switch_jitter must be less than half of data.timeline")
     if test.clips_per_cell < len(data.classes):
         raise ValueError(
             f"test.clips_per_cell is {test.clips_per_cell}, wanted at least one for each of the "
             f"{len(data.classes)} classes of task {data.task}"
         )
-
-
-def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
-    """The error for a name that does not exist: says which do, and which is nearest."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return UsageError(f"unknown {what} {name!r}{where}; known: {', '.join(known)}{hint}")
 
 
 def _named(path: Path, key: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,7 +128,9 @@ class RunFolder:
 
     def state(self) -> State:
         """Read off the folder itself: a complete result wins, then a living writer."""
-        if (self.path / "result.json").exists():
+        if (self.path / "result.json").exists() and (
+            self.weights.exists() or not _is_pretraining(self.path / "run.json")
+        ):
             return "done"
         if is_locked(self.path):
             return "running"
@@ -166,6 +169,13 @@ class RunFolder:
         """The arrays of predictions.npz."""
         with np.load(self.path / "predictions.npz") as file:
             return dict(file)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_pretraining(run_json: Path) -> bool:
+    """Whether other runs start from a run's weights; read once, for run.json never changes."""
+    content = read_json(run_json)
+    return isinstance(content, dict) and content.get("data", {}).get("task") == "stills"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -102,34 +102,53 @@ def run_study(
     """
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 0:
         raise UsageError(f"jobs={jobs!r}: wanted an integer >= 0 (0: one for each CPU core)")
-    configs = [planned.config for planned in plan.runs]
     threads = plan.protocol.threads
+    configs = [planned.config for planned in plan.runs]
+    return run_configs(configs, plan.store, jobs, threads, device, on_poll)
+
+
+def run_configs(
+    configs: Sequence[RunConfig],
+    store: Store,
+    jobs: int = 0,
+    threads: int = 1,
+    device: str = "cpu",
+    on_poll: Callable[[list[Snapshot]], None] = lambda snapshots: None,
+) -> list[Snapshot]:
+    """Executes runs that are not complete; first those whose weights others start from.
+
+    Args:
+        configs: what to run; the same one twice is run once.
+        store: where the runs are or will be.
+        jobs: runs at a time; 0 is as many as the CPU cores have room for.
+        threads: CPU threads of each run.
+        device: a torch device.
+        on_poll: called several times a second with where each run stands.
+
+    Raises:
+        NotWritableError: if the results folder cannot be written.
+        RunsFailedError: if a run failed, with its last words and where its log is.
+    """
     jobs = jobs or max(1, available_cpus() // threads)
-    _finish(launch(_pretrainings(configs, plan.store), jobs, threads, device, on_poll))
-    runs = prepare(configs, plan.store)
     # The longest first, so that no core is left with a long one at the end.
-    length = {
-        p.config.run_id: p.config.data.frames * p.config.model.window_size[0] for p in plan.runs
-    }
-    runs.sort(key=lambda run: -length[run.run_id])
-    return _finish(launch(runs, jobs, threads, device, on_poll))
+    configs = sorted(configs, key=lambda c: -c.data.frames * c.model.window_size[0])
+    for stage in (_pretrainings(configs, store), configs):
+        snapshots = launch(prepare(stage, store), jobs, threads, device, on_poll)
+        bad = [s for s in snapshots if s.state != "done"]
+        if bad:
+            details = "\n".join(
+                f"  {s.run.run_id}: {s.state} ({s.detail}); log: {s.run.log}" for s in bad
+            )
+            raise RunsFailedError(
+                f"{len(bad)} of {len(snapshots)} runs did not complete:\n{details}"
+            )
+    return snapshots
 
 
-def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[RunFolder]:
-    """The runs whose weights others of a study start from, as far as they are missing."""
-    wanted = [
+def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[RunConfig]:
+    """What runs that are not complete start from."""
+    return [
         config.init.pretraining
         for config in configs
         if config.init is not None and store.run(config.run_id).state() != "done"
     ]
-    return prepare([c for c in wanted if not store.run(c.run_id).can_be_started_from], store)
-
-
-def _finish(snapshots: list[Snapshot]) -> list[Snapshot]:
-    bad = [s for s in snapshots if s.state != "done"]
-    if bad:
-        details = "\n".join(
-            f"  {s.run.run_id}: {s.state} ({s.detail}); log: {s.run.log}" for s in bad
-        )
-        raise RunsFailedError(f"{len(bad)} of {len(snapshots)} runs did not complete:\n{details}")
-    return snapshots

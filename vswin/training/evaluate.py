@@ -18,7 +18,7 @@ from vswin.data.moving_digits import Classes, Control, MovingDigits
 class GridTest:
     """What a model is tested on under an embedded protocol; the same clips for every seed."""
 
-    clips_per_cell: Annotated[int, Ge(12)]
+    clips_per_cell: Annotated[int, Ge(1)]
     """Test clips for each combination of dials; at least one for each class."""
     coherence: Annotated[tuple[Annotated[float, Ge(0), Le(1)], ...], Len(1)]
     """Values of `MovingDigits.coherence` to test at."""
@@ -43,7 +43,8 @@ class Cell:
     digit_accuracy: float | None = None
     """Share of clips whose digit was recognised, whatever the motion; None if any can appear."""
     motion_accuracy: float | None = None
-    """Share of clips whose motion was recognised, whatever the digit; None where it is all."""
+    """Share of clips whose motion was recognised, whatever the digit; None where all have the
+    same, or where it is all there is to tell."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,136 @@
+"""A checkpoint's weights under our names, whatever it was wrapped in and called."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vswin.models.architecture import Architecture, architecture
+from vswin.models.errors import WeightsError
+from vswin.models.layouts import recognise, some, to_ours
+from vswin.models.presets import Triple, VideoSwinConfig
+from vswin.models.video_swin import VideoSwinTransformer
+
+WRAPPERS = ("state_dict", "model", "model_state_dict")
+PREFIXES = ("module.", "_orig_mod.")
+"""What wrapping a model for training (DistributedDataParallel, torch.compile) puts before names."""
+EMBEDDING = "patch_embed.proj.weight"
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's weights under our names, and what is known about it."""
+
+    source: str
+    layout: str
+    weights: dict[str, Tensor]
+    """The patch embedding has five dimensions here, also that of a 2D model."""
+    left_out: dict[str, str]
+    """Why each other entry is not a weight, under its own name."""
+    found: Architecture
+    noted_window: Triple | None
+    """The window, where the checkpoint says it; otherwise the shapes must."""
+    volume: int | None
+    """Tokens in a window, where the checkpoint has lookup tables that say it."""
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 over names, types, shapes and values."""
+        total = hashlib.sha256()
+        for name in sorted(self.weights):
+            value = self.weights[name].detach().cpu().contiguous()
+            total.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            total.update(value.reshape(-1).view(torch.uint8).numpy())
+        return total.hexdigest()
+
+
+def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> Checkpoint:
+    """Unwraps, recognises and renames a checkpoint.
+
+    Args:
+        content: a state dict, or what holds one (under "state_dict", "model", ...).
+        source: its name, for errors.
+
+    Raises:
+        WeightsError: if the layout is unknown, an entry belongs to no model of ours, or a weight
+            is no tensor of finite numbers with values.
+    """
+    entries, beside = _unwrap(content)
+    no_tensors = [key for key, value in entries.items() if not isinstance(value, Tensor)]
+    if no_tensors:
+        raise WeightsError(
+            f"{source} has entries that are no tensors: {some(no_tensors)}; wanted weights by "
+            f"name, or under one of {', '.join(WRAPPERS)}"
+        )
+    layout = recognise(entries, source)
+    weights, left_out = to_ours(entries, layout, source)
+    bad = [name for name, value in weights.items() if not _is_finite(value)]
+    if bad:
+        raise WeightsError(f"{source} has values that are no finite numbers in {some(bad)}")
+    kind = layout.kind
+    if weights[EMBEDDING].ndim == 4 and kind == "2d":
+        weights[EMBEDDING] = weights[EMBEDDING].unsqueeze(2)
+    noted, volume = _noted_window(entries), _volume(entries)
+    found = architecture(weights, source, kind, noted, volume)
+    left_out |= dict.fromkeys(beside, "beside the weights: training state or notes")
+    return Checkpoint(source, layout.name, weights, left_out, found, noted, volume)
+
+
+def checkpoint_of(model: VideoSwinTransformer) -> Checkpoint:
+    """A model's weights as a checkpoint, which need not be guessed at.
+
+    Raises:
+        WeightsError: if a weight is not finite, or the model is on the meta device.
+    """
+    return as_of(parse_checkpoint(model.state_dict(), "the model"), model.config)
+
+
+def as_of(checkpoint: Checkpoint, config: VideoSwinConfig) -> Checkpoint:
+    """The checkpoint of a model that is known: what shapes leave open is as the model has it."""
+    found = dataclasses.replace(
+        checkpoint.found,
+        kind="2d" if config.is_image_model else "video",
+        window_size=config.window_size,
+    )
+    return dataclasses.replace(checkpoint, found=found)
+
+
+def _is_finite(value: Tensor) -> bool:
+    if value.is_meta or not value.is_floating_point():
+        return False
+    return bool(value.isfinite().all())
+
+
+def _volume(entries: Mapping[str, Tensor]) -> int | None:
+    """N, which a table of N * N relative positions has, flat or not; None without one."""
+    ends = "relative_position_index"
+    sizes = {math.isqrt(v.numel()) for key, v in entries.items() if key.endswith(ends)}
+    return max(sizes, default=None)
+
+
+def _noted_window(entries: Mapping[str, Tensor]) -> Triple | None:
+    """The window that `vswin.save_weights` notes in our own layout."""
+    if "window_size" not in entries or entries["window_size"].shape != (3,):
+        return None
+    return tuple(entries["window_size"].tolist())
+
+
+def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The state dict inside a checkpoint, and the names of what is beside it."""
+    beside: list[str] = []
+    for wrapper in WRAPPERS:
+        if isinstance(content.get(wrapper), Mapping):
+            beside = [str(key) for key in content if key != wrapper]
+            content = content[wrapper]
+            break
+    entries = {str(key): value for key, value in content.items()}
+    while found := [p for p in PREFIXES if entries and all(k.startswith(p) for k in entries)]:
+        entries = {key.removeprefix(found[0]): value for key, value in entries.items()}
+    return entries, beside
