@@ -1,22 +1,27 @@
 """Runs that start from another run's weights: loaded for real, trained once, never forgotten."""
 
+import concurrent.futures
 import dataclasses
+import itertools
 import json
 import os
-import threading
 
 import pytest
 import torch
 
 import vswin
 from vswin.errors import UsageError
+from vswin.files import write_json
 from vswin.models.inflation import inflate_bias_table, inflate_embedding
+from vswin.models.video_swin import VideoSwinTransformer
 from vswin.project import experiments_dir
-from vswin.runs.execute import _initial_model, _Reporter, execute
-from vswin.runs.experiments import Library
+from vswin.runs.execute import Interrupted, OtherWeightsError, _initial_model, _Reporter, execute
+from vswin.runs.experiments import Library, Row
 from vswin.runs.launch import prepare
-from vswin.runs.store import Store
+from vswin.runs.lock import run_lock
+from vswin.runs.store import RunFolder, Store
 from vswin.runs.study import plan_study, run_study
+from vswin.weights import read_checkpoint, save_weights
 
 CPU = torch.device("cpu")
 LIBRARY = Library(experiments_dir())
@@ -118,28 +123,75 @@ def test_damaged_weights_stop_the_run(tmp_path):
     assert folder.error()["type"] == "WeightsError"
 
 
+def test_another_machines_weights_are_not_put_in_the_place_of_lost_ones(tmp_path):
+    """Rows that were started from the lost ones would be compared with rows that were not."""
+    one = config()
+    source, folder = prepared(tmp_path, one.init.pretraining, one)
+    before = execute(source, CPU)
+    source.weights.unlink()
+    result = json.loads((source.path / "result.json").read_text())
+    write_json(source.path / "result.json", result | {"weights_digest": "0" * 64})
+    with pytest.raises(OtherWeightsError, match="gives other weights than those that runs"):
+        execute(folder, CPU)
+    assert not source.can_be_started_from
+    assert source.result() | {"weights_digest": before["weights_digest"]} == before
+    assert folder.state() == "failed"
+
+
 def test_two_runs_that_need_the_same_pretraining_train_it_once(tmp_path):
-    configs = [config("duplicate"), config("center")]
-    folders = prepared(tmp_path, *configs)
-    threads = [threading.Thread(target=execute, args=(folder, CPU)) for folder in folders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [folder.state() for folder in folders] == ["done", "done"]
-    (source,) = tmp_path.glob("smoke/runs/*stills*")
-    assert json.loads((source / "status.json").read_text())["attempt"] == 1
+    folders = prepared(tmp_path, config("duplicate"), config("center"))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda folder: execute(folder, CPU), folders))
+    first, second = (result["initialisation"] for result in results)
+    (source,) = (RunFolder(path) for path in tmp_path.glob("smoke/runs/*stills*"))
+    assert first["digest"] == second["digest"] == source.result()["weights_digest"]
+    assert first["pretraining_top1"] == second["pretraining_top1"] == source.result()["top1"]
+    assert source.status()["attempt"] == 1
 
 
-def test_a_study_trains_what_its_runs_start_from(appearance_results, tmp_path):
-    plan = plan_study("table8", "smoke", 1, appearance_results)
+def test_weights_without_a_result_are_not_started_from(tmp_path):
+    """They are written first; a run that looked in between would start from a run half done."""
+    one = config()
+    source, folder = prepared(tmp_path, one.init.pretraining, one)
+    torch.manual_seed(1)
+    save_weights(VideoSwinTransformer(one.init.pretraining.model), source.weights)
+    assert not source.can_be_started_from
+    stray = read_checkpoint(source.weights).digest
+    loaded = execute(folder, CPU)["initialisation"]
+    assert loaded["digest"] == source.result()["weights_digest"] != stray
+
+
+def test_a_run_that_waits_for_a_pretraining_stops_with_its_parent(tmp_path):
+    one = config()
+    source, folder = prepared(tmp_path, one.init.pretraining, one)
+    nobody = 2**22 + 1
+    with run_lock(source.path), pytest.raises(Interrupted, match="started this run is gone"):
+        execute(folder, CPU, parent=nobody)
+    assert folder.state() == "interrupted"
+    assert source.state() == "pending"
+
+
+def test_a_study_trains_first_what_its_runs_start_from(tmp_path):
+    plan = plan_study("table9", "smoke", 1, tmp_path, rows=["duplicate", "center"])
     seen = []
-    run_study(plan, on_poll=seen.append)  # complete: nothing is trained, not even looked at
-    names = {snapshot.run.run_id for snapshots in seen for snapshot in snapshots}
-    assert not any("stills" in name for name in names)
-    (source,) = appearance_results.glob("smoke/runs/*stills*")
-    assert (source / "weights.safetensors").exists()
-    assert json.loads((source / "result.json").read_text())["tested_on"] == {}
+    run_study(plan, on_poll=lambda snapshots: seen.append({s.run.run_id for s in snapshots}))
+    (source,) = (RunFolder(path) for path in tmp_path.glob("smoke/runs/*stills*"))
+    stages = [ids for ids, _ in itertools.groupby(seen)]
+    assert stages == [{source.run_id}, {planned.config.run_id for planned in plan.runs}]
+    assert source.result()["tested_on"] == {}
+    # Lost weights are trained again in that first stage, if a row needs them.
+    source.weights.unlink()
+    assert source.state() != "done"
+    (plan.folder(plan.runs[0]).path / "result.json").unlink()
+    seen.clear()
+    run_study(plan, on_poll=lambda snapshots: seen.append({s.run.run_id for s in snapshots}))
+    assert seen[0] == {source.run_id}
+    assert source.state() == "done"
+    # A complete study looks at its rows alone.
+    seen.clear()
+    source.weights.unlink()
+    run_study(plan, on_poll=lambda snapshots: seen.append({s.run.run_id for s in snapshots}))
+    assert {run_id for ids in seen for run_id in ids} == stages[1]
 
 
 def test_a_pretraining_that_nothing_stands_for_is_refused_by_name():
@@ -148,6 +200,8 @@ def test_a_pretraining_that_nothing_stands_for_is_refused_by_name():
         update={"init": experiment.rows[0].init.model_copy(update={"dataset": "imagenet_21k"})}
     )
     protocol = LIBRARY.protocol("smoke")
+    with pytest.raises(ValueError, match="no_pretraining excludes init"):
+        Row(id="x", preset="swin_t", control="no_pretraining", init={"dataset": "imagenet_1k"})
     with pytest.raises(UsageError, match="starts from imagenet_21k, for which protocol smoke"):
         protocol.run_config(row, 0, "appearance")
     with pytest.raises(UsageError, match="in task temporal"):
