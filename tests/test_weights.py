@@ -170,6 +170,27 @@ def test_a_window_that_shapes_leave_open_is_not_guessed(tmp_path):
     assert "window_size=(5, 3, 3) is larger than (1, 8, 8)" in text
 
 
+def test_a_second_set_of_weights_is_named():
+    tensors, model = in_layout("official_2d", IMAGE)
+    other, _ = in_layout("official_2d", IMAGE)
+    content = {"model": tensors, "model_ema": {k: v + 1 for k, v in other.items()}, "epoch": 300}
+    again = build(IMAGE)
+    report = vswin.load_weights(again, content)
+    assert report.ignored["model_ema"] == (
+        "a second set of weights, beside model; pass it alone to load it"
+    )
+    assert torch.equal(again.head.weight, model.head.weight)
+    vswin.load_weights(again, {"state_dict": {"model": tensors}})
+
+
+def test_timm_without_a_classifier_is_timm():
+    tensors, _ = in_layout("timm_2d", IMAGE)
+    headless = {key: value for key, value in tensors.items() if not key.startswith("head.")}
+    report = vswin.load_weights(build(), headless)
+    assert report.layout == "timm_2d"
+    assert "layers.0.downsample.reduction.weight" in report.mapped
+
+
 def test_a_training_checkpoint_of_our_own_is_read():
     model = randomise_(build())
     content = {"model": model.state_dict(), "optimizer": {}, "step": 7}
@@ -277,6 +298,7 @@ def test_other_mistakes_are_named():
     video, _ = in_layout("torchvision")
     image, _ = in_layout("official_2d", IMAGE)
     ours, _ = in_layout("vswin")
+    index = "features.0.0.attn.relative_position_index"
     texts = {
         "2D file where a video one is needed": error_of(image, expect="video"),
         "video file where a 2D one is needed": error_of(video, expect="2d"),
@@ -293,6 +315,18 @@ def test_other_mistakes_are_named():
         "0-d table": error_of(
             ours | {"layers.0.blocks.0.attn.relative_position_bias_table": torch.ones(())}
         ),
+        "no square": error_of(
+            image | {k: torch.ones(27, v.shape[1]) for k, v in image.items() if "table" in k}
+        ),
+        "Swin-S3": error_of(
+            image | {"layers.1.blocks.0.attn.relative_position_bias_table": torch.ones(49, 2)}
+        ),
+        "other order": error_of(video | {index: video[index].flip(0)}),
+        "other window": error_of(video | {index: video[index][:9, :9]}),
+        "overflow": error_of(ours | {"norm.bias": torch.full((16,), 1e300, dtype=torch.float64)}),
+        "8 bit": error_of(ours | {"norm.bias": torch.ones(16).to(torch.float8_e5m2)}),
+        "sparse": error_of(ours | {"norm.bias": torch.ones(16).to_sparse()}),
+        "other model": error_of(video, torch.nn.Linear(1, 1)),
         "list": error_of(ours | {"patch_embed.proj.weight": [1.0]}),
         "other design": error_of(video, build(window_size=(1, 3, 3), design="split")),
         "window too long": error_of(video, build(window_size=(4, 3, 3))),
@@ -318,9 +352,17 @@ def test_other_mistakes_are_named():
         "vain bias": "bias='center' would have no effect: the model's windows have one frame",
         "vain embedding": "a mapping is a video checkpoint, which is not inflated",
         "no tensors": "no tensors: net, epoch; wanted weights by name, or under one of state_dict",
-        "no values": "no finite numbers in",
+        "no values": "is on the meta device; wanted dense",
         "0-d head": "head.weight has shape (), wanted 2 dimensions",
         "0-d table": "relative_position_bias_table has shape (), wanted 2 dimensions",
+        "no square": "has 27 rows; a 2D table has (2M - 1)^2",
+        "Swin-S3": "bias tables of several windows",
+        "other order": f"{index} is not that of window (2, 3, 3)",
+        "other window": f"{index} is not that of window (2, 3, 3)",
+        "overflow": "norm.bias overflows torch.float32",
+        "8 bit": "norm.bias is torch.float8_e5m2, torch.strided; wanted dense floating point",
+        "sparse": "norm.bias is torch.float32, torch.sparse_coo; wanted dense",
+        "other model": "the model is a Linear, wanted one of vswin.build_model",
         "list": "no tensors: patch_embed.proj.weight",
         "other design": "holds the joint design, but the model is design='split'",
         "window too long": "window_size=(4, 3, 3) is larger than (2, 3, 3)",
@@ -330,7 +372,7 @@ def test_other_mistakes_are_named():
         "nothing": "holds no tensors",
         "Swin V2": "Swin Transformer V2",
         "NaN": "no finite numbers in norm.bias",
-        "integers": "no finite numbers in norm.bias",
+        "integers": "norm.bias is torch.int64, torch.strided; wanted dense floating point",
         "wrong shape": "norm.bias is (8,), wanted (16,)",
         "bad option": "bias='centre' is not possible; wanted one of 'duplicate', 'center'",
         "no mapping": "weights are a int, wanted a path or a mapping",

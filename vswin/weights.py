@@ -71,6 +71,10 @@ def load_weights(
         if value not in known:
             wanted = ", ".join(map(repr, known))
             raise WeightsError(f"{name}={value!r} is not possible; wanted one of {wanted}")
+    if not isinstance(model, VideoSwinTransformer):
+        raise WeightsError(
+            f"the model is a {type(model).__name__}, wanted one of vswin.build_model"
+        )
     checkpoint = read_checkpoint(source)
     return load_checkpoint(
         model, checkpoint, expect=expect, embedding=embedding, bias=bias, head=head
@@ -182,8 +186,8 @@ def _read_file(path: Path) -> Mapping[str, Any]:
             raise WeightsError(_not_a_checkpoint(path)) from error
         raise WeightsError(
             f"{path} holds more than tensors ({_first_global(str(error))}), and to read that would "
-            "run code from the file; wanted a file with the weights alone: where you trust it, "
-            "torch.save(torch.load(..., weights_only=False)['state_dict'], ...)"
+            "run code from the file; wanted a file with the weights alone, which one that you "
+            "trust can be made into with torch.load(..., weights_only=False) and torch.save"
         ) from error
     except Exception as error:  # whatever a damaged file makes the readers raise
         raise WeightsError(_not_a_checkpoint(path)) from error

@@ -14,6 +14,7 @@ from vswin.models.designs import (
     TemporalTransformerLayer,
     frame_encoding,
 )
+from vswin.models.layers import DropPath
 from vswin.training.recipe import Recipe, build_optimizer
 
 TINY = {"embed_dim": 8, "depths": (2, 2), "num_heads": (1, 2), "num_classes": 5}
@@ -164,3 +165,10 @@ def test_gates_take_no_weight_decay():
     exempt = {id(p) for g in optimizer.param_groups if not g["weight_decay"] for p in g["params"]}
     assert all(id(p) in exempt for n, p in model.named_parameters() if n.endswith("gate"))
     assert sum(len(g["params"]) for g in optimizer.param_groups) == len(list(model.parameters()))
+
+
+def test_temporal_layers_take_part_in_stochastic_depth():
+    """The rate rises to that of the last block, and they come after it."""
+    model = tiny(design="split", window_size=(1, 3, 3), drop_path=0.3)
+    rates = [module.rate for module in model.modules() if isinstance(module, DropPath)]
+    assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.3, 0.3])

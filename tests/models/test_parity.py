@@ -8,6 +8,7 @@ import torch
 import vswin
 from tests.peers import import_timm, import_torchvision, randomise_
 from vswin.models.layouts import LAYOUTS
+from vswin.models.windows import relative_position_index
 from vswin.weights import read_checkpoint, to_layout
 
 TOLERANCE = 1e-5  # on logits of size 3, float32
@@ -57,6 +58,21 @@ def test_torchvision_swin3d(name, shapes):
     randomise_(theirs, seed=1)
     theirs.load_state_dict(back, strict=True)
     assert all(torch.equal(value, wanted[key]) for key, value in theirs.state_dict().items())
+
+
+def test_the_one_intended_difference_is_where_windows_are_clipped_in_space():
+    """With the bias index that torchvision slices put right, it agrees there, too."""
+    models = import_torchvision().models.video
+    theirs = randomise_(models.swin3d_t(weights=None))
+    ours = vswin.build_model("swin_t").eval()
+    vswin.load_weights(ours, theirs.state_dict())
+    clip = torch.randn(1, 3, 16, 160, 160, generator=torch.Generator().manual_seed(1))
+    assert largest_difference(ours, theirs, clip) > 1e-3
+    clipped = relative_position_index((8, 5, 5), (8, 7, 7))  # the last stage has 5 x 5 tokens
+    for block in theirs.features[6]:
+        index = block.attn.relative_position_index
+        index[: len(clipped), : len(clipped)] = clipped
+    assert largest_difference(ours, theirs, clip) < TOLERANCE
 
 
 @pytest.mark.parametrize(

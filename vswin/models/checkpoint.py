@@ -6,21 +6,24 @@ import dataclasses
 import functools
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vswin.models.architecture import Architecture, architecture
+from vswin.models.architecture import TABLE, Architecture, architecture
 from vswin.models.errors import WeightsError
 from vswin.models.layouts import recognise, some, to_ours
 from vswin.models.presets import Triple, VideoSwinConfig
 from vswin.models.video_swin import VideoSwinTransformer
+from vswin.models.windows import relative_position_index
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
-PREFIXES = ("module.", "_orig_mod.")
-"""What wrapping a model for training (DistributedDataParallel, torch.compile) puts before names."""
+PREFIXES = ("module.", "_orig_mod.", "model.")
+"""What DistributedDataParallel, torch.compile and Lightning put before all names."""
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 EMBEDDING = "patch_embed.proj.weight"
 
 
@@ -59,8 +62,8 @@ def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> C
         source: its name, for errors.
 
     Raises:
-        WeightsError: if the layout is unknown, an entry belongs to no model of ours, or a weight
-            is no tensor of finite numbers with values.
+        WeightsError: if the layout is unknown, an entry belongs to no model of ours, a weight is
+            no dense tensor of finite numbers, or the bias tables are not of one window.
     """
     entries, beside = _unwrap(content)
     no_tensors = [key for key, value in entries.items() if not isinstance(value, Tensor)]
@@ -71,15 +74,14 @@ def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> C
         )
     layout = recognise(entries, source)
     weights, left_out = to_ours(entries, layout, source)
-    bad = [name for name, value in weights.items() if not _is_finite(value)]
-    if bad:
-        raise WeightsError(f"{source} has values that are no finite numbers in {some(bad)}")
+    _require_values(weights, source)
     kind = layout.kind
     if weights[EMBEDDING].ndim == 4 and kind == "2d":
         weights[EMBEDDING] = weights[EMBEDDING].unsqueeze(2)
     noted, volume = _noted_window(entries), _volume(entries)
     found = architecture(weights, source, kind, noted, volume)
-    left_out |= dict.fromkeys(beside, "beside the weights: training state or notes")
+    _require_one_window(entries, weights, found, source)
+    left_out |= beside
     return Checkpoint(source, layout.name, weights, left_out, found, noted, volume)
 
 
@@ -102,10 +104,38 @@ def as_of(checkpoint: Checkpoint, config: VideoSwinConfig) -> Checkpoint:
     return dataclasses.replace(checkpoint, found=found)
 
 
-def _is_finite(value: Tensor) -> bool:
-    if value.is_meta or not value.is_floating_point():
-        return False
-    return bool(value.isfinite().all())
+def _require_values(weights: Mapping[str, Tensor], source: str) -> None:
+    for name, value in weights.items():
+        if value.dtype not in DTYPES or value.layout != torch.strided or value.is_meta:
+            kind = "on the meta device" if value.is_meta else f"{value.dtype}, {value.layout}"
+            raise WeightsError(f"{source}: {name} is {kind}; wanted dense floating point numbers")
+    bad = [name for name, value in weights.items() if not value.isfinite().all()]
+    if bad:
+        raise WeightsError(f"{source} has values that are no finite numbers in {some(bad)}")
+
+
+def _require_one_window(
+    entries: Mapping[str, Tensor], weights: Mapping[str, Tensor], found: Architecture, source: str
+) -> None:
+    """Refuses bias tables of several windows, and ones that are laid out in another order."""
+    rows = {v.shape[0]: k for k, v in weights.items() if re.search(rf"blocks\.\d+\.{TABLE}$", k)}
+    if len(rows) > 1:
+        some_of = ", ".join(f"{name} has {count} rows" for count, name in rows.items())
+        raise WeightsError(
+            f"{source} has bias tables of several windows ({some_of}): another architecture, such "
+            "as Swin-S3, or one for small images; wanted one window throughout"
+        )
+    if found.window_size is None:
+        return
+    wanted = relative_position_index(found.window_size, found.window_size).flatten()
+    for key, value in entries.items():
+        if key.endswith("relative_position_index") and not torch.equal(
+            value.flatten().cpu().long(), wanted
+        ):
+            raise WeightsError(
+                f"{source}: {key} is not that of window {found.window_size}, so that the bias "
+                "tables mean something else than here"
+            )
 
 
 def _volume(entries: Mapping[str, Tensor]) -> int | None:
@@ -122,14 +152,19 @@ def _noted_window(entries: Mapping[str, Tensor]) -> Triple | None:
     return tuple(entries["window_size"].tolist())
 
 
-def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The state dict inside a checkpoint, and the names of what is beside it."""
-    beside: list[str] = []
-    for wrapper in WRAPPERS:
-        if isinstance(content.get(wrapper), Mapping):
-            beside = [str(key) for key in content if key != wrapper]
-            content = content[wrapper]
-            break
+def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The state dict inside a checkpoint, and why what is beside it is left out, by name."""
+    beside: dict[str, str] = {}
+    while wrappers := [w for w in WRAPPERS if isinstance(content.get(w), Mapping)]:
+        for key, value in content.items():
+            if key != wrappers[0]:
+                other = isinstance(value, Mapping) and any("attn.qkv.weight" in k for k in value)
+                beside[str(key)] = (
+                    f"a second set of weights, beside {wrappers[0]}; pass it alone to load it"
+                    if other
+                    else "beside the weights: training state or notes"
+                )
+        content = content[wrappers[0]]
     entries = {str(key): value for key, value in content.items()}
     while found := [p for p in PREFIXES if entries and all(k.startswith(p) for k in entries)]:
         entries = {key.removeprefix(found[0]): value for key, value in entries.items()}

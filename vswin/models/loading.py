@@ -125,6 +125,10 @@ def load_checkpoint(
         for action in actions:
             done[action].append(name)
     _require_shapes(checkpoint, target, values)
+    for name, value in values.items():
+        values[name] = value.to(target[name].dtype)
+        if not values[name].isfinite().all():
+            raise WeightsError(f"{checkpoint.source}: {name} overflows {target[name].dtype}")
     with torch.no_grad():
         for name, value in values.items():
             target[name].copy_(value)
