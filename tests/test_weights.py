@@ -321,6 +321,7 @@ def test_other_mistakes_are_named():
         "Swin-S3": error_of(
             image | {"layers.1.blocks.0.attn.relative_position_bias_table": torch.ones(49, 2)}
         ),
+        "wrong note": error_of(ours | {"window_size": torch.tensor([10**6, 10**6, 10**6])}),
         "other order": error_of(video | {index: video[index].flip(0)}),
         "other window": error_of(video | {index: video[index][:9, :9]}),
         "overflow": error_of(ours | {"norm.bias": torch.full((16,), 1e300, dtype=torch.float64)}),
@@ -357,6 +358,7 @@ def test_other_mistakes_are_named():
         "0-d table": "relative_position_bias_table has shape (), wanted 2 dimensions",
         "no square": "has 27 rows; a 2D table has (2M - 1)^2",
         "Swin-S3": "bias tables of several windows",
+        "wrong note": "says window (1000000, 1000000, 1000000), but its bias tables have 75 rows",
         "other order": f"{index} is not that of window (2, 3, 3)",
         "other window": f"{index} is not that of window (2, 3, 3)",
         "overflow": "norm.bias overflows torch.float32",

@@ -78,7 +78,8 @@ def architecture(
         volume: tokens in a window, where the checkpoint has tables that say it.
 
     Raises:
-        WeightsError: if a stage's attention is missing, or weights have too few dimensions.
+        WeightsError: if a stage's attention is missing, weights have too few dimensions, or the
+            window that is said is not that of the bias tables.
     """
     embed = _dimensions(weights, "patch_embed.proj.weight", 5, source)
     patch: Triple = tuple(embed.shape[2:])  # type: ignore[assignment]
@@ -87,7 +88,13 @@ def architecture(
         design: Design = "factorized"
     else:
         design = "split" if any(k.startswith("temporal_layers.") for k in weights) else "joint"
-    if window is None:
+    if window is not None:
+        spatial = window if design == "joint" else (1, *window[1:])
+        if min(window) < 1 or math.prod(2 * size - 1 for size in spatial) != rows:
+            raise WeightsError(
+                f"{source} says window {window}, but its bias tables have {rows} rows"
+            )
+    else:
         found = _windows(rows, spatial=kind == "2d" or design != "joint")
         found = [w for w in found if volume in (None, math.prod(w))]
         window = found[0] if len(found) == 1 else None
