@@ -2,6 +2,7 @@
 # make table4    likewise any table that `vswin list` has protocol proxy for
 # make test      installs, lints, runs the tests
 # make smoke     the same path as table5 in seconds; the accuracies mean nothing
+# make bench     speed and memory against torchvision, with the same weights
 # make lab       JupyterLab on the notebooks
 # make lock      resolve constraints.txt anew (needs uv)
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: smoke test lint lab lock clean
+.PHONY: smoke test lint bench lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +37,9 @@ lint: $(VENV)/.installed
 
 test: lint
 	@$(VENV)/bin/python -m pytest
+
+bench: $(VENV)/.installed
+	@$(VENV)/bin/python -m benchmarks.bench
 
 lab: $(VENV)/.installed
 	@$(VENV)/bin/jupyter lab notebooks

@@ -1,36 +1,19 @@
-"""Independent implementations to compare with, imported on machines with and without CUDA."""
+"""Independent implementations to compare with, or a skip that says why there is none."""
 
 import importlib
-import sys
 
 import pytest
 import torch
 
-# torchvision's wheel for this torch is built for CUDA. Where torch is the CPU build, two operators
-# that no model of ours or theirs uses are missing, and the import fails for that alone.
-_MISSING = {
-    "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-}
-_kept = []
+from benchmarks import peers
 
 
 def import_torchvision():
-    """torchvision's model files, or a skip that says why not."""
+    """torchvision, or a skip that says why not."""
     try:
-        return importlib.import_module("torchvision")
+        return peers.import_torchvision()
     except ModuleNotFoundError as error:
         pytest.skip(f"torchvision is not installed: {error}")
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]
-    library = torch.library.Library("torchvision", "DEF")
-    for name, signature in _MISSING.items():
-        library.define(f"{name}{signature}")
-    _kept.append(library)  # a library that is collected takes its operators with it
-    return importlib.import_module("torchvision")
 
 
 def import_timm():
