@@ -1,6 +1,7 @@
 """The command line as a user types it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import sys
 import pytest
 import torch
 
+import vswin as vswin_package
 from vswin import build_model, load_weights, save_weights
 from vswin.project import project_root
 
@@ -174,6 +176,13 @@ def test_weights_are_inspected_and_converted(tmp_path):
     assert done.returncode == 2
     assert "--force" in done.stderr
     assert (tmp_path / "tv.pth").read_bytes() == before
+    line = dict(re.findall(r"^(\w+) +(.+)$", vswin("weights", "inspect", "mm.safetensors",
+                                                    cwd=tmp_path).stdout, re.M))  # fmt: skip
+    built = eval(line["model"], {"vswin": vswin_package})
+    eval(
+        line["load"], {"vswin": vswin_package, "model": built, "FILE": tmp_path / "mm.safetensors"}
+    )
+    assert torch.equal(built.head.weight, model.head.weight)
     back = ["weights", "convert", "mm.safetensors", "tv.pth", "--force"]
     assert vswin(*back, cwd=tmp_path).returncode == 0
     again = build_model("swin_t", num_classes=7)

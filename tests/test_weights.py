@@ -170,6 +170,35 @@ def test_a_window_that_shapes_leave_open_is_not_guessed(tmp_path):
     assert "window_size=(5, 3, 3) is larger than (1, 8, 8)" in text
 
 
+def test_windows_that_are_not_square_are_not_mixed_up():
+    for layout, window, other in (
+        ("torchvision", (2, 3, 4), (2, 4, 3)),
+        ("official_2d", (1, 3, 5), (1, 5, 3)),
+    ):
+        patch = {"patch_size": (1, 4, 4)} if window[0] == 1 else {}
+        model = randomise_(build(window_size=window, **patch))
+        tensors = to_layout(checkpoint_of(model), LAYOUTS[layout])
+        again = build(window_size=window, **patch)
+        vswin.load_weights(again, tensors)
+        assert torch.equal(again.head.weight, model.head.weight)
+        text = error_of(tensors, build(window_size=other, **patch))
+        assert f"relative_position_index is not that of window {other}" in text
+    with pytest.raises(WeightsError, match="timm_2d cannot say that the window is"):
+        to_layout(checkpoint_of(model), LAYOUTS["timm_2d"])
+    flat = randomise_(build(window_size=(1, 2, 14), patch_size=(1, 4, 4)))  # 81 rows, as (1, 5, 5)
+    text = error_of(to_layout(checkpoint_of(flat), LAYOUTS["official_2d"]))
+    assert "relative_position_index is not that of window (2, 3, 3)" in text
+
+
+def test_weights_that_share_a_tensor_are_written(tmp_path):
+    tensors, _ = in_layout("vswin")
+    tensors["layers.0.blocks.1.norm1.weight"] = tensors["layers.0.blocks.0.norm1.weight"]
+    vswin.save_weights(read_checkpoint(tensors), tmp_path / "shared.safetensors")
+    vswin.load_weights(build(), tmp_path / "shared.safetensors")
+    with pytest.raises(WeightsError, match="weights are a dict, wanted a model"):
+        vswin.save_weights(tensors, tmp_path / "dict.pth")
+
+
 def test_a_second_set_of_weights_is_named():
     tensors, model = in_layout("official_2d", IMAGE)
     other, _ = in_layout("official_2d", IMAGE)
@@ -316,7 +345,11 @@ def test_other_mistakes_are_named():
             ours | {"layers.0.blocks.0.attn.relative_position_bias_table": torch.ones(())}
         ),
         "no square": error_of(
-            image | {k: torch.ones(27, v.shape[1]) for k, v in image.items() if "table" in k}
+            {
+                k: torch.ones(27, v.shape[1]) if "table" in k else v
+                for k, v in image.items()
+                if "index" not in k
+            }
         ),
         "Swin-S3": error_of(
             image | {"layers.1.blocks.0.attn.relative_position_bias_table": torch.ones(49, 2)}
@@ -324,6 +357,9 @@ def test_other_mistakes_are_named():
         "wrong note": error_of(ours | {"window_size": torch.tensor([10**6, 10**6, 10**6])}),
         "other order": error_of(video | {index: video[index].flip(0)}),
         "other window": error_of(video | {index: video[index][:9, :9]}),
+        "sparse index": error_of(video | {index: video[index].to_sparse()}),
+        "home": error_of("~nobody-of-that-name/weights.pth"),
+        "long name": error_of(f"/tmp/{300 * 'a'}.pth"),
         "overflow": error_of(ours | {"norm.bias": torch.full((16,), 1e300, dtype=torch.float64)}),
         "8 bit": error_of(ours | {"norm.bias": torch.ones(16).to(torch.float8_e5m2)}),
         "sparse": error_of(ours | {"norm.bias": torch.ones(16).to_sparse()}),
@@ -349,11 +385,11 @@ def test_other_mistakes_are_named():
         "other preset": "no preset (C=8, depths 2-2, heads 1-2), but the model is swin_t (C=96,",
         "other patch": "is (2, 4, 4), but the model's is (4, 4, 4)",
         "other channels": "is 3, but the model's is 1",
-        "other MLP": "width of the first MLP of a mapping is 32, but the model's is 16",
+        "other MLP": "width of the MLPs of a mapping is (32, 64), but the model's is (16, 32)",
         "vain bias": "bias='center' would have no effect: the model's windows have one frame",
         "vain embedding": "a mapping is a video checkpoint, which is not inflated",
         "no tensors": "no tensors: net, epoch; wanted weights by name, or under one of state_dict",
-        "no values": "is on the meta device; wanted dense",
+        "no values": "is on the meta device; wanted a dense",
         "0-d head": "head.weight has shape (), wanted 2 dimensions",
         "0-d table": "relative_position_bias_table has shape (), wanted 2 dimensions",
         "no square": "has 27 rows; a 2D table has (2M - 1)^2",
@@ -361,9 +397,12 @@ def test_other_mistakes_are_named():
         "wrong note": "says window (1000000, 1000000, 1000000), but its bias tables have 75 rows",
         "other order": f"{index} is not that of window (2, 3, 3)",
         "other window": f"{index} is not that of window (2, 3, 3)",
+        "sparse index": f"{index} is torch.int64, torch.sparse_coo; wanted a dense tensor",
+        "home": "~nobody-of-that-name/weights.pth: ",
+        "long name": "cannot be read: File name too long",
         "overflow": "norm.bias overflows torch.float32",
-        "8 bit": "norm.bias is torch.float8_e5m2, torch.strided; wanted dense floating point",
-        "sparse": "norm.bias is torch.float32, torch.sparse_coo; wanted dense",
+        "8 bit": "norm.bias is torch.float8_e5m2; wanted floating point numbers",
+        "sparse": "norm.bias is torch.float32, torch.sparse_coo; wanted a dense",
         "other model": "the model is a Linear, wanted one of vswin.build_model",
         "list": "no tensors: patch_embed.proj.weight",
         "other design": "holds the joint design, but the model is design='split'",
@@ -374,7 +413,7 @@ def test_other_mistakes_are_named():
         "nothing": "holds no tensors",
         "Swin V2": "Swin Transformer V2",
         "NaN": "no finite numbers in norm.bias",
-        "integers": "norm.bias is torch.int64, torch.strided; wanted dense floating point",
+        "integers": "norm.bias is torch.int64; wanted floating point numbers",
         "wrong shape": "norm.bias is (8,), wanted (16,)",
         "bad option": "bias='centre' is not possible; wanted one of 'duplicate', 'center'",
         "no mapping": "weights are a int, wanted a path or a mapping",

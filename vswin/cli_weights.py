@@ -54,6 +54,7 @@ def convert(
 
     if to not in LAYOUTS:
         raise unknown("layout", to, LAYOUTS)
+    target = target.expanduser()
     if target.exists() and not force:
         raise UsageError(f"{target} exists; --force replaces it")
     checkpoint = read_checkpoint(source)
@@ -67,7 +68,8 @@ def convert(
 def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
     found = checkpoint.found
     types = sorted({str(v.dtype).removeprefix("torch.") for v in checkpoint.weights.values()})
-    ratio = (found.mlp_width or 4 * found.embed_dim) / found.embed_dim
+    ratio = found.mlp_widths[-1] / (found.embed_dim * 2 ** (len(found.depths) - 1))
+    widths = tuple(int(found.embed_dim * 2**i * ratio) for i in range(len(found.depths)))
     options = {
         "num_classes": found.num_classes,
         "window_size": found.window_size,
@@ -96,5 +98,6 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "types": ", ".join(types),
         "not weights": len(checkpoint.left_out),
         "digest": checkpoint.digest,
-        "model": model if found.window_size else "not certain, as its window",
+        "model": model if found.window_size and widths == found.mlp_widths else "not certain",
+        "load": f"vswin.load_weights(model, FILE{'' if found.num_classes else ', head=False'})",
     }

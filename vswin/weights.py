@@ -93,8 +93,7 @@ def read_checkpoint(source: str | os.PathLike[str] | Mapping[str, Any]) -> Check
         raise WeightsError(
             f"weights are a {type(source).__name__}, wanted a path or a mapping of tensors"
         )
-    path = Path(source).expanduser()
-    return parse_checkpoint(_read_file(path), str(source))
+    return parse_checkpoint(_read_file(_expanded(source)), str(source))
 
 
 def save_weights(
@@ -113,12 +112,17 @@ def save_weights(
     Raises:
         WeightsError: if the layout or the suffix is unknown, or the layout cannot hold the weights.
     """
-    target = Path(path).expanduser()
-    if layout not in LAYOUTS:
+    target = _expanded(path)
+    if not isinstance(layout, str) or layout not in LAYOUTS:
         raise WeightsError(f"unknown layout {layout!r}; known: {', '.join(LAYOUTS)}")
     _require_suffix(target)
     if isinstance(weights, VideoSwinTransformer):
         weights = checkpoint_of(weights)
+    if not isinstance(weights, Checkpoint):
+        raise WeightsError(
+            f"weights are a {type(weights).__name__}, wanted a model, or a checkpoint from "
+            "vswin.weights.read_checkpoint"
+        )
     tensors = to_layout(weights, LAYOUTS[layout])
     try:
         with atomic_write(target) as file:
@@ -149,11 +153,17 @@ def to_layout(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
     weights = {name: value.detach().cpu() for name, value in checkpoint.weights.items()}
     if layout.kind == "2d":
         weights[EMBEDDING] = weights[EMBEDDING].squeeze(2)
+    window = found.window_size
+    if layout.name == "timm_2d" and (window is None or window[1] != window[2]):
+        raise WeightsError(
+            f"layout timm_2d cannot say that the window is {window}; wanted (1, M, M)"
+        )
     if layout.kind is not None:
         weights |= _index_tables(checkpoint, layout)
     elif found.window_size is not None:  # which the shapes do not always say
         weights["window_size"] = torch.tensor(found.window_size, device="cpu")
-    return {name: value.contiguous() for name, value in from_ours(weights, layout).items()}
+    # Copies: two names may share one tensor, which safetensors refuses.
+    return {name: value.contiguous().clone() for name, value in from_ours(weights, layout).items()}
 
 
 def _index_tables(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
@@ -175,9 +185,13 @@ def _index_tables(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
 def _read_file(path: Path) -> Mapping[str, Any]:
     """The content of a checkpoint file; runs nothing that is in it."""
     _require_suffix(path)
-    if not path.is_file():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
+    if not is_file:
         raise WeightsError(
-            f"{path} is a folder, wanted a file" if path.is_dir() else f"there is no file {path}"
+            f"{path} is a folder, wanted a file" if is_folder else f"there is no file {path}"
         )
     try:
         content = _read_tensors(path)
@@ -227,6 +241,13 @@ def _first_global(message: str) -> str:
     """The offender's name in torch's long explanation."""
     _, found, rest = message.partition("GLOBAL ")
     return rest.split()[0] if found else "Python objects"
+
+
+def _expanded(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # nobody has that home directory
+        raise WeightsError(f"{path}: {error}") from error
 
 
 def _require_suffix(path: Path) -> None:

@@ -318,3 +318,12 @@ def test_an_ablation_of_ones_own_shows_costs_that_differ(tmp_path):
     for table, panels in (("table4", 3), ("table6", 2)):
         study = dataclasses.replace(load_study(table, results_dir=tmp_path), printed=None)
         assert len(figure(study).axes) == panels
+
+
+def test_runs_that_started_from_different_weights_are_called_so(appearance_results):
+    study = load_study("table9", protocol="smoke", results_dir=appearance_results)
+    assert not any("different weights" in line for line in verdict_lines(study))
+    center = study.results["center"][0]
+    other = center | {"initialisation": center["initialisation"] | {"digest": "0" * 64}}
+    mixed = dataclasses.replace(study, results=study.results | {"center": {0: other}})
+    assert any("started from 2 different weights" in line for line in verdict_lines(mixed))

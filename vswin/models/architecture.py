@@ -26,8 +26,8 @@ class Architecture:
     num_heads: tuple[int, ...]
     in_channels: int
     patch_size: Triple
-    mlp_width: int | None
-    """Hidden channels of the first stage's MLPs; None if the first has none."""
+    mlp_widths: tuple[int, ...]
+    """Hidden channels of the MLPs of each stage."""
     window_size: Triple | None
     """As for `build_model`; None where several windows have tables of this size and nothing in
     the checkpoint says which it is."""
@@ -104,7 +104,7 @@ def architecture(
     if kind is None:
         is_image = design == "joint" and patch[0] == 1 and window is not None and window[0] == 1
         kind = "2d" if is_image else "video"
-    fc1 = "layers.0.blocks.0.mlp.fc1.weight"
+    fc1 = [f"layers.{stage}.blocks.0.mlp.fc1.weight" for stage in range(len(depths))]
     head = "head.weight"
     return Architecture(
         kind=kind,
@@ -113,7 +113,7 @@ def architecture(
         num_heads=heads,
         in_channels=embed.shape[1],
         patch_size=patch,
-        mlp_width=_dimensions(weights, fc1, 2, source).shape[0] if fc1 in weights else None,
+        mlp_widths=tuple(_dimensions(weights, name, 2, source).shape[0] for name in fc1),
         window_size=window,
         num_classes=_dimensions(weights, head, 2, source).shape[0] if head in weights else None,
         design=design,
@@ -133,11 +133,11 @@ def require_same_size(found: Architecture, config: VideoSwinConfig, source: str)
     wanted_patch: tuple[int, ...] = config.patch_size
     if found.kind == "2d":  # time is what inflation adds
         patch, wanted_patch = patch[1:], wanted_patch[1:]
-    width = int(config.embed_dim * config.mlp_ratio)
+    widths = [int(config.embed_dim * 2**i * config.mlp_ratio) for i in range(len(config.depths))]
     for what, has, wants in (
         ("patch", patch, wanted_patch),
         ("number of input channels", found.in_channels, config.in_channels),
-        ("width of the first MLP", found.mlp_width or width, width),
+        ("width of the MLPs", found.mlp_widths, tuple(widths)),
     ):
         if has != wants:
             raise WeightsError(f"the {what} of {source} is {has}, but the model's is {wants}")

@@ -40,8 +40,8 @@ class Checkpoint:
     found: Architecture
     noted_window: Triple | None
     """The window, where the checkpoint says it; otherwise the shapes must."""
-    volume: int | None
-    """Tokens in a window, where the checkpoint has lookup tables that say it."""
+    index_tables: dict[str, Tensor]
+    """Its lookup tables of relative positions, which say what the rows of bias tables mean."""
 
     @functools.cached_property
     def digest(self) -> str:
@@ -78,11 +78,17 @@ def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> C
     kind = layout.kind
     if weights[EMBEDDING].ndim == 4 and kind == "2d":
         weights[EMBEDDING] = weights[EMBEDDING].unsqueeze(2)
-    noted, volume = _noted_window(entries), _volume(entries)
+    index_tables = {k: v for k, v in entries.items() if k.endswith("relative_position_index")}
+    _require_dense(index_tables, source)
+    _require_one_window(weights, source)
+    noted, volume = _noted_window(entries), _volume(index_tables)
     found = architecture(weights, source, kind, noted, volume)
-    _require_one_window(entries, weights, found, source)
-    left_out |= beside
-    return Checkpoint(source, layout.name, weights, left_out, found, noted, volume)
+    checkpoint = Checkpoint(
+        source, layout.name, weights, left_out | beside, found, noted, index_tables
+    )
+    if found.window_size is not None:
+        require_order_of(checkpoint, found.window_size)
+    return checkpoint
 
 
 def checkpoint_of(model: VideoSwinTransformer) -> Checkpoint:
@@ -104,52 +110,61 @@ def as_of(checkpoint: Checkpoint, config: VideoSwinConfig) -> Checkpoint:
     return dataclasses.replace(checkpoint, found=found)
 
 
-def _require_values(weights: Mapping[str, Tensor], source: str) -> None:
-    for name, value in weights.items():
-        if value.dtype not in DTYPES or value.layout != torch.strided or value.is_meta:
+def require_order_of(checkpoint: Checkpoint, window: Triple) -> None:
+    """Refuses bias tables whose rows mean other offsets than those of `window` do here.
+
+    Raises:
+        WeightsError: if the checkpoint has lookup tables, and they are of another window or order.
+    """
+    wanted = relative_position_index(window, window).flatten()
+    for key, value in checkpoint.index_tables.items():
+        if not torch.equal(value.flatten().cpu().long(), wanted):
+            raise WeightsError(
+                f"{checkpoint.source}: {key} is not that of window {window}, so that the bias "
+                "tables mean something else than here"
+            )
+
+
+def _require_dense(tensors: Mapping[str, Tensor], source: str) -> None:
+    for name, value in tensors.items():
+        if value.layout != torch.strided or value.is_meta:
             kind = "on the meta device" if value.is_meta else f"{value.dtype}, {value.layout}"
-            raise WeightsError(f"{source}: {name} is {kind}; wanted dense floating point numbers")
+            raise WeightsError(f"{source}: {name} is {kind}; wanted a dense tensor with values")
+
+
+def _require_values(weights: Mapping[str, Tensor], source: str) -> None:
+    _require_dense(weights, source)
+    for name, value in weights.items():
+        if value.dtype not in DTYPES:
+            raise WeightsError(f"{source}: {name} is {value.dtype}; wanted floating point numbers")
     bad = [name for name, value in weights.items() if not value.isfinite().all()]
     if bad:
         raise WeightsError(f"{source} has values that are no finite numbers in {some(bad)}")
 
 
-def _require_one_window(
-    entries: Mapping[str, Tensor], weights: Mapping[str, Tensor], found: Architecture, source: str
-) -> None:
-    """Refuses bias tables of several windows, and ones that are laid out in another order."""
-    rows = {v.shape[0]: k for k, v in weights.items() if re.search(rf"blocks\.\d+\.{TABLE}$", k)}
+def _require_one_window(weights: Mapping[str, Tensor], source: str) -> None:
+    tables = {k: v for k, v in weights.items() if re.search(rf"blocks\.\d+\.{TABLE}$", k)}
+    rows = {value.shape[0]: name for name, value in tables.items() if value.ndim == 2}
     if len(rows) > 1:
         some_of = ", ".join(f"{name} has {count} rows" for count, name in rows.items())
         raise WeightsError(
             f"{source} has bias tables of several windows ({some_of}): another architecture, such "
             "as Swin-S3, or one for small images; wanted one window throughout"
         )
-    if found.window_size is None:
-        return
-    wanted = relative_position_index(found.window_size, found.window_size).flatten()
-    for key, value in entries.items():
-        if key.endswith("relative_position_index") and not torch.equal(
-            value.flatten().cpu().long(), wanted
-        ):
-            raise WeightsError(
-                f"{source}: {key} is not that of window {found.window_size}, so that the bias "
-                "tables mean something else than here"
-            )
 
 
-def _volume(entries: Mapping[str, Tensor]) -> int | None:
+def _volume(index_tables: Mapping[str, Tensor]) -> int | None:
     """N, which a table of N * N relative positions has, flat or not; None without one."""
-    ends = "relative_position_index"
-    sizes = {math.isqrt(v.numel()) for key, v in entries.items() if key.endswith(ends)}
+    sizes = {math.isqrt(value.numel()) for value in index_tables.values()}
     return max(sizes, default=None)
 
 
 def _noted_window(entries: Mapping[str, Tensor]) -> Triple | None:
     """The window that `vswin.save_weights` notes in our own layout."""
-    if "window_size" not in entries or entries["window_size"].shape != (3,):
+    note = entries.get("window_size")
+    if note is None or note.shape != (3,) or note.is_meta or note.dtype != torch.int64:
         return None
-    return tuple(entries["window_size"].tolist())
+    return tuple(note.tolist())
 
 
 def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

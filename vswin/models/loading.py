@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vswin.models.architecture import Architecture, require_same_size
-from vswin.models.checkpoint import EMBEDDING, Checkpoint, as_of
+from vswin.models.checkpoint import EMBEDDING, Checkpoint, as_of, require_order_of
 from vswin.models.errors import WeightsError
 from vswin.models.inflation import (
     BiasInit,
@@ -103,6 +103,8 @@ def load_checkpoint(
     found, config = checkpoint.found, model.config
     _require_kind(checkpoint, model, expect)
     require_same_size(found, config, checkpoint.source)
+    if found.window_size is None:  # then it can only be the model's
+        require_order_of(checkpoint, config.spatial_window)
     inflating = found.kind == "2d" and not config.is_image_model
     how = _applied(checkpoint, model, embedding, bias)
     with_head = not inflating if head is None else head
@@ -217,7 +219,7 @@ def _table_window(name: str, rows: int, window: Triple, checkpoint: Checkpoint) 
         has: Triple = ((rows + 1) // 2, 1, 1)
     elif found.window_size is not None:
         has = found.window_size if found.design == "joint" else (1, *found.window_size[1:])
-    elif rows == _rows(window) and checkpoint.volume in (None, math.prod(window)):
+    elif rows == _rows(window):
         has = window
     else:
         raise WeightsError(

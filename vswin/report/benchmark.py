@@ -48,7 +48,8 @@ def controls(study: Study) -> Section:
 
 
 _DIGIT_NOTE = (
-    "One frame, or frames in random order, show the digit but not where it moves: at most 50 %."
+    "One frame, or frames in random order, show the digit but not where it moves: at most 50 % in "
+    "expectation."
 )
 
 
@@ -65,7 +66,7 @@ def checks(study: Study) -> Section:
         note = (
             "Order: of the two-phase clips whose pair of directions is recognised, the share with "
             "the right order. A model that cannot tell order reaches at most "
-            f"{100 * UNORDERED_PHASES_BOUND:.1f} % top-1 and 50 % order."
+            f"{100 * UNORDERED_PHASES_BOUND:.1f} % top-1 and 50 % order in expectation."
         )
     else:
         header += ["digit, %", "motion, %"]
@@ -121,3 +122,23 @@ def initialisations(study: Study) -> list[str]:
                     f"bias {loaded['bias']}, weights {loaded['digest'][:12]}"
                 )
     return lines
+
+
+def pretrainings(study: Study) -> dict[str, set[str]]:
+    """The digests of the weights that runs started from, by the pre-training that they name."""
+    found: dict[str, set[str]] = {}
+    for results in study.results.values():
+        for result in results.values():
+            if loaded := result.get("initialisation"):
+                found.setdefault(loaded["pretraining"], set()).add(loaded["digest"])
+    return found
+
+
+def mixed_pretrainings(study: Study) -> list[str]:
+    """A warning for each pre-training of which runs have started from different weights."""
+    return [
+        f"Not comparable with each other: runs that start from {run_id} have started from "
+        f"{len(digests)} different weights; remove them and run again."
+        for run_id, digests in pretrainings(study).items()
+        if len(digests) > 1
+    ]

@@ -107,6 +107,7 @@ def page_content(study: Study) -> dict[str, Any]:
         "initialisations": benchmark.initialisations(study),
         "choices": study.experiment.choices,
         "deviations": study.stage.deviations if study.is_trainable else (),
+        "calibration": study.stage.calibration if study.is_trainable else "",
         "resources": _resources(study),
         "provenance": _provenance(study),
         "command": command(study),
@@ -139,6 +140,7 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
     )
     if order := benchmark.order_line(study):
         lines.append(order)
+    lines += benchmark.mixed_pretrainings(study)
     if judgements:
         counts = [
             (v, sum(j.verdict == v for j in judgements))
@@ -236,6 +238,8 @@ def _resources(study: Study) -> list[list[str]]:
 def _provenance(study: Study) -> list[str]:
     found: dict[str, list[str]] = {}
     folders = {f.run_id: f for seeds in study.folders.values() for f in seeds.values()}
+    for run_id in benchmark.pretrainings(study):
+        folders[run_id] = study.store.run(run_id)
     for run_id, folder in sorted(folders.items()):
         origin = folder.provenance()
         if origin is None:

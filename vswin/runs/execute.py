@@ -20,6 +20,8 @@ import torch
 from vswin.cost import cost
 from vswin.errors import VswinError
 from vswin.files import write_json
+from vswin.models.checkpoint import Checkpoint, checkpoint_of
+from vswin.models.errors import WeightsError
 from vswin.models.initialisation import initialise_
 from vswin.models.video_swin import VideoSwinTransformer
 from vswin.runs.identity import RunConfig
@@ -74,8 +76,10 @@ def execute(folder: RunFolder, device: torch.device, parent: int | None = None) 
         (folder.path / "error.json").unlink(missing_ok=True)
         try:
             origin = provenance(device)
-            result, evaluation = _train_and_test(config, folder, device, reporter)
-            _require_same_weights(folder, done, result)
+            result, evaluation, weights = _train_and_test(config, folder, device, reporter)
+            if weights is not None:
+                _require_same_weights(folder, done, weights.digest)
+                save_weights(weights, folder.weights)
             folder.write_predictions(**dataclasses.asdict(evaluation.predictions))
             write_json(folder.path / "provenance.json", origin | {"finished": now()})
             write_json(folder.path / "result.json", result)
@@ -102,7 +106,8 @@ def execute(folder: RunFolder, device: torch.device, parent: int | None = None) 
 
 def _train_and_test(
     config: RunConfig, folder: RunFolder, device: torch.device, reporter: _Reporter
-) -> tuple[dict[str, Any], Evaluation]:
+) -> tuple[dict[str, Any], Evaluation, Checkpoint | None]:
+    """The run's result, its predictions, and the weights if others start from them."""
     model, loaded = _initial_model(config, folder, device, reporter)
     model.to(device)
     train_seconds = train(
@@ -124,13 +129,10 @@ def _train_and_test(
         clips_per_cell=CONTROL_CLIPS,
     )
     in_distribution = evaluate_grid(model, config.data, easy, device).cells[0]
-    digest = None
-    if config.is_pretraining:
-        save_weights(model, folder.weights)
-        digest = read_checkpoint(folder.weights).digest
+    weights = checkpoint_of(model) if config.is_pretraining else None
     size = (config.model.in_channels, config.data.frames, *[config.data.image_size] * 2)
     counted = cost(model, size)
-    return {
+    result = {
         "top1": evaluation.top1,
         "top5": evaluation.top5,
         "n": len(evaluation.predictions.label),
@@ -144,20 +146,19 @@ def _train_and_test(
             if config.data.frames > 1
         },
         "initialisation": loaded,
-        "weights_digest": digest,
+        "weights_digest": weights.digest if weights else None,
         "cost": {"flops": counted.flops, "params": counted.params, "rule": counted.rule},
         "optimizer_groups": group_summary(build_optimizer(model, config.recipe)),
         "seconds": {"train": train_seconds, "test": time.perf_counter() - start},
         "clips_per_second": config.recipe.steps * config.recipe.batch_size / train_seconds,
-    }, evaluation
+    }
+    return result, evaluation, weights
 
 
-def _require_same_weights(
-    folder: RunFolder, before: dict[str, Any] | None, result: dict[str, Any]
-) -> None:
-    """Refuses to replace a result that other runs were started from by a different one."""
-    if before is not None and before["weights_digest"] != result["weights_digest"]:
-        folder.weights.unlink()
+def _require_same_weights(folder: RunFolder, before: dict[str, Any] | None, digest: str) -> None:
+    """Refuses to replace weights that other runs were started from by different ones."""
+    known = (before or {}).get("weights_digest", digest)
+    if known != digest:
         raise OtherWeightsError(
             f"{folder.path} has a result and no weights; repeated here, it gives other weights "
             "than those that runs have been started from; use another results folder, or remove "
@@ -190,17 +191,34 @@ def _initial_model(
 def _pretrained(
     config: RunConfig, folder: RunFolder, device: torch.device, reporter: _Reporter
 ) -> RunFolder:
-    """The folder of a complete pre-training; runs it, or waits for the process that does."""
+    """The folder of a complete pre-training; runs it, or waits for the process that does.
+
+    Weights that are damaged, or not those that the result names, are made again: to the same
+    ones, or it is an error.
+    """
     source = RunFolder(folder.path.with_name(config.run_id))
     source.create(config)
     reporter.state("pretraining")
-    while not source.can_be_started_from:
+    while True:
+        if source.can_be_started_from:
+            if _are_intact(source):
+                return source
+            print(f"{source.weights} is damaged or foreign; it is made again", file=sys.stderr)
+            source.weights.unlink(missing_ok=True)
         reporter.check()
         try:
             execute(source, device, reporter.parent)
         except LockedError:
             time.sleep(WAIT_S)
-    return source
+
+
+def _are_intact(source: RunFolder) -> bool:
+    result = source.result() or {}
+    try:
+        digest = read_checkpoint(source.weights).digest
+    except WeightsError:
+        return False
+    return digest == result.get("weights_digest", digest)
 
 
 class _Reporter:

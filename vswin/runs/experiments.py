@@ -159,6 +159,8 @@ class AppearanceTask(_Strict):
     """What stands for each dataset of images."""
     deviations: tuple[str, ...]
     """In what it differs from the paper's setup; takes the place of the protocol's own."""
+    calibration: str
+    """How and on what the dials were chosen; likewise."""
 
     @model_validator(mode="after")
     def _check(self) -> AppearanceTask:
