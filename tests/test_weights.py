@@ -359,7 +359,7 @@ def test_other_mistakes_are_named():
         "other window": error_of(video | {index: video[index][:9, :9]}),
         "sparse index": error_of(video | {index: video[index].to_sparse()}),
         "home": error_of("~nobody-of-that-name/weights.pth"),
-        "long name": error_of(f"/tmp/{300 * 'a'}.pth"),
+        "long name": error_of(f"{300 * 'a'}.pth"),
         "overflow": error_of(ours | {"norm.bias": torch.full((16,), 1e300, dtype=torch.float64)}),
         "8 bit": error_of(ours | {"norm.bias": torch.ones(16).to(torch.float8_e5m2)}),
         "sparse": error_of(ours | {"norm.bias": torch.ones(16).to_sparse()}),
