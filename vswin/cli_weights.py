@@ -11,7 +11,7 @@ import typer
 from vswin.errors import UsageError, unknown
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
-    from vswin.models.loading import Checkpoint
+    from vswin.models.checkpoint import Checkpoint
 
 app = typer.Typer(
     help="Checkpoints: what a file is, and writing it in another public layout.",

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -68,6 +69,18 @@ def read_json(path: Path) -> Any:
         raise DamagedFileError(
             f"{path} cannot be read ({error}); remove it and run again"
         ) from error
+
+
+def require_intact_zip(path: Path) -> None:
+    """Looks at the checksums of a zip file, as which torch saves; `torch.load` itself does not.
+
+    Raises:
+        ValueError: if a member is damaged.
+        zipfile.BadZipFile: if it is no zip file, or a cut one.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if broken := archive.testzip():
+            raise ValueError(f"{broken} is damaged")
 
 
 def require_writable(folder: Path) -> Path:

@@ -12,6 +12,7 @@ from torch import Tensor
 from vswin.models.errors import WeightsError
 from vswin.models.layouts import Kind
 from vswin.models.presets import PRESETS, Design, Triple, VideoSwinConfig
+from vswin.models.windows import bias_table_rows
 
 TABLE = "attn.relative_position_bias_table"
 
@@ -71,7 +72,8 @@ def architecture(
     """Infers the model from weights under our names.
 
     Args:
-        weights: from `vswin.models.layouts.to_ours`, the patch embedding with five dimensions.
+        weights: from `vswin.models.layouts.to_ours`, the patch embedding with five dimensions,
+            the bias tables of one window.
         source: the checkpoint's name, for errors.
         kind: what its layout holds; None if that is for the shapes to say.
         window: the window, where the checkpoint says it.
@@ -89,8 +91,8 @@ def architecture(
     else:
         design = "split" if any(k.startswith("temporal_layers.") for k in weights) else "joint"
     if window is not None:
-        spatial = window if design == "joint" else (1, *window[1:])
-        if min(window) < 1 or math.prod(2 * size - 1 for size in spatial) != rows:
+        spatial: Triple = window if design == "joint" else (1, *window[1:])
+        if min(window) < 1 or bias_table_rows(spatial) != rows:
             raise WeightsError(
                 f"{source} says window {window}, but its bias tables have {rows} rows"
             )
@@ -156,7 +158,7 @@ def _windows(rows: int, spatial: bool) -> list[Triple]:
 def _stages(
     weights: Mapping[str, Tensor], source: str
 ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """Blocks and heads of each stage, and the number of rows of the largest bias table."""
+    """Blocks and heads of each stage, and the number of rows that all bias tables have."""
     depths, heads, rows = [], [], 0
     for stage in range(1 + max(_numbers(weights, r"layers\.(\d+)\.blocks"), default=0)):
         blocks = _numbers(weights, rf"layers\.{stage}\.blocks\.(\d+)\.")
@@ -165,8 +167,8 @@ def _stages(
         tables = [_dimensions(weights, name, 2, source) for name in names if name in weights]
         if not tables:
             raise WeightsError(f"{source} lacks layers.{stage}.blocks.*.{TABLE}")
-        heads.append(tables[0].shape[1])
-        rows = max([rows, *(table.shape[0] for table in tables)])
+        rows, num_heads = tables[0].shape
+        heads.append(num_heads)
     return tuple(depths), tuple(heads), rows
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from vswin.models.presets import Triple
-from vswin.models.windows import WindowLayout
+from vswin.models.windows import WindowLayout, bias_table_rows
 
 
 class WindowAttention3D(nn.Module):
@@ -24,8 +24,8 @@ class WindowAttention3D(nn.Module):
     def __init__(self, dim: int, window_size: Triple, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        table_rows = math.prod(2 * size - 1 for size in window_size)
-        self.relative_position_bias_table = nn.Parameter(torch.zeros(table_rows, num_heads))
+        rows = bias_table_rows(window_size)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 

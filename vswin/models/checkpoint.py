@@ -75,14 +75,13 @@ def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> C
     layout = recognise(entries, source)
     weights, left_out = to_ours(entries, layout, source)
     _require_values(weights, source)
-    kind = layout.kind
-    if weights[EMBEDDING].ndim == 4 and kind == "2d":
+    if weights[EMBEDDING].ndim == 4 and layout.kind == "2d":
         weights[EMBEDDING] = weights[EMBEDDING].unsqueeze(2)
     index_tables = {k: v for k, v in entries.items() if k.endswith("relative_position_index")}
     _require_dense(index_tables, source)
     _require_one_window(weights, source)
     noted, volume = _noted_window(entries), _volume(index_tables)
-    found = architecture(weights, source, kind, noted, volume)
+    found = architecture(weights, source, layout.kind, noted, volume)
     checkpoint = Checkpoint(
         source, layout.name, weights, left_out | beside, found, noted, index_tables
     )

@@ -29,6 +29,7 @@ from vswin.models.inflation import (
 from vswin.models.layouts import Kind, some
 from vswin.models.presets import Triple
 from vswin.models.video_swin import VideoSwinTransformer
+from vswin.models.windows import bias_table_rows
 
 logger = logging.getLogger("vswin")
 Action = Literal["mapped", "inflated", "resized", "cropped"]
@@ -198,14 +199,14 @@ def _fit(
         return value, ["mapped"]
     window = config.temporal_window if ".temporal." in name else config.spatial_window
     rows = value.shape[0]
-    if is_2d and not (rows == _rows(window) and config.is_image_model):
+    if is_2d and config.is_image_model and rows == bias_table_rows(window):
+        return value, ["mapped"]
+    if is_2d:
         _require_square(name, rows, checkpoint.source)
         actions: list[Action] = ["inflated"] if window[0] > 1 else []
-        if rows != (2 * window[1] - 1) * (2 * window[2] - 1):
+        if rows != bias_table_rows((1, *window[1:])):
             actions.append("resized")
         return inflate_bias_table(value, window, bias), actions or ["mapped"]
-    if is_2d:
-        return value, ["mapped"]
     has = _table_window(name, rows, window, checkpoint)
     if has == window:
         return value, ["mapped"]
@@ -219,16 +220,18 @@ def _table_window(name: str, rows: int, window: Triple, checkpoint: Checkpoint) 
         has: Triple = ((rows + 1) // 2, 1, 1)
     elif found.window_size is not None:
         has = found.window_size if found.design == "joint" else (1, *found.window_size[1:])
-    elif rows == _rows(window):
+    elif rows == bias_table_rows(window):
         has = window
     else:
         raise WeightsError(
             f"{source}: {name} has {rows} rows, which several windows have, and nothing says which "
-            f"it is; wanted the {_rows(window)} rows of window {window}, or a file that says its "
-            "window, as those of vswin.save_weights do"
+            f"it is; wanted the {bias_table_rows(window)} rows of window {window}, or a file that "
+            "says its window, as those of vswin.save_weights do"
         )
-    if rows != _rows(has):
-        raise WeightsError(f"{source}: {name} has {rows} rows, wanted {_rows(has)} as window {has}")
+    if rows != bias_table_rows(has):
+        raise WeightsError(
+            f"{source}: {name} has {rows} rows, wanted {bias_table_rows(has)} as window {has}"
+        )
     if any(want > have for want, have in zip(window, has, strict=True)):
         raise WeightsError(
             f"window_size={window} is larger than {has}, the window that the bias tables of "
@@ -236,10 +239,6 @@ def _table_window(name: str, rows: int, window: Triple, checkpoint: Checkpoint) 
             "of at most that size, or 2D weights, which are inflated to any"
         )
     return has
-
-
-def _rows(window: Triple) -> int:
-    return math.prod(2 * size - 1 for size in window)
 
 
 def _require_square(name: str, rows: int, source: str) -> None:

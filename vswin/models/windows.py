@@ -140,6 +140,11 @@ def shift_regions(padded: Triple, window: Triple, shift: Triple) -> Tensor:
     return region
 
 
+def bias_table_rows(window: Triple) -> int:
+    """Rows of the relative position bias table of a window: its offsets (section 3.2)."""
+    return math.prod(2 * size - 1 for size in window)
+
+
 def relative_position_index(window: Triple, table_window: Triple) -> Tensor:
     """Row of the 3D relative position bias table for every pair of positions in a window.
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from vswin.files import atomic_write
+from vswin.files import atomic_write, require_intact_zip
 
 KEEP = 2
 """Checkpoints that are kept, so that one that turns out broken leaves another."""
@@ -35,10 +34,7 @@ def load_newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     """
     for path in _newest_first(folder):
         try:
-            with zipfile.ZipFile(path) as archive:  # torch.load itself checks no checksums
-                broken = archive.testzip()
-            if broken is not None:
-                raise ValueError(f"{broken} is damaged")
+            require_intact_zip(path)
             return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # whatever a damaged file makes the reader raise
             log.warning("checkpoint %s cannot be read (%s); trying the one before", path, error)
