@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from vswin.models import attention_cpu
 from vswin.models.presets import Triple
-from vswin.models.windows import WindowLayout, bias_table_rows
+from vswin.models.windows import WindowLayout, bias_of, bias_table_rows, by_size
 
 
 class WindowAttention3D(nn.Module):
@@ -30,34 +29,36 @@ class WindowAttention3D(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, windows: Tensor, layout: WindowLayout) -> Tensor:
-        """(B, num_windows * N, C) -> the same shape; `layout` says who may attend to whom."""
-        batch, _, dim = windows.shape
-        count, volume = layout.num_windows, layout.volume
-        qkv = self.qkv(windows).view(batch * count, volume, 3, self.num_heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B * num_windows, heads, N, d)
+        """(B * K, C) tokens in the order of the layout -> the same shape."""
+        qkv = self.qkv(windows)
         bias = self._bias(layout)
-        if layout.allowed is None:
-            out = _attention(q, k, v, bias[None])
+        if attention_cpu.serves(qkv, bias):
+            out = attention_cpu.attention(qkv, bias, layout)
         else:
-            # One mask per window: (window, head) takes the place of the head, so that the mask
-            # broadcasts over the batch.
-            blocked = bias.masked_fill(~layout.allowed[:, None], -math.inf).flatten(0, 1)
-            q, k, v = (x.reshape(batch, -1, volume, x.shape[-1]) for x in (q, k, v))
-            out = _attention(q, k, v, blocked[None])
-            out = out.view(batch * count, self.num_heads, volume, -1)
-        return self.proj(out.transpose(1, 2).reshape(batch, count * volume, dim))
+            out = attention(qkv, bias, layout)
+        return self.proj(out)
 
     def _bias(self, layout: WindowLayout) -> Tensor:
-        """B, taken from B-hat: (heads, N, N)."""
+        """B, taken from B-hat: (heads, p, h, w, p, h, w) for the layout's window."""
         rows = self.relative_position_bias_table.index_select(0, layout.bias_index)
-        return rows.t().reshape(self.num_heads, layout.volume, layout.volume)
+        return rows.t().reshape(self.num_heads, *layout.window, *layout.window)
 
 
-def _attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Equation 2 for (batch, heads, N, d) queries, keys and values and a broadcast bias."""
-    if bias.requires_grad and torch.is_grad_enabled() and q.device.type == "cpu":
-        # The CPU has no fused kernel for a bias that needs a gradient; its fallback guards
-        # against rows that are masked throughout, which no window has, at a tenth of a step's time.
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-        return scores.add_(bias).softmax(dim=-1) @ v
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+def attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
+    """Equation 2 in all windows of a layout.
+
+    Args:
+        qkv: (B * K, 3C), queries, keys and values of all heads, tokens in the layout's order.
+        bias: (heads, p, h, w, p, h, w), B for the layout's window.
+        layout: the windows.
+
+    Returns:
+        (B * K, C).
+    """
+    out = []
+    for size, (windows,) in by_size(layout, qkv):
+        q, k, v = windows.unflatten(2, (3, len(bias), -1)).permute(2, 0, 3, 1, 4)
+        mask = bias_of(bias, size)[None].to(q.dtype)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        out.append(attended.transpose(1, 2).flatten(2).flatten(0, 1))
+    return out[0] if len(out) == 1 else torch.cat(out)

@@ -85,7 +85,7 @@ class TemporalTransformerLayer(nn.Module):
         """(B, T', H', W', C) -> the same shape; positions in space do not see each other."""
         position = frame_encoding(x.shape[1], x.shape[-1]).to(x)
         x = x + self.drop_path(self.attn(self.norm1(x) + position[:, None, None]))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        return x + self.drop_path(self.mlp(x, self.norm2))
 
 
 class TemporalAttention(nn.Module):

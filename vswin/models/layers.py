@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from vswin.models import mlp_cpu
+
 
 class MLP(nn.Module):
     """The FFN of equation 1: two linear layers with GELU in between (section 3.1)."""
@@ -14,9 +16,15 @@ class MLP(nn.Module):
         self.fc1 = nn.Linear(dim, hidden)
         self.fc2 = nn.Linear(hidden, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
-        return self.fc2(F.gelu(self.fc1(x)))
+    def forward(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
+        """(..., C) -> (..., C), `norm` first."""
+        fc1, fc2 = self.fc1, self.fc2
+        weights = mlp_cpu.Weights(
+            norm.weight, norm.bias, fc1.weight, fc1.bias, fc2.weight, fc2.bias
+        )
+        if mlp_cpu.serves(x, weights):
+            return mlp_cpu.feed_forward(x, weights, norm.eps)
+        return fc2(F.gelu(fc1(norm(x))))
 
 
 class DropPath(nn.Module):

@@ -178,7 +178,7 @@ class VideoSwinBlock(nn.Module):
         x = x + self.drop_path(from_windows(windows, layout))
         if self.temporal is not None:
             x = x + self.drop_path(self.temporal(x, grid))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        return x + self.drop_path(self.mlp(x, self.norm2))
 
 
 class PatchMerging(nn.Module):

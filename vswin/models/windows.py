@@ -10,12 +10,34 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from vswin.models.presets import Triple
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowGroup:
+    """Windows of one size: what one call of attention serves."""
+
+    size: Triple
+    """(p, h, w) in tokens; smaller than the window where a shift cuts it off at the border."""
+    count: int
+    """Windows of this size in one clip."""
+
+    @property
+    def volume(self) -> int:
+        """N, the number of tokens in one of these windows."""
+        return math.prod(self.size)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one clip in all these windows."""
+        return self.count * self.volume
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,23 +46,20 @@ class WindowLayout:
 
     window: Triple
     """The window after clipping to the grid, in tokens."""
-    num_windows: int
+    groups: tuple[WindowGroup, ...]
+    """All windows by size. Tokens are ordered by group, then clip, then window, then place."""
     index: Tensor
-    """(num_windows * N,) token number at each window position; L (= grid volume) is padding."""
-    inverse: Tensor
-    """(L,) window position of each token: undoes `index`."""
-    padded: bool
-    """Whether the windows reach beyond the grid, so that `index` contains L."""
-    allowed: Tensor | None
-    """(num_windows, N, N) bool, True where a query (dim 1) may attend to a key (dim 2); None
-    without a shift, when all tokens of a window see each other."""
+    """(K,) token number at each place of one clip's windows; L (= grid volume) is padding. Always
+    on the CPU, see `_batch_index`."""
+    volume: int
+    """L, the tokens of the grid."""
     bias_index: Tensor
-    """(N * N,) row of the relative position bias table for each pair of positions."""
+    """(N * N,) row of the relative position bias table for each pair of places in `window`."""
 
     @property
-    def volume(self) -> int:
-        """N, the number of tokens in a window."""
-        return math.prod(self.window)
+    def num_windows(self) -> int:
+        """Windows in one clip."""
+        return sum(group.count for group in self.groups)
 
 
 def clip_window(grid: Triple, window: Triple, shift: Triple) -> tuple[Triple, Triple]:
@@ -73,71 +92,59 @@ def window_layout(
 ) -> WindowLayout:
     """The windows of a token grid: ceil(T'/P) x ceil(H'/M) x ceil(W'/M) of them (section 3.2).
 
-    The shifted partition has more, smaller windows (Figure 3: 27 instead of 8). Following the
-    efficient batch computation of the 2D Swin Transformer, the grid is rolled by the shift so that
-    the number of windows stays the same, and tokens from different regions of the unrolled grid
-    are kept apart by `allowed`. Where the sizes do not divide, the grid is padded at the end of
-    each axis; padding takes part in attention as zero tokens, as in the released code, so that
-    published weights compute what they were trained for.
+    The shifted partition has more, smaller windows (Figure 3: 27 instead of 8). Public
+    implementations compute them as 8 full ones with a mask; here they are what the figure shows,
+    windows of up to 27 sizes without any mask: the same function for less than two thirds of the
+    attention's work (of the shifted blocks of Swin-T at 32 x 224 x 224).
+
+    Where the sizes do not divide, the grid is padded at the end of each axis; padding takes part
+    in attention as zero tokens, as in the released code, so that published weights compute what
+    they were trained for.
 
     Args:
         grid: (T', H', W') in tokens.
         window_size: (P, M, M) as configured, which is also the window of the bias table.
         shift_size: (t, h, w) by which this block's windows are shifted.
-        device: where the tensors of the layout shall live.
+        device: where the bias index shall live.
     """
     window, shift = clip_window(grid, window_size, shift_size)
-    counts = tuple(math.ceil(g / w) for g, w in zip(grid, window, strict=True))
-    padded = tuple(c * w for c, w in zip(counts, window, strict=True))
-
+    padded = tuple(math.ceil(g / w) * w for g, w in zip(grid, window, strict=True))
     volume = math.prod(grid)
     # Built on the CPU, whatever the default device: "meta" has no values to index with.
     tokens = torch.full(padded, volume, device="cpu")
     tokens[: grid[0], : grid[1], : grid[2]] = torch.arange(volume, device="cpu").view(grid)
-    tokens = torch.roll(tokens, [-s for s in shift], dims=(0, 1, 2))
-    index = _cut(tokens, window).flatten()
 
-    positions = torch.arange(index.numel(), device="cpu")
-    real = index < volume
-    inverse = torch.empty(volume, dtype=torch.long, device="cpu")
-    inverse[index[real]] = positions[real]
-
-    allowed = None
-    if any(shift):
-        region = _cut(shift_regions(padded, window, shift), window).to(device)
-        allowed = region[:, :, None] == region[:, None, :]
+    by_size: dict[Triple, list[Tensor]] = {}
+    for t, h, w in itertools.product(*map(_cuts, padded, window, shift)):
+        members = tokens[t, h, w]
+        by_size.setdefault(tuple(members.shape), []).append(members.flatten())  # type: ignore[arg-type]
     return WindowLayout(
         window=window,
-        num_windows=math.prod(counts),
-        index=index.to(device),
-        inverse=inverse.to(device),
-        padded=padded != grid,
-        allowed=allowed,
+        groups=tuple(WindowGroup(size, len(found)) for size, found in by_size.items()),
+        index=torch.cat([places for found in by_size.values() for places in found]),
+        volume=volume,
         bias_index=relative_position_index(window, window_size).flatten().to(device),
     )
 
 
-def shift_regions(padded: Triple, window: Triple, shift: Triple) -> Tensor:
-    """Which window of the shifted partition each place of the rolled grid belongs to.
+def bias_of(bias: Tensor, size: Triple) -> Tensor:
+    """The bias of a smaller window: pairs at the same offset share it (section 3.2).
 
     Args:
-        padded: (T', H', W') after padding, in tokens.
-        window: the window after clipping.
-        shift: the shift after clipping.
+        bias: (heads, p, h, w, p, h, w) for the layout's window.
+        size: of a window in it.
 
     Returns:
-        (T', H', W') int64: the same number within one window of Figure 3's right side.
+        (heads, N, N), a view where the size is the whole window.
     """
-    region = torch.zeros(padded, dtype=torch.long, device="cpu")
-    for axis, (size, win, move) in enumerate(zip(padded, window, shift, strict=True)):
-        # After the roll, place i holds token (i + move) mod size. Shifted windows are cut at
-        # tokens move, move + win, ...; what is left before the first cut is a window of its own.
-        token = (torch.arange(size, device="cpu") + move) % size
-        number = torch.div(token - move, win, rounding_mode="floor") + 1
-        shape = [1, 1, 1]
-        shape[axis] = size
-        region = region * (size // win + 2) + number.view(shape)
-    return region
+    t, h, w = size
+    return bias[:, :t, :h, :w, :t, :h, :w].flatten(4).flatten(1, 3)
+
+
+def _cuts(size: int, window: int, shift: int) -> list[slice]:
+    """The windows along one axis: cut at shift, shift + window, ... (Figure 3)."""
+    cuts = sorted({0, *range(shift, size, window), size})
+    return [slice(*pair) for pair in itertools.pairwise(cuts)]
 
 
 def bias_table_rows(window: Triple) -> int:
@@ -170,21 +177,52 @@ def relative_position_index(window: Triple, table_window: Triple) -> Tensor:
     return (dt * extent[1] + dh) * extent[2] + dw
 
 
-def _cut(grid: Tensor, window: Triple) -> Tensor:
-    """(T, H, W) -> (num_windows, N); sizes must divide."""
-    (t, h, w), (p, m, n) = grid.shape, window
-    cut = grid.view(t // p, p, h // m, m, w // n, n).permute(0, 2, 4, 1, 3, 5)
-    return cut.reshape(-1, p * m * n)
-
-
 def to_windows(tokens: Tensor, layout: WindowLayout) -> Tensor:
-    """(B, L, C) tokens of the grid -> (B, num_windows * N, C), window after window."""
-    return _gather(tokens, layout.index, layout.inverse, layout.padded, False)
+    """(B, L, C) tokens of the grid -> (B * K, C), in the order of the layout's groups."""
+    batch, volume, dim = tokens.shape
+    index, inverse = _batch_index(layout, batch, tokens.device)
+    padded = layout.index.numel() > volume
+    return _gather(tokens.reshape(-1, dim), index, inverse, padded, False)
 
 
 def from_windows(windows: Tensor, layout: WindowLayout) -> Tensor:
-    """(B, num_windows * N, C) -> (B, L, C): undoes `to_windows` and drops the padding."""
-    return _gather(windows, layout.inverse, layout.index, False, layout.padded)
+    """(B * K, C) -> (B, L, C): undoes `to_windows` and drops the padding."""
+    batch = len(windows) // layout.index.numel()
+    index, inverse = _batch_index(layout, batch, windows.device)
+    padded = layout.index.numel() > layout.volume
+    tokens = _gather(windows, inverse, index, False, padded)
+    return tokens.view(batch, layout.volume, -1)
+
+
+def by_size(layout: WindowLayout, *rows: Tensor) -> Iterator[tuple[Triple, list[Tensor]]]:
+    """The windows of each size, and their tokens: (B * K, ...) -> views (B * count, N, ...)."""
+    batch = len(rows[0]) // layout.index.numel()
+    tokens = [batch * group.tokens for group in layout.groups]
+    parts = zip(*(x.split(tokens) for x in rows), strict=True)
+    for group, tensors in zip(layout.groups, parts, strict=True):
+        yield group.size, [x.unflatten(0, (-1, group.volume)) for x in tensors]
+
+
+@functools.lru_cache(maxsize=128)
+@torch.inference_mode(False)
+def _batch_index(
+    layout: WindowLayout, batch: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The gather of a whole batch and its inverse.
+
+    Returns:
+        (B * K,) the row of the (B * L, C) tokens at each place, B * L for padding, and
+        (B * L,) the place of each token.
+    """
+    clip = torch.arange(batch, device="cpu")[:, None]
+    rows = torch.where(layout.index < layout.volume, layout.index + clip * layout.volume, -1)
+    split = rows.split([group.tokens for group in layout.groups], dim=1)
+    index = torch.cat([part.flatten() for part in split])
+    real = index >= 0
+    inverse = index.new_empty(batch * layout.volume)
+    inverse[index[real]] = real.nonzero()[:, 0]
+    index = index.masked_fill(~real, batch * layout.volume)
+    return index.to(device), inverse.to(device)
 
 
 class _Gather(torch.autograd.Function):
@@ -220,7 +258,7 @@ def _gather(
 
 
 def _rows(x: Tensor, index: Tensor, pad: bool) -> Tensor:
-    """(B, L, C), (K,) -> (B, K, C); with `pad`, index L reads zeros."""
+    """(R, C), (K,) -> (K, C); with `pad`, index R reads zeros."""
     if pad:
-        x = torch.cat((x, x.new_zeros(x.shape[0], 1, x.shape[2])), dim=1)
-    return x.index_select(1, index)
+        x = torch.cat((x, x.new_zeros(1, x.shape[1])))
+    return x.index_select(0, index)
