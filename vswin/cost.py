@@ -121,7 +121,13 @@ def _without_weights(model: nn.Module) -> nn.Module:
         else t.to("meta")
         for t in tensors
     }
-    return copy.deepcopy(model, memo).eval()
+    model = copy.deepcopy(model, memo).eval()
+    for module in model.modules():
+        if hasattr(module, "shift_size"):
+            # The paper counts shifted windows as its efficient batch computation has them: as
+            # many and as large as regular ones, whatever a mask then keeps apart.
+            module.shift_size = (0, 0, 0)
+    return model
 
 
 def _count(model: nn.Module, clip: Any, weights: _Weights) -> Counter[str]:

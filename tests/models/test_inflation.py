@@ -113,8 +113,8 @@ def test_with_the_center_bias_attention_stays_in_the_frame_to_within_e_to_the_mi
     with torch.inference_mode():
         model(clip)
     ((windows, layout),) = seen
-    windows, count = windows.clone(), layout.volume
-    q, k, _ = attention.qkv(windows[0, :count]).view(count, 3, -1).unbind(1)
+    windows, count = windows.clone(), math.prod(layout.window)
+    q, k, _ = attention.qkv(windows[:count]).view(count, 3, -1).unbind(1)
     bias = attention.relative_position_bias_table[relative_position_index(window, window), 0]
     probability = (q @ k.t() / math.sqrt(q.shape[1]) + bias).softmax(-1).detach()
     table_2d = image.layers[0].blocks[0].attn.relative_position_bias_table

@@ -58,7 +58,10 @@ class _Attention(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         qkv, bias, out = ctx.saved_tensors  # type: ignore[attr-defined]
         grad_qkv, grad_bias = torch.empty_like(qkv), torch.zeros_like(bias)
-        rows = [x.unflatten(1, (-1, len(bias), qkv.shape[1] // 3 // len(bias))) for x in (qkv, out, grad, grad_qkv)]
+        rows = [
+            x.unflatten(1, (-1, len(bias), qkv.shape[1] // 3 // len(bias)))
+            for x in (qkv, out, grad, grad_qkv)
+        ]
         for size, tensors in by_size(ctx.layout, *rows):  # type: ignore[attr-defined]
             _backward(*tensors, bias_of(bias, size), _corner(grad_bias, size))
         return grad_qkv, grad_bias, None
@@ -79,10 +82,12 @@ def _backward(
     keys, which is the sum of dO * O over the channels.
 
     Args:
-        qkv: (n, N, 3, heads, d), and so `grad_qkv`.
-        out: (n, N, 1, heads, d), and so `grad`, that of the loss by `out`.
+        qkv: (n, N, 3, heads, d).
+        out: (n, N, 1, heads, d), what attention gave.
+        grad: (n, N, 1, heads, d), gradient of the loss by `out`.
+        grad_qkv: (n, N, 3, heads, d).
         bias: (heads, N, N).
-        grad_bias: (heads, p, h, w, p, h, w), of N = p * h * w tokens.
+        grad_bias: (heads, p, h, w, p, h, w), with N = p * h * w.
     """
     count, volume, _, heads, dim = qkv.shape
     scale = dim**-0.5

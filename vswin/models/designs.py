@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from vswin.models.attention import WindowAttention3D
-from vswin.models.layers import MLP, DropPath
+from vswin.models.layers import MLP, DropPath, feed_forward
 from vswin.models.presets import Triple
-from vswin.models.windows import from_windows, to_windows, window_layout
+from vswin.models.windows import from_windows, to_windows
 
 SPLIT_LAYERS = 2
 """Temporal transformer layers of the split design."""
@@ -58,7 +58,7 @@ class FactorizedTemporalAttention(nn.Module):
 
     def forward(self, x: Tensor, grid: Triple) -> Tensor:
         """(B, T'*H'*W', C) tokens of a (T', H', W') grid -> the same shape, zero at the start."""
-        layout = window_layout(grid, self.window_size, self.shift_size, x.device)
+        layout = self.attn.layout(x, grid, self.shift_size)
         windows = self.attn(to_windows(self.norm(x), layout), layout)
         return self.gate * from_windows(windows, layout)
 
@@ -85,7 +85,7 @@ class TemporalTransformerLayer(nn.Module):
         """(B, T', H', W', C) -> the same shape; positions in space do not see each other."""
         position = frame_encoding(x.shape[1], x.shape[-1]).to(x)
         x = x + self.drop_path(self.attn(self.norm1(x) + position[:, None, None]))
-        return x + self.drop_path(self.mlp(x, self.norm2))
+        return x + self.drop_path(feed_forward(x, self.norm2, self.mlp))
 
 
 class TemporalAttention(nn.Module):

@@ -16,15 +16,17 @@ class MLP(nn.Module):
         self.fc1 = nn.Linear(dim, hidden)
         self.fc2 = nn.Linear(hidden, dim)
 
-    def forward(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
-        """(..., C) -> (..., C), `norm` first."""
-        fc1, fc2 = self.fc1, self.fc2
-        weights = mlp_cpu.Weights(
-            norm.weight, norm.bias, fc1.weight, fc1.bias, fc2.weight, fc2.bias
-        )
-        if mlp_cpu.serves(x, weights):
-            return mlp_cpu.feed_forward(x, weights, norm.eps)
-        return fc2(F.gelu(fc1(norm(x))))
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+def feed_forward(x: Tensor, norm: nn.LayerNorm, mlp: MLP) -> Tensor:
+    """FFN(LN(x)) of equation 1: (..., C) -> (..., C)."""
+    if mlp_cpu.serves(x, mlp.fc1.weight):
+        linear = (mlp.fc1.weight, mlp.fc1.bias, mlp.fc2.weight, mlp.fc2.bias)
+        return mlp_cpu.feed_forward(x, mlp_cpu.Weights(norm.weight, norm.bias, *linear), norm.eps)
+    return mlp(norm(x))
 
 
 class DropPath(nn.Module):

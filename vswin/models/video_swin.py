@@ -14,9 +14,9 @@ from vswin.models.designs import (
     TemporalTransformerLayer,
 )
 from vswin.models.errors import ModelError
-from vswin.models.layers import MLP, DropPath
+from vswin.models.layers import MLP, DropPath, feed_forward
 from vswin.models.presets import Triple, VideoSwinConfig
-from vswin.models.windows import from_windows, half_window, to_windows, window_layout
+from vswin.models.windows import from_windows, half_window, to_windows
 
 
 class VideoSwinTransformer(nn.Module):
@@ -173,12 +173,12 @@ class VideoSwinBlock(nn.Module):
 
     def forward(self, x: Tensor, grid: Triple) -> Tensor:
         """(B, T'*H'*W', C) tokens of a (T', H', W') grid -> the same shape."""
-        layout = window_layout(grid, self.window_size, self.shift_size, x.device)
+        layout = self.attn.layout(x, grid, self.shift_size)
         windows = self.attn(to_windows(self.norm1(x), layout), layout)
         x = x + self.drop_path(from_windows(windows, layout))
         if self.temporal is not None:
             x = x + self.drop_path(self.temporal(x, grid))
-        return x + self.drop_path(self.mlp(x, self.norm2))
+        return x + self.drop_path(feed_forward(x, self.norm2, self.mlp))
 
 
 class PatchMerging(nn.Module):
