@@ -57,7 +57,7 @@ class WindowAttention3D(nn.Module):
     def forward(self, windows: Tensor, layout: WindowLayout) -> Tensor:
         """(B * K, C) tokens in the order of the layout -> the same shape."""
         qkv = self.qkv(windows)
-        bias = self._bias(layout)
+        bias = self.bias(layout)
         if layout.masked:
             out = masked_attention(qkv, bias, layout)
         elif attention_cpu.serves(qkv, bias):
@@ -66,10 +66,11 @@ class WindowAttention3D(nn.Module):
             out = attention(qkv, bias, layout)
         return self.proj(out)
 
-    def _bias(self, layout: WindowLayout) -> Tensor:
+    def bias(self, layout: WindowLayout) -> Tensor:
         """B, taken from B-hat: (heads, p, h, w, p, h, w) for the layout's window."""
-        rows = self.relative_position_bias_table.index_select(0, layout.bias_index)
-        return rows.t().reshape(self.num_heads, *layout.window, *layout.window)
+        index = layout.bias_index.expand(self.num_heads, -1)
+        rows = self.relative_position_bias_table.t().gather(1, index)
+        return rows.view(self.num_heads, *layout.window, *layout.window)
 
 
 def attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
@@ -85,11 +86,23 @@ def attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
     """
     out = []
     for size, (windows,) in by_size(layout, qkv):
-        q, k, v = windows.unflatten(2, (3, len(bias), -1)).permute(2, 0, 3, 1, 4)
-        mask = bias_of(bias, size)[None].to(q.dtype)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        out.append(attended.transpose(1, 2).flatten(2).flatten(0, 1))
+        out.append(fused(windows, bias_of(bias, size)).flatten(0, 1))
     return out[0] if len(out) == 1 else torch.cat(out)
+
+
+def fused(windows: Tensor, bias: Tensor) -> Tensor:
+    """Equation 2 in torch's fused attention.
+
+    Args:
+        windows: (n, N, 3C), queries, keys and values of all heads.
+        bias: (heads, N, N).
+
+    Returns:
+        (n, N, C).
+    """
+    q, k, v = windows.unflatten(2, (3, len(bias), -1)).permute(2, 0, 3, 1, 4)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None].to(q.dtype))
+    return out.transpose(1, 2).flatten(2)
 
 
 def masked_attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:

@@ -23,9 +23,11 @@ class MLP(nn.Module):
 
 def feed_forward(x: Tensor, norm: nn.LayerNorm, mlp: MLP) -> Tensor:
     """FFN(LN(x)) of equation 1: (..., C) -> (..., C)."""
-    if mlp_cpu.serves(x, mlp.fc1.weight):
-        linear = (mlp.fc1.weight, mlp.fc1.bias, mlp.fc2.weight, mlp.fc2.bias)
-        return mlp_cpu.feed_forward(x, mlp_cpu.Weights(norm.weight, norm.bias, *linear), norm.eps)
+    weights = mlp_cpu.Weights(
+        norm.weight, norm.bias, mlp.fc1.weight, mlp.fc1.bias, mlp.fc2.weight, mlp.fc2.bias
+    )
+    if mlp_cpu.serves(x, weights):
+        return mlp_cpu.feed_forward(x, weights, norm.eps)
     return mlp(norm(x))
 
 
@@ -38,11 +40,16 @@ class DropPath(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, ...) -> (B, ...)."""
-        if not self.training or self.rate == 0:
+        if not self.active:
             return x
         keep = 1 - self.rate
         mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
         return x * (mask / keep)
+
+    @property
+    def active(self) -> bool:
+        """Whether it may drop anything now."""
+        return self.training and self.rate > 0
 
     def extra_repr(self) -> str:
         """The rate, for `print(model)`."""

@@ -1,8 +1,8 @@
-"""The FFN of equation 1 on the CPU, some tokens at a time, so that the hidden layer stays in cache.
+"""The FFN of equation 1 for training on the CPU, some tokens at a time.
 
-Its 4C channels are the widest thing in the model. Written to memory for a whole clip they cost
-more time than the GELU on them, and in training twice the memory that the backward pass needs:
-here it keeps the input of the GELU, and computes the LN and the GELU again.
+Its hidden layer is the widest thing in the model, and autograd keeps it twice, before the GELU and
+after, and the LN's output, too. Here only the GELU's input is kept. The backward pass computes the
+other two again, for tokens whose hidden layer stays in the cache, where that costs next to nothing.
 """
 
 from __future__ import annotations
@@ -31,20 +31,22 @@ class Weights(NamedTuple):
     fc2_bias: Tensor
 
 
-def serves(x: Tensor, fc1_weight: Tensor) -> bool:
+def serves(x: Tensor, weights: Weights) -> bool:
     """Whether `feed_forward` is the faster way to the same result, and possible."""
-    hidden = x.numel() // x.shape[-1] * len(fc1_weight) * x.element_size()
+    hidden = x.shape[:-1].numel() * len(weights.fc1_weight) * x.element_size()
     return (
         x.device.type == "cpu"
+        and torch.is_grad_enabled()
+        and any(t.requires_grad for t in (x, *weights))
         and hidden > CACHE_BYTES
-        and x.dtype == fc1_weight.dtype
+        and x.dtype == weights.fc1_weight.dtype
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
     )
 
 
 def feed_forward(x: Tensor, weights: Weights, eps: float) -> Tensor:
-    """FFN(LN(x)) of equation 1, without the residual connection; differentiable once.
+    """FFN(LN(x)) of equation 1; differentiable once.
 
     Args:
         x: (..., C).
@@ -54,31 +56,19 @@ def feed_forward(x: Tensor, weights: Weights, eps: float) -> Tensor:
     Returns:
         (..., C).
     """
-    tokens = x.flatten(0, -2)
-    if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *weights)):
-        out = _FeedForward.apply(tokens, eps, *weights)
-    else:
-        out = _forward(tokens, weights, eps, None)
-    return out.view(x.shape)
-
-
-def _forward(tokens: Tensor, weights: Weights, eps: float, hidden: Tensor | None) -> Tensor:
-    """(L, C) -> (L, C); fills `hidden` (L, hidden) with the input of the GELU, if given."""
-    out = torch.empty_like(tokens)
-    size = tokens.shape[1:]
-    for rows in _chunks(tokens):
-        x = F.layer_norm(tokens[rows], size, weights.norm_weight, weights.norm_bias, eps)
-        into = None if hidden is None else hidden[rows]
-        h = torch.addmm(weights.fc1_bias, x, weights.fc1_weight.t(), out=into)
-        torch.addmm(weights.fc2_bias, F.gelu(h), weights.fc2_weight.t(), out=out[rows])
-    return out
+    return _FeedForward.apply(x.flatten(0, -2), eps, *weights).view(x.shape)
 
 
 class _FeedForward(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, tokens: Tensor, eps: float, *weights: Tensor) -> Tensor:
-        hidden = tokens.new_empty(len(tokens), len(weights[2]))
-        out = _forward(tokens, Weights(*weights), eps, hidden)
+        w, size = Weights(*weights), tokens.shape[1:]
+        hidden = tokens.new_empty(len(tokens), len(w.fc1_weight))
+        out = torch.empty_like(tokens)
+        for rows in _chunks(tokens):
+            x = F.layer_norm(tokens[rows], size, w.norm_weight, w.norm_bias, eps)
+            h = torch.addmm(w.fc1_bias, x, w.fc1_weight.t(), out=hidden[rows])
+            torch.addmm(w.fc2_bias, F.gelu(h), w.fc2_weight.t(), out=out[rows])
         ctx.save_for_backward(tokens, hidden, *weights)
         ctx.eps = eps  # type: ignore[attr-defined]
         return out

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import checkpoint
 
+from vswin.models import inference_cpu
 from vswin.models.attention import WindowAttention3D
 from vswin.models.designs import (
     SPLIT_LAYERS,
@@ -174,10 +175,16 @@ class VideoSwinBlock(nn.Module):
     def forward(self, x: Tensor, grid: Triple) -> Tensor:
         """(B, T'*H'*W', C) tokens of a (T', H', W') grid -> the same shape."""
         layout = self.attn.layout(x, grid, self.shift_size)
-        windows = self.attn(to_windows(self.norm1(x), layout), layout)
-        x = x + self.drop_path(from_windows(windows, layout))
+        in_pieces = inference_cpu.serves(x, self.mlp) and not self.drop_path.active
+        if in_pieces and not layout.masked:
+            x = inference_cpu.attend(x, self.norm1, self.attn, layout)
+        else:
+            windows = self.attn(to_windows(self.norm1(x), layout), layout)
+            x = x + self.drop_path(from_windows(windows, layout))
         if self.temporal is not None:
             x = x + self.drop_path(self.temporal(x, grid))
+        if in_pieces:
+            return inference_cpu.feed_forward(x, self.norm2, self.mlp)
         return x + self.drop_path(feed_forward(x, self.norm2, self.mlp))
 
 

@@ -50,7 +50,7 @@ class WindowLayout:
     """All windows by size. Tokens are ordered by group, then clip, then window, then place."""
     index: Tensor
     """(K,) token number at each place of one clip's windows; L (= grid volume) is padding. Always
-    on the CPU, see `_batch_index`."""
+    on the CPU, see `batch_index`."""
     volume: int
     """L, the tokens of the grid."""
     bias_index: Tensor
@@ -227,7 +227,7 @@ def relative_position_index(window: Triple, table_window: Triple) -> Tensor:
 def to_windows(tokens: Tensor, layout: WindowLayout) -> Tensor:
     """(B, L, C) tokens of the grid -> (B * K, C), in the order of the layout's groups."""
     batch, volume, dim = tokens.shape
-    index, inverse = _batch_index(layout, batch, tokens.device)
+    index, inverse = batch_index(layout, batch, tokens.device)
     padded = layout.index.numel() > volume
     return _gather(tokens.reshape(-1, dim), index, inverse, padded, False)
 
@@ -235,7 +235,7 @@ def to_windows(tokens: Tensor, layout: WindowLayout) -> Tensor:
 def from_windows(windows: Tensor, layout: WindowLayout) -> Tensor:
     """(B * K, C) -> (B, L, C): undoes `to_windows` and drops the padding."""
     batch = len(windows) // layout.index.numel()
-    index, inverse = _batch_index(layout, batch, windows.device)
+    index, inverse = batch_index(layout, batch, windows.device)
     padded = layout.index.numel() > layout.volume
     tokens = _gather(windows, inverse, index, False, padded)
     return tokens.view(batch, layout.volume, -1)
@@ -252,7 +252,7 @@ def by_size(layout: WindowLayout, *rows: Tensor) -> Iterator[tuple[Triple, list[
 
 @functools.lru_cache(maxsize=128)
 @torch.inference_mode(False)
-def _batch_index(layout: WindowLayout, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def batch_index(layout: WindowLayout, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The gather of a whole batch and its inverse.
 
     Returns:
