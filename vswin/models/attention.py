@@ -52,7 +52,7 @@ class WindowAttention3D(nn.Module):
         volume = math.prod(clip_window(grid, self.window_size, shift_size)[0])
         scores = x.shape[0] * x.shape[1] * volume * self.num_heads * x.element_size()
         small = x.device.type == "cpu" and volume <= SMALL_WINDOW and scores <= SMALL_BYTES
-        return window_layout(grid, self.window_size, shift_size, x.device, masked=small)
+        return window_layout(grid, self.window_size, shift_size, x.device, small, x.shape[0])
 
     def forward(self, windows: Tensor, layout: WindowLayout) -> Tensor:
         """(B * K, C) tokens in the order of the layout -> the same shape."""

@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from vswin.models.attention import WindowAttention3D, fused
 from vswin.models.layers import MLP
-from vswin.models.windows import WindowLayout, batch_index, bias_of, by_size
+from vswin.models.windows import WindowLayout, bias_of, by_size
 
 CHUNK = 2048
 """Tokens that the FFN takes at a time."""
@@ -51,19 +51,17 @@ def attend(x: Tensor, norm: nn.LayerNorm, attn: WindowAttention3D, layout: Windo
     """
     tokens, dim = x.flatten(0, 1), x.shape[2]
     volume = len(tokens)
-    index, _ = batch_index(layout, x.shape[0], x.device)
-    padded = len(index) > volume
-    if padded:
+    if layout.padded:
         tokens = F.pad(tokens, (0, 0, 0, 1))
     out = torch.empty_like(tokens)
     bias = attn.bias(layout)
-    for size, (places,) in by_size(layout, index):
+    for size, (places,) in by_size(layout, layout.index):
         mask = bias_of(bias, size)
         for some in places.split(max(1, WINDOW_CHUNK // places.shape[1])):
             rows = some.flatten()
             residual = tokens.index_select(0, rows)
             normed = norm(residual)
-            if padded:
+            if layout.padded:
                 normed.masked_fill_((rows == volume)[:, None], 0)
             attended = fused(attn.qkv(normed).view(*some.shape, 3 * dim), mask)
             out.index_copy_(0, rows, residual.add_(attn.proj(attended.reshape(-1, dim))))

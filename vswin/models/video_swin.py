@@ -198,7 +198,8 @@ class PatchMerging(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T', H', W', C) -> (B, T', ceil(H'/2), ceil(W'/2), 2C); odd sizes are zero-padded."""
-        x = F.pad(x, (0, 0, 0, x.shape[3] % 2, 0, x.shape[2] % 2))
+        if x.shape[2] % 2 or x.shape[3] % 2:  # torch copies where there is nothing to pad
+            x = F.pad(x, (0, 0, 0, x.shape[3] % 2, 0, x.shape[2] % 2))
         # The order of the four neighbours is that of published weights: height varies fastest.
         quads = [x[:, :, h::2, w::2] for w in (0, 1) for h in (0, 1)]
         return self.reduction(self.norm(torch.cat(quads, dim=-1)))

@@ -28,16 +28,8 @@ class WindowGroup:
     """(p, h, w) in tokens; smaller than the window where a shift cuts it off at the border."""
     count: int
     """Windows of this size in one clip."""
-
-    @property
-    def volume(self) -> int:
-        """N, the number of tokens in one of these windows."""
-        return math.prod(self.size)
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of one clip in all these windows."""
-        return self.count * self.volume
+    volume: int
+    """N, the number of tokens in one of these windows."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,11 +40,16 @@ class WindowLayout:
     """The window after clipping to the grid, in tokens."""
     groups: tuple[WindowGroup, ...]
     """All windows by size. Tokens are ordered by group, then clip, then window, then place."""
-    index: Tensor
-    """(K,) token number at each place of one clip's windows; L (= grid volume) is padding. Always
-    on the CPU, see `batch_index`."""
+    batch: int
+    """B, clips."""
     volume: int
     """L, the tokens of the grid."""
+    index: Tensor
+    """(B * K,) row of the (B * L, C) tokens at each place of the windows; B * L is padding."""
+    inverse: Tensor
+    """(B * L,) place of each token: undoes `index`."""
+    padded: bool
+    """Whether the windows reach beyond the grid, so that `index` contains B * L."""
     bias_index: Tensor
     """(N * N,) row of the relative position bias table for each pair of places in `window`."""
     masked: bool
@@ -90,14 +87,14 @@ def half_window(window: Triple, axes: str) -> Triple:
     return tuple(w // 2 * s for w, s in zip(window, shifted, strict=True))  # type: ignore[return-value]
 
 
-@functools.lru_cache(maxsize=128)
-@torch.inference_mode(False)  # a layout first met in inference serves training later
+@torch.compiler.assume_constant_result  # integers that torch.compile need not look into
 def window_layout(
     grid: Triple,
     window_size: Triple,
     shift_size: Triple,
     device: torch.device,
     masked: bool = False,
+    batch: int = 1,
 ) -> WindowLayout:
     """The windows of a token grid: ceil(T'/P) x ceil(H'/M) x ceil(W'/M) of them (section 3.2).
 
@@ -116,9 +113,23 @@ def window_layout(
         grid: (T', H', W') in tokens.
         window_size: (P, M, M) as configured, which is also the window of the bias table.
         shift_size: (t, h, w) by which this block's windows are shifted.
-        device: where bias index and mask shall live.
+        device: where the tensors of the layout shall live.
         masked: whether shifted windows are full ones with a mask.
+        batch: clips.
     """
+    return _window_layout(grid, window_size, shift_size, device, masked, batch)
+
+
+@functools.lru_cache(maxsize=256)
+@torch.inference_mode(False)  # a layout first met in inference serves training later
+def _window_layout(
+    grid: Triple,
+    window_size: Triple,
+    shift_size: Triple,
+    device: torch.device,
+    masked: bool,
+    batch: int,
+) -> WindowLayout:
     window, shift = clip_window(grid, window_size, shift_size)
     padded = tuple(math.ceil(g / w) * w for g, w in zip(grid, window, strict=True))
     volume = math.prod(grid)
@@ -135,11 +146,15 @@ def window_layout(
         allowed = (number[:, :, None] == number[:, None, :]).to(device)
         shift = (0, 0, 0)
     windows = _cut(tokens, window, shift)
+    index, inverse = _batch_index(list(windows.values()), volume, batch)
     return WindowLayout(
         window=window,
-        groups=tuple(WindowGroup(size, len(found)) for size, found in windows.items()),
-        index=torch.cat([found.flatten() for found in windows.values()]),
+        groups=tuple(WindowGroup(size, *found.shape) for size, found in windows.items()),
+        batch=batch,
         volume=volume,
+        index=index.to(device),
+        inverse=inverse.to(device),
+        padded=padded != grid,
         bias_index=relative_position_index(window, window_size).flatten().to(device),
         masked=masked,
         allowed=allowed,
@@ -167,6 +182,22 @@ def _cut(grid: Tensor, window: Triple, shift: Triple) -> dict[Triple, Tensor]:
         ]
         windows[p, m, n] = members.reshape(-1, p * m * n)
     return windows
+
+
+def _batch_index(windows: list[Tensor], volume: int, batch: int) -> tuple[Tensor, Tensor]:
+    """The gather of a whole batch, and its inverse, as `WindowLayout` has them.
+
+    Args:
+        windows: for each size (count, N), token numbers of one clip, `volume` for padding.
+        volume: L, the tokens of one clip.
+        batch: clips.
+    """
+    clip = volume * torch.arange(batch, device="cpu")[:, None, None]
+    padding = batch * volume
+    index = torch.cat([torch.where(x < volume, x + clip, padding).flatten() for x in windows])
+    inverse = torch.empty(padding + 1, dtype=torch.long, device="cpu")
+    inverse[index] = torch.arange(len(index), device="cpu")
+    return index, inverse[:padding]
 
 
 def _window_numbers(padded: Triple, window: Triple, shift: Triple) -> Tensor:
@@ -226,48 +257,21 @@ def relative_position_index(window: Triple, table_window: Triple) -> Tensor:
 
 def to_windows(tokens: Tensor, layout: WindowLayout) -> Tensor:
     """(B, L, C) tokens of the grid -> (B * K, C), in the order of the layout's groups."""
-    batch, volume, dim = tokens.shape
-    index, inverse = batch_index(layout, batch, tokens.device)
-    padded = layout.index.numel() > volume
-    return _gather(tokens.reshape(-1, dim), index, inverse, padded, False)
+    return _gather(tokens.flatten(0, 1), layout.index, layout.inverse, layout.padded, False)
 
 
 def from_windows(windows: Tensor, layout: WindowLayout) -> Tensor:
     """(B * K, C) -> (B, L, C): undoes `to_windows` and drops the padding."""
-    batch = len(windows) // layout.index.numel()
-    index, inverse = batch_index(layout, batch, windows.device)
-    padded = layout.index.numel() > layout.volume
-    tokens = _gather(windows, inverse, index, False, padded)
-    return tokens.view(batch, layout.volume, -1)
+    tokens = _gather(windows, layout.inverse, layout.index, False, layout.padded)
+    return tokens.view(layout.batch, layout.volume, -1)
 
 
 def by_size(layout: WindowLayout, *rows: Tensor) -> Iterator[tuple[Triple, list[Tensor]]]:
     """The windows of each size, and their tokens: (B * K, ...) -> views (B * count, N, ...)."""
-    batch = len(rows[0]) // layout.index.numel()
-    tokens = [batch * group.tokens for group in layout.groups]
+    tokens = [layout.batch * group.count * group.volume for group in layout.groups]
     parts = zip(*(x.split(tokens) for x in rows), strict=True)
     for group, tensors in zip(layout.groups, parts, strict=True):
         yield group.size, [x.unflatten(0, (-1, group.volume)) for x in tensors]
-
-
-@functools.lru_cache(maxsize=128)
-@torch.inference_mode(False)
-def batch_index(layout: WindowLayout, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The gather of a whole batch and its inverse.
-
-    Returns:
-        (B * K,) the row of the (B * L, C) tokens at each place, B * L for padding, and
-        (B * L,) the place of each token.
-    """
-    clip = torch.arange(batch, device="cpu")[:, None]
-    rows = torch.where(layout.index < layout.volume, layout.index + clip * layout.volume, -1)
-    split = rows.split([group.tokens for group in layout.groups], dim=1)
-    index = torch.cat([part.flatten() for part in split])
-    real = index >= 0
-    inverse = index.new_empty(batch * layout.volume)
-    inverse[index[real]] = real.nonzero()[:, 0]
-    index = index.masked_fill(~real, batch * layout.volume)
-    return index.to(device), inverse.to(device)
 
 
 class _Gather(torch.autograd.Function):
