@@ -9,6 +9,8 @@ import torch
 from vswin.models import build_model
 from vswin.models.windows import clip_window, half_window, window_layout
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 def windows_of(grid, window, shift):
     """The set of shifted windows of section 3.2 along one axis each: lists of token coordinates.

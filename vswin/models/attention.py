@@ -111,7 +111,7 @@ def masked_attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
     q, k, v = qkv.view(-1, group.volume, 3, heads, qkv.shape[1] // 3 // heads).permute(
         2, 0, 3, 1, 4
     )
-    bias = bias_of(bias, layout.window)
+    bias = bias_of(bias, layout.window).to(q.dtype)
     if layout.allowed is not None:
         # One mask per window: (window, head) takes the place of the head, so that the mask
         # broadcasts over the batch.

@@ -1,0 +1,40 @@
+"""The ways that a block can be computed, to run a test on each."""
+
+import pytest
+import torch
+
+from vswin.models import attention, attention_cpu, inference_cpu, mlp_cpu
+
+
+def _refused(*args):
+    raise AssertionError("this way is not the one under test")
+
+
+@pytest.fixture(params=["masked", "fused", "in pieces"])
+def way(request, monkeypatch):
+    """Forces one way through attention and FFN, whatever the sizes; the others are refused."""
+    if request.param == "masked":
+        monkeypatch.setattr(attention, "SMALL_WINDOW", 10**9)
+        monkeypatch.setattr(attention, "SMALL_BYTES", 10**12)
+        for module in (mlp_cpu, inference_cpu):
+            monkeypatch.setattr(module, "CACHE_BYTES", 10**12)
+        monkeypatch.setattr(attention, "attention", _refused)
+        return request.param
+    monkeypatch.setattr(attention, "SMALL_BYTES", -1)
+    monkeypatch.setattr(attention, "masked_attention", _refused)
+    if request.param == "fused":  # as on a GPU, or under torch.compile
+        for module in (attention_cpu, mlp_cpu, inference_cpu):
+            monkeypatch.setattr(module, "serves", lambda *args: False)
+        return request.param
+    for module in (mlp_cpu, inference_cpu):
+        monkeypatch.setattr(module, "CACHE_BYTES", -1)
+        monkeypatch.setattr(module, "CHUNK", 3)
+    monkeypatch.setattr(attention_cpu, "CACHE_BYTES", 1)  # one window after the other
+    monkeypatch.setattr(inference_cpu, "WINDOW_CHUNK", 1)
+    fused = attention.attention
+    monkeypatch.setattr(
+        attention,
+        "attention",
+        lambda *args: (_refused if torch.is_grad_enabled() else fused)(*args),
+    )
+    return request.param
