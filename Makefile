@@ -39,7 +39,7 @@ test: lint
 	@$(VENV)/bin/python -m pytest
 
 bench: $(VENV)/.installed
-	@$(VENV)/bin/python -m benchmarks.bench
+	@$(VENV)/bin/python -m benchmarks
 
 lab: $(VENV)/.installed
 	@$(VENV)/bin/jupyter lab notebooks

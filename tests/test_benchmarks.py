@@ -1,5 +1,6 @@
 """The benchmarks run; what they measure is not a test's business."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -7,38 +8,70 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import bench
+from benchmarks import machine, models, report, training
 from tests.peers import import_torchvision
 from vswin.project import project_root
 
+CPU = torch.device("cpu")
 
-def test_a_case_is_measured_and_compared(monkeypatch):
+
+@pytest.fixture
+def tiny():
     import_torchvision()
-    case = bench.Case("swin_t", "train", 1, 4, 64, pairs=1)
-    monkeypatch.setitem(bench.CASES, case.name, case)
-    # At 64 pixels the last stages are clipped in space, where the two differ on purpose.
-    monkeypatch.setattr(bench, "TOLERANCE", 1.0)
-    line = bench.measure(case, pairs=1)
-    assert line["case"] == "swin_t-train-1x4x64"
-    assert line["speedup"] == line["torchvision_s"] / line["ours_s"]
+    return models.Case("proxy", "train", 2, 16, 24, pairs=1, threads=1)
+
+
+def test_a_case_is_measured_and_compared(tiny, monkeypatch):
+    line = models.measure(tiny, pairs=1)
+    assert line["case"] == "proxy-train-2x16x24"
+    ratio = line["ours_clips_per_s"] / line["torchvision_clips_per_s"]
+    assert line["speedup"] == pytest.approx(ratio)
     assert 0 < line["share_of_matmul_rate"] < 1.5
-    monkeypatch.setattr(bench, "TOLERANCE", 1e-12)
+    assert 0 < line["largest_difference"] < 1e-6
+    monkeypatch.setitem(models.TOLERANCE, torch.float32, 1e-12)
     with pytest.raises(RuntimeError, match="logits differ"):
-        bench.measure(case, pairs=1)
+        models.measure(tiny, pairs=1)
 
 
-def test_a_training_step_changes_the_weights():
-    ours, theirs = bench.build(bench.Case("swin_t", "train", 1, 2, 32, pairs=1))
-    for model in (ours, theirs):
-        before = model.head.weight.detach().clone()
-        bench.step_of(model, bench.Case("swin_t", "train", 1, 2, 32, pairs=1))()
-        assert not torch.equal(model.head.weight, before)
+def test_a_training_step_changes_the_weights_and_a_forward_pass_does_not(tiny):
+    for mode, changes in (("train", True), ("forward", False)):
+        for model in models.build(tiny):
+            before = model.head.weight.detach().clone()
+            logits = models.step_of(model, dataclasses.replace(tiny, mode=mode), 2)()
+            assert logits.shape == (2, 12)
+            assert torch.equal(model.head.weight, before) != changes
 
 
-def test_memory_is_that_of_a_process_of_its_own(tmp_path):
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_case_builds_the_model_that_it_names(device):
+    for name, case in models.cases(device).items():
+        assert name == case.name
+        assert case.dtype == (torch.float32 if device == "cpu" else torch.bfloat16)
+    swin_b = models.build(models.Case("swin_b", "forward", 1, 32, 224, pairs=1))
+    assert [sum(p.numel() for p in m.parameters()) for m in swin_b] == [88_048_984] * 2
+
+
+def test_the_most_clips_that_fit_are_found_in_steps_of_eight(monkeypatch):
+    tried = []
+
+    def measure(case, who, clips):
+        tried.append(clips)
+        return 1.0 if clips <= 88 else None
+
+    monkeypatch.setattr(models, "_measure_memory", measure)
+    case = models.Case("swin_t", "train", 0, 32, 224, pairs=1, device="cuda")
+    assert models.largest_batch(case, "ours") == 88
+    assert len(tried) < 12
+    assert case.name == "swin_t-train-mostx32x224"
+
+
+def test_memory_is_that_of_a_process_of_its_own(tiny):
     """Not its parent's, which Linux's rusage starts from."""
     ballast = torch.ones(2**27)  # 512 MiB
-    code = "from benchmarks import bench; print(bench._high_water_mib())"
+    code = (
+        "import torch; from benchmarks import machine;"
+        "print(machine.memory_mib(torch.device('cpu')))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -47,12 +80,59 @@ def test_memory_is_that_of_a_process_of_its_own(tmp_path):
         cwd=project_root(),
     )
     assert float(done.stdout) < ballast.numel() * 4 / 2**20
+    assert 0 < models.peak_memory(tiny, "ours", 2) < 512
 
 
-def test_the_committed_table_has_what_the_script_writes():
-    paths = sorted(bench.RESULTS.glob("*.csv"))
-    assert paths
-    for path in paths:
-        table = pd.read_csv(path)
-        assert {"case", "speedup", "ours_peak_mib", "torchvision_peak_mib", "commit"} <= set(table)
-        assert set(table["case"]) <= set(bench.CASES)
+def test_the_training_loop_is_taken_apart():
+    parts = training.parts_of_a_step(4)
+    assert set(parts) == {"data_ms", "forward_ms", "backward_ms", "optimizer_ms"}
+    assert all(value > 0 for value in parts.values())
+    assert training.matrix_products(3) > 0
+
+
+def test_a_step_is_compared_with_another_commit(tmp_path, monkeypatch):
+    """The commit is checked out beside the clone, and taken away again."""
+    root = project_root()
+    head = subprocess.run(
+        ["git", "-C", root, "rev-parse", "HEAD"], check=False, capture_output=True, text=True
+    )
+    if head.returncode:
+        pytest.skip("not in a git clone")
+    line = training.compared_with(head.stdout.strip(), 4)
+    assert line["step_ms"] > 0
+    assert line["before_ms"] > 0
+    trees = subprocess.run(
+        ["git", "-C", root, "worktree", "list"], check=False, capture_output=True, text=True
+    )
+    assert "before" not in trees.stdout
+
+
+def test_reports_of_many_runs_are_of_many_runs(tmp_path):
+    plan = report.fill(tmp_path, 20)
+    assert len(plan.runs) == 24
+    assert all(plan.folder(planned).state() == "done" for planned in plan.runs)
+    assert report.run(8, 1)[0]["runs"] == 8
+
+
+def test_the_command_says_what_it_does_not_know(tmp_path):
+    def bench(*args):
+        command = [sys.executable, "-m", "benchmarks", *args, "--output", str(tmp_path)]
+        return subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd=project_root()
+        )
+
+    done = bench("models", "--case", "swin_x")
+    assert done.returncode == 2
+    assert "unknown case swin_x; known: swin_t-forward-1x32x224" in done.stderr
+    if not torch.cuda.is_available():
+        assert "torch sees no GPU" in bench("--device", "cuda").stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_committed_tables_say_where_they_were_measured():
+    found = {path.stem: pd.read_csv(path) for path in machine.RESULTS.glob("*.csv")}
+    assert {"cpu", "training", "report"} <= set(found)
+    for table in found.values():
+        assert {"case", "machine", "threads", "torch", "commit", "date"} <= set(table)
+        assert not table["commit"].str.endswith("+").any()  # measured on committed code
+    assert set(found["cpu"]["case"]) == set(models.cases("cpu"))

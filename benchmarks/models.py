@@ -1,0 +1,274 @@
+"""Our model against torchvision's, with the same weights: `python -m benchmarks models`.
+
+Both run in one process, turn by turn, so that whatever else the machine does hits both; what counts
+is the median over the pairs of their ratio. The outputs are compared first. Peak memory is that of
+a process of its own for each model, over three steps, less what it held before the first.
+
+On a GPU (`--device cuda`) steps run under bf16 autocast, eager and compiled, at 8 clips and at the
+most that fit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from rich.progress import track
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+import vswin
+from benchmarks.machine import RESULTS, matmul_rate, memory_mib, seconds
+from benchmarks.peers import import_torchvision
+from vswin.models.presets import resolve_config
+from vswin.runs.study import plan_study
+
+Mode = Literal["forward", "train"]
+Who = Literal["ours", "torchvision"]
+WHO: tuple[Who, ...] = ("ours", "torchvision")
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
+"""Largest difference of logits; those of an untrained model are below 1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is timed."""
+
+    preset: str
+    """A preset, or "proxy": the model of Moving Digits."""
+    mode: Mode
+    batch: int
+    """Clips; 0 is the most that fit."""
+    frames: int
+    size: int
+    pairs: int
+    """Turns of each model, unless `--pairs` says otherwise."""
+    device: str = "cpu"
+    compiled: bool = False
+    threads: int = 0
+    """CPU threads; 0 is torch's default."""
+
+    @property
+    def name(self) -> str:
+        """Like swin_t-forward-1x32x224."""
+        batch = self.batch or "most"
+        suffix = "-compiled" if self.compiled else ""
+        return f"{self.preset}-{self.mode}-{batch}x{self.frames}x{self.size}{suffix}"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What matrix products are computed in."""
+        return torch.float32 if self.device == "cpu" else torch.bfloat16
+
+    @property
+    def channels(self) -> int:
+        """Of the clips."""
+        return proxy_config().model.in_channels if self.preset == "proxy" else 3
+
+
+CPU_CASES = (
+    Case("swin_t", "forward", 1, 32, 224, pairs=9),
+    Case("swin_t", "train", 1, 32, 224, pairs=7),
+    Case("swin_t", "forward", 4, 16, 224, pairs=5),
+    Case("swin_t", "train", 4, 16, 224, pairs=3),
+    Case("swin_b", "forward", 1, 32, 224, pairs=3),
+    Case("swin_b", "train", 1, 32, 224, pairs=3),
+    Case("proxy", "forward", 32, 16, 24, pairs=31, threads=1),
+    Case("proxy", "train", 32, 16, 24, pairs=31, threads=1),
+)
+GPU_CASES = tuple(
+    Case(preset, mode, batch, 32, 224, pairs=15, device="cuda", compiled=compiled)
+    for preset in ("swin_t", "swin_b")
+    for mode in ("train", "forward")
+    for batch in (8, 0)
+    for compiled in (False, True)
+)
+
+
+def cases(device: str) -> dict[str, Case]:
+    """All cases for a kind of device, by name."""
+    return {case.name: case for case in (CPU_CASES if device == "cpu" else GPU_CASES)}
+
+
+@functools.cache
+def proxy_config() -> Any:
+    """The run of Table 5's baseline (32 frames, window 8) under protocol proxy."""
+    return plan_study("table5", "proxy", rows=["win8"]).runs[0].config
+
+
+def build(case: Case) -> tuple[nn.Module, nn.Module]:
+    """(ours, torchvision's) with the same weights, on the case's device, nothing dropped."""
+    torch.manual_seed(0)
+    config = proxy_config().model if case.preset == "proxy" else resolve_config(case.preset)
+    config = dataclasses.replace(config, drop_path=0.0, head_dropout=0.0)
+    ours = vswin.models.VideoSwinTransformer(config)
+    theirs = _torchvision_model(config)
+    vswin.load_weights(ours, theirs.state_dict())
+    return ours.to(case.device), theirs.to(case.device)
+
+
+def _torchvision_model(config: vswin.models.VideoSwinConfig) -> nn.Module:
+    torchvision = import_torchvision()
+    swin3d = torchvision.models.video.swin_transformer
+    return swin3d.SwinTransformer3d(
+        patch_size=list(config.patch_size),
+        embed_dim=config.embed_dim,
+        depths=list(config.depths),
+        num_heads=list(config.num_heads),
+        window_size=list(config.window_size),
+        stochastic_depth_prob=0.0,
+        num_classes=config.num_classes,
+        patch_embed=functools.partial(swin3d.PatchEmbed3d, in_channels=config.in_channels),
+    )
+
+
+def step_of(model: nn.Module, case: Case, batch: int) -> Callable[[], Tensor]:
+    """One forward pass, or one training step with AdamW; returns logits."""
+    generator = torch.Generator().manual_seed(1)
+    size = (batch, case.channels, case.frames, case.size, case.size)
+    clip = torch.randn(size, generator=generator).to(case.device)
+    run = torch.compile(model, dynamic=False) if case.compiled else model
+    autocast = torch.autocast(case.device, case.dtype, enabled=case.dtype != torch.float32)
+    if case.mode == "forward":
+        model.eval()
+
+        def forward() -> Tensor:
+            with torch.inference_mode(), autocast:
+                return run(clip)
+
+        return forward
+    model.train()
+    labels = torch.arange(batch, device=case.device) % 10
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
+
+    def train() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        with autocast:
+            logits = run(clip)
+            loss = F.cross_entropy(logits, labels)
+        loss.backward()
+        optimizer.step()
+        return logits.detach()
+
+    return train
+
+
+def measure(case: Case, pairs: int) -> dict[str, Any]:
+    """Times both models, turn by turn.
+
+    Raises:
+        RuntimeError: if their logits differ.
+    """
+    if case.threads:
+        torch.set_num_threads(case.threads)
+    device = torch.device(case.device)
+    batches = [case.batch or largest_batch(case, who) for who in WHO]
+    models = build(case)
+    difference = _compare(models, case)
+    steps = [step_of(*pair) for pair in zip(models, (case, case), batches, strict=True)]
+    for step in steps:  # compiles, and fills caches
+        step()
+    times: list[list[float]] = []
+    for _ in track(range(pairs), description=case.name):
+        times.append([seconds(step, device) / b for step, b in zip(steps, batches, strict=True)])
+    ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
+    size = (case.channels, case.frames, case.size, case.size)
+    macs = vswin.cost(build(dataclasses.replace(case, device="cpu"))[0], size, rule="macs").flops
+    work = 2 * macs * (3 if case.mode == "train" else 1)
+    return {
+        "case": case.name,
+        "pairs": pairs,
+        "ours_clips_per_s": 1 / ours,
+        "torchvision_clips_per_s": 1 / theirs,
+        "speedup": statistics.median(t / o for o, t in times),
+        "share_of_matmul_rate": work / ours / matmul_rate(device, case.dtype),
+        "ours_batch": batches[0],
+        "torchvision_batch": batches[1],
+        "largest_difference": difference,
+    }
+
+
+def _compare(models: tuple[nn.Module, nn.Module], case: Case) -> float:
+    one = dataclasses.replace(case, mode="forward", compiled=False)
+    logits = [step_of(model, one, min(case.batch or 8, 8))() for model in models]
+    difference = (logits[0] - logits[1]).abs().max().item()
+    if not difference < TOLERANCE[case.dtype]:
+        raise RuntimeError(f"{case.name}: logits differ by {difference:g}; nothing to compare")
+    return difference
+
+
+def largest_batch(case: Case, who: Who) -> int:
+    """The most clips, in steps of 8, that a GPU has memory for; each try is a new process."""
+    fits, step = 0, 8
+    while _measure_memory(case, who, fits + step) is not None:
+        fits, step = fits + step, step * 2
+    while step > 8:
+        step //= 2
+        if _measure_memory(case, who, fits + step) is not None:
+            fits += step
+    return fits
+
+
+def peak_memory(case: Case, who: Who, batch: int) -> float:
+    """MiB that a step needs beyond the model and its input, in a process of its own.
+
+    Raises:
+        RuntimeError: if there is too little.
+    """
+    found = _measure_memory(case, who, batch)
+    if found is None:
+        raise RuntimeError(f"{case.name}: too little memory for {who} and {batch} clips")
+    return found
+
+
+def _measure_memory(case: Case, who: Who, batch: int) -> float | None:
+    argument = json.dumps(dataclasses.asdict(case) | {"who": who, "clips": batch})
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.models", argument],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=RESULTS.parents[1],
+    )
+    if done.returncode == 0:
+        return json.loads(done.stdout.splitlines()[-1])
+    if "OutOfMemoryError" in done.stderr:
+        return None
+    raise RuntimeError(f"{case.name}, {who}: {done.stderr.strip().splitlines()[-1]}")
+
+
+def _own_peak_memory(case: Case, who: Who, batch: int) -> float:
+    model = build(case)[WHO.index(who)]
+    step = step_of(model, case, batch)
+    before = memory_mib(torch.device(case.device))
+    for _ in range(3):  # from the second on, AdamW's moments are there
+        step()
+    return memory_mib(torch.device(case.device)) - before
+
+
+def run(names: list[str], pairs: int | None, device: str) -> list[dict[str, Any]]:
+    """All lines of the table."""
+    lines = []
+    threads = torch.get_num_threads()
+    for name in names:
+        case = cases(device)[name]
+        line = measure(case, pairs or case.pairs)
+        line |= {"threads": torch.get_num_threads()}
+        torch.set_num_threads(threads)
+        for who in WHO:
+            line[f"{who}_peak_mib"] = peak_memory(case, who, line[f"{who}_batch"])
+        lines.append(line | {"torchvision": import_torchvision().__version__})
+    return lines
+
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    who, clips = asked.pop("who"), asked.pop("clips")
+    print(json.dumps(_own_peak_memory(Case(**asked), who, clips)))

@@ -1,0 +1,83 @@
+"""How long `vswin report` takes on 1,000 runs: `python -m benchmarks report`.
+
+The runs are copies of those in the record (results/reference), one for each row and 125 seeds,
+in a store of their own that is thrown away. What is timed is the command, imports and all, and the
+report itself in a warm process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import track
+
+from benchmarks.machine import RESULTS, seconds
+from vswin.errors import VswinError
+from vswin.report import load_study, write_report
+from vswin.runs.study import StudyPlan, plan_study
+
+TABLE, PROTOCOL = "table5", "proxy"
+RECORD = RESULTS.parents[1] / "results" / "reference"
+CPU = torch.device("cpu")
+
+
+def run(runs: int, repeats: int) -> list[dict[str, Any]]:
+    """The table's one line.
+
+    Raises:
+        VswinError: if the record is not there to be copied.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        plan = fill(Path(folder), runs)
+        call = "import sys; from vswin.cli import main; sys.exit(main())"
+        command = [sys.executable, "-c", call, "report", TABLE, "--protocol", PROTOCOL]
+        command += ["--results-dir", folder]
+        environment = os.environ | {"PYTHONPATH": str(RESULTS.parents[1])}
+
+        def whole() -> None:
+            subprocess.run(command, check=True, capture_output=True, env=environment)
+
+        def warm() -> None:
+            write_report(load_study(TABLE, PROTOCOL, results_dir=folder))
+
+        warm()
+        steps = track(range(repeats), description=f"{len(plan.runs)} runs")
+        times = [(seconds(whole, CPU), seconds(warm, CPU)) for _ in steps]
+    command_s, warm_s = (statistics.median(column) for column in zip(*times, strict=True))
+    return [
+        {
+            "case": f"report-{TABLE}-{len(plan.runs)}",
+            "runs": len(plan.runs),
+            "repeats": repeats,
+            "command_s": command_s,
+            "warm_s": warm_s,
+        }
+    ]
+
+
+def fill(folder: Path, runs: int) -> StudyPlan:
+    """A store with at least that many complete runs, copied from the record by row."""
+    rows = len(plan_study(TABLE, PROTOCOL, 1, folder).runs)
+    plan = plan_study(TABLE, PROTOCOL, -(-runs // rows), folder)
+    recorded = plan_study(TABLE, PROTOCOL, 1, RECORD)
+    sources = {planned.row.id: recorded.folder(planned) for planned in recorded.runs}
+    for planned in track(plan.runs, description="copying runs"):
+        source, target = sources[planned.row.id], plan.folder(planned)
+        if source.result() is None:
+            raise VswinError(f"{source.path} is not complete; the benchmark copies the record")
+        if target.path.exists():  # two rows, one run
+            continue
+        target.create(dataclasses.replace(source.config(), seed=planned.seed))
+        for file in source.path.iterdir():
+            if file.name not in ("run.json", "checkpoints"):
+                shutil.copy(file, target.path / file.name)
+    return plan
