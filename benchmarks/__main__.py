@@ -1,7 +1,7 @@
-"""`make bench`, or `python -m benchmarks [models|training|report]`.
+"""`make bench`, or `python -m benchmarks [models|profile|training|report]`.
 
-Results are benchmarks/results/{cpu,cuda,training,report}.csv. Measure on a machine that does
-nothing else.
+Results are benchmarks/results/{cpu,cuda,profile,training,report}.csv. Measure on a machine that
+does nothing else.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import models, report, training
+from benchmarks import models, profile, report, training
 from benchmarks.machine import RESULTS, about, write_table
 from vswin.errors import VswinError
 
+WHAT = ["models", "profile", "training", "report"]
 BEFORE = "83677f5"
 """The commit before the work on speed, for the ratio of the proxy's training step."""
 
@@ -27,7 +28,7 @@ def main() -> int:
         description="Speed and memory: our model against torchvision's, training, reports.",
     )
     parser.add_argument(
-        "what", nargs="*", choices=["models", "training", "report", []], help="default: all"
+        "what", nargs="*", choices=[*WHAT, []], help=f"{', '.join(WHAT)}; default: all"
     )
     parser.add_argument("--case", action="append", help="models: some cases only, by name")
     parser.add_argument("--pairs", type=int, help="models: turns of each model (default: by case)")
@@ -36,7 +37,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000, help="report: how many runs")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder for the tables")
     args = parser.parse_args()
-    what = args.what or ["models", "training", "report"]
+    what = args.what or WHAT
     known = models.cases(args.device)
     unknown = [name for name in args.case or [] if name not in known]
     if unknown:
@@ -48,6 +49,8 @@ def main() -> int:
             device = torch.device(args.device)
             lines = models.run(args.case or list(known), args.pairs, args.device)
             write_table([about(device) | line for line in lines], args.device, args.output)
+        if "profile" in what:
+            _write(profile.run(), "profile", args.output)
         if "training" in what:
             _write(training.run(32, args.against), "training", args.output)
         if "report" in what:

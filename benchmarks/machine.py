@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import re
 import resource
@@ -63,6 +64,14 @@ def matmul_rate(device: torch.device, dtype: torch.dtype = torch.float32) -> flo
     a, b = torch.randn(2, size, size, device=device, dtype=dtype)
     a @ b
     return 2 * size**3 / statistics.median(seconds(lambda: a @ b, device) for _ in range(5))
+
+
+def forget_peak(device: torch.device) -> None:
+    """Makes `memory_mib` count from now on, where the system can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def memory_mib(device: torch.device) -> float:

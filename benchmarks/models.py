@@ -1,8 +1,9 @@
 """Our model against torchvision's, with the same weights: `python -m benchmarks models`.
 
 Both run in one process, turn by turn, so that whatever else the machine does hits both; what counts
-is the median over the pairs of their ratio. The outputs are compared first. Peak memory is that of
-a process of its own for each model, over three steps, less what it held before the first.
+is the median over the pairs of their ratio. The outputs are compared first. Each case has a process
+of its own: memory that an earlier one left to the allocator would make the next one faster. Peak
+memory is that of a process for each model, over three steps, less what it held before the first.
 
 On a GPU (`--device cuda`) steps run under bf16 autocast, eager and compiled, at 8 clips and at the
 most that fit.
@@ -20,18 +21,20 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import vswin
-from benchmarks.machine import RESULTS, matmul_rate, memory_mib, seconds
+from benchmarks.machine import RESULTS, forget_peak, matmul_rate, memory_mib, seconds
 from benchmarks.peers import import_torchvision
 from vswin.models.presets import resolve_config
 from vswin.runs.study import plan_study
 
 Mode = Literal["forward", "train"]
 Who = Literal["ours", "torchvision"]
+CONSOLE = Console(stderr=True)
 WHO: tuple[Who, ...] = ("ours", "torchvision")
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
 """Largest difference of logits; those of an untrained model are below 1."""
@@ -49,7 +52,7 @@ class Case:
     frames: int
     size: int
     pairs: int
-    """Turns of each model, unless `--pairs` says otherwise."""
+    """Turns of each model."""
     device: str = "cpu"
     compiled: bool = False
     threads: int = 0
@@ -104,17 +107,19 @@ def proxy_config() -> Any:
 
 
 def build(case: Case) -> tuple[nn.Module, nn.Module]:
-    """(ours, torchvision's) with the same weights, on the case's device, nothing dropped."""
+    """(ours, torchvision's) with the same weights, on the case's device."""
     torch.manual_seed(0)
-    config = proxy_config().model if case.preset == "proxy" else resolve_config(case.preset)
-    config = dataclasses.replace(config, drop_path=0.0, head_dropout=0.0)
-    ours = vswin.models.VideoSwinTransformer(config)
-    theirs = _torchvision_model(config)
+    ours, theirs = (build_one(case, who) for who in WHO)
     vswin.load_weights(ours, theirs.state_dict())
     return ours.to(case.device), theirs.to(case.device)
 
 
-def _torchvision_model(config: vswin.models.VideoSwinConfig) -> nn.Module:
+def build_one(case: Case, who: Who) -> nn.Module:
+    """One of the two, without dropout and stochastic depth."""
+    config = proxy_config().model if case.preset == "proxy" else resolve_config(case.preset)
+    config = dataclasses.replace(config, drop_path=0.0, head_dropout=0.0)
+    if who == "ours":
+        return vswin.models.VideoSwinTransformer(config)
     torchvision = import_torchvision()
     swin3d = torchvision.models.video.swin_transformer
     return swin3d.SwinTransformer3d(
@@ -160,14 +165,12 @@ def step_of(model: nn.Module, case: Case, batch: int) -> Callable[[], Tensor]:
     return train
 
 
-def measure(case: Case, pairs: int) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """Times both models, turn by turn.
 
     Raises:
         RuntimeError: if their logits differ.
     """
-    if case.threads:
-        torch.set_num_threads(case.threads)
     device = torch.device(case.device)
     batches = [case.batch or largest_batch(case, who) for who in WHO]
     models = build(case)
@@ -176,15 +179,16 @@ def measure(case: Case, pairs: int) -> dict[str, Any]:
     for step in steps:  # compiles, and fills caches
         step()
     times: list[list[float]] = []
-    for _ in track(range(pairs), description=case.name):
+    for _ in range(case.pairs):
         times.append([seconds(step, device) / b for step, b in zip(steps, batches, strict=True)])
     ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
     size = (case.channels, case.frames, case.size, case.size)
-    macs = vswin.cost(build(dataclasses.replace(case, device="cpu"))[0], size, rule="macs").flops
+    macs = vswin.cost(models[0], size, rule="macs").flops
     work = 2 * macs * (3 if case.mode == "train" else 1)
     return {
         "case": case.name,
-        "pairs": pairs,
+        "pairs": case.pairs,
+        "threads": torch.get_num_threads(),
         "ours_clips_per_s": 1 / ours,
         "torchvision_clips_per_s": 1 / theirs,
         "speedup": statistics.median(t / o for o, t in times),
@@ -229,46 +233,67 @@ def peak_memory(case: Case, who: Who, batch: int) -> float:
 
 
 def _measure_memory(case: Case, who: Who, batch: int) -> float | None:
-    argument = json.dumps(dataclasses.asdict(case) | {"who": who, "clips": batch})
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.models", argument],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=RESULTS.parents[1],
-    )
+    done = _child(case, who=who, batch=batch)
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
     if "OutOfMemoryError" in done.stderr:
         return None
-    raise RuntimeError(f"{case.name}, {who}: {done.stderr.strip().splitlines()[-1]}")
+    raise RuntimeError(f"{case.name}, {who}: {_last_line(done.stderr)}")
 
 
 def _own_peak_memory(case: Case, who: Who, batch: int) -> float:
-    model = build(case)[WHO.index(who)]
-    step = step_of(model, case, batch)
-    before = memory_mib(torch.device(case.device))
+    device = torch.device(case.device)
+    step = step_of(build_one(case, who).to(device), case, batch)
+    forget_peak(device)
+    before = memory_mib(device)
     for _ in range(3):  # from the second on, AdamW's moments are there
         step()
-    return memory_mib(torch.device(case.device)) - before
+    return memory_mib(device) - before
 
 
 def run(names: list[str], pairs: int | None, device: str) -> list[dict[str, Any]]:
-    """All lines of the table."""
+    """All lines of the table.
+
+    Raises:
+        RuntimeError: if a case fails.
+    """
     lines = []
-    threads = torch.get_num_threads()
-    for name in names:
+    for name in track(names, description="cases", console=CONSOLE):
         case = cases(device)[name]
-        line = measure(case, pairs or case.pairs)
-        line |= {"threads": torch.get_num_threads()}
-        torch.set_num_threads(threads)
+        case = dataclasses.replace(case, pairs=pairs or case.pairs)
+        done = _child(case)
+        if done.returncode:
+            raise RuntimeError(f"{case.name}: {_last_line(done.stderr)}")
+        line = json.loads(done.stdout.splitlines()[-1])
         for who in WHO:
             line[f"{who}_peak_mib"] = peak_memory(case, who, line[f"{who}_batch"])
+        CONSOLE.print(f"{name}: {line['speedup']:.2f} times as fast")
         lines.append(line | {"torchvision": import_torchvision().__version__})
     return lines
 
 
+def _child(case: Case, **asked: Any) -> subprocess.CompletedProcess[str]:
+    """Runs this module on a case in a new process."""
+    argument = json.dumps({"case": dataclasses.asdict(case), **asked})
+    command = [sys.executable, "-m", "benchmarks.models", argument]
+    root = RESULTS.parents[1]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def _main(argument: str) -> None:
+    asked = json.loads(argument)
+    case = Case(**asked["case"])
+    if case.threads:
+        torch.set_num_threads(case.threads)
+    if "who" in asked:
+        print(json.dumps(_own_peak_memory(case, asked["who"], asked["batch"])))
+    else:
+        print(json.dumps(measure(case)))
+
+
 if __name__ == "__main__":
-    asked = json.loads(sys.argv[1])
-    who, clips = asked.pop("who"), asked.pop("clips")
-    print(json.dumps(_own_peak_memory(Case(**asked), who, clips)))
+    _main(sys.argv[1])

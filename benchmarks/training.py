@@ -73,7 +73,8 @@ def run(steps: int, against: str | None) -> list[dict[str, Any]]:
 def loop_rate(epochs: int = 2) -> float:
     """Clips per second of the last of some epochs of the loop itself."""
     config = proxy_config()
-    model = initialise_(VideoSwinTransformer(config.model), config.recipe.linear_std)
+    model = VideoSwinTransformer(config.model)
+    initialise_(model, config.recipe.linear_std, config.recipe.bias_std)
     seen: list[Progress] = []
 
     class Enough(Exception):  # noqa: N818

@@ -22,7 +22,7 @@ def tiny():
 
 
 def test_a_case_is_measured_and_compared(tiny, monkeypatch):
-    line = models.measure(tiny, pairs=1)
+    line = models.measure(tiny)
     assert line["case"] == "proxy-train-2x16x24"
     ratio = line["ours_clips_per_s"] / line["torchvision_clips_per_s"]
     assert line["speedup"] == pytest.approx(ratio)
@@ -30,7 +30,7 @@ def test_a_case_is_measured_and_compared(tiny, monkeypatch):
     assert 0 < line["largest_difference"] < 1e-6
     monkeypatch.setitem(models.TOLERANCE, torch.float32, 1e-12)
     with pytest.raises(RuntimeError, match="logits differ"):
-        models.measure(tiny, pairs=1)
+        models.measure(tiny)
 
 
 def test_a_training_step_changes_the_weights_and_a_forward_pass_does_not(tiny):

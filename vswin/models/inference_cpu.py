@@ -58,7 +58,7 @@ def attend(x: Tensor, norm: nn.LayerNorm, attn: WindowAttention3D, layout: Windo
     for size, (places,) in by_size(layout, layout.index):
         mask = bias_of(bias, size)
         for some in places.split(max(1, WINDOW_CHUNK // places.shape[1])):
-            rows = some.flatten()
+            rows = some.flatten().long()  # index_copy_ takes no others
             residual = tokens.index_select(0, rows)
             normed = norm(residual)
             if layout.padded:

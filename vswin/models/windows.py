@@ -195,9 +195,9 @@ def _batch_index(windows: list[Tensor], volume: int, batch: int) -> tuple[Tensor
     clip = volume * torch.arange(batch, device="cpu")[:, None, None]
     padding = batch * volume
     index = torch.cat([torch.where(x < volume, x + clip, padding).flatten() for x in windows])
-    inverse = torch.empty(padding + 1, dtype=torch.long, device="cpu")
-    inverse[index] = torch.arange(len(index), device="cpu")
-    return index, inverse[:padding]
+    inverse = torch.empty(padding + 1, dtype=torch.int32, device="cpu")
+    inverse[index] = torch.arange(len(index), dtype=torch.int32, device="cpu")
+    return index.int(), inverse[:padding]
 
 
 def _window_numbers(padded: Triple, window: Triple, shift: Triple) -> Tensor:
