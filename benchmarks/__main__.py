@@ -7,6 +7,7 @@ does nothing else.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 
@@ -42,27 +43,30 @@ def main() -> int:
     unknown = [name for name in args.case or [] if name not in known]
     if unknown:
         parser.error(f"unknown case {unknown[0]}; known: {', '.join(known)}")
+    if args.case and args.output == RESULTS:
+        parser.error("--case measures a part of the table; say where to with --output FOLDER")
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: torch sees no GPU here")
+    on = about(torch.device(args.device))  # before: what is measured is the code as it is now
+    write = functools.partial(_write, on, args.output)
     try:
-        if "models" in what:
-            device = torch.device(args.device)
-            lines = models.run(args.case or list(known), args.pairs, args.device)
-            write_table([about(device) | line for line in lines], args.device, args.output)
         if "profile" in what:
-            _write(profile.run(), "profile", args.output)
+            write("profile", profile.run())
         if "training" in what:
-            _write(training.run(32, args.against), "training", args.output)
+            write("training", training.run(32, args.against))
         if "report" in what:
-            _write(report.run(args.runs, 5), "report", args.output)
+            write("report", report.run(args.runs, 5))
+        if "models" in what:
+            lines = models.run(args.case or list(known), args.pairs, args.device)
+            write(args.device, lines)
     except (VswinError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _write(lines: list[dict[str, object]], name: str, folder: Path) -> None:
-    write_table([about(torch.device("cpu")) | line for line in lines], name, folder)
+def _write(on: dict[str, object], folder: Path, name: str, lines: list[dict[str, object]]) -> None:
+    write_table([on | line for line in lines], name, folder)
 
 
 if __name__ == "__main__":

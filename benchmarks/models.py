@@ -36,8 +36,8 @@ Mode = Literal["forward", "train"]
 Who = Literal["ours", "torchvision"]
 CONSOLE = Console(stderr=True)
 WHO: tuple[Who, ...] = ("ours", "torchvision")
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
-"""Largest difference of logits; those of an untrained model are below 1."""
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
+"""Largest difference of logits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,14 +77,14 @@ class Case:
 
 
 CPU_CASES = (
-    Case("swin_t", "forward", 1, 32, 224, pairs=9),
-    Case("swin_t", "train", 1, 32, 224, pairs=7),
-    Case("swin_t", "forward", 4, 16, 224, pairs=5),
+    Case("swin_t", "forward", 1, 32, 224, pairs=8),
+    Case("swin_t", "train", 1, 32, 224, pairs=6),
+    Case("swin_t", "forward", 4, 16, 224, pairs=4),
     Case("swin_t", "train", 4, 16, 224, pairs=3),
-    Case("swin_b", "forward", 1, 32, 224, pairs=3),
-    Case("swin_b", "train", 1, 32, 224, pairs=3),
-    Case("proxy", "forward", 32, 16, 24, pairs=31, threads=1),
-    Case("proxy", "train", 32, 16, 24, pairs=31, threads=1),
+    Case("swin_b", "forward", 1, 32, 224, pairs=4),
+    Case("swin_b", "train", 1, 32, 224, pairs=2),
+    Case("proxy", "forward", 32, 16, 24, pairs=32, threads=1),
+    Case("proxy", "train", 32, 16, 24, pairs=32, threads=1),
 )
 GPU_CASES = tuple(
     Case(preset, mode, batch, 32, 224, pairs=15, device="cuda", compiled=compiled)
@@ -110,6 +110,9 @@ def build(case: Case) -> tuple[nn.Module, nn.Module]:
     """(ours, torchvision's) with the same weights, on the case's device."""
     torch.manual_seed(0)
     ours, theirs = (build_one(case, who) for who in WHO)
+    for name, parameter in theirs.named_parameters():
+        if "bias_table" in name:  # as large as trained ones, so that an error would show
+            nn.init.normal_(parameter)
     vswin.load_weights(ours, theirs.state_dict())
     return ours.to(case.device), theirs.to(case.device)
 
@@ -174,14 +177,14 @@ def measure(case: Case) -> dict[str, Any]:
     device = torch.device(case.device)
     batches = [case.batch or largest_batch(case, who) for who in WHO]
     models = build(case)
-    difference = _compare(models, case)
     steps = [step_of(*pair) for pair in zip(models, (case, case), batches, strict=True)]
-    for step in steps:  # compiles, and fills caches
-        step()
-    times: list[list[float]] = []
-    for _ in range(case.pairs):
-        times.append([seconds(step, device) / b for step, b in zip(steps, batches, strict=True)])
+    difference = _compare([step() for step in steps], case)  # this compiles, and fills caches
+    times = [
+        _turn(steps, batches, device, alone=not case.batch, swap=turn % 2 == 1)
+        for turn in range(case.pairs)
+    ]
     ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
+    ratios = [t / o for o, t in times]
     size = (case.channels, case.frames, case.size, case.size)
     macs = vswin.cost(models[0], size, rule="macs").flops
     work = 2 * macs * (3 if case.mode == "train" else 1)
@@ -191,7 +194,9 @@ def measure(case: Case) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "ours_clips_per_s": 1 / ours,
         "torchvision_clips_per_s": 1 / theirs,
-        "speedup": statistics.median(t / o for o, t in times),
+        "speedup": statistics.median(ratios),
+        "speedup_min": min(ratios),
+        "speedup_max": max(ratios),
         "share_of_matmul_rate": work / ours / matmul_rate(device, case.dtype),
         "ours_batch": batches[0],
         "torchvision_batch": batches[1],
@@ -199,17 +204,40 @@ def measure(case: Case) -> dict[str, Any]:
     }
 
 
-def _compare(models: tuple[nn.Module, nn.Module], case: Case) -> float:
-    one = dataclasses.replace(case, mode="forward", compiled=False)
-    logits = [step_of(model, one, min(case.batch or 8, 8))() for model in models]
-    difference = (logits[0] - logits[1]).abs().max().item()
+def _turn(
+    steps: list[Callable[[], Tensor]],
+    batches: list[int],
+    device: torch.device,
+    alone: bool,
+    swap: bool,
+) -> list[float]:
+    """Seconds for each clip, of our model and of torchvision's; who is first changes.
+
+    `alone`: each has all of the GPU's memory in its turn, and a step to take hold of it.
+    """
+    found = [0.0, 0.0]
+    for i in (1, 0) if swap else (0, 1):
+        if alone:
+            torch.cuda.empty_cache()
+            steps[i]()
+        found[i] = seconds(steps[i], device) / batches[i]
+    return found
+
+
+def _compare(logits: list[Tensor], case: Case) -> float:
+    """The largest difference of the logits of the first steps, made with the same weights."""
+    count = min(map(len, logits))
+    difference = (logits[0][:count] - logits[1][:count]).abs().max().item()
     if not difference < TOLERANCE[case.dtype]:
         raise RuntimeError(f"{case.name}: logits differ by {difference:g}; nothing to compare")
     return difference
 
 
 def largest_batch(case: Case, who: Who) -> int:
-    """The most clips, in steps of 8, that a GPU has memory for; each try is a new process."""
+    """The most clips, in steps of 8, that a GPU has memory for; each try is a new process.
+
+    8 fewer than that, in fact: when it is timed, the other model's weights are there, too.
+    """
     fits, step = 0, 8
     while _measure_memory(case, who, fits + step) is not None:
         fits, step = fits + step, step * 2
@@ -217,7 +245,7 @@ def largest_batch(case: Case, who: Who) -> int:
         step //= 2
         if _measure_memory(case, who, fits + step) is not None:
             fits += step
-    return fits
+    return max(8, fits - 8)
 
 
 def peak_memory(case: Case, who: Who, batch: int) -> float:
@@ -248,7 +276,10 @@ def _own_peak_memory(case: Case, who: Who, batch: int) -> float:
     before = memory_mib(device)
     for _ in range(3):  # from the second on, AdamW's moments are there
         step()
-    return memory_mib(device) - before
+    used = memory_mib(device) - before
+    if used <= 0:
+        raise RuntimeError(f"a peak of {used} MiB cannot be; memory is not measured right here")
+    return used
 
 
 def run(names: list[str], pairs: int | None, device: str) -> list[dict[str, Any]]:

@@ -44,7 +44,11 @@ def run(runs: int, repeats: int) -> list[dict[str, Any]]:
         environment = os.environ | {"PYTHONPATH": str(RESULTS.parents[1])}
 
         def whole() -> None:
-            subprocess.run(command, check=True, capture_output=True, env=environment)
+            done = subprocess.run(
+                command, check=False, capture_output=True, text=True, env=environment
+            )
+            if done.returncode:
+                raise VswinError(f"vswin report failed: {done.stderr.strip()}")
 
         def warm() -> None:
             write_report(load_study(TABLE, PROTOCOL, results_dir=folder))

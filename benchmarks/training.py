@@ -1,10 +1,10 @@
 """Where the time of training goes under protocol proxy: `python -m benchmarks training`.
 
-The loop as a whole (`vswin.training.loop.train`, checkpoints and progress included) in clips per
-second, on one thread as runs have it, and one step taken apart: data, forward, backward, optimiser.
-`matrix_products` repeats every matrix product of the step, and nothing else, on operands of the
-same shapes: what no way of writing the model in torch can be faster than. `before_ms` is the whole
-step at another commit (`--against`), turn by turn with ours.
+The loop as a whole (`vswin.training.loop.train`, checkpoints included) in clips per second, on one
+thread as runs have it, and one step taken apart: data, forward, backward, optimiser.
+`matrix_products` repeats every matrix product of the step, and nothing else, on contiguous operands
+of the same shapes: the part of the step that better elementwise code would leave as it is.
+`before_ms` is the whole step at another commit (`--against`), turn by turn with ours.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.machine import RESULTS, seconds
 from benchmarks.models import proxy_config
+from vswin.errors import VswinError
 from vswin.models.initialisation import initialise_
 from vswin.models.video_swin import VideoSwinTransformer
 from vswin.training.loop import Progress, train
@@ -39,6 +40,8 @@ WORKER = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
+import vswin
+assert vswin.__file__.startswith(sys.argv[1]), vswin.__file__
 from vswin.runs.study import plan_study
 from vswin.models.video_swin import VideoSwinTransformer
 from vswin.training.loop import _step
@@ -70,18 +73,18 @@ def run(steps: int, against: str | None) -> list[dict[str, Any]]:
     return [line | {"threads": 1}]
 
 
-def loop_rate(epochs: int = 2) -> float:
-    """Clips per second of the last of some epochs of the loop itself."""
+def loop_rate(epochs: int = 3) -> float:
+    """Clips per second from the end of the first epoch to the end of the last."""
     config = proxy_config()
     model = VideoSwinTransformer(config.model)
     initialise_(model, config.recipe.linear_std, config.recipe.bias_std)
-    seen: list[Progress] = []
+    ends: list[float] = []
 
     class Enough(Exception):  # noqa: N818
         """The loop has no other end than the recipe's."""
 
     def on_epoch(progress: Progress) -> None:
-        seen.append(progress)
+        ends.append(time.perf_counter())
         if progress.epoch == epochs:
             raise Enough
 
@@ -94,7 +97,8 @@ def loop_rate(epochs: int = 2) -> float:
             CPU,
             on_epoch=on_epoch,
         )
-    return seen[-1].clips_per_second
+    clips = (epochs - 1) * config.recipe.steps_per_epoch * config.recipe.batch_size
+    return clips / (ends[-1] - ends[0])
 
 
 def parts_of_a_step(steps: int) -> dict[str, float]:
@@ -158,7 +162,13 @@ def _checkout(root: Path, commit: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "before"
         git = ["git", "-C", str(root), "worktree"]
-        subprocess.run([*git, "add", "--quiet", "--detach", str(path), commit], check=True)
+        add = [*git, "add", "--quiet", "--detach", str(path), commit]
+        done = subprocess.run(add, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise VswinError(
+                f"commit {commit} cannot be checked out ({done.stderr.strip()}); a full git clone "
+                "has it, or name another with --against"
+            )
         try:
             yield path
         finally:
@@ -176,4 +186,7 @@ def _worker(root: Path) -> Iterator[subprocess.Popen[str]]:
 def _ask(worker: subprocess.Popen[str]) -> float:
     worker.stdin.write("step\n")
     worker.stdin.flush()
-    return float(worker.stdout.readline())
+    answer = worker.stdout.readline()
+    if not answer:
+        raise VswinError("a process that was to be timed has died; its last words are above")
+    return float(answer)

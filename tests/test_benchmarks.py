@@ -27,8 +27,8 @@ def test_a_case_is_measured_and_compared(tiny, monkeypatch):
     ratio = line["ours_clips_per_s"] / line["torchvision_clips_per_s"]
     assert line["speedup"] == pytest.approx(ratio)
     assert 0 < line["share_of_matmul_rate"] < 1.5
-    assert 0 < line["largest_difference"] < 1e-6
-    monkeypatch.setitem(models.TOLERANCE, torch.float32, 1e-12)
+    assert 0 <= line["largest_difference"] < 1e-6
+    monkeypatch.setitem(models.TOLERANCE, torch.float32, 0.0)
     with pytest.raises(RuntimeError, match="logits differ"):
         models.measure(tiny)
 
@@ -44,11 +44,13 @@ def test_a_training_step_changes_the_weights_and_a_forward_pass_does_not(tiny):
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_every_case_builds_the_model_that_it_names(device):
-    for name, case in models.cases(device).items():
-        assert name == case.name
-        assert case.dtype == (torch.float32 if device == "cpu" else torch.bfloat16)
-    swin_b = models.build(models.Case("swin_b", "forward", 1, 32, 224, pairs=1))
-    assert [sum(p.numel() for p in m.parameters()) for m in swin_b] == [88_048_984] * 2
+    expected = {"swin_t": 28_158_070, "swin_b": 88_048_984, "proxy": 79_416}
+    for preset in {case.preset for case in models.cases(device).values()}:
+        case = models.Case(preset, "forward", 1, 32, 224, pairs=1, device=device)
+        for who in models.WHO:
+            with torch.device("meta"):
+                model = models.build_one(case, who)
+            assert sum(p.numel() for p in model.parameters()) == expected[preset]
 
 
 def test_the_most_clips_that_fit_are_found_in_steps_of_eight(monkeypatch):
@@ -60,7 +62,7 @@ def test_the_most_clips_that_fit_are_found_in_steps_of_eight(monkeypatch):
 
     monkeypatch.setattr(models, "_measure_memory", measure)
     case = models.Case("swin_t", "train", 0, 32, 224, pairs=1, device="cuda")
-    assert models.largest_batch(case, "ours") == 88
+    assert models.largest_batch(case, "ours") == 80  # room for the other model's weights
     assert len(tried) < 12
     assert case.name == "swin_t-train-mostx32x224"
 
@@ -91,7 +93,7 @@ def test_the_training_loop_is_taken_apart():
 
 
 def test_a_step_is_compared_with_another_commit(tmp_path, monkeypatch):
-    """The commit is checked out beside the clone, and taken away again."""
+    """The commit is checked out in a folder of its own, which is gone afterwards."""
     root = project_root()
     head = subprocess.run(
         ["git", "-C", root, "rev-parse", "HEAD"], check=False, capture_output=True, text=True
@@ -121,6 +123,9 @@ def test_the_command_says_what_it_does_not_know(tmp_path):
             command, check=False, capture_output=True, text=True, cwd=project_root()
         )
 
+    part = [sys.executable, "-m", "benchmarks", "--case", "proxy-train-32x16x24"]
+    done = subprocess.run(part, check=False, capture_output=True, text=True, cwd=project_root())
+    assert "say where to with --output" in done.stderr  # the committed table stays whole
     done = bench("models", "--case", "swin_x")
     assert done.returncode == 2
     assert "unknown case swin_x; known: swin_t-forward-1x32x224" in done.stderr

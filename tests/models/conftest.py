@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vswin.models import attention, attention_cpu, inference_cpu, mlp_cpu
+from vswin.models import attention, attention_cpu, inference_cpu, mlp_cpu, pieces
 
 
 def _refused(*args):
@@ -16,26 +16,26 @@ def way(request, monkeypatch):
     if request.param == "masked":
         monkeypatch.setattr(attention, "SMALL_WINDOW", 10**9)
         monkeypatch.setattr(attention, "SMALL_BYTES", 10**12)
-        for module in (mlp_cpu, inference_cpu):
-            monkeypatch.setattr(module, "CACHE_BYTES", 10**12)
-        monkeypatch.setattr(attention, "attention", _refused)
+        monkeypatch.setattr(pieces, "CACHE_BYTES", 10**12)
+        for module in (attention, attention_cpu):
+            monkeypatch.setattr(module, "attention", _refused)
         return request.param
     monkeypatch.setattr(attention, "SMALL_BYTES", -1)
     monkeypatch.setattr(attention, "masked_attention", _refused)
     if request.param == "fused":  # as on a GPU, or under torch.compile
-        for module in (attention_cpu, mlp_cpu, inference_cpu):
-            monkeypatch.setattr(module, "serves", lambda *args: False)
+        monkeypatch.setattr(pieces, "possible", lambda *args: False)
         return request.param
     for module in (mlp_cpu, inference_cpu):
-        monkeypatch.setattr(module, "CACHE_BYTES", -1)
         monkeypatch.setattr(module, "CHUNK", 3)
+    monkeypatch.setattr(pieces, "CACHE_BYTES", -1)
     monkeypatch.setattr(attention_cpu, "CACHE_BYTES", 1)  # one window after the other
     monkeypatch.setattr(inference_cpu, "WINDOW_CHUNK", 1)
     fused = attention.attention
 
-    def without_gradients(*args):
-        assert not torch.is_grad_enabled()
+    def without_gradient_of_the_bias(*args):
+        _, bias, _ = args
+        assert not (torch.is_grad_enabled() and bias.requires_grad)
         return fused(*args)
 
-    monkeypatch.setattr(attention, "attention", without_gradients)
+    monkeypatch.setattr(attention, "attention", without_gradient_of_the_bias)
     return request.param

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vswin.models import build_model
-from vswin.models.windows import clip_window, half_window, window_layout
+from vswin.models.windows import clip_window, half_window
 
 pytestmark = pytest.mark.usefixtures("way")
 
@@ -137,7 +137,7 @@ def test_gradients_equal_those_of_the_equations(grid, window):
 
     from vswin.models.windows import from_windows, to_windows
 
-    layout = window_layout(grid, window, half_window(window, "3d"), torch.device("cpu"))
+    layout = block.attn.layout(z.flatten(1, 3), grid, half_window(window, "3d"))
     ours = block.attn(to_windows(z.flatten(1, 3), layout), layout)
     found = gradients(from_windows(ours, layout).view_as(z))
     expected = gradients(

@@ -22,6 +22,7 @@ def test_logits_and_gradients_are_those_of_the_cpu(options, compiled, dtype):
     tolerance = {"rtol": 1e-4, "atol": 1e-4} if exact else {"rtol": 0.05, "atol": 0.05}
     with torch.autocast("cuda", dtype, enabled=not exact):
         found, others = step(run, clip)
+        run.eval()
         with torch.inference_mode():
             evaluated = run(clip)
     torch.testing.assert_close(found.float().cpu(), expected, **tolerance)

@@ -50,9 +50,10 @@ class WindowAttention3D(nn.Module):
     def layout(self, x: Tensor, grid: Triple, shift_size: Triple) -> WindowLayout:
         """The windows for (B, T'*H'*W', C) tokens of a (T', H', W') grid."""
         volume = math.prod(clip_window(grid, self.window_size, shift_size)[0])
-        scores = x.shape[0] * x.shape[1] * volume * self.num_heads * x.element_size()
+        batch, tokens = map(int, x.shape[:2])  # while traced, sizes are tensors
+        scores = batch * tokens * volume * self.num_heads * x.element_size()
         small = x.device.type == "cpu" and volume <= SMALL_WINDOW and scores <= SMALL_BYTES
-        return window_layout(grid, self.window_size, shift_size, x.device, small, x.shape[0])
+        return window_layout(grid, self.window_size, shift_size, x.device, small, batch)
 
     def forward(self, windows: Tensor, layout: WindowLayout) -> Tensor:
         """(B * K, C) tokens in the order of the layout -> the same shape."""

@@ -3,8 +3,8 @@
 A processor's fused attention takes no bias that needs a gradient. What torch falls back to writes
 the N x N scores and probabilities of all windows to memory, keeps them, and reads them again in
 several passes. Here the forward pass is the fused one. The backward pass computes the
-probabilities once more, of a few windows of one head at a time, so that they never leave the
-cache. Against the fallback (`make bench`): half the time, and no memory that grows with N x N.
+probabilities once more, of a few windows of one head at a time, in memory that is used again for
+the next ones and stays in the cache.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
+from vswin.models import pieces
 from vswin.models.presets import Triple
 from vswin.models.windows import WindowLayout, bias_of, by_size
 
@@ -24,14 +25,11 @@ CACHE_BYTES = 5 * 2**18
 
 
 def serves(qkv: Tensor, bias: Tensor) -> bool:
-    """Whether `attention` is the faster way to the same result, and possible."""
-    return (
-        qkv.device.type == "cpu"
-        and torch.is_grad_enabled()
-        and (qkv.requires_grad or bias.requires_grad)
-        and qkv.dtype == bias.dtype  # not under autocast
-        and not torch.compiler.is_compiling()
-    )
+    """Whether `attention` is the faster way to the same result, and possible.
+
+    With a bias that is frozen, torch's own fused attention has a backward pass, too.
+    """
+    return torch.is_grad_enabled() and bias.requires_grad and pieces.possible(qkv)
 
 
 def attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from vswin.models import mlp_cpu
+from vswin.models import mlp_cpu, pieces
 
 
 class MLP(nn.Module):
@@ -23,12 +24,18 @@ class MLP(nn.Module):
 
 def feed_forward(x: Tensor, norm: nn.LayerNorm, mlp: MLP) -> Tensor:
     """FFN(LN(x)) of equation 1: (..., C) -> (..., C)."""
+    if not (
+        torch.is_grad_enabled()
+        and pieces.possible(x, norm, mlp.fc1, mlp.fc2)
+        and pieces.hidden_is_large(x, mlp.fc1)
+    ):
+        return mlp(norm(x))
     weights = mlp_cpu.Weights(
         norm.weight, norm.bias, mlp.fc1.weight, mlp.fc1.bias, mlp.fc2.weight, mlp.fc2.bias
     )
-    if mlp_cpu.serves(x, weights):
-        return mlp_cpu.feed_forward(x, weights, norm.eps)
-    return mlp(norm(x))
+    if not all(weight.requires_grad for weight in weights):  # torch skips what is frozen
+        return mlp(norm(x))
+    return mlp_cpu.feed_forward(x, weights, norm.eps)
 
 
 class DropPath(nn.Module):

@@ -135,7 +135,7 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T', H', W', C) -> (B, T', ceil(H'/2), ceil(W'/2), 2C); the same without merging."""
-        batch, *grid, dim = x.shape
+        batch, *grid, dim = map(int, x.shape)  # while traced, sizes are tensors
         tokens = x.reshape(batch, -1, dim)
         for block in self.blocks:
             if self.activation_checkpointing and torch.is_grad_enabled():
@@ -175,7 +175,9 @@ class VideoSwinBlock(nn.Module):
     def forward(self, x: Tensor, grid: Triple) -> Tensor:
         """(B, T'*H'*W', C) tokens of a (T', H', W') grid -> the same shape."""
         layout = self.attn.layout(x, grid, self.shift_size)
-        in_pieces = inference_cpu.serves(x, self.mlp) and not self.drop_path.active
+        in_pieces = not self.drop_path.active and inference_cpu.serves(
+            x, self.norm1, self.attn, self.norm2, self.mlp
+        )
         if in_pieces and not layout.masked:
             x = inference_cpu.attend(x, self.norm1, self.attn, layout)
         else:

@@ -53,7 +53,7 @@ class WindowLayout:
     bias_index: Tensor
     """(N * N,) row of the relative position bias table for each pair of places in `window`."""
     masked: bool
-    """Whether all windows have one size, shifted or not, see `window_layout`."""
+    """Whether shifted windows are full ones, kept apart by `allowed`, see `window_layout`."""
     allowed: Tensor | None
     """(num_windows, N, N) bool, True where a query (dim 1) may attend to a key (dim 2); None where
     all tokens of a window see each other."""
@@ -120,7 +120,7 @@ def window_layout(
     return _window_layout(grid, window_size, shift_size, device, masked, batch)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 @torch.inference_mode(False)  # a layout first met in inference serves training later
 def _window_layout(
     grid: Triple,
@@ -168,7 +168,7 @@ def _cut(grid: Tensor, window: Triple, shift: Triple) -> dict[Triple, Tensor]:
     the first cut, one after the last.
     """
     axes: list[dict[int, Tensor]] = []
-    for length, size, first in zip(grid.shape, window, shift, strict=True):
+    for length, size, first in zip(map(int, grid.shape), window, shift, strict=True):
         cuts = sorted({0, *range(first, length, size), length})
         by_size: dict[int, list[range]] = {}
         for start, stop in itertools.pairwise(cuts):
