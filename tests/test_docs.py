@@ -2,12 +2,13 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from vswin.project import project_root
 
 ROOT = project_root()
-DOCUMENTS = ["README.md", "results/README.md", "slurm/README.md"]
+DOCUMENTS = ["README.md", "benchmarks/README.md", "results/README.md", "slurm/README.md"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -40,3 +41,13 @@ def test_every_command_in_the_readme_is_one():
     commands = set(get_command(app).commands)
     used = set(re.findall(r"^vswin (\w+)", (ROOT / "README.md").read_text(), re.M))
     assert used == commands
+
+
+def test_the_readme_shows_the_committed_measurements():
+    """Line by line what is in benchmarks/results/cpu.csv."""
+    text = (ROOT / "README.md").read_text()
+    for line in pd.read_csv(ROOT / "benchmarks" / "results" / "cpu.csv").itertuples():
+        speed = f"{line.ours_clips_per_s:.3g} | {line.torchvision_clips_per_s:.3g}"
+        ratio = f"{line.speedup:.2f} ({line.speedup_min:.2f} to {line.speedup_max:.2f})"
+        memory = f"{line.ours_peak_mib:,.0f} / {line.torchvision_peak_mib:,.0f}"
+        assert f"| `{line.case}` | {speed} | {ratio} | {memory} |" in text
