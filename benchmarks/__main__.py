@@ -1,7 +1,7 @@
-"""`make bench`, or `python -m benchmarks [models|profile|training|report]`.
+"""`make bench`, or `python -m benchmarks [models|ways|profile|training|report]`.
 
-Results are benchmarks/results/{cpu,cuda,profile,training,report}.csv. Measure on a machine that
-does nothing else.
+Results are benchmarks/results/{cpu,cuda,ways,profile,training,report}.csv. Measure on a machine
+that does nothing else.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import models, profile, report, training
+from benchmarks import models, profile, report, training, ways
 from benchmarks.machine import RESULTS, about, write_table
 from vswin.errors import VswinError
 
-WHAT = ["models", "profile", "training", "report"]
+WHAT = ["models", "ways", "profile", "training", "report"]
 BEFORE = "83677f5"
 """The commit before the work on speed, for the ratio of the proxy's training step."""
 
@@ -50,6 +50,8 @@ def main() -> int:
     on = about(torch.device(args.device))  # before: what is measured is the code as it is now
     write = functools.partial(_write, on, args.output)
     try:
+        if "ways" in what:
+            write("ways", ways.run())
         if "profile" in what:
             write("profile", profile.run())
         if "training" in what:

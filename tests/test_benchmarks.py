@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import machine, models, report, training
+from benchmarks import machine, models, report, training, ways
 from tests.peers import import_torchvision
 from vswin.project import project_root
 
@@ -83,6 +83,14 @@ def test_memory_is_that_of_a_process_of_its_own(tiny):
     )
     assert float(done.stdout) < ballast.numel() * 4 / 2**20
     assert 0 < models.peak_memory(tiny, "ours", 2) < 512
+
+
+def test_ways_are_measured_one_by_one(tiny, monkeypatch):
+    monkeypatch.setattr(ways, "CASES", (tiny,))
+    lines = ways.run()
+    assert [line["way"] for line in lines] == list(ways.WAYS)
+    assert lines[0]["times_as_long"] == 1
+    assert all(line["step_s"] > 0 for line in lines)
 
 
 def test_the_training_loop_is_taken_apart():

@@ -4,7 +4,7 @@ A processor's fused attention takes no bias that needs a gradient. What torch fa
 the N x N scores and probabilities of all windows to memory, keeps them, and reads them again in
 several passes. Here the forward pass is the fused one. The backward pass computes the
 probabilities once more, of a few windows of one head at a time, in memory that is used again for
-the next ones and stays in the cache.
+the next ones and stays in the cache. `python -m benchmarks ways` has what this brings.
 """
 
 from __future__ import annotations
