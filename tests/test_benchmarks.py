@@ -144,7 +144,7 @@ def test_the_command_says_what_it_does_not_know(tmp_path):
 
 def test_the_committed_tables_say_where_they_were_measured():
     found = {path.stem: pd.read_csv(path) for path in machine.RESULTS.glob("*.csv")}
-    assert {"cpu", "training", "report"} <= set(found)
+    assert {"cpu", "training", "report", "ways"} <= set(found)
     for table in found.values():
         assert {"case", "machine", "threads", "torch", "commit", "date"} <= set(table)
         assert not table["commit"].str.endswith("+").any()  # measured on committed code
