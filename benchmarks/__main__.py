@@ -1,7 +1,7 @@
-"""`make bench`, or `python -m benchmarks [models|ways|profile|training|report]`.
+"""`make bench`, or `python -m benchmarks [models|ways|profile|training|report|page]`.
 
-Results are benchmarks/results/{cpu,cuda,ways,profile,training,report}.csv. Measure on a machine
-that does nothing else.
+Results are benchmarks/results/{cpu,cuda,ways,profile,training,report}.csv; `page` makes the text of
+them (`benchmarks.page`). Measure on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -13,58 +13,88 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import models, profile, report, training, ways
-from benchmarks.machine import RESULTS, about, write_table
-from vswin.errors import VswinError
+from benchmarks import models, page, profile, report, training, ways
+from benchmarks.machine import RESULTS, BenchmarkError, about, write_table
 
-WHAT = ["models", "ways", "profile", "training", "report"]
+WHAT = ["ways", "profile", "training", "report", "models", "page"]
 BEFORE = "83677f5"
 """The commit before the work on speed, for the ratio of the proxy's training step."""
 
 
-def main() -> int:
-    """Measures and writes the tables."""
+def main(argv: list[str] | None = None) -> int:
+    """Measures and writes the tables, and the text; `argv` is that of the command by default."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    _check(parser, args)
+    on = about(torch.device(args.device))  # before: what is measured is the code as it is now
+    write = functools.partial(_write, on, args.output)
+    try:
+        for name in args.what or _all(args):
+            if name == "ways":
+                write(name, ways.run())
+            elif name == "profile":
+                write(name, profile.run())
+            elif name == "training":
+                write(name, training.run(32, args.against))
+            elif name == "report":
+                write(name, report.run(args.runs, 5))
+            elif name == "models":
+                known = list(models.cases(args.device))
+                write(args.device, models.run(args.case or known, args.pairs, args.device))
+            else:
+                print("written:", *page.write(), sep="\n")
+    except BenchmarkError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Speed and memory: our model against torchvision's, training, reports.",
+        epilog="All of it takes some 20 minutes.",
     )
     parser.add_argument(
         "what", nargs="*", choices=[*WHAT, []], help=f"{', '.join(WHAT)}; default: all"
     )
     parser.add_argument("--case", action="append", help="models: some cases only, by name")
-    parser.add_argument("--pairs", type=int, help="models: turns of each model (default: by case)")
+    parser.add_argument(
+        "--pairs", type=_at_least_one, help="models: turns of each model (default: by case)"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="models: where")
     parser.add_argument("--against", default=BEFORE, help="training: commit to compare with")
-    parser.add_argument("--runs", type=int, default=1000, help="report: how many runs")
+    parser.add_argument("--runs", type=_at_least_one, default=1000, help="report: how many runs")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder for the tables")
-    args = parser.parse_args()
-    what = args.what or WHAT
+    return parser
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Ends the program with one line if the arguments do not go together."""
     known = models.cases(args.device)
     unknown = [name for name in args.case or [] if name not in known]
     if unknown:
         parser.error(f"unknown case {unknown[0]}; known: {', '.join(known)}")
     if args.case and args.output == RESULTS:
         parser.error("--case measures a part of the table; say where to with --output FOLDER")
+    if "page" in args.what and args.output != RESULTS:
+        parser.error("page is made of the tables in benchmarks/results; leave --output out")
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: torch sees no GPU here")
-    on = about(torch.device(args.device))  # before: what is measured is the code as it is now
-    write = functools.partial(_write, on, args.output)
-    try:
-        if "ways" in what:
-            write("ways", ways.run())
-        if "profile" in what:
-            write("profile", profile.run())
-        if "training" in what:
-            write("training", training.run(32, args.against))
-        if "report" in what:
-            write("report", report.run(args.runs, 5))
-        if "models" in what:
-            lines = models.run(args.case or list(known), args.pairs, args.device)
-            write(args.device, lines)
-    except (VswinError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    if args.device == "cuda" and set(args.what) - {"models", "page"}:
+        parser.error("--device cuda: only models are measured on a GPU")
+
+
+def _all(args: argparse.Namespace) -> list[str]:
+    """What is done if nothing is named."""
+    measured = ["models"] if args.device == "cuda" else WHAT[:-1]
+    return [*measured, "page"] if args.output == RESULTS else measured
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _write(on: dict[str, object], folder: Path, name: str, lines: list[dict[str, object]]) -> None:

@@ -9,8 +9,9 @@ import platform
 import re
 import resource
 import statistics
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,37 @@ from typing import Any
 import pandas as pd
 import torch
 
+from vswin.errors import VswinError
 from vswin.files import write_text
 from vswin.runs.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results"
+
+
+class BenchmarkError(VswinError):
+    """A measurement failed; one line that names what was measured."""
+
+
+@contextlib.contextmanager
+def naming(case: str) -> Iterator[None]:
+    """Makes whatever goes wrong in a measurement one line that names the case.
+
+    Raises:
+        BenchmarkError: instead of what a step, a file or another process may raise.
+    """
+    try:
+        yield
+    except (
+        VswinError, RuntimeError, ValueError, OSError, ImportError, subprocess.SubprocessError
+    ) as error:  # fmt: skip
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise BenchmarkError(f"{case}: {said[0]}") from error
+
+
+def last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """What a process that has failed said last: its error."""
+    said = done.stderr.strip().splitlines()
+    return said[-1] if said else f"it ended with status {done.returncode} and said nothing"
 
 
 def about(device: torch.device) -> dict[str, Any]:

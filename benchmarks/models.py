@@ -27,7 +27,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import vswin
-from benchmarks.machine import RESULTS, forget_peak, matmul_rate, memory_mib, seconds
+from benchmarks.machine import (
+    RESULTS,
+    forget_peak,
+    last_words,
+    matmul_rate,
+    memory_mib,
+    naming,
+    seconds,
+)
 from benchmarks.peers import import_torchvision
 from vswin.models.presets import resolve_config
 from vswin.runs.study import plan_study
@@ -229,7 +237,7 @@ def _compare(logits: list[Tensor], case: Case) -> float:
     count = min(map(len, logits))
     difference = (logits[0][:count] - logits[1][:count]).abs().max().item()
     if not difference < TOLERANCE[case.dtype]:
-        raise RuntimeError(f"{case.name}: logits differ by {difference:g}; nothing to compare")
+        raise RuntimeError(f"logits differ by {difference:g}; nothing to compare")
     return difference
 
 
@@ -256,7 +264,7 @@ def peak_memory(case: Case, who: Who, batch: int) -> float:
     """
     found = _measure_memory(case, who, batch)
     if found is None:
-        raise RuntimeError(f"{case.name}: too little memory for {who} and {batch} clips")
+        raise RuntimeError(f"too little memory for {who} and {batch} clips")
     return found
 
 
@@ -266,7 +274,7 @@ def _measure_memory(case: Case, who: Who, batch: int) -> float | None:
         return json.loads(done.stdout.splitlines()[-1])
     if "OutOfMemoryError" in done.stderr:
         return None
-    raise RuntimeError(f"{case.name}, {who}: {_last_line(done.stderr)}")
+    raise RuntimeError(f"memory of {who}: {last_words(done)}")
 
 
 def _own_peak_memory(case: Case, who: Who, batch: int) -> float:
@@ -286,21 +294,25 @@ def run(names: list[str], pairs: int | None, device: str) -> list[dict[str, Any]
     """All lines of the table.
 
     Raises:
-        RuntimeError: if a case fails.
+        BenchmarkError: if a case fails.
     """
     lines = []
     for name in track(names, description="cases", console=CONSOLE):
         case = cases(device)[name]
-        case = dataclasses.replace(case, pairs=pairs or case.pairs)
-        done = _child(case)
-        if done.returncode:
-            raise RuntimeError(f"{case.name}: {_last_line(done.stderr)}")
-        line = json.loads(done.stdout.splitlines()[-1])
-        for who in WHO:
-            line[f"{who}_peak_mib"] = peak_memory(case, who, line[f"{who}_batch"])
-        CONSOLE.print(f"{name}: {line['speedup']:.2f} times as fast")
-        lines.append(line | {"torchvision": import_torchvision().__version__})
+        with naming(name):
+            lines.append(_line(dataclasses.replace(case, pairs=pairs or case.pairs)))
+        CONSOLE.print(f"{name}: {lines[-1]['speedup']:.2f} times as fast")
     return lines
+
+
+def _line(case: Case) -> dict[str, Any]:
+    done = _child(case)
+    if done.returncode:
+        raise RuntimeError(last_words(done))
+    line = json.loads(done.stdout.splitlines()[-1])
+    for who in WHO:
+        line[f"{who}_peak_mib"] = peak_memory(case, who, line[f"{who}_batch"])
+    return line | {"torchvision": import_torchvision().__version__}
 
 
 def _child(case: Case, **asked: Any) -> subprocess.CompletedProcess[str]:
@@ -309,10 +321,6 @@ def _child(case: Case, **asked: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.models", argument]
     root = RESULTS.parents[1]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1]
 
 
 def _main(argument: str) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import vswin
-from benchmarks.machine import matmul_rate
+from benchmarks.machine import matmul_rate, naming
 from benchmarks.models import WHO, Case, build, build_one, cases, step_of
 
 CASES = ("swin_t-forward-1x32x224", "swin_t-train-1x32x224", "proxy-train-32x16x24")
@@ -34,14 +34,19 @@ _KIND_OF = {f"aten::{name}": kind for kind, names in KINDS.items() for name in n
 
 
 def run() -> list[dict[str, Any]]:
-    """A line for each case, model and kind."""
+    """A line for each case, model and kind.
+
+    Raises:
+        BenchmarkError: if a case fails.
+    """
     lines = []
     threads = torch.get_num_threads()
     for name in CASES:
         case = cases("cpu")[name]
         torch.set_num_threads(case.threads or threads)
-        for who, model in zip(WHO, build(case), strict=True):
-            lines += _lines(case, who, model)
+        with naming(name):
+            for who, model in zip(WHO, build(case), strict=True):
+                lines += _lines(case, who, model)
         torch.set_num_threads(threads)
     return lines
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from rich.progress import track
 
-from benchmarks.machine import RESULTS, seconds
+from benchmarks.machine import RESULTS, last_words, naming, seconds
 from vswin.errors import VswinError
 from vswin.report import load_study, write_report
 from vswin.runs.study import StudyPlan, plan_study
@@ -34,9 +34,9 @@ def run(runs: int, repeats: int) -> list[dict[str, Any]]:
     """The table's one line.
 
     Raises:
-        VswinError: if the record is not there to be copied.
+        BenchmarkError: if the record is not there to be copied, or the command fails.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with naming(f"report-{TABLE}-{runs}"), tempfile.TemporaryDirectory() as folder:
         plan = fill(Path(folder), runs)
         call = "import sys; from vswin.cli import main; sys.exit(main())"
         command = [sys.executable, "-c", call, "report", TABLE, "--protocol", PROTOCOL]
@@ -48,7 +48,7 @@ def run(runs: int, repeats: int) -> list[dict[str, Any]]:
                 command, check=False, capture_output=True, text=True, env=environment
             )
             if done.returncode:
-                raise VswinError(f"vswin report failed: {done.stderr.strip()}")
+                raise VswinError(f"vswin report failed: {last_words(done)}")
 
         def warm() -> None:
             write_report(load_study(TABLE, PROTOCOL, results_dir=folder))

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,14 +27,16 @@ from rich.progress import track
 from torch.nn import functional as F  # noqa: N812
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.machine import RESULTS, seconds
+from benchmarks.machine import RESULTS, last_words, naming, seconds
 from benchmarks.models import proxy_config
 from vswin.errors import VswinError
 from vswin.models.initialisation import initialise_
 from vswin.models.video_swin import VideoSwinTransformer
-from vswin.training.loop import Progress, train
+from vswin.training.batch import by_step
+from vswin.training.loop import Options, Progress, train
 from vswin.training.recipe import build_optimizer
 
+CASE = "proxy-loop"
 CPU = torch.device("cpu")
 PRODUCTS = {"aten::mm": torch.mm, "aten::bmm": torch.bmm, "aten::addmm": torch.addmm}
 WORKER = """
@@ -44,7 +47,6 @@ import vswin
 assert vswin.__file__.startswith(sys.argv[1]), vswin.__file__
 from vswin.runs.study import plan_study
 from vswin.models.video_swin import VideoSwinTransformer
-from vswin.training.loop import _step
 from vswin.training.recipe import build_optimizer
 torch.set_num_threads(1)
 config = plan_study("table5", "proxy", rows=["win8"]).runs[0].config
@@ -54,23 +56,33 @@ optimizer = build_optimizer(model, config.recipe)
 for number, _ in enumerate(sys.stdin):
     start = time.perf_counter()
     clips, labels = config.data.batch("train", (0, number), config.recipe.batch_size)
-    _step(model, optimizer, clips, labels, config.recipe)
+    loss = torch.nn.functional.cross_entropy(model(clips), labels)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
     print(time.perf_counter() - start, flush=True)
 """
 
 
-def run(steps: int, against: str | None) -> list[dict[str, Any]]:
-    """The table's one line."""
+def run(steps: int, against: str) -> list[dict[str, Any]]:
+    """The table's one line.
+
+    Args:
+        steps: how many are timed.
+        against: the commit to compare with.
+
+    Raises:
+        BenchmarkError: if the commit is not there, or a process that is timed dies.
+    """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        line = {"case": "proxy-loop", "clips_per_s": loop_rate(), **parts_of_a_step(steps)}
-        line["matrix_products_ms"] = matrix_products(steps)
-    finally:
-        torch.set_num_threads(threads)
-    if against:
-        line |= compared_with(against, steps)
-    return [line | {"threads": 1}]
+    with naming(CASE):
+        torch.set_num_threads(1)
+        try:
+            line = {"case": CASE, "clips_per_s": loop_rate(), **parts_of_a_step(steps)}
+            line["matrix_products_ms"] = matrix_products(steps)
+        finally:
+            torch.set_num_threads(threads)
+        return [line | compared_with(against, steps) | {"threads": 1}]
 
 
 def loop_rate(epochs: int = 3) -> float:
@@ -91,11 +103,11 @@ def loop_rate(epochs: int = 3) -> float:
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
         train(
             model,
-            lambda step: config.data.batch("train", (0, step), config.recipe.batch_size),
+            by_step(lambda step: config.data.batch("train", (0, step), config.recipe.batch_size)),
             config.recipe,
+            0,
             Path(folder),
-            CPU,
-            on_epoch=on_epoch,
+            options=Options(on_epoch=on_epoch),
         )
     clips = (epochs - 1) * config.recipe.steps_per_epoch * config.recipe.batch_size
     return clips / (ends[-1] - ends[0])
@@ -151,7 +163,7 @@ def compared_with(commit: str, steps: int) -> dict[str, Any]:
         times: list[list[float]] = []
         with _worker(root) as ours, _worker(other) as theirs:
             for _ in track(range(steps), description=f"against {commit[:12]}"):
-                times.append([_ask(worker) for worker in (ours, theirs)])
+                times.append([_ask(ours, "this code"), _ask(theirs, commit)])
     now, before = (1e3 * statistics.median(column) for column in zip(*times[2:], strict=True))
     ratio = statistics.median(b / a for a, b in times[2:])
     return {"step_ms": now, "before_ms": before, "speedup": ratio, "against": commit}
@@ -159,34 +171,39 @@ def compared_with(commit: str, steps: int) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _checkout(root: Path, commit: str) -> Iterator[Path]:
+    """The files of a commit, in a folder of their own; git's state stays as it is."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "before"
-        git = ["git", "-C", str(root), "worktree"]
-        add = [*git, "add", "--quiet", "--detach", str(path), commit]
-        done = subprocess.run(add, capture_output=True, text=True, check=False)
+        archive = Path(folder) / "before.zip"
+        command = ["git", "-C", str(root), "archive", "--output", str(archive), commit]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise VswinError(
-                f"commit {commit} cannot be checked out ({done.stderr.strip()}); a full git clone "
-                "has it, or name another with --against"
+                f"commit {commit} cannot be read ({last_words(done)}); a full git clone has it, "
+                "or name another with --against"
             )
-        try:
-            yield path
-        finally:
-            subprocess.run([*git, "remove", "--force", str(path)], check=True)
+        with zipfile.ZipFile(archive) as files:
+            files.extractall(Path(folder) / "before")
+        yield Path(folder) / "before"
 
 
 @contextlib.contextmanager
 def _worker(root: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", WORKER, str(root)]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True, cwd=root) as worker:
-        yield worker
-        worker.stdin.close()
+        try:
+            yield worker
+        finally:
+            with contextlib.suppress(BrokenPipeError):  # what a dead one was not told any more
+                worker.stdin.close()
 
 
-def _ask(worker: subprocess.Popen[str]) -> float:
-    worker.stdin.write("step\n")
-    worker.stdin.flush()
-    answer = worker.stdout.readline()
-    if not answer:
-        raise VswinError("a process that was to be timed has died; its last words are above")
-    return float(answer)
+def _ask(worker: subprocess.Popen[str], what: str) -> float:
+    """Seconds that the worker's next step takes."""
+    try:
+        worker.stdin.write("step\n")
+        worker.stdin.flush()
+        return float(worker.stdout.readline())
+    except (BrokenPipeError, ValueError) as error:  # no line at all is no number, either
+        raise VswinError(
+            f"the process that times {what} has died or said no time; its last words are above"
+        ) from error

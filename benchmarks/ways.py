@@ -16,7 +16,7 @@ from unittest import mock
 import torch
 from rich.progress import track
 
-from benchmarks.machine import seconds
+from benchmarks.machine import naming, seconds
 from benchmarks.models import Case, build_one, step_of
 from vswin.models import attention, pieces
 
@@ -58,25 +58,33 @@ WAYS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
 
 
 def run() -> list[dict[str, Any]]:
-    """A line for each case and way."""
+    """A line for each case and way.
+
+    Raises:
+        BenchmarkError: if a case fails.
+    """
     lines = []
     for case in CASES:
-        step = step_of(build_one(case, "ours"), case, case.batch)
-        times: dict[str, list[float]] = {name: [] for name in WAYS}
-        for _ in track(range(1 + case.pairs), description=case.name):
-            for name, way in WAYS.items():
-                with way():
-                    times[name].append(seconds(step, torch.device("cpu")))
-        base = times["as it is"][1:]
-        for name, found in times.items():
-            ratios = [f / b for f, b in zip(found[1:], base, strict=True)]
-            lines.append(
-                {
-                    "case": case.name,
-                    "way": name,
-                    "pairs": case.pairs,
-                    "step_s": statistics.median(found[1:]),
-                    "times_as_long": statistics.median(ratios),
-                }
-            )
+        with naming(case.name):
+            lines += _lines(case)
     return lines
+
+
+def _lines(case: Case) -> list[dict[str, Any]]:
+    step = step_of(build_one(case, "ours"), case, case.batch)
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    for _ in track(range(1 + case.pairs), description=case.name):
+        for name, way in WAYS.items():
+            with way():
+                times[name].append(seconds(step, torch.device("cpu")))
+    base = times["as it is"][1:]
+    return [
+        {
+            "case": case.name,
+            "way": name,
+            "pairs": case.pairs,
+            "step_s": statistics.median(found[1:]),
+            "times_as_long": statistics.median(f / b for f, b in zip(found[1:], base, strict=True)),
+        }
+        for name, found in times.items()
+    ]

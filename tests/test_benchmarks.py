@@ -1,15 +1,20 @@
 """The benchmarks run; what they measure is not a test's business."""
 
 import dataclasses
+import shutil
 import subprocess
 import sys
+import time
 
 import pandas as pd
 import pytest
 import torch
 
-from benchmarks import machine, models, report, training, ways
+from benchmarks import machine, models, page, report, training, ways
+from benchmarks.__main__ import main
+from benchmarks.machine import BenchmarkError
 from tests.peers import import_torchvision
+from vswin.errors import VswinError
 from vswin.project import project_root
 
 CPU = torch.device("cpu")
@@ -100,8 +105,17 @@ def test_the_training_loop_is_taken_apart():
     assert training.matrix_products(3) > 0
 
 
-def test_a_step_is_compared_with_another_commit(tmp_path, monkeypatch):
-    """The commit is checked out in a folder of its own, which is gone afterwards."""
+def test_the_training_loop_is_timed_as_a_whole(monkeypatch):
+    config = models.proxy_config()
+    short = dataclasses.replace(config.recipe, steps_per_epoch=2, batch_size=2)
+    monkeypatch.setattr(training, "proxy_config", lambda: dataclasses.replace(config, recipe=short))
+    start = time.perf_counter()
+    rate = training.loop_rate(epochs=2)  # the second is timed: 4 clips
+    assert rate > 4 / (time.perf_counter() - start)
+
+
+def test_a_step_is_compared_with_another_commit():
+    """The last one here, which may well differ from what is on disk."""
     root = project_root()
     head = subprocess.run(
         ["git", "-C", root, "rev-parse", "HEAD"], check=False, capture_output=True, text=True
@@ -111,10 +125,67 @@ def test_a_step_is_compared_with_another_commit(tmp_path, monkeypatch):
     line = training.compared_with(head.stdout.strip(), 4)
     assert line["step_ms"] > 0
     assert line["before_ms"] > 0
-    trees = subprocess.run(
-        ["git", "-C", root, "worktree", "list"], check=False, capture_output=True, text=True
-    )
-    assert "before" not in trees.stdout
+    assert line["speedup"] == pytest.approx(line["before_ms"] / line["step_ms"], rel=0.9)
+
+
+def test_a_failed_comparison_is_one_line_that_names_the_case(monkeypatch):
+    monkeypatch.setattr(training, "loop_rate", lambda: 1.0)
+    monkeypatch.setattr(training, "parts_of_a_step", lambda steps: {})
+    monkeypatch.setattr(training, "matrix_products", lambda steps: 1.0)
+    with pytest.raises(BenchmarkError, match="^proxy-loop: commit nosuch cannot be read") as caught:
+        training.run(2, "nosuch")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        "import sys; sys.exit(3)",  # the pipe to it breaks
+        "import sys; sys.stdin.readline(); sys.exit(3)",  # it answers nothing
+        "import sys; sys.stdin.readline(); print('hello', flush=True)",  # it answers something else
+    ],
+)
+def test_a_timed_process_that_dies_is_an_error_of_its_own(monkeypatch, worker):
+    monkeypatch.setattr(training, "WORKER", worker)
+
+    def ask():
+        with training._worker(project_root()) as process:
+            if "readline" not in worker:
+                process.wait()
+            training._ask(process, "this code")
+
+    with pytest.raises(VswinError, match="the process that times this code has died"):
+        ask()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (RuntimeError("too little memory\nTraceback"), "case: too little memory"),
+        (subprocess.CalledProcessError(1, ["git"]), "case: Command '['git']' returned"),
+        (BrokenPipeError(), "case: BrokenPipeError"),
+        (ModuleNotFoundError("No module named 'torchvision'"), "case: No module named 'torchv"),
+    ],
+)
+def test_whatever_goes_wrong_in_a_case_is_one_line_that_names_it(error, line):
+    def fails():
+        with machine.naming("case"):
+            raise error
+
+    with pytest.raises(BenchmarkError) as caught:
+        fails()
+    assert str(caught.value).startswith(line)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_case_that_fails_in_its_process_is_named(tiny, monkeypatch):
+    missing = dataclasses.replace(tiny, preset="swin_x")
+    monkeypatch.setattr(models, "cases", lambda device: {"tiny": missing})
+    with pytest.raises(BenchmarkError, match="^tiny: .*'swin_x'"):
+        models.run(["tiny"], 1, "cpu")
+    monkeypatch.setattr(ways, "CASES", (missing,))
+    with pytest.raises(BenchmarkError, match="^swin_x-train-2x16x24: .*'swin_x'"):
+        ways.run()
 
 
 def test_reports_of_many_runs_are_of_many_runs(tmp_path):
@@ -124,22 +195,34 @@ def test_reports_of_many_runs_are_of_many_runs(tmp_path):
     assert report.run(8, 1)[0]["runs"] == 8
 
 
-def test_the_command_says_what_it_does_not_know(tmp_path):
-    def bench(*args):
-        command = [sys.executable, "-m", "benchmarks", *args, "--output", str(tmp_path)]
-        return subprocess.run(
-            command, check=False, capture_output=True, text=True, cwd=project_root()
-        )
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        # The committed table stays whole.
+        (["--case", "proxy-train-32x16x24"], "say where to with --output"),
+        (["models", "--case", "swin_x"], "unknown case swin_x; known: swin_t-forward-1x32x224"),
+        (["--device", "cuda"], "torch sees no GPU"),
+        (["--pairs", "0"], "--pairs: '0' is not a whole number of at least 1"),
+        (["--runs=-1"], "--runs: '-1' is not a whole number of at least 1"),
+        (["--runs", "many"], "--runs: 'many' is not a whole number of at least 1"),
+        (["page", "--output", "elsewhere"], "page is made of the tables in benchmarks/results"),
+    ],
+)
+def test_the_command_says_what_is_wrong(arguments, words, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
 
-    part = [sys.executable, "-m", "benchmarks", "--case", "proxy-train-32x16x24"]
-    done = subprocess.run(part, check=False, capture_output=True, text=True, cwd=project_root())
-    assert "say where to with --output" in done.stderr  # the committed table stays whole
-    done = bench("models", "--case", "swin_x")
-    assert done.returncode == 2
-    assert "unknown case swin_x; known: swin_t-forward-1x32x224" in done.stderr
-    if not torch.cuda.is_available():
-        assert "torch sees no GPU" in bench("--device", "cuda").stderr
-    assert list(tmp_path.iterdir()) == []
+
+def test_a_measurement_that_fails_ends_the_command_in_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(report, "RECORD", tmp_path / "nowhere")
+    assert main(["report", "--runs", "8", "--output", str(tmp_path / "tables")]) == 1
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert line.startswith("error: report-table5-8: ")
+    assert "the benchmark copies the record" in line
+    assert not (tmp_path / "tables").exists()
 
 
 def test_the_committed_tables_say_where_they_were_measured():
@@ -149,3 +232,49 @@ def test_the_committed_tables_say_where_they_were_measured():
         assert {"case", "machine", "threads", "torch", "commit", "date"} <= set(table)
         assert not table["commit"].str.endswith("+").any()  # measured on committed code
     assert set(found["cpu"]["case"]) == set(models.cases("cpu"))
+
+
+def test_the_committed_pages_are_those_that_the_tables_make():
+    for path, text in page.pages().items():
+        assert path.read_text() == text, f"{path}: run `python -m benchmarks page`"
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """A copy of the tables, to be changed."""
+    return shutil.copytree(machine.RESULTS, tmp_path / "results")
+
+
+def test_a_changed_table_changes_the_pages(tables):
+    """Every figure of a line, what the text says about it, and what was derived from it."""
+    cpu = pd.read_csv(tables / "cpu.csv")
+    proxy = cpu["case"].str.startswith("proxy")
+    cpu.loc[proxy, ["speedup", "speedup_min", "speedup_max"]] = [3.25, 3.125, 3.5]
+    cpu.loc[0, ["speedup_min", "torchvision_peak_mib"]] = [0.5, 1.0]
+    cpu.to_csv(tables / "cpu.csv", index=False)
+    training = pd.read_csv(tables / "training.csv")
+    training[["step_ms", "matrix_products_ms", "clips_per_s"]] = [100.0, 20.0, 320.0]
+    training.to_csv(tables / "training.csv", index=False)
+    benchmarks, readme = (" ".join(text.split()) for text in page.pages(tables).values())
+    assert "3.25 (3.12 to 3.50)" in readme
+    assert "`swin_t-forward-1x32x224` at 1.98 (0.50 to 2.03), whose ratios range" in readme
+    assert "`proxy-train-32x16x24` at" not in readme
+    assert "took less memory" not in readme
+    assert "would leave 30 ms" in benchmarks
+    assert "320 clips/s: 100 ms for each step" in benchmarks
+
+
+def test_a_measured_gpu_is_shown(tables):
+    cuda = pd.read_csv(tables / "cpu.csv").assign(machine="a GPU")
+    cuda.to_csv(tables / "cuda.csv", index=False)
+    benchmarks, readme = page.pages(tables).values()
+    assert "On a GPU (a GPU, bf16" in readme
+    assert readme.count("| `swin_b-train-1x32x224` |") == 2
+    assert "nobody" not in benchmarks
+    assert "No GPU" not in readme
+
+
+def test_a_missing_table_is_named(tables):
+    (tables / "ways.csv").unlink()
+    with pytest.raises(BenchmarkError, match=r"ways\.csv is missing"):
+        page.pages(tables)

@@ -11,7 +11,7 @@ import pytest
 from vswin.errors import UsageError
 from vswin.notebook import PARAMETERS, NotebookError, check_parameters, execute_notebook
 from vswin.project import experiments_dir, notebooks_dir, project_root
-from vswin.runs.experiments import Library
+from vswin.runs.library import Library
 
 NOTEBOOKS = sorted(notebooks_dir().glob("*.ipynb"))
 

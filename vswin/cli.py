@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vswin import cli_weights
+from vswin import cli_data, cli_videos, cli_weights
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.errors import ModelError
 from vswin.version import VERSION
@@ -26,13 +27,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(cli_weights.app, name="weights")
+app.add_typer(cli_data.app, name="data")
+app.command("eval")(cli_videos.evaluate)
+app.command("predict")(cli_videos.predict)
+cli_data.app.command("make-digits")(cli_videos.make_digits)
 
 TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
 ProtocolOption = Annotated[
     str,
-    typer.Option(
-        "--protocol", "-p", help="How rows are trained and tested: smoke, proxy; see `vswin list`."
-    ),
+    typer.Option("--protocol", "-p", help="How rows are trained and tested: see `vswin list`."),
 ]
 ResultsOption = Annotated[
     str,
@@ -45,6 +48,10 @@ SeedsOption = Annotated[
     typer.Option(
         "--seeds", "-s", help="How many seeds, from 0 on (default: as the protocol says)."
     ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="This machine's data file (default: $VSWIN_DATA or data.yaml)."),
 ]
 JobsOption = Annotated[
     int, typer.Option("--jobs", "-j", help="Runs at a time (0: one for each CPU core).")
@@ -98,70 +105,27 @@ def list_(
     table: Annotated[str | None, typer.Argument(help="Show the rows of one table.")] = None,
     protocol: ProtocolOption = "proxy",
     results_dir: ResultsOption = "results",
+    cost: Annotated[
+        bool, typer.Option("--cost", help="GPU-hours of each row instead, under a video protocol.")
+    ] = False,
+    peak_tflops: Annotated[
+        float, typer.Option(min=0.1, help="A GPU's peak for --cost (312: A100, bf16 or fp16).")
+    ] = 312.0,
+    share: Annotated[
+        float, typer.Option(min=0.001, max=1.0, help="Share of the peak that is reached.")
+    ] = 0.15,
+    data: DataOption = None,
 ) -> None:
-    """Tables and protocols; or the rows of a table and what is done."""
-    from vswin.project import experiments_dir
-    from vswin.runs.experiments import Library
+    """Tables and protocols; or the rows of a table, what is done, and what is missing."""
+    from vswin import cli_list
 
-    console, library = Console(), Library(experiments_dir())
-    if table is not None:
-        _list_rows(console, table, protocol, results_dir)
-        return
-    grid = Table("table", "title", "rows", "protocols", title="Tables", title_justify="left")
-    for name in library.tables():
-        experiment = library.experiment(name)
-        grid.add_row(
-            name,
-            experiment.title,
-            str(len(experiment.rows)),
-            ", ".join(experiment.protocols) or "costs only",
-        )
-    console.print(grid)
-    grid = Table("protocol", "title", "what it shows", title="Protocols", title_justify="left")
-    for name in library.protocols():
-        found = library.protocol(name)
-        grid.add_row(name, found.title, found.shows)
-    console.print(grid)
-
-
-def _list_rows(console: Console, table: str, protocol: str, results_dir: str) -> None:
-    from vswin.paper.printed import printed_table
-    from vswin.project import experiments_dir
-    from vswin.runs.experiments import Library
-    from vswin.runs.launch import snapshot
-    from vswin.runs.study import plan_study
-
-    library = Library(experiments_dir())
-    experiment, printed = library.experiment(table), printed_table(table)
-    states: dict[str, str] = {}
-    if library.protocol(protocol).protocol in experiment.protocols:
-        plan = plan_study(table, protocol, results_dir=results_dir)
-        states = {p.row.id: snapshot(plan.folder(p)).state for p in plan.runs if p.seed == 0}
-    grid = Table(
-        "row",
-        "printed as",
-        "preset",
-        "frames",
-        "window",
-        "variant",
-        f"{protocol}, seed 0",
-        title=f"{table}: {experiment.title}",
-        title_justify="left",
-    )
-    for row in experiment.rows:
-        cells = printed.row(row.id) if printed else None
-        name = ", ".join(cells.labels.values()) if cells else f"control: {row.control}"
-        model = experiment.paper_model(row)
-        window = "×".join(map(str, model.window_size))
-        variant = [] if model.design == "joint" else [model.design]
-        variant += [] if model.shift == "3d" else [f"shift {model.shift}"]
-        if row.init:
-            variant += [
-                f"from {row.init.dataset}: embedding {row.init.embedding}, bias {row.init.bias}"
-            ]
-        state = states.get(row.id, f"not under {protocol}")
-        grid.add_row(row.id, name, row.preset, str(row.frames), window, "; ".join(variant), state)
-    console.print(grid)
+    _use_data_file(data)
+    if table is None:
+        cli_list.list_all(Console())
+    elif cost:
+        cli_list.list_costs(Console(), table, protocol, results_dir, peak_tflops, share)
+    else:
+        cli_list.list_rows(Console(), table, protocol, results_dir)
 
 
 @app.command()
@@ -175,15 +139,42 @@ def run(
     jobs: JobsOption = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     results_dir: ResultsOption = "results",
+    data: DataOption = None,
+    processes: Annotated[
+        int, typer.Option(help="Processes for each run: one for each GPU (videos).")
+    ] = 1,
+    micro_batch: Annotated[
+        int, typer.Option(help="Most clips at a time for each process (videos).")
+    ] = 8,
+    workers: Annotated[
+        int | None, typer.Option(help="Decoding processes for each process (default: by cores).")
+    ] = None,
+    checkpoint_minutes: Annotated[
+        float, typer.Option(help="Time between two checkpoints within an epoch.")
+    ] = 15.0,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's events, too.")
+    ] = False,
 ) -> None:
     """Train and test the rows of a table that are not done yet; resumes what was interrupted."""
+    from vswin.runs.effort import Effort
+    from vswin.runs.launch import available_cpus
     from vswin.runs.progress import progress
+    from vswin.runs.reporter import require_tensorboard
     from vswin.runs.study import plan_study, run_study
+    from vswin.training.distributed import require_device
 
-    _require_device(device)
+    require_device(device)
+    _use_data_file(data)
+    if tensorboard:
+        require_tensorboard()
+    if workers is None:  # a GPU must not wait for videos; on the CPU they take turns
+        share = available_cpus() // (max(1, jobs) * max(1, processes))
+        workers = max(1, share - 1) if device != "cpu" else 0
+    effort = Effort(processes, micro_batch, workers, checkpoint_minutes, tensorboard)
     plan = plan_study(table, protocol, seeds, results_dir, row or ())
     with _resumable(), progress() as show:
-        snapshots = run_study(plan, jobs, device, show)
+        snapshots = run_study(plan, jobs, device, show, effort)
     where = "" if results_dir == "results" else f" --results-dir {results_dir}"
     print(
         f"{len(snapshots)} runs complete in {plan.store.runs_dir}\n"
@@ -206,7 +197,7 @@ def report(
     """Set what is on disk beside the printed numbers: CSV, HTML, Markdown, PNG. Trains nothing."""
     from vswin.project import experiments_dir
     from vswin.report import load_study, write_report
-    from vswin.runs.experiments import Library
+    from vswin.runs.library import Library
 
     tables = Library(experiments_dir()).tables() if table == "all" else [table]
     for name in tables:
@@ -288,7 +279,7 @@ def cost(
     from vswin.models.presets import PRESETS
     from vswin.project import experiments_dir
     from vswin.report import load_study
-    from vswin.runs.experiments import Library
+    from vswin.runs.library import Library
 
     console, tables = Console(), Library(experiments_dir()).tables()
     window = window or ("1x7x7" if design == "split" else "8x7x7")
@@ -344,13 +335,12 @@ def _print_preset_cost(
             console.print(f"  {operator:<15} {value / 1e9:10.3f} G")
 
 
-def _require_device(device: str) -> None:
-    import torch
+def _use_data_file(path: Path | None) -> None:
+    """Makes `--data` count for this command and the processes that it starts."""
+    if path is not None:
+        from vswin.runs.sources import VARIABLE
 
-    count = torch.cuda.device_count()
-    known = ["cpu", *(["cuda"] if count else []), *(f"cuda:{i}" for i in range(count))]
-    if device not in known:
-        raise UsageError(f"--device {device}: not available here; known: {', '.join(known)}")
+        os.environ[VARIABLE] = str(path.expanduser().absolute())
 
 
 def _print_study(study: object) -> None:

@@ -68,23 +68,7 @@ def convert(
 def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
     found = checkpoint.found
     types = sorted({str(v.dtype).removeprefix("torch.") for v in checkpoint.weights.values()})
-    ratio = found.mlp_widths[-1] / (found.embed_dim * 2 ** (len(found.depths) - 1))
-    widths = tuple(int(found.embed_dim * 2**i * ratio) for i in range(len(found.depths)))
-    options = {
-        "num_classes": found.num_classes,
-        "window_size": found.window_size,
-        "patch_size": found.patch_size if found.patch_size != (2, 4, 4) else None,
-        "in_channels": found.in_channels if found.in_channels != 3 else None,
-        "design": found.design if found.design != "joint" else None,
-        "mlp_ratio": ratio if ratio != 4 else None,
-    }
-    if found.preset is None:
-        options |= {
-            "embed_dim": found.embed_dim,
-            "depths": found.depths,
-            "num_heads": found.num_heads,
-        }
-    words = [f"{name}={value!r}" for name, value in options.items() if value is not None]
+    words = [f"{name}={value!r}" for name, value in found.options().items()]
     model = f"vswin.build_model({', '.join([repr(found.preset or 'swin_t'), *words])})"
     return {
         "layout": checkpoint.layout,
@@ -98,6 +82,6 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "types": ", ".join(types),
         "not weights": len(checkpoint.left_out),
         "digest": checkpoint.digest,
-        "model": model if found.window_size and widths == found.mlp_widths else "not certain",
+        "model": model if found.is_certain else "not certain",
         "load": f"vswin.load_weights(model, FILE{'' if found.num_classes else ', head=False'})",
     }

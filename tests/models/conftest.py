@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vswin.models import attention, attention_cpu, inference_cpu, mlp_cpu, pieces
+from vswin.models import attention, attention_cpu, inference_cpu, pieces
 
 
 def _refused(*args):
@@ -25,8 +25,7 @@ def way(request, monkeypatch):
     if request.param == "fused":  # as on a GPU, or under torch.compile
         monkeypatch.setattr(pieces, "possible", lambda *args: False)
         return request.param
-    for module in (mlp_cpu, inference_cpu):
-        monkeypatch.setattr(module, "CHUNK", 3)
+    monkeypatch.setattr(pieces, "CHUNK", 3)
     monkeypatch.setattr(pieces, "CACHE_BYTES", -1)
     monkeypatch.setattr(attention_cpu, "CACHE_BYTES", 1)  # one window after the other
     monkeypatch.setattr(inference_cpu, "WINDOW_CHUNK", 1)

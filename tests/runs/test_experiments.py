@@ -7,7 +7,7 @@ import pytest
 from vswin.errors import UsageError
 from vswin.paper.printed import printed_table
 from vswin.project import experiments_dir
-from vswin.runs.experiments import Library
+from vswin.runs.library import Library
 from vswin.runs.reading import ExperimentError
 from vswin.runs.study import plan_study
 

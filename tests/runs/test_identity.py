@@ -9,7 +9,7 @@ import pytest
 from vswin.data.moving_digits import MovingDigits
 from vswin.models.presets import PRESETS, VideoSwinConfig
 from vswin.project import experiments_dir
-from vswin.runs.experiments import Library
+from vswin.runs.library import Library
 from vswin.runs.identity import RESULTS_VERSION, Initialisation, RunConfig
 from vswin.training.evaluate import GridTest
 from vswin.training.recipe import Recipe

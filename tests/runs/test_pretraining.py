@@ -16,7 +16,8 @@ from vswin.models.inflation import inflate_bias_table, inflate_embedding
 from vswin.models.video_swin import VideoSwinTransformer
 from vswin.project import experiments_dir
 from vswin.runs.execute import Interrupted, OtherWeightsError, _initial_model, _Reporter, execute
-from vswin.runs.experiments import Library, Row
+from vswin.runs.experiments import Row
+from vswin.runs.library import Library
 from vswin.runs.launch import prepare
 from vswin.runs.lock import run_lock
 from vswin.runs.store import RunFolder, Store

@@ -9,10 +9,10 @@ import torch
 import vswin
 from vswin.data.moving_digits import MovingDigits
 from vswin.training.checkpoint import load_newest_checkpoint, save_checkpoint
-from vswin.training.loop import DivergedError, train
+from vswin.training.batch import by_step
+from vswin.training.loop import DivergedError, Options, train
 from vswin.training.recipe import Recipe, build_optimizer, lr_factor, set_lr
 
-CPU = torch.device("cpu")
 RECIPE = Recipe(
     steps_per_epoch=3,
     epochs=4,
@@ -53,24 +53,31 @@ class Cut(Exception):  # noqa: N818
     """Stands for a kill."""
 
 
-def run(folder, stop_after=None, recipe=RECIPE):
+def run(folder, stop_after=None, recipe=RECIPE, minutes=15):
     net, losses = model(), []
 
     def on_step(step, steps):
         if step == stop_after:
             raise Cut
 
-    train(net, batches, recipe, folder, CPU, on_step, lambda p: losses.append((p.epoch, p.loss)))
+    options = Options(
+        checkpoint_minutes=minutes,
+        look_every=2,
+        on_step=on_step,
+        on_epoch=lambda p: losses.append((p.epoch, p.loss, p.top1)),
+    )
+    train(net, by_step(batches), recipe, 5, folder, options=options)
     return net.state_dict(), losses
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 4, 7, 12])
-def test_a_cut_training_ends_bitwise_like_an_uncut_one(tmp_path, stop_after):
+@pytest.mark.parametrize("minutes", [15, 1e-9])  # checkpoints after epochs; within them, too
+@pytest.mark.parametrize("stop_after", [1, 3, 4, 5, 7, 9, 12])
+def test_a_cut_training_ends_bitwise_like_an_uncut_one(tmp_path, stop_after, minutes):
     expected, losses = run(tmp_path / "uncut")
     with pytest.raises(Cut):
-        run(tmp_path / "cut", stop_after)
+        run(tmp_path / "cut", stop_after, minutes=minutes)
     torch.manual_seed(99)  # whatever happened to the generator meanwhile
-    found, rest = run(tmp_path / "cut")
+    found, rest = run(tmp_path / "cut", minutes=minutes)
     assert all(torch.equal(found[k], v) for k, v in expected.items())
     # Finished epochs are not repeated (an epoch counts once its checkpoint is on disk).
     assert rest == losses[(stop_after - 1) // 3 :]
@@ -99,7 +106,8 @@ def test_the_loss_falls_and_every_parameter_moves(tmp_path):
     fixed = batches(0)
     recipe = dataclasses.replace(RECIPE, epochs=80)
     losses = []
-    train(net, lambda step: fixed, recipe, tmp_path, CPU, on_epoch=lambda p: losses.append(p.loss))
+    options = Options(on_epoch=lambda p: losses.append(p.loss))
+    train(net, by_step(lambda step: fixed), recipe, 0, tmp_path, options=options)
     assert losses[-1] < losses[0] / 4
     assert all((net.state_dict()[k] != v).any() for k, v in before.items())
 
@@ -109,8 +117,9 @@ def test_a_loss_that_is_no_number_stops_with_a_reason(tmp_path):
         clips, labels = batches(step)
         return clips * (math.nan if step == 4 else 1), labels
 
-    with pytest.raises(DivergedError, match="epoch 2.*lower the learning rate"):
-        train(model(), poisoned, RECIPE, tmp_path, CPU)
+    with pytest.raises(DivergedError, match="at step 5, in epoch 2; lower the learning rate"):
+        train(model(), by_step(poisoned), RECIPE, 0, tmp_path)
+    assert load_newest_checkpoint(tmp_path)["step"] == 3  # nothing that is no number was kept
 
 
 def test_schedule_is_linear_warm_up_times_cosine():

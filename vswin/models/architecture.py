@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -44,6 +45,32 @@ class Architecture:
     def size(self) -> str:
         """Preset, channels, depths and heads, in words."""
         return size_in_words(self.embed_dim, self.depths, self.num_heads)
+
+    def options(self) -> dict[str, Any]:
+        """What `build_model(preset or "swin_t", ...)` is to be told besides what it assumes."""
+        ratio = self.mlp_widths[-1] / (self.embed_dim * 2 ** (len(self.depths) - 1))
+        found = {
+            "num_classes": self.num_classes,
+            "window_size": self.window_size,
+            "patch_size": self.patch_size if self.patch_size != (2, 4, 4) else None,
+            "in_channels": self.in_channels if self.in_channels != 3 else None,
+            "design": self.design if self.design != "joint" else None,
+            "mlp_ratio": ratio if ratio != 4 else None,
+        }
+        if self.preset is None:
+            found |= {
+                "embed_dim": self.embed_dim,
+                "depths": self.depths,
+                "num_heads": self.num_heads,
+            }
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether `options` say all: one window fits, and all MLPs have one ratio."""
+        ratio = self.mlp_widths[-1] / (self.embed_dim * 2 ** (len(self.depths) - 1))
+        widths = tuple(int(self.embed_dim * 2**i * ratio) for i in range(len(self.depths)))
+        return self.window_size is not None and widths == self.mlp_widths
 
 
 def preset_of(embed_dim: int, depths: tuple[int, ...], num_heads: tuple[int, ...]) -> str | None:

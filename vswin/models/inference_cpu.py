@@ -16,8 +16,6 @@ from vswin.models.attention import WindowAttention3D, fused
 from vswin.models.layers import MLP
 from vswin.models.windows import WindowLayout, bias_of, by_size
 
-CHUNK = 2048
-"""Tokens that the FFN takes at a time."""
 WINDOW_CHUNK = 8192
 """Tokens, in whole windows, that attention takes at a time."""
 
@@ -31,8 +29,8 @@ def serves(
         not torch.is_grad_enabled()
         and pieces.possible(x, *layers)
         and pieces.hidden_is_large(x, mlp.fc1)
-        and not (attn._forward_hooks or attn._forward_pre_hooks)
-        and not (mlp._forward_hooks or mlp._forward_pre_hooks)
+        and not pieces.has_listeners(attn)
+        and not pieces.has_listeners(mlp)
     )
 
 
@@ -71,7 +69,7 @@ def feed_forward(x: Tensor, norm: nn.LayerNorm, mlp: MLP) -> Tensor:
     """The FFN and its residual connection, x + FFN(LN(x)): (..., C) -> (..., C)."""
     out = x.new_empty(x.shape)
     for some, result in zip(
-        x.flatten(0, -2).split(CHUNK), out.flatten(0, -2).split(CHUNK), strict=True
+        x.flatten(0, -2).split(pieces.CHUNK), out.flatten(0, -2).split(pieces.CHUNK), strict=True
     ):
         torch.add(some, mlp(norm(some)), out=result)
     return out

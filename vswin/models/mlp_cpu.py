@@ -3,8 +3,7 @@
 Its hidden layer is the widest thing in the model, and autograd keeps it twice, before the GELU and
 after, and the LN's output, too. Here only the GELU's input is kept. The backward pass computes the
 other two again, for some tokens at a time: a pass over what was just written is cheap, one over new
-memory for a whole clip is not. Without this the training step of Swin-T needs more than half of the
-memory that torchvision's takes (`python -m benchmarks models`).
+memory for a whole clip is not.
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
-CHUNK = 2048
-"""Tokens at a time."""
+from vswin.models import pieces
 
 
 class Weights(NamedTuple):
@@ -29,6 +27,19 @@ class Weights(NamedTuple):
     fc1_bias: Tensor
     fc2_weight: Tensor
     fc2_bias: Tensor
+
+
+def serves(x: Tensor, norm: nn.LayerNorm, fc1: nn.Linear, fc2: nn.Linear) -> bool:
+    """Whether `feed_forward` is the faster way to the same result, and possible.
+
+    With a weight that is frozen it is not: torch skips the gradient, which is computed here.
+    """
+    return (
+        torch.is_grad_enabled()
+        and pieces.possible(x, norm, fc1, fc2)
+        and pieces.hidden_is_large(x, fc1)
+        and all(w.requires_grad for layer in (norm, fc1, fc2) for w in layer.parameters())
+    )
 
 
 def feed_forward(x: Tensor, weights: Weights, eps: float) -> Tensor:
@@ -84,4 +95,4 @@ class _FeedForward(torch.autograd.Function):
 
 
 def _chunks(tokens: Tensor) -> list[slice]:
-    return [slice(start, start + CHUNK) for start in range(0, len(tokens), CHUNK)]
+    return [slice(start, start + pieces.CHUNK) for start in range(0, len(tokens), pieces.CHUNK)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+CHUNK = 2048
+"""Tokens that the FFN takes at a time."""
 CACHE_BYTES = 2**24
 """A hidden layer of the FFN up to this size stays in a processor's cache by itself."""
 
@@ -13,7 +15,8 @@ def possible(x: Tensor, *modules: nn.Module) -> bool:
     """Whether plain arithmetic with the modules' weights is what the modules would do.
 
     Not on a GPU, in half precision or under autocast; not where torch.compile or a trace records
-    the layers; not where a layer was replaced by another kind, or somebody listens to it.
+    the layers; not where a layer was replaced by another kind, has no bias, or
+    somebody listens to it.
     """
     return (
         x.device.type == "cpu"
@@ -21,7 +24,7 @@ def possible(x: Tensor, *modules: nn.Module) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
-        and all(_is_plain(module, x.dtype) for module in modules)
+        and all(_is_plain(module) for module in modules)
     )
 
 
@@ -30,10 +33,21 @@ def hidden_is_large(x: Tensor, fc1: nn.Linear) -> bool:
     return x.shape[:-1].numel() * fc1.out_features * x.element_size() > CACHE_BYTES
 
 
-def _is_plain(module: nn.Module, dtype: torch.dtype) -> bool:
-    listeners = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+def has_listeners(module: nn.Module) -> bool:
+    """Whether somebody has hooked into the module, which must then be called itself."""
+    return any(
+        (
+            module._forward_pre_hooks,
+            module._forward_hooks,
+            module._backward_pre_hooks,
+            module._backward_hooks,
+        )
+    )
+
+
+def _is_plain(module: nn.Module) -> bool:
     return (
         type(module) in (nn.Linear, nn.LayerNorm)
-        and module.weight.dtype == dtype
-        and not any(listeners)
+        and module.bias is not None
+        and not has_listeners(module)
     )

@@ -55,13 +55,8 @@ class WindowLayout:
     masked: bool
     """Whether shifted windows are full ones, kept apart by `allowed`, see `window_layout`."""
     allowed: Tensor | None
-    """(num_windows, N, N) bool, True where a query (dim 1) may attend to a key (dim 2); None where
+    """(windows, N, N) bool, True where a query (dim 1) may attend to a key (dim 2); None where
     all tokens of a window see each other."""
-
-    @property
-    def num_windows(self) -> int:
-        """Windows in one clip."""
-        return sum(group.count for group in self.groups)
 
 
 def clip_window(grid: Triple, window: Triple, shift: Triple) -> tuple[Triple, Triple]:

@@ -17,8 +17,10 @@ from vswin.models.presets import VideoSwinConfig
 from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.statistics import Interval, t_interval, wilson_interval
-from vswin.runs.experiments import AppearanceTask, Experiment, Library, Protocol, Row
+from vswin.runs.embedded import AppearanceTask
+from vswin.runs.experiments import Experiment, Row
 from vswin.runs.identity import RunConfig
+from vswin.runs.library import Library, Protocol
 from vswin.runs.store import RunFolder, Store
 
 
@@ -44,7 +46,8 @@ class Study:
     @property
     def control_rows(self) -> list[Row]:
         """The rows that check the benchmark."""
-        return [row for row in self.experiment.rows if row.is_control]
+        rows = filter(self.protocol.includes, self.experiment.rows)
+        return [row for row in rows if row.is_control]
 
     @property
     def title(self) -> str:
@@ -66,7 +69,7 @@ class Study:
 
     def run_config(self, row: Row, seed: int = 0) -> RunConfig:
         """The run that stands for a row under the study's protocol."""
-        return self.protocol.run_config(row, seed, self.experiment.task)
+        return self.protocol.configure(self.experiment, row, seed)
 
     @property
     def is_trainable(self) -> bool:
@@ -257,9 +260,9 @@ def load_study(
     folders: dict[str, dict[int, RunFolder]] = {}
     if protocol in experiment.protocols:
         wanted = range(seeds) if seeds is not None else _seeds_on_disk(store)
-        for row in experiment.rows:
+        for row in filter(chosen.includes, experiment.rows):
             for seed in wanted:
-                folder = store.run(chosen.run_config(row, seed, experiment.task).run_id)
+                folder = store.run(chosen.configure(experiment, row, seed).run_id)
                 result = folder.result()
                 if result is not None:
                     results.setdefault(row.id, {})[seed] = result

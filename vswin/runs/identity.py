@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Discriminator, Tag
+
+from vswin.data.clips import VideoData, ViewsTest
 from vswin.data.moving_digits import MovingDigits
 from vswin.models.inflation import BiasInit, EmbeddingInit
+from vswin.models.layouts import Kind
 from vswin.models.presets import VideoSwinConfig
 from vswin.training.evaluate import GridTest
 from vswin.training.recipe import Recipe
@@ -28,6 +32,47 @@ class Initialisation:
     """How the linear embedding gets its temporal extent (Table 8)."""
     bias: BiasInit = "duplicate"
     """How the relative position biases get theirs (Table 9)."""
+    only_test: bool = False
+    """Nothing is trained: the other run's model is tested, in other views."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainedFile:
+    """Section 3.4: a run that starts from a published checkpoint."""
+
+    file: str
+    """Its name; where the machine keeps it is no matter of the run's."""
+    kind: Kind
+    """What it must hold: a 2D (image) model, which is inflated, or a video model."""
+    embedding: EmbeddingInit = "inflate"
+    """Table 8."""
+    bias: BiasInit = "duplicate"
+    """Table 9."""
+    digest: str | None = None
+    """SHA-256 over its weights, where it is known; another one is refused."""
+
+
+def _either(key: str) -> Any:
+    """Tells two dataclasses on disk apart by a field that only the second one has."""
+    return Discriminator(
+        lambda value: (
+            "second"
+            if (key in value if isinstance(value, dict) else hasattr(value, key))
+            else "first"
+        )
+    )
+
+
+Data = Annotated[
+    Annotated[MovingDigits, Tag("first")] | Annotated[VideoData, Tag("second")], _either("dataset")
+]
+Test = Annotated[
+    Annotated[GridTest, Tag("first")] | Annotated[ViewsTest, Tag("second")], _either("crops")
+]
+Origin = Annotated[
+    Annotated["Initialisation", Tag("first")] | Annotated[PretrainedFile, Tag("second")],
+    _either("file"),
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,18 +86,28 @@ class RunConfig:
     preset: str
     """The preset that the row names. A label: `model` says what is built."""
     model: VideoSwinConfig
-    data: MovingDigits
+    data: Data
     recipe: Recipe
-    test: GridTest
+    test: Test
     seed: int
-    """Initial weights, stochastic depth and the training clips; test clips are always the same."""
-    init: Initialisation | None = None
+    """Initial weights, stochastic depth and the training clips; what is tested is the same."""
+    init: Origin | None = None
     """What the weights start from; None is random numbers."""
 
     @property
+    def is_on_videos(self) -> bool:
+        """Whether it is trained on videos, not on Moving Digits."""
+        return isinstance(self.data, VideoData)
+
+    @property
     def is_pretraining(self) -> bool:
-        """Whether other runs start from this one's weights, which are therefore kept."""
-        return self.data.task == "stills"
+        """Whether it is of use for its weights alone, and incomplete without them."""
+        return isinstance(self.data, MovingDigits) and self.data.task == "stills"
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether its weights are kept: others start from them, or they took long to train."""
+        return self.is_on_videos or self.is_pretraining
 
     def identity(self) -> dict[str, Any]:
         """The canonical content that the id is made of.
@@ -62,8 +117,10 @@ class RunConfig:
         """
         content = _without_defaults(self)
         del content["preset"]
-        if self.init is not None:
+        if isinstance(self.init, Initialisation):
             content["init"]["pretraining"] = self.init.pretraining.identity()
+        elif self.init is not None:
+            content["init"].pop("digest", None)  # learning it later makes no other run
         return {"results_version": RESULTS_VERSION, **content}
 
     @property
@@ -82,10 +139,22 @@ class RunConfig:
         """In what the run differs from the usual, in words that a file name can hold."""
         words = [] if self.model.design == "joint" else [self.model.design]
         words += [] if self.model.shift == "3d" else [f"shift_{self.model.shift}"]
-        words += [] if self.data.task == "temporal" else [self.data.task]
-        if self.init is not None:
+        if isinstance(self.data, VideoData):
+            words += [self.data.dataset]
+        elif self.data.task != "temporal":
+            words += [self.data.task]
+        if self.init is not None and not self.is_on_videos:
             words += [f"{self.init.embedding}_embedding", f"{self.init.bias}_bias"]
-        return words + ([] if self.data.control == "none" else [self.data.control])
+        elif isinstance(self.init, Initialisation) and self.init.only_test:
+            words += [f"tested_{str(self.test).replace('×', 'x')}"]
+        elif self.init is not None:
+            words += (
+                [] if self.init.embedding == "inflate" else [f"{self.init.embedding}_embedding"]
+            )
+            words += [] if self.init.bias == "duplicate" else [f"{self.init.bias}_bias"]
+        if isinstance(self.data, MovingDigits) and self.data.control != "none":
+            words += [self.data.control]
+        return words
 
 
 def canonical_json(value: Any) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from vswin.files import require_writable
+from vswin.runs.effort import Effort
 from vswin.runs.identity import RunConfig
 from vswin.runs.store import RunFolder, State, Store
 
@@ -28,6 +29,8 @@ class Snapshot:
     step: int = 0
     steps: int = 0
     clips_per_second: float | None = None
+    eta_s: float | None = None
+    """Seconds that what it is doing will still take."""
     detail: str = ""
     """For a failed run, the last line of its error; for a running one, what it is doing."""
 
@@ -45,6 +48,7 @@ def snapshot(run: RunFolder) -> Snapshot:
         status.get("step", 0),
         status.get("steps", 0),
         status.get("clips_per_second"),
+        status.get("eta_s"),
         detail,
     )
 
@@ -71,6 +75,7 @@ def launch(
     threads: int = 1,
     device: str = "cpu",
     on_poll: Callable[[list[Snapshot]], None] = lambda snapshots: None,
+    effort: Effort | None = None,
 ) -> list[Snapshot]:
     """Executes the runs that are not done, at most `jobs` at a time, and waits for all.
 
@@ -85,6 +90,7 @@ def launch(
         threads: CPU threads of each run. Another number can change the last bits of a result.
         device: a torch device for every run.
         on_poll: called several times a second with where each run stands.
+        effort: means that each run is given.
 
     Returns:
         Where each run stands in the end.
@@ -102,7 +108,7 @@ def launch(
                     watched.add(run_id)
             while waiting and len(processes) < jobs:
                 run = waiting.popleft()
-                processes[run.run_id] = _start(run, threads, device)
+                processes[run.run_id] = _start(run, threads, device, effort or Effort())
             snapshots = [_seen(snapshot(run), processes) for run in runs]
             on_poll(snapshots)
             for seen in snapshots:
@@ -129,7 +135,7 @@ def _seen(snapshot: Snapshot, processes: dict[str, subprocess.Popen[bytes]]) -> 
     return dataclasses.replace(snapshot, state="running", detail="starting")
 
 
-def _start(run: RunFolder, threads: int, device: str) -> subprocess.Popen[bytes]:
+def _start(run: RunFolder, threads: int, device: str, effort: Effort) -> subprocess.Popen[bytes]:
     command = [
         sys.executable,
         "-m",
@@ -139,6 +145,7 @@ def _start(run: RunFolder, threads: int, device: str) -> subprocess.Popen[bytes]
         str(threads),
         "--device",
         device,
+        *effort.arguments(),
     ]
     # The variables are read when torch is imported; without them its pools take every core.
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}

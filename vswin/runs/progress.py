@@ -84,7 +84,20 @@ def _detail(s: Snapshot) -> str:
         return f"done, top-1 {100 * result.get('top1', float('nan')):.1f} %"
     if s.state != "running":
         return f"{s.state}: {s.detail}" if s.state == "failed" else s.state
-    if s.detail != "training":
+    if s.detail not in ("training", "testing") or not s.steps:
         return s.detail or "starting"
-    rate = f", {s.clips_per_second:.0f} clips/s" if s.clips_per_second else ""
-    return f"training, step {s.step} of {s.steps}{rate}"
+    what = "step" if s.detail == "training" else "video"
+    training = s.detail == "training" and s.clips_per_second
+    rate = f", {s.clips_per_second:.3g} clips/s" if training else ""
+    left = f", {_time(s.eta_s)} left" if s.eta_s is not None else ""
+    return f"{s.detail}, {what} {s.step} of {s.steps}{rate}{left}"
+
+
+def _time(seconds: float) -> str:
+    """As 2d 03:10, 1:05:09 or 5:09."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d {hours:02}:{minutes:02}"
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -24,13 +24,11 @@ RESULT_KEYS = {
     "top5",
     "n",
     "per_class",
-    "cells",
-    "in_distribution",
-    "tested_on",
     "cost",
     "seconds",
     "clips_per_second",
 }
+"""What every result has; `vswin.runs.embedded_run` and `vswin.runs.video_run` add theirs."""
 
 
 class StoreError(VswinError):

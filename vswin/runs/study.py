@@ -8,9 +8,12 @@ from pathlib import Path
 
 from vswin.errors import UsageError, VswinError
 from vswin.project import experiments_dir, results_path
-from vswin.runs.experiments import Experiment, Library, Protocol, Row
-from vswin.runs.identity import RunConfig
+from vswin.runs.effort import Effort
+from vswin.runs.experiments import Experiment, Row
+from vswin.runs.identity import Initialisation, RunConfig
 from vswin.runs.launch import Snapshot, available_cpus, launch, prepare
+from vswin.runs.library import Library, Protocol
+from vswin.runs.requirements import require_inputs
 from vswin.runs.store import RunFolder, Store
 
 
@@ -72,9 +75,11 @@ def plan_study(
     count = chosen.seeds if seeds is None else seeds
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise UsageError(f"seeds={count!r}: wanted how many seeds to run, an integer >= 1")
-    wanted = [experiment.row(row_id) for row_id in rows] or list(experiment.rows)
+    wanted = [experiment.row(row_id) for row_id in rows] or [
+        row for row in experiment.rows if chosen.includes(row)
+    ]
     runs = tuple(
-        PlannedRun(row, seed, chosen.run_config(row, seed, experiment.task))
+        PlannedRun(row, seed, chosen.configure(experiment, row, seed))
         for seed in range(count)
         for row in wanted
     )
@@ -86,6 +91,7 @@ def run_study(
     jobs: int = 0,
     device: str = "cpu",
     on_poll: Callable[[list[Snapshot]], None] = lambda snapshots: None,
+    effort: Effort | None = None,
 ) -> list[Snapshot]:
     """Executes the runs of a plan that are not complete, and waits for them.
 
@@ -94,6 +100,7 @@ def run_study(
         jobs: runs at a time; 0 is as many as the CPU cores have room for.
         device: a torch device.
         on_poll: called several times a second with where each run stands.
+        effort: means that each run is given.
 
     Raises:
         UsageError: if `jobs` is negative.
@@ -104,7 +111,7 @@ def run_study(
         raise UsageError(f"jobs={jobs!r}: wanted an integer >= 0 (0: one for each CPU core)")
     threads = plan.protocol.threads
     configs = [planned.config for planned in plan.runs]
-    return run_configs(configs, plan.store, jobs, threads, device, on_poll)
+    return run_configs(configs, plan.store, jobs, threads, device, on_poll, effort)
 
 
 def run_configs(
@@ -114,6 +121,7 @@ def run_configs(
     threads: int = 1,
     device: str = "cpu",
     on_poll: Callable[[list[Snapshot]], None] = lambda snapshots: None,
+    effort: Effort | None = None,
 ) -> list[Snapshot]:
     """Executes runs that are not complete; first those whose weights others start from.
 
@@ -124,16 +132,21 @@ def run_configs(
         threads: CPU threads of each run.
         device: a torch device.
         on_poll: called several times a second with where each run stands.
+        effort: means that each run is given.
 
     Raises:
+        MissingDataError: if this machine lacks videos or weights that a run needs.
         NotWritableError: if the results folder cannot be written.
         RunsFailedError: if a run failed, with its last words and where its log is.
     """
-    jobs = jobs or max(1, available_cpus() // threads)
+    require_inputs(configs, store)
+    processes = effort.processes if effort else 1
+    # Runs on GPUs take them all, one after the other, unless it is said that they can share.
+    jobs = jobs or (max(1, available_cpus() // (threads * processes)) if device == "cpu" else 1)
     # The longest first, so that no core is left with a long one at the end.
     configs = sorted(configs, key=lambda c: -c.data.frames * c.model.window_size[0])
-    for stage in (_pretrainings(configs, store), configs):
-        snapshots = launch(prepare(stage, store), jobs, threads, device, on_poll)
+    for stage in [*_pretrainings(configs, store), configs]:
+        snapshots = launch(prepare(stage, store), jobs, threads, device, on_poll, effort)
         bad = [s for s in snapshots if s.state != "done"]
         if bad:
             details = "\n".join(
@@ -145,10 +158,11 @@ def run_configs(
     return snapshots
 
 
-def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[RunConfig]:
-    """What runs that are not complete start from."""
-    return [
+def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[list[RunConfig]]:
+    """What runs that are not complete start from, in stages: first what the others start from."""
+    before = [
         config.init.pretraining
         for config in configs
-        if config.init is not None and store.run(config.run_id).state() != "done"
+        if isinstance(config.init, Initialisation) and store.run(config.run_id).state() != "done"
     ]
+    return [*_pretrainings(before, store), before] if before else []

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """Writes `state` as the checkpoint after `step` steps, atomically, and drops old ones."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{step:08d}.pt"
+    path = _path(folder, step)
     with atomic_write(path) as file:
         torch.save(state, file)
     for old in _newest_first(folder)[KEEP:]:
@@ -34,11 +34,24 @@ def load_newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     """
     for path in _newest_first(folder):
         try:
-            require_intact_zip(path)
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return _read(path)
         except Exception as error:  # whatever a damaged file makes the reader raise
             log.warning("checkpoint %s cannot be read (%s); trying the one before", path, error)
     return None
+
+
+def load_checkpoint(folder: Path, step: int) -> dict[str, Any]:
+    """The checkpoint after `step` steps, on the CPU; raises whatever a damaged file makes of it."""
+    return _read(_path(folder, step))
+
+
+def _path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:08d}.pt"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    require_intact_zip(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.nn.parallel import DistributedDataParallel
 
 from vswin.errors import VswinError
-from vswin.training.checkpoint import load_newest_checkpoint, save_checkpoint
+from vswin.training.batch import Batches, MicroBatch
+from vswin.training.checkpoint import (
+    load_checkpoint,
+    load_newest_checkpoint,
+    save_checkpoint,
+)
+from vswin.training.distributed import World
 from vswin.training.recipe import Recipe, build_optimizer, lr_factor, set_lr
 
-Batches = Callable[[int], tuple[Tensor, Tensor]]
-"""From a step number to its clips (B, C, T, H, W) and labels (B,), always the same ones."""
+LOOK_EVERY = 20
+"""Steps between two looks at the loss and the clock, for which a GPU must be waited for."""
+CHECKPOINT_MINUTES = 15.0
+DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class DivergedError(VswinError):
     """The loss is not a number any more."""
+
+
+class UnreadableDataError(VswinError):
+    """More of the training videos cannot be read than is acceptable."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,131 +57,233 @@ class Progress:
     lr: float
     """The head's learning rate at the last step."""
     clips_per_second: float
-    """Training speed over the epoch, data included."""
+    """Training speed over the epoch (over the part since it was resumed), data included."""
     train_seconds: float
     """Time spent in training so far, all attempts together, lost work not counted."""
+    replaced: int = 0
+    """Clips of the epoch that stood for a video that could not be read."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What may differ between two trainings that end with the same weights."""
+
+    checkpoint_minutes: float = CHECKPOINT_MINUTES
+    """A checkpoint is written after every epoch, and when the last is older than this."""
+    look_every: int = LOOK_EVERY
+    """Steps between two looks at the loss and the clock."""
+    max_replaced: float = 0.01
+    """Share of an epoch's clips that may stand for unreadable videos."""
+    on_step: Callable[[int, int], None] = lambda step, steps: None
+    """Called after each step with (steps finished, steps in all)."""
+    on_epoch: Callable[[Progress], None] = lambda progress: None
+    """Called after each epoch, before its checkpoint is written: whatever is told twice after a
+    kill is the same both times, and nothing is left out."""
 
 
 def train(
     model: nn.Module,
     batches: Batches,
     recipe: Recipe,
+    seed: int,
     checkpoints: Path,
-    device: torch.device,
-    on_step: Callable[[int, int], None] = lambda step, steps: None,
-    on_epoch: Callable[[Progress], None] = lambda progress: None,
+    world: World | None = None,
+    options: Options | None = None,
 ) -> float:
     """Trains `model` in place; goes on from the newest checkpoint in `checkpoints`.
 
-    Weights, optimiser state and torch's random state are saved after every epoch, and a batch is
-    a function of its step. So a training that was killed and resumed ends with the weights of one
-    that was not.
+    Everything that a step does follows from what a checkpoint holds and from the step's number:
+    batches are functions of it, and so are the random numbers of stochastic depth and dropout. So
+    a training that was killed at any step and resumed ends with the weights and metrics of one
+    that was not. (To the bit in one process on the CPU; several processes and GPUs add up in an
+    order of their own.)
 
     Args:
-        model: the model, on `device`, freshly initialised.
-        batches: the training data by step.
-        recipe: optimiser and schedule.
+        model: the model, on `world.device`, freshly initialised, the same in every process.
+        batches: this process's training data.
+        recipe: optimiser and schedule; its `steps_per_epoch` is settled.
+        seed: for stochastic depth and dropout.
         checkpoints: folder for checkpoints.
-        device: where to train.
-        on_step: called after each step with (steps finished, steps in all).
-        on_epoch: called after each epoch, before its checkpoint is written: whatever is told twice
-            after a kill is the same both times, and nothing is left out.
+        world: this process among those that train the model together; None is alone on the CPU.
+        options: how often to look and to save, and whom to tell.
 
     Returns:
         Seconds spent in training, over all attempts.
 
     Raises:
-        DivergedError: if the loss becomes NaN or infinite.
+        DivergedError: if the loss becomes NaN or infinite; names the first such step.
+        UnreadableDataError: if too many clips of an epoch had to be replaced.
     """
-    optimizer = build_optimizer(model, recipe)
-    first, before = _resume(model, optimizer, checkpoints, device)
+    world, options = world or World(), options or Options()
+    state = _State(model, build_optimizer(model, recipe), recipe, world)
+    state.resume(checkpoints)
+    if state.step == recipe.steps:
+        return state.seconds
     model.train()
-    for epoch in range(first // recipe.steps_per_epoch, recipe.epochs):
-        start = time.perf_counter()
-        done = epoch * recipe.steps_per_epoch
-        loss_sum, hits, lr = torch.zeros((), device=device), torch.zeros((), device=device), 0.0
-        for step in range(done, done + recipe.steps_per_epoch):
-            clips, labels = (x.to(device) for x in batches(step))
-            factor = lr_factor(recipe, step)
-            lr = recipe.lr * factor
-            set_lr(optimizer, factor)
-            loss, logits = _step(model, optimizer, clips, labels, recipe)
-            loss_sum += loss
-            hits += (logits.argmax(dim=1) == labels).sum()
-            on_step(step + 1, recipe.steps)
-        mean_loss = loss_sum.item() / recipe.steps_per_epoch
-        if not math.isfinite(mean_loss):
-            raise DivergedError(
-                f"the training loss became {mean_loss} in epoch {epoch + 1}; "
-                f"lower the learning rate ({recipe.lr:g}) or clip the gradient"
-            )
-        seconds = time.perf_counter() - start
-        before += seconds
-        seen = recipe.steps_per_epoch * recipe.batch_size
-        on_epoch(
-            Progress(
-                epoch=epoch + 1,
-                step=done + recipe.steps_per_epoch,
-                steps=recipe.steps,
-                loss=mean_loss,
-                top1=hits.item() / seen,
-                lr=lr,
-                clips_per_second=seen / seconds,
-                train_seconds=before,
-            )
-        )
-        _save(model, optimizer, checkpoints, done + recipe.steps_per_epoch, before, device)
-    return before
+    replica = _replica(model, world)
+    per_epoch = recipe.steps // recipe.epochs
+    steps = batches(state.step)
+    while state.step < recipe.steps:
+        lr = recipe.lr * lr_factor(recipe, state.step)
+        set_lr(state.optimizer, lr_factor(recipe, state.step))
+        _step(state, replica, next(steps), seed)
+        options.on_step(state.step, recipe.steps)
+        ends_epoch = state.step % per_epoch == 0
+        if ends_epoch or state.step % options.look_every == 0:
+            state.require_sound(options.max_replaced)
+            if ends_epoch:
+                _end_epoch(state, lr, options)
+            if ends_epoch or world.agree(state.age() >= 60 * options.checkpoint_minutes):
+                state.save(checkpoints)
+    return state.seconds
 
 
-def _step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    clips: Tensor,
-    labels: Tensor,
-    recipe: Recipe,
-) -> tuple[Tensor, Tensor]:
-    """One update; the loss and the logits before it, detached."""
-    logits = model(clips)
-    loss = F.cross_entropy(logits, labels)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+def _replica(model: nn.Module, world: World) -> nn.Module:
+    """The model, wrapped so that its gradients are averaged over the processes."""
+    if world.size == 1:
+        return model
+    on_gpu = world.device.type == "cuda"
+    return DistributedDataParallel(
+        model, device_ids=[world.device] if on_gpu else None, gradient_as_bucket_view=True
+    )
+
+
+def _step(state: _State, replica: nn.Module, parts: Sequence[MicroBatch], seed: int) -> None:
+    """One update from this process's share of the batch, a micro-batch at a time."""
+    recipe, world = state.recipe, state.world
+    share = sum(len(part) for part in parts)
+    state.optimizer.zero_grad(set_to_none=True)
+    for number, part in enumerate(parts):
+        torch.manual_seed(_key(seed, state.step, part.first))
+        clips, labels = part.on(world.device)
+        # Gradients travel once for each step, with the last micro-batch.
+        keeps = world.size > 1 and number < len(parts) - 1
+        with replica.no_sync() if keeps else contextlib.nullcontext():
+            with torch.autocast(
+                world.device.type, DTYPES[recipe.precision], enabled=recipe.precision != "fp32"
+            ):
+                logits = replica(clips)
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+            state.scaler.scale(loss * (len(part) / share) if len(parts) > 1 else loss).backward()
+        state.count(loss.detach(), logits.detach(), labels, part)
     if recipe.grad_clip is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
-    optimizer.step()
-    return loss.detach(), logits.detach()
+        state.scaler.unscale_(state.optimizer)
+        nn.utils.clip_grad_norm_(state.model.parameters(), recipe.grad_clip)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.step += 1
 
 
-def _save(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    folder: Path,
-    step: int,
-    seconds: float,
-    device: torch.device,
-) -> None:
-    state: dict[str, Any] = {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "torch_rng": torch.get_rng_state(),
-        "step": step,
-        "train_seconds": seconds,
-    }
-    if device.type == "cuda":
-        state["cuda_rng"] = torch.cuda.get_rng_state(device)
-    save_checkpoint(folder, step, state)
+def _key(seed: int, step: int, first: int) -> int:
+    """A seed for torch from the run's, the step and the place in its batch."""
+    return int(np.random.SeedSequence((seed, step, first)).generate_state(1, np.uint64)[0])
 
 
-def _resume(
-    model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path, device: torch.device
-) -> tuple[int, float]:
-    """Restores the newest checkpoint; (steps finished, seconds trained), zeros without one."""
-    state = load_newest_checkpoint(folder)
-    if state is None:
-        return 0, 0.0
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["torch_rng"])
-    if "cuda_rng" in state and device.type == "cuda":
-        torch.cuda.set_rng_state(state["cuda_rng"], device)
-    return state["step"], state["train_seconds"]
+def _end_epoch(state: _State, lr: float, options: Options) -> None:
+    recipe = state.recipe
+    per_epoch = recipe.steps // recipe.epochs
+    loss, hits, replaced = state.world.sum(state.sums.double()).tolist()
+    clips = per_epoch * recipe.batch_size
+    since, state.seconds = state.clock()
+    options.on_epoch(
+        Progress(
+            epoch=state.step // per_epoch,
+            step=state.step,
+            steps=recipe.steps,
+            loss=loss / clips,
+            top1=hits / clips,
+            lr=lr,
+            clips_per_second=(state.step - state.since_step) * recipe.batch_size / since,
+            train_seconds=state.seconds,
+            replaced=int(replaced),
+        )
+    )
+    state.begin_epoch()
+
+
+class _State:
+    """Everything that a step changes, and nothing else: what a checkpoint holds."""
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, world: World
+    ) -> None:
+        self.model, self.optimizer, self.recipe, self.world = model, optimizer, recipe, world
+        self.scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.precision == "fp16")
+        self.step = 0
+        self.seconds = 0.0
+        """Spent in training up to the last look, all attempts together."""
+        self.begin_epoch()
+        self.saved = time.perf_counter()
+
+    def begin_epoch(self) -> None:
+        # In this process: the losses of all clips, the hits, the replaced clips.
+        self.sums = torch.zeros(3, device=self.world.device)
+        self.first_bad = torch.full((), math.inf, device=self.world.device)
+        self.since, self.since_step = time.perf_counter(), self.step
+
+    def clock(self) -> tuple[float, float]:
+        """Seconds since the epoch was begun or resumed, and in all."""
+        since = time.perf_counter() - self.since
+        return since, self.seconds + since
+
+    def age(self) -> float:
+        """Seconds since the last checkpoint."""
+        return time.perf_counter() - self.saved
+
+    def count(self, loss: Tensor, logits: Tensor, labels: Tensor, part: MicroBatch) -> None:
+        """Adds a micro-batch to the epoch's sums, without waiting for the device."""
+        hits = (logits.argmax(dim=1) == labels).sum()
+        replaced = torch.full_like(loss, part.replaced)
+        self.sums += torch.stack((loss * len(part), hits.to(loss.dtype), replaced))
+        now = torch.full_like(self.first_bad, self.step)
+        is_bad = ~loss.isfinite()
+        self.first_bad = torch.where(is_bad, torch.minimum(now, self.first_bad), self.first_bad)
+
+    def require_sound(self, max_replaced: float) -> None:
+        """Raises, in every process, if a loss was no number or too many videos were replaced."""
+        own = (self.first_bad.item(), self.sums[2].item())
+        bads, replaced = zip(*self.world.gather(own), strict=True)
+        per_epoch = self.recipe.steps // self.recipe.epochs
+        if math.isfinite(min(bads)):
+            raise DivergedError(
+                f"the training loss became NaN or infinite at step {int(min(bads)) + 1}, in epoch "
+                f"{int(min(bads)) // per_epoch + 1}; lower the learning rate "
+                f"({self.recipe.lr:g}) or clip the gradient"
+            )
+        clips = per_epoch * self.recipe.batch_size
+        if sum(replaced) > max_replaced * clips:
+            raise UnreadableDataError(
+                f"{sum(replaced):.0f} of the {clips} clips of epoch "
+                f"{(self.step - 1) // per_epoch + 1} stand for videos that cannot be read, more "
+                f"than {100 * max_replaced:g} %; `vswin data check` names them"
+            )
+
+    def save(self, folder: Path) -> None:
+        """Writes a checkpoint, in the main process; the others' sums are added to its."""
+        sums = self.world.sum(self.sums)
+        if self.world.is_main:
+            content: dict[str, Any] = {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "step": self.step,
+                "sums": sums,
+                "train_seconds": self.clock()[1],
+            }
+            save_checkpoint(folder, self.step, content)
+        self.saved = time.perf_counter()
+
+    def resume(self, folder: Path) -> None:
+        """Restores the newest checkpoint that the main process can read, if there is one."""
+        state = load_newest_checkpoint(folder) if self.world.is_main else None
+        step = self.world.agree(state["step"] if state else None)
+        if step is None:
+            return
+        state = state or load_checkpoint(folder, step)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.step, self.seconds = state["step"], state["train_seconds"]
+        self.begin_epoch()
+        if self.world.is_main:
+            self.sums.copy_(state["sums"])

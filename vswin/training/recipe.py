@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from torch import nn
 
+from vswin.errors import UsageError
 from vswin.models.initialisation import LinearStd
 
 
@@ -17,8 +18,8 @@ from vswin.models.initialisation import LinearStd
 class Recipe:
     """How a model is trained. Defaults are the paper's for Swin-T on Kinetics-400."""
 
-    steps_per_epoch: Annotated[int, Ge(1)]
-    """Optimiser steps in an epoch."""
+    steps_per_epoch: Annotated[int, Ge(1)] | None = None
+    """Optimiser steps in an epoch; None is as many as show each training video once."""
     epochs: Annotated[int, Ge(1)] = 30
     """Length of the training."""
     warmup_epochs: Annotated[float, Ge(0)] = 2.5
@@ -30,7 +31,7 @@ class Recipe:
     backbone_lr_ratio: Annotated[float, Ge(0), Lt(math.inf)] = 0.1
     """Learning rate of everything but the head, relative to the head's (Table 7)."""
     weight_decay: Annotated[float, Ge(0), Lt(math.inf)] = 0.02
-    """AdamW's decoupled weight decay; none for LayerNorms and bias tables."""
+    """AdamW's decoupled weight decay; which parameters it spares, `groups` says."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's moment decays."""
     grad_clip: Annotated[float, Gt(0)] | None = None
@@ -39,38 +40,83 @@ class Recipe:
     """Initial standard deviation of linear layers, see `vswin.models.initialisation`."""
     bias_std: Annotated[float, Gt(0), Lt(math.inf)] = 0.02
     """Initial standard deviation of relative position bias tables, see there."""
+    cosine_by: Literal["step", "epoch"] = "step"
+    """Whether the cosine moves every step, or stays the same throughout an epoch."""
+    warmup_from: Annotated[float, Ge(0), Le(1)] | None = None
+    """Share of the learning rate that the warm-up begins with; None: one of its steps' share."""
+    groups: Literal["intended", "official"] = "intended"
+    """Which parameters are spared, see `build_optimizer`."""
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Share of each label that is spread evenly over all classes (Something-Something)."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """What matrix products are computed in; weights stay fp32, and fp16 scales its loss."""
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of the whole training."""
+        """Optimiser steps of the whole training.
+
+        Raises:
+            ValueError: if the length of an epoch has not been settled yet, see `for_clips`.
+        """
+        if self.steps_per_epoch is None:
+            raise ValueError("steps_per_epoch depends on the number of videos; see for_clips")
         return self.epochs * self.steps_per_epoch
+
+    def for_clips(self, count: int) -> Recipe:
+        """This recipe with epochs that show `count` clips; a last incomplete batch is left out.
+
+        Raises:
+            UsageError: if there are fewer clips than one batch takes.
+        """
+        if self.steps_per_epoch is not None:
+            return self
+        if count < self.batch_size:
+            raise UsageError(
+                f"{count} training videos are fewer than one batch of {self.batch_size}; list more"
+            )
+        return dataclasses.replace(self, steps_per_epoch=count // self.batch_size)
 
 
 def lr_factor(recipe: Recipe, step: int) -> float:
     """Share of the highest learning rate at a step (0-based): cosine decay with linear warm-up.
 
-    The paper names the two and leaves the rest open. Here both move every step: warm-up rises from
-    1/steps to 1 and multiplies a cosine that runs from 1 to 0 over the whole training.
+    The paper names the two and leaves the rest open; `cosine_by` and `warmup_from` settle it. The
+    warm-up moves every step and multiplies a cosine from 1 to 0 over the whole training.
     """
-    warmup = min(1.0, (step + 1) / max(1.0, recipe.warmup_epochs * recipe.steps_per_epoch))
+    per_epoch = recipe.steps // recipe.epochs
+    length = recipe.warmup_epochs * per_epoch
+    if recipe.warmup_from is None:
+        warmup = min(1.0, (step + 1) / max(1.0, length))
+    else:
+        begun = min(1.0, step / length) if length else 1.0
+        warmup = recipe.warmup_from + (1 - recipe.warmup_from) * begun
+    if recipe.cosine_by == "epoch":
+        step -= step % per_epoch
     return warmup * (1 + math.cos(math.pi * step / recipe.steps)) / 2
 
 
 def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW with three groups: the backbone with and without weight decay, and the head."""
-    groups = [
-        {"params": params, "name": name, "base_lr": recipe.lr * ratio, "weight_decay": decay}
-        for name, params, ratio, decay in (
-            ("backbone", [], recipe.backbone_lr_ratio, recipe.weight_decay),
-            ("backbone, no decay", [], recipe.backbone_lr_ratio, 0.0),
-            ("head", [], 1.0, recipe.weight_decay),
-        )
+    """AdamW with the groups of section 4.1: backbone and head, with and without weight decay.
+
+    `groups="intended"` is what the paper and the released configuration say: the whole backbone
+    has the lower learning rate, its LayerNorms and bias tables (and Table 4's gates) no decay.
+    `groups="official"` is what the released optimiser does: of the configuration's keys it applies
+    the longest that matches a name alone, so that bias tables have the head's learning rate and no
+    decay, and LayerNorms, as part of the backbone, decay.
+    """
+    ratio, decay = recipe.backbone_lr_ratio, recipe.weight_decay
+    official = recipe.groups == "official"
+    spared = ("bias tables", 1.0, 0.0) if official else ("backbone, no decay", ratio, 0.0)
+    groups: list[dict[str, Any]] = [
+        {"params": [], "name": name, "base_lr": recipe.lr * share, "weight_decay": wd}
+        for name, share, wd in (("backbone", ratio, decay), spared, ("head", 1.0, decay))
     ]
+    is_spared = _is_bias_table if official else _is_exempt
     for name, parameter in model.named_parameters():
         if name.startswith("head."):
             groups[2]["params"].append(parameter)
         else:
-            groups[int(_is_exempt(name))]["params"].append(parameter)
+            groups[int(is_spared(name))]["params"].append(parameter)
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas, fused=True)
 
 
@@ -94,11 +140,10 @@ def group_summary(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
 
 
 def _is_exempt(name: str) -> bool:
-    """Whether a parameter takes no weight decay: LayerNorms (all named norm*), bias tables, gates.
-
-    This is what the released configuration says. What its optimiser did differs (its key matching
-    let LayerNorms decay); the paper mentions neither.
-    """
+    """Whether a parameter is spared weight decay: LayerNorms (all norm*), bias tables, gates."""
     parts = name.split(".")
-    exempt = ("relative_position_bias_table", "gate")
-    return parts[-1] in exempt or parts[-2].startswith("norm")
+    return _is_bias_table(name) or parts[-1] == "gate" or parts[-2].startswith("norm")
+
+
+def _is_bias_table(name: str) -> bool:
+    return name.endswith(".relative_position_bias_table")

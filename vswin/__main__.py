@@ -1,0 +1,5 @@
+"""`python -m vswin …` is `vswin …`."""
+
+from vswin.cli import main
+
+main()

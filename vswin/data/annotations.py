@@ -1,0 +1,232 @@
+"""Lists of videos and their labels, from any of the formats in which Kinetics and SSv2 are listed.
+
+Two copies of a dataset have the same videos under the same labels if their digests are equal,
+wherever the files lie and whatever they are stored as.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from vswin.data import datasets
+from vswin.data.annotation_formats import (
+    AnnotationError,
+    Entry,
+    Listing,
+    parse_json,
+    read_listing,
+    read_text,
+)
+from vswin.data.video_files import VideoFiles, split_names
+
+__all__ = ["AnnotationError", "Video", "VideoList", "read_annotations", "require_clean"]
+
+SSV2_PREFIX = "something-something-v2-"
+"""Begins the names of the files of the first release; later ones go without."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)  # there are hundreds of thousands
+class Video:
+    """A listed video."""
+
+    path: Path
+    """Where the file should be; it may not exist."""
+    label: int
+    """The place of its class in `class_names`; -1 where the list has no labels, as for tests."""
+    id: str
+    """Unique in the list: YouTube id and seconds, Something-Something's id, or the listed path
+    without the suffix."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoList:
+    """The videos of a split, in the order of the list."""
+
+    dataset: str
+    split: str
+    source: Path
+    videos: tuple[Video, ...]
+    duplicates: tuple[str, ...] = ()
+    """Entries left out because their id came before, each as "line 17: …"."""
+    unknown: tuple[str, ...] = ()
+    """Entries left out because they have no class of the dataset, or are no entries at all."""
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 over the dataset and the ids and labels in their order, without paths."""
+        digest = hashlib.sha256(f"{self.dataset}\n".encode())
+        for video in self.videos:
+            digest.update(f"{video.id}\t{video.label}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
+
+def read_annotations(
+    dataset: str,
+    annotations: Path,
+    videos: Path | None = None,
+    split: str = "train",
+    labels: Path | None = None,
+) -> VideoList:
+    """Reads a list of videos; its format is recognised by its content.
+
+    Known are DeepMind's and CVDF's CSV, Something-Something's JSON (or the folder that has it),
+    lists of paths or ids with labels, and folders of classes.
+
+    Args:
+        dataset: see `vswin.data.datasets`; its classes decide the labels.
+        annotations: the list.
+        videos: the folder of the files; where the list is, if None.
+        split: rows and folders of other splits are skipped, where a format has them.
+        labels: a file with the classes in the order of the labels, to be compared with ours. One
+            that lies beside a Something-Something JSON is found by itself.
+
+    Raises:
+        UsageError: if there is no such dataset.
+        AnnotationError: if the list cannot be read or no entry of it has a class of the dataset, or
+            if `labels` has other classes or another order.
+    """
+    datasets.dataset(dataset)
+    source = Path(annotations).expanduser()
+    if dataset == "ssv2":
+        source = _ssv2_file(source, split)
+        labels = labels or _ssv2_labels(source)
+    listing = read_listing(source, split, dataset)
+    if labels is not None:
+        require_classes(dataset, Path(labels).expanduser())
+    files = VideoFiles(_root(source, listing, videos), split)
+    found, duplicates, unknown = _resolve(dataset, listing, files)
+    unknown = [*listing.left_out, *unknown]
+    if not found:
+        first = unknown[0] if unknown else "it is empty"
+        raise AnnotationError(
+            f"{source}, read as {listing.format}, has no video of {dataset}: {first}"
+        )
+    return VideoList(dataset, split, source, tuple(found), tuple(duplicates), tuple(unknown))
+
+
+def require_clean(videos: VideoList) -> VideoList:
+    """The list itself, if nothing had to be left out.
+
+    Raises:
+        AnnotationError: if something had to; the message has the first few entries.
+    """
+    wrong = [*videos.unknown, *videos.duplicates]
+    if wrong:
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise AnnotationError(
+            f"{videos.source} has {len(videos.duplicates)} duplicate and {len(videos.unknown)} "
+            f"unknown entries: {'; '.join(wrong[:3])}{more}"
+        )
+    return videos
+
+
+def require_classes(dataset: str, labels: Path) -> None:
+    """Compares a dataset's own file of classes with the order that labels have here.
+
+    Args:
+        dataset: a name of `vswin.data.datasets`.
+        labels: a JSON object of labels by class, a JSON list, or a text with one class a line.
+
+    Raises:
+        AnnotationError: if it has other classes, or the same in another order.
+    """
+    text, ours = read_text(labels), datasets.class_names(dataset)
+    theirs: Sequence[object] = [line for line in text.splitlines() if line.strip()]
+    if text.lstrip()[:1] in ("[", "{"):
+        content = parse_json(labels, text)
+        theirs = content
+        if isinstance(content, dict):
+            try:
+                theirs = sorted(content, key=lambda name: int(content[name]))
+            except (TypeError, ValueError) as error:
+                raise AnnotationError(f"{labels}: labels should be numbers ({error})") from error
+    for label, (mine, other) in enumerate(zip(ours, theirs, strict=False)):
+        if datasets.class_key(mine) != datasets.class_key(str(other)):
+            raise AnnotationError(
+                f"{labels}: class {label} is {other!r}, here it is {mine!r}; with another order "
+                "labels and published weights mean other classes"
+            )
+    if len(ours) != len(theirs):
+        raise AnnotationError(f"{labels} has {len(theirs)} classes, {dataset} has {len(ours)}")
+
+
+def _root(source: Path, listing: Listing, videos: Path | None) -> Path:
+    """The folder that the listed paths begin in.
+
+    Raises:
+        AnnotationError: if the list is one of class folders and `videos` another folder.
+    """
+    if videos is None:
+        return listing.root or source.parent
+    videos = Path(videos).expanduser()
+    if listing.root and videos.resolve() not in (source.resolve(), listing.root.resolve()):
+        raise AnnotationError(
+            f"{source} holds class folders, which are the list and the videos in one; "
+            f"leave out {videos}, or give that as the list"
+        )
+    return listing.root or videos
+
+
+def _resolve(
+    dataset: str, listing: Listing, files: VideoFiles
+) -> tuple[list[Video], list[str], list[str]]:
+    """Videos, duplicates and unknown entries."""
+    videos, duplicates, unknown = list[Video](), list[str](), list[str]()
+    first = dict[str, tuple[str, int]]()
+    root = f"{files.root.absolute()}/"
+    none = all(entry.label in (None, -1) for entry in listing.entries)
+    for entry in listing.entries:
+        label = -1 if none else _label(dataset, entry)
+        if isinstance(label, str):
+            unknown.append(f"{entry.where}: {label}")
+            continue
+        name = entry.id.removeprefix(root)
+        if name in first:
+            where, other = first[name]
+            differs = "" if other == label else f", there with label {other}, here with {label}"
+            duplicates.append(f"{entry.where}: {name} is in {where}, too{differs}")
+            continue
+        first[name] = (entry.where, label)
+        if listing.scattered:
+            title = datasets.class_names(dataset)[label] if label >= 0 else None
+            path = files.find_scattered(entry.path, entry.suffix, title)
+        else:
+            # A list without suffixes is one of Something-Something's ids, or of folders of frames.
+            path = files.find(entry.path, entry.suffix or (".webm" if dataset == "ssv2" else ""))
+        videos.append(Video(path, label, name))
+    return videos, duplicates, unknown
+
+
+def _label(dataset: str, entry: Entry) -> int | str:
+    """The entry's label, or in words why it has none."""
+    keys = datasets.class_keys(dataset)
+    if entry.label is None:
+        return f"{entry.id} has no label"
+    if isinstance(entry.label, int):
+        if 0 <= entry.label < len(keys):
+            return entry.label
+        return f"label {entry.label} is none of {dataset}'s 0 to {len(keys) - 1}"
+    key = datasets.class_key(str(entry.label))
+    if key in keys:
+        return keys[key]
+    close = difflib.get_close_matches(key, keys, n=1)
+    hint = f" (did you mean {datasets.class_names(dataset)[keys[close[0]]]!r}?)" if close else ""
+    return f"{entry.label!r} is no class of {dataset}{hint}"
+
+
+def _ssv2_file(annotations: Path, split: str) -> Path:
+    """The JSON file of a split, if `annotations` is the folder that has it."""
+    names = (p + name for p in (SSV2_PREFIX, "") for name in split_names(split))
+    files = (annotations / f"{name}.json" for name in names)
+    return next((file for file in files if file.is_file()), annotations)
+
+
+def _ssv2_labels(source: Path) -> Path | None:
+    if source.suffix != ".json":
+        return None
+    files = (source.parent / f"{p}labels.json" for p in (SSV2_PREFIX, ""))
+    return next((file for file in files if file.is_file()), None)

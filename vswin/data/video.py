@@ -1,0 +1,290 @@
+"""Video files: how many frames they have, and those frames that a clip needs, exactly.
+
+Frame i of a file is the i-th in the order of presentation, whatever its time stamp (so variable
+frame rates are sampled by index), and `read` gives the very frames that decoding the whole file
+gives. It decodes only from the key frame before each group of wanted frames. Containers lie about
+how many frames they hold (WebM does not say at all), so frames are counted by reading the packets,
+which takes a millisecond or two and decodes nothing.
+
+Colours: the matrix and range that the file is tagged with, BT.601 and limited range where it is
+not, as FFmpeg assumes. Frames of their own size go through FFmpeg's fast conversion (chroma
+repeated, about 1 of 255 darker than exact arithmetic), as in the readers that published models were
+trained with. A file's display rotation by 90, 180 or 270 degrees is applied; mirroring is not, and
+pixels are taken to be square.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+
+from vswin.data.packets import decode_wanted, read_packets, whole_packets
+from vswin.errors import VswinError
+
+_PLAIN = int(Interpolation.BILINEAR)
+_RESIZED = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+
+
+class UnreadableVideoError(VswinError):
+    """A file that is no video, is damaged, or lacks the frames that were wanted."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be read as a video: {reason}; fetch it again or take it off the list"
+        )
+        self.path = Path(path)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[Path, str]]:
+        """Worker processes send their errors pickled."""
+        return type(self), (self.path, self.reason)
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoInfo:
+    """What a file holds."""
+
+    frames: int
+    """How many can be read."""
+    width: int
+    """In pixels, as displayed: after the rotation."""
+    height: int
+    """In pixels, as displayed: after the rotation."""
+    fps: float
+    """Frames per second, on average; 0 where that cannot be told."""
+    duration: float
+    """Seconds that the frames are shown for."""
+    codec: str
+    """FFmpeg's name of the format, e.g. h264."""
+    rotation: int
+    """Degrees counter-clockwise that the stored frames are turned by for display: 0 to 270."""
+
+
+def probe(path: str | os.PathLike[str]) -> VideoInfo:
+    """What a file holds. Its first frame is decoded, so that a file that passes can be read.
+
+    Raises:
+        UnreadableVideoError: if it is missing, no video, without frames, or damaged there.
+    """
+    with open_video(path) as video:
+        return video.info
+
+
+def read_frames(
+    path: str | os.PathLike[str], indices: Sequence[int], short_side: int | None = None
+) -> np.ndarray:
+    """The frames `indices` of a file: `VideoReader.read`, which see, for one call."""
+    with open_video(path) as video:
+        return video.read(indices, short_side)
+
+
+@contextlib.contextmanager
+def open_video(path: str | os.PathLike[str]) -> Iterator[VideoReader]:
+    """Opens a file and counts its frames; its memory is given back when the block ends.
+
+    Raises:
+        UnreadableVideoError: if it is missing, no video, or without frames.
+    """
+    path = Path(path)
+    with _unreadable(path):
+        container = _open(path)
+    try:
+        with _unreadable(path):
+            video = VideoReader(path, container)
+        yield video
+    finally:
+        container.close()
+
+
+class VideoReader:
+    """An open file. `open_video` makes it."""
+
+    def __init__(self, path: Path, container: InputContainer) -> None:
+        self.path = path
+        self._container = container
+        self._stream = _video_stream(path, container)
+        context = self._stream.codec_context
+        self._size = context.height, context.width  # as stored
+        if 0 in self._size:
+            raise UnreadableVideoError(path, "it does not say how large its frames are")
+        self._table = read_packets(container, self._stream)
+        if self._table is not None:
+            self.frames = len(self._table.times)
+        else:
+            self.frames = sum(1 for _ in self._decode_all())
+        if self.frames == 0:
+            raise UnreadableVideoError(path, "it has no frames")
+
+    @property
+    def width(self) -> int:
+        """Pixels, as displayed."""
+        return self._size[0 if self.rotation in (90, 270) else 1]
+
+    @property
+    def height(self) -> int:
+        """Pixels, as displayed."""
+        return self._size[1 if self.rotation in (90, 270) else 0]
+
+    @property
+    def fps(self) -> float:
+        """Frames per second, on average over the file; 0 where that cannot be told."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return float(rate) if rate else 0.0
+
+    @cached_property
+    def rotation(self) -> int:
+        """Degrees counter-clockwise from the stored frames to the displayed ones: 0 to 270."""
+        with _unreadable(self.path):
+            for _, frame in self._decode([0]):
+                return 90 * _quarter_turns(frame)
+        raise UnreadableVideoError(self.path, f"frame 0 of {self.frames} cannot be decoded")
+
+    @property
+    def info(self) -> VideoInfo:
+        """All of the above and more."""
+        last = 1 / self.fps if self.fps else 0.0
+        if self._table is None:
+            before = (self.frames - 1) * last
+        else:
+            before = float((self._table.times[-1] - self._table.times[0]) * self._stream.time_base)
+        codec = self._stream.codec_context.codec.canonical_name
+        return VideoInfo(
+            self.frames, self.width, self.height, self.fps, before + last, codec, self.rotation
+        )
+
+    def read(self, indices: Sequence[int], short_side: int | None = None) -> np.ndarray:
+        """Some frames, in the order of `indices`, which may repeat and go back.
+
+        Args:
+            indices: T frame numbers from 0 to `frames` - 1.
+            short_side: pixels that the shorter side is resized to, the other by the same factor
+                and rounded. It happens in one step with the conversion to RGB and is bilinear;
+                where frames shrink, the filter is as wide as that takes (no aliasing), which that
+                of OpenCV, and so of the released pipeline, is not: in fine patterns the two differ
+                by a few of 255. `vswin.data.transforms.resize_short_side` is as released. None: as
+                they are.
+
+        Returns:
+            uint8 (T, H, W, 3), RGB.
+
+        Raises:
+            UnreadableVideoError: if a frame is not there or cannot be decoded.
+        """
+        wanted = sorted({int(index) for index in indices})
+        self._require(wanted)
+        size = self._size if short_side is None else scaled_size(*self._size, short_side)
+        frames = np.empty((len(wanted), 0, 0, 3), np.uint8)
+        place: dict[int, int] = {}
+        reformatter = VideoReformatter()  # one for all frames: setting it up takes longer than one
+        with _unreadable(self.path):
+            for index, frame in self._decode(wanted):
+                image = np.rot90(_rgb(reformatter, frame, size), _quarter_turns(frame))
+                if not place:
+                    frames = np.empty((len(wanted), *image.shape), np.uint8)
+                place[index] = len(place)
+                frames[place[index]] = image
+        missing = [index for index in wanted if index not in place]
+        if missing:
+            raise UnreadableVideoError(
+                self.path, f"frame {missing[0]} of {self.frames} cannot be decoded"
+            )
+        order = [place[int(index)] for index in indices]
+        return frames if order == list(range(len(frames))) else frames[order]
+
+    def _require(self, wanted: Sequence[int]) -> None:
+        """That all of the ascending `wanted` are there."""
+        if not wanted:
+            raise ValueError("no frames are wanted")
+        for index in (wanted[0], wanted[-1]):
+            if not 0 <= index < self.frames:
+                raise UnreadableVideoError(
+                    self.path, f"frame {index} is wanted and it has 0 to {self.frames - 1}"
+                )
+
+    def _decode(self, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """(index, frame) for those of `wanted` that can be decoded."""
+        if self._table is None:
+            # Here frames can only be counted. Decoders give them in the order of presentation.
+            left = {index: index for index in wanted}
+            shown = enumerate(self._decode_all())
+        else:
+            left = {self._table.times[index]: index for index in wanted}
+            yield from decode_wanted(self._container, self._stream, self._table, left)
+            # What seeking does not reach, decoding from the start still may.
+            shown = ((frame.pts, frame) for frame in self._decode_all()) if left else iter(())
+        for key, frame in shown:
+            if key in left:
+                yield left.pop(key), frame
+            if not left:
+                return
+
+    def _decode_all(self) -> Iterator[VideoFrame]:
+        """All frames, through an opening of its own: not every format can go back to the start."""
+        with _open(self.path) as container:
+            stream = _video_stream(self.path, container)
+            for packet in itertools.chain(whole_packets(container, stream), [None]):
+                yield from stream.codec_context.decode(packet)
+
+
+def scaled_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """(height, width) with the shorter side of that many pixels; halves are rounded up."""
+    factor = short_side / min(height, width)
+    return int(height * factor + 0.5), int(width * factor + 0.5)
+
+
+def _open(path: Path) -> InputContainer:
+    # "file:" and the list keep odd names and playlists from reaching for anything else.
+    return av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:  # a picture of an album's cover
+            stream.codec_context.thread_count = 1  # clips are read in parallel, not frames
+            stream.codec_context.thread_type = "NONE"
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    raise UnreadableVideoError(path, f"it holds {kinds} and no video")
+
+
+def _rgb(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    """uint8 (*size, 3)."""
+    height, width = size
+    flags = _PLAIN if (frame.height, frame.width) == size else _RESIZED
+    rgb = reformatter.reformat(frame, width, height, "rgb24", interpolation=flags, threads=1)
+    return rgb.to_ndarray()
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    """Counter-clockwise, 0 to 3."""
+    return round(frame.rotation / 90) % 4
+
+
+@contextlib.contextmanager
+def _unreadable(path: Path) -> Iterator[None]:
+    """Makes UnreadableVideoError out of what FFmpeg and the system raise."""
+    try:
+        yield
+    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
+        if not path.exists():
+            reason = "there is no such file"
+        elif path.is_dir():
+            reason = "it is a folder"
+        elif path.stat().st_size == 0:
+            reason = "it is empty"
+        else:
+            reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableVideoError(path, reason) from error

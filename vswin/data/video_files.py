@@ -1,0 +1,110 @@
+"""Finding the files of listed videos without asking the file system about each of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vswin.data.datasets import class_key
+
+SUFFIXES = (".mp4", ".webm", ".mkv", ".avi")
+"""What copies of the datasets are stored as, best first."""
+
+_TRAIN = ("train", "training")
+_VALIDATION = ("val", "validate", "validation", "valid")
+_TEST = ("test", "testing")
+
+
+def split_groups(split: str) -> tuple[tuple[str, ...], ...]:
+    """Names under which lists and folders have a split; of several groups the first that is there.
+
+    "test" is what is tested on. That is the validation split, as in the paper, unless there is
+    none: the labels of the test splits were kept back, and published numbers are not theirs.
+    """
+    if split in _TEST:
+        return _VALIDATION, _TEST
+    return next(((names,) for names in (_TRAIN, _VALIDATION) if split in names), ((split,),))
+
+
+def split_names(split: str) -> tuple[str, ...]:
+    """All names of `split_groups` in their order."""
+    return tuple(name for names in split_groups(split) for name in names)
+
+
+def without_suffix(name: str) -> tuple[str, str]:
+    """A path and the suffix of a video that it ends in, which is empty where it has none."""
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, dot + suffix) if dot + suffix.lower() in SUFFIXES else (name, "")
+
+
+class VideoFiles:
+    """The files below a folder; each folder is listed once, when first asked about."""
+
+    def __init__(self, root: Path, split: str) -> None:
+        self.root = root
+        self._lists: dict[str, tuple[set[str], dict[str, str]]] = {}
+        self._class_folders: dict[str, dict[str, str]] = {}
+        folders = (str(root / name) for name in split_names(split))
+        self._roots = (str(root), *(f for f in folders if Path(f).is_dir()))
+
+    def find(self, path: str, suffix: str) -> Path:
+        """Where a video is, or should be.
+
+        Args:
+            path: relative to the root (or absolute), without suffix.
+            suffix: the one that the list says or that is usual; a file with another one is taken
+                where there is none with this one, for converted copies keep the names.
+        """
+        folder, slash, stem = path.rpartition("/")
+        place = f"{self.root}/{folder}" if folder else str(self.root)
+        if slash and path.startswith("/"):
+            place = folder or "/"
+        return Path(self._in(place, stem, suffix) or f"{place}/{stem}{suffix}")
+
+    def find_scattered(self, stem: str, suffix: str, label: str | None) -> Path:
+        """Where a video is, or should be, that may lie in a folder of its split, class or both.
+
+        Args:
+            stem: the file's name without suffix.
+            suffix: as in `find`.
+            label: the name of its class, None if that is not known.
+        """
+        place = self._roots[0]
+        for root in self._roots:
+            folders = [root]
+            if label is not None and (name := self._classes(root).get(class_key(label))):
+                folders.append(f"{root}/{name}")
+            for place in folders:
+                if found := self._in(place, stem, suffix):
+                    return Path(found)
+        return Path(f"{place}/{stem}{suffix}")  # the innermost folder that is there
+
+    def _in(self, folder: str, stem: str, suffix: str) -> str | None:
+        names, by_stem = self._list(folder)
+        if suffix and stem + suffix in names:
+            return f"{folder}/{stem}{suffix}"
+        return f"{folder}/{by_stem[stem]}" if stem in by_stem else None
+
+    def _list(self, folder: str) -> tuple[set[str], dict[str, str]]:
+        """The names in a folder, and for each stem that of the video with the best suffix."""
+        if folder not in self._lists:
+            try:
+                names = set(os.listdir(folder))  # noqa: PTH208 (iterdir makes a Path of each)
+            except OSError:  # not there: none of its videos is
+                names = set()
+            by_suffix: dict[str, dict[str, str]] = {suffix: {} for suffix in SUFFIXES}
+            for name in names:
+                stem, suffix = without_suffix(name)
+                if suffix:
+                    by_suffix[suffix.lower()][stem] = name
+            by_stem: dict[str, str] = {}
+            for suffix in reversed(SUFFIXES):
+                by_stem |= by_suffix[suffix]
+            self._lists[folder] = names, by_stem
+        return self._lists[folder]
+
+    def _classes(self, root: str) -> dict[str, str]:
+        if root not in self._class_folders:
+            names = (name for name in self._list(root)[0] if not without_suffix(name)[1])
+            self._class_folders[root] = {class_key(name): name for name in names}
+        return self._class_folders[root]

@@ -1,0 +1,70 @@
+"""How runs are executed: nothing of it is part of a run, or changes what it ends with."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from vswin.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """Means that each run is given."""
+
+    processes: int = 1
+    """Processes that train together: one for each GPU."""
+    micro_batch: int = 8
+    """Most clips that a process sends through the model at a time (8 in the released code)."""
+    workers: int = 0
+    """Processes that decode videos, for each training process."""
+    checkpoint_minutes: float = 15.0
+    """Time between two checkpoints within an epoch."""
+    tensorboard: bool = False
+    """Whether to write TensorBoard's events, too."""
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be.
+
+        Raises:
+            UsageError: if a number is too small.
+        """
+        for name, least in (("processes", 1), ("micro_batch", 1), ("workers", 0)):
+            if getattr(self, name) < least:
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} {getattr(self, name)}: wanted at least {least}")
+        if not self.checkpoint_minutes > 0:
+            raise UsageError(f"--checkpoint-minutes {self.checkpoint_minutes}: wanted more than 0")
+
+    def arguments(self) -> list[str]:
+        """What `vswin.runs.execute` is called with to make this effort."""
+        words = []
+        for field in dataclasses.fields(self):
+            option, value = f"--{field.name.replace('_', '-')}", getattr(self, field.name)
+            if value != field.default:
+                words += [option] if value is True else [option, str(value)]
+        return words
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that `Effort.arguments` writes."""
+    default = Effort()
+    for name, kind, text in (
+        ("processes", int, "one for each GPU of the run"),
+        ("micro_batch", int, "clips at a time, for each process"),
+        ("workers", int, "decoding processes, for each process"),
+        ("checkpoint_minutes", float, "time between two checkpoints within an epoch"),
+    ):
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=kind, default=getattr(default, name), help=text)
+    parser.add_argument("--tensorboard", action="store_true", help="write its events, too")
+
+
+def from_arguments(args: argparse.Namespace) -> Effort:
+    """The effort that a parsed command line asks for.
+
+    Raises:
+        UsageError: if a number is too small.
+    """
+    names = [field.name for field in dataclasses.fields(Effort)]
+    return Effort(**{name: getattr(args, name) for name in names})

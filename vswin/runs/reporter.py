@@ -1,0 +1,114 @@
+"""Telling where a run stands: status.json, metrics.jsonl, and TensorBoard if wanted."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vswin.errors import UsageError
+from vswin.runs.store import RunFolder
+from vswin.training.loop import Progress
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+STATUS_S = 1.0
+"""Time between two looks at the lock and writes of status.json while steps go by."""
+
+
+class Interrupted(BaseException):
+    """The process was asked to stop; the run can be resumed."""
+
+
+class Reporter:
+    """Keeps status.json and metrics.jsonl up to date; stops the run when its parent is gone."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        attempt: int,
+        is_ours: Callable[[], bool],
+        parent: int,
+        tensorboard: bool = False,
+    ) -> None:
+        self.folder, self.attempt, self.is_ours, self.parent = folder, attempt, is_ours, parent
+        self.fields: dict[str, Any] = {}
+        self.checked = time.monotonic()
+        self.begun: tuple[float, int] | None = None
+        self.board = _open_board(folder) if tensorboard else None
+        self.state("starting")
+
+    def state(self, state: str) -> None:
+        """Notes what the run is doing now."""
+        self.fields["state"] = state
+        self.begun = None
+        self._write()
+
+    def step(self, step: int, steps: int) -> None:
+        """Notes a training step."""
+        self._advance("training", step, steps)
+
+    def video(self, done: int, videos: int) -> None:
+        """Notes a tested video."""
+        self._advance("testing", done, videos)
+
+    def _advance(self, state: str, done: int, total: int) -> None:
+        if self.fields.get("state") != state or self.begun is None:
+            self.begun = (time.monotonic(), done)
+        seconds = time.monotonic() - self.begun[0]
+        self.fields |= {"state": state, "step": done, "steps": total}
+        if done > self.begun[1]:
+            self.fields["eta_s"] = round((total - done) * seconds / (done - self.begun[1]))
+        self.check()
+
+    def check(self) -> None:
+        """Writes status.json if that is due.
+
+        Raises:
+            Interrupted: if the run's parent is gone or another process has taken the run over.
+        """
+        if os.getppid() != self.parent:
+            raise Interrupted("the process that started this run is gone")
+        if time.monotonic() - self.checked >= STATUS_S:
+            self.checked = time.monotonic()
+            if not self.is_ours():
+                raise Interrupted("another process has taken this run over")
+            self._write()
+
+    def epoch(self, progress: Progress) -> None:
+        """Notes an epoch."""
+        line = dataclasses.asdict(progress)
+        self.folder.append_metrics(line)
+        self.fields |= {k: line[k] for k in ("epoch", "loss", "top1", "clips_per_second")}
+        if self.board is not None:
+            for name in ("loss", "top1", "lr", "clips_per_second"):
+                self.board.add_scalar(f"train/{name}", line[name], progress.step)
+            self.board.flush()
+        self._write()
+
+    def _write(self) -> None:
+        self.folder.write_status(
+            **self.fields, attempt=self.attempt, heartbeat=time.time(), pid=os.getpid()
+        )
+
+
+def require_tensorboard() -> None:
+    """Refuses a wish for TensorBoard that cannot be fulfilled.
+
+    Raises:
+        UsageError: if the package is not installed.
+    """
+    try:
+        import tensorboard  # noqa: F401  an extra, imported where it is wanted
+    except ImportError:
+        raise UsageError("TensorBoard is not installed: pip install tensorboard") from None
+
+
+def _open_board(folder: RunFolder) -> SummaryWriter:
+    require_tensorboard()
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(folder.path / "tensorboard")

@@ -1,0 +1,113 @@
+"""What runs on videos need from this machine, and what they will cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from vswin.cost import Cost
+from vswin.data.clips import VideoData, ViewsTest
+from vswin.data.datasets import dataset
+from vswin.errors import VswinError
+from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
+from vswin.runs.sources import MissingDataError, Sources, load_sources
+from vswin.runs.store import Store
+
+
+def missing_inputs(config: RunConfig, store: Store, sources: Sources) -> list[str]:
+    """What a run needs and this machine lacks, in words; empty if it can start.
+
+    Lists of videos are looked for, not read: `vswin data check` does that.
+    """
+    if not isinstance(config.data, VideoData) or store.run(config.run_id).result() is not None:
+        return []
+    found = []
+    splits = sources.splits(config.data.dataset)
+    for name in ("train", "test"):
+        if name not in splits:
+            found.append(f"{config.data.dataset}, {name} split: not in {sources.file.name}")
+        elif not splits[name].annotations.exists():
+            found.append(f"{config.data.dataset}, {name} split: no file {splits[name].annotations}")
+    if isinstance(config.init, PretrainedFile) and sources.checkpoint(config.init.file) is None:
+        found.append(f"weights {config.init.file}")
+    if isinstance(config.init, Initialisation):
+        found += missing_inputs(config.init.pretraining, store, sources)
+    return list(dict.fromkeys(found))
+
+
+def require_inputs(configs: Sequence[RunConfig], store: Store) -> None:
+    """Refuses to begin what cannot be finished on this machine.
+
+    Raises:
+        MissingDataError: if videos or weights are missing; names them all.
+    """
+    if not any(config.is_on_videos for config in configs):
+        return
+    sources = load_sources()
+    lacking = [item for config in configs for item in missing_inputs(config, store, sources)]
+    if lacking:
+        raise MissingDataError(
+            f"this machine lacks what the runs need, as far as {sources.file} says (its form: "
+            "data.example.yaml):\n  " + "\n  ".join(dict.fromkeys(lacking))
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Price:
+    """GPU-hours of a run."""
+
+    train: float
+    test: float
+    basis: str
+    """What they were computed from."""
+
+    @property
+    def total(self) -> float:
+        """Both together."""
+        return self.train + self.test
+
+
+def estimate(
+    config: RunConfig,
+    cost: Cost,
+    store: Store,
+    peak_tflops: float,
+    share: float,
+) -> Price:
+    """GPU-hours from what a complete run took, or from a declared share of a GPU's peak.
+
+    A multiply-accumulate is two operations, and a training step three forward passes. Decoding is
+    not counted: with too few CPU cores it decides instead.
+
+    Args:
+        config: a run on videos.
+        cost: of one clip's forward pass.
+        store: where the run's result is, if it has been run.
+        peak_tflops: of the GPU, dense, in the precision of the run.
+        share: of the peak that training and testing reach.
+
+    Raises:
+        VswinError: if the run is not on videos.
+    """
+    data, test = config.data, config.test
+    if not isinstance(data, VideoData) or not isinstance(test, ViewsTest):
+        raise VswinError(f"{config.run_id} is not on videos, and takes minutes")
+    result = store.run(config.run_id).result()
+    if result is not None:
+        seconds, gpus = result["seconds"], result["processes"]
+        return Price(
+            seconds["train"] * gpus / 3600, seconds["test"] * gpus / 3600, "measured, this run"
+        )
+    about = dataset(data.dataset)
+    if about.train_videos is None or about.test_videos is None:
+        raise VswinError(f"{about.title} is rendered, in whatever size; its runs take minutes")
+    flops = 2 * cost.flops
+    rate = peak_tflops * 1e12 * share
+    is_trained = not (isinstance(config.init, Initialisation) and config.init.only_test)
+    clips = about.train_videos * config.recipe.epochs if is_trained else 0
+    views = about.test_videos * test.clips * test.crops
+    return Price(
+        3 * flops * clips / rate / 3600,
+        flops * views / rate / 3600,
+        f"{100 * share:g} % of {peak_tflops:g} TFLOP/s",
+    )

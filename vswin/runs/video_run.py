@@ -1,0 +1,151 @@
+"""Training and testing a run on videos (section 4.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import torch
+
+from vswin.cost import cost
+from vswin.data.annotations import VideoList
+from vswin.data.clips import VideoData, ViewsTest
+from vswin.data.datasets import class_names
+from vswin.errors import VswinError
+from vswin.files import read_json, write_json
+from vswin.models.checkpoint import checkpoint_of
+from vswin.models.video_swin import VideoSwinTransformer
+from vswin.runs.identity import Initialisation
+from vswin.runs.initial import initial_model
+from vswin.runs.sources import load_sources
+from vswin.runs.task import Outcome, Task
+from vswin.training.feeding import video_batches
+from vswin.training.loop import Options, train
+from vswin.training.recipe import Recipe, build_optimizer, group_summary
+from vswin.training.views import VideoEvaluation, evaluate_videos
+
+
+class OtherInputsError(VswinError):
+    """A run that was begun is continued with other videos or other initial weights."""
+
+
+def train_and_test_videos(task: Task) -> Outcome:
+    """Trains and tests; raises what `train` and `evaluate_videos` do.
+
+    Raises:
+        MissingDataError: if this machine lacks the videos or weights.
+        OtherInputsError: if the run was begun with other ones.
+    """
+    config, reporter = task.config, task.reporter
+    data, test = config.data, config.test
+    assert isinstance(data, VideoData)
+    assert isinstance(test, ViewsTest)
+    sources = load_sources()
+    training, testing = sources.videos(data.dataset, "train"), sources.videos(data.dataset, "test")
+    recipe = config.recipe.for_clips(len(training.videos))
+    model, loaded = initial_model(task)
+    inputs = {
+        "train": _about(training),
+        "test": _about(testing),
+        "initial_weights": loaded and loaded["digest"],
+    }
+    _require_same_inputs(task, inputs)
+    is_trained = not (isinstance(config.init, Initialisation) and config.init.only_test)
+    train_seconds = _train(task, model, training, recipe) if is_trained else 0.0
+    task.state("testing")
+    start = time.perf_counter()
+    evaluation = evaluate_videos(
+        model,
+        testing,
+        data,
+        test,
+        task.world,
+        recipe.precision,
+        task.effort.workers,
+        task.folder.checkpoints,
+        reporter.video if reporter is not None else lambda done, videos: None,
+    )
+    seconds = {"train": train_seconds, "test": time.perf_counter() - start}
+    return _outcome(task, model, recipe, evaluation, inputs, loaded, seconds)
+
+
+def _train(task: Task, model: VideoSwinTransformer, videos: VideoList, recipe: Recipe) -> float:
+    config, effort = task.config, task.effort
+    assert isinstance(config.data, VideoData)
+    options = Options(checkpoint_minutes=effort.checkpoint_minutes)
+    if task.reporter is not None:
+        options = dataclasses.replace(
+            options, on_step=task.reporter.step, on_epoch=task.reporter.epoch
+        )
+    batches = video_batches(
+        videos,
+        config.data,
+        recipe,
+        config.seed,
+        task.world,
+        effort.micro_batch,
+        effort.workers,
+    )
+    return train(model, batches, recipe, config.seed, task.folder.checkpoints, task.world, options)
+
+
+def _outcome(
+    task: Task,
+    model: VideoSwinTransformer,
+    recipe: Recipe,
+    evaluation: VideoEvaluation,
+    inputs: dict,
+    loaded: dict | None,
+    seconds: dict[str, float],
+) -> Outcome:
+    config, data = task.config, task.config.data
+    assert isinstance(data, VideoData)
+    weights = checkpoint_of(model)
+    with torch.device("meta"):
+        counted = cost(
+            VideoSwinTransformer(config.model),
+            (config.model.in_channels, data.frames, data.size, data.size),
+        )
+    metrics = task.folder.metrics() if task.world.is_main else []
+    clips = recipe.steps * recipe.batch_size if seconds["train"] else 0
+    result = {
+        "top1": evaluation.top1,
+        "top5": evaluation.top5,
+        "n": evaluation.listed,
+        "n_present": evaluation.present,
+        "per_class": evaluation.per_class,
+        "views": str(config.test),
+        "inputs": inputs,
+        "replaced": sum(line["replaced"] for line in metrics),
+        "train_clips": clips,
+        "initialisation": loaded,
+        "weights_digest": weights.digest,
+        "cost": {"flops": counted.flops, "params": counted.params, "rule": counted.rule},
+        "optimizer_groups": group_summary(build_optimizer(model, recipe)),
+        "processes": task.world.size,
+        "seconds": seconds,
+        "clips_per_second": clips / seconds["train"] if clips else None,
+    }
+    return Outcome(result, dataclasses.asdict(evaluation.predictions), weights)
+
+
+def _about(videos: VideoList) -> dict[str, object]:
+    """What a result says of a list of videos."""
+    return {
+        "listed": len(videos.videos),
+        "classes": len(class_names(videos.dataset)),
+        "digest": videos.digest,
+    }
+
+
+def _require_same_inputs(task: Task, inputs: dict) -> None:
+    """Notes what the run starts from; refuses to go on with something else."""
+    path = task.folder.path / "inputs.json"
+    if task.world.is_main and (before := read_json(path)) != inputs:
+        if before is not None:
+            differ = ", ".join(name for name in inputs if before.get(name) != inputs[name])
+            raise OtherInputsError(
+                f"{path} says that the run was begun with other inputs ({differ}): put them back, "
+                "or remove the run's folder to begin anew"
+            )
+        write_json(path, inputs)

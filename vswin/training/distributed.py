@@ -1,0 +1,106 @@
+"""The processes that train or test one run together: one for each GPU, or several on the CPU.
+
+They find each other through the variables that torchrun and Slurm launchers set (RANK, WORLD_SIZE,
+LOCAL_RANK, MASTER_ADDR, MASTER_PORT). A process without them is alone, and nothing here then has
+an effect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from vswin.errors import UsageError
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """This process among those of its run."""
+
+    rank: int = 0
+    """0 is the one that writes to disk."""
+    size: int = 1
+    device: torch.device = dataclasses.field(default_factory=lambda: torch.device("cpu"))
+    """Where this process computes."""
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process is the one that writes to disk."""
+        return self.rank == 0
+
+    def share(self, count: int) -> int:
+        """How many of `count` things fall to each process; `count` must divide evenly."""
+        if count % self.size:
+            raise ValueError(f"{count} cannot be shared evenly by {self.size} processes")
+        return count // self.size
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all processes, in a new tensor; float64 keeps counts exact."""
+        total = values.detach().clone()
+        if self.size > 1:
+            dist.all_reduce(total)
+        return total
+
+    def agree(self, value: T) -> T:
+        """The main process's `value`, everywhere."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0, device=self.device)
+        return box[0]
+
+    def gather(self, value: T) -> list[T]:
+        """Every process's `value`, by rank, everywhere."""
+        if self.size == 1:
+            return [value]
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, value)
+        return found
+
+    def wait(self) -> None:
+        """Returns when every process has come here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+def require_device(device: str) -> None:
+    """Refuses a device that is not here.
+
+    Raises:
+        UsageError: names those that are.
+    """
+    count = torch.cuda.device_count()
+    known = ["cpu", *(["cuda"] if count else []), *(f"cuda:{i}" for i in range(count))]
+    if device not in known:
+        raise UsageError(f"--device {device}: not available here; known: {', '.join(known)}")
+
+
+@contextlib.contextmanager
+def joined(device: torch.device) -> Iterator[World]:
+    """Joins the other processes of the run, if the environment says that there are any.
+
+    Args:
+        device: cpu, cuda (then each process takes the GPU of its LOCAL_RANK) or cuda:N.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield World(device=device)
+        return
+    if device.type == "cuda":
+        if device.index is None:
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield World(dist.get_rank(), dist.get_world_size(), device)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,113 @@
+"""Feeding the training loop with clips of videos: order, shares, micro-batches, workers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from torch.utils.data import DataLoader
+
+from vswin.data.annotations import VideoList
+from vswin.data.clips import ClipBatch, Sample, TrainClips, VideoData, collate, random_of
+from vswin.errors import UsageError
+from vswin.training.batch import Batches
+from vswin.training.distributed import World
+from vswin.training.recipe import Recipe
+
+
+def video_batches(
+    videos: VideoList,
+    data: VideoData,
+    recipe: Recipe,
+    seed: int,
+    world: World,
+    micro_batch: int = 8,
+    workers: int = 0,
+) -> Batches:
+    """This process's share of every batch of a training.
+
+    Every epoch goes through the list in a seeded order of its own and leaves out what does not fill
+    a batch. Which videos a step sees depends on neither processes nor workers nor micro-batches.
+
+    Args:
+        videos: the training split.
+        data: how clips are cut.
+        recipe: with `steps_per_epoch` settled.
+        seed: of the run.
+        world: this process; each takes an equal stretch of every batch.
+        micro_batch: most clips at a time.
+        workers: processes that decode; 0 decodes in this one.
+
+    Raises:
+        UsageError: if the batch cannot be shared evenly.
+    """
+    if recipe.batch_size % world.size:
+        raise UsageError(
+            f"a batch of {recipe.batch_size} cannot be shared evenly by {world.size} processes"
+        )
+
+    def batches(first_step: int) -> Iterator[list[ClipBatch]]:
+        order = _Order(len(videos.videos), recipe, seed, world, micro_batch, first_step)
+        loader = DataLoader(
+            _Keyed(TrainClips(videos.videos, data, seed)),
+            batch_sampler=order,  # type: ignore[arg-type]
+            collate_fn=_collate,
+            num_workers=workers,
+            pin_memory=world.device.type == "cuda",
+        )
+        parts: list[ClipBatch] = []
+        share = recipe.batch_size // world.size
+        for part in loader:
+            parts.append(part)
+            if sum(map(len, parts)) == share:
+                yield parts
+                parts = []
+
+    return batches
+
+
+class _Order:
+    """Micro-batch by micro-batch, the keys (place in the step's batch, epoch, place in list)."""
+
+    def __init__(
+        self, count: int, recipe: Recipe, seed: int, world: World, micro_batch: int, first: int
+    ) -> None:
+        self.count, self.recipe, self.seed, self.first = count, recipe, seed, first
+        self.world, self.micro_batch = world, micro_batch
+
+    def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
+        size, per_epoch = self.recipe.batch_size, self.recipe.steps // self.recipe.epochs
+        share = size // self.world.size
+        start = self.world.rank * share
+        order = functools.lru_cache(maxsize=1)(self._epoch)
+        for step in range(self.first, self.recipe.steps):
+            epoch, number = divmod(step, per_epoch)
+            places = order(epoch)[number * size : (number + 1) * size]
+            for first in range(start, start + share, self.micro_batch):
+                last = min(first + self.micro_batch, start + share)
+                yield [(i, epoch, places[i]) for i in range(first, last)]
+
+    def _epoch(self, epoch: int) -> list[int]:
+        """Places in the list; an epoch that is longer than the list begins it again."""
+        wanted = (self.recipe.steps // self.recipe.epochs) * self.recipe.batch_size
+        places: list[int] = []
+        for turn in range(-(-wanted // self.count)):
+            places += random_of(self.seed, "order", epoch, turn).permutation(self.count).tolist()
+        return places
+
+
+class _Keyed:
+    """Hands the place in the step's batch through to `collate`."""
+
+    def __init__(self, clips: TrainClips) -> None:
+        self.clips = clips
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, key: tuple[int, int, int]) -> tuple[int, Sample]:
+        return key[0], self.clips[key[1:]]
+
+
+def _collate(samples: list[tuple[int, Sample]]) -> ClipBatch:
+    return collate([sample for _, sample in samples], samples[0][0])
