@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 STEP = 3
 
@@ -84,10 +85,14 @@ def decoded(path):
         return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
 
 
-def audio_only(path, seconds=1):
-    """Writes a file that has sound and no picture."""
+def audio_only(path, seconds=1, cover=False):
+    """Writes a file that has sound and no picture, or only that of a cover."""
     rate = 8000
     with av.open(str(path), "w") as file:
+        if cover:
+            art = file.add_stream("mjpeg", rate=1)
+            art.width, art.height, art.pix_fmt = 64, 48, "yuvj420p"
+            art.disposition = Disposition.attached_pic
         stream = file.add_stream("aac", rate=rate, layout="mono")
         samples = np.zeros((1, rate * seconds), np.float32)
         for start in range(0, samples.shape[1], 1024):
@@ -96,6 +101,9 @@ def audio_only(path, seconds=1):
             frame.sample_rate, frame.pts = rate, start
             file.mux(stream.encode(frame))
         file.mux(stream.encode())
+        if cover:
+            file.mux(art.encode(av.VideoFrame.from_ndarray(numbered(1)[0], format="rgb24")))
+            file.mux(art.encode())
     return path
 
 

@@ -123,26 +123,39 @@ def test_a_deep_check_counts_for_a_quick_one_and_not_the_other_way(folder):
     assert fresh == [2, 2, 0, 0]
 
 
-def test_damage_in_the_middle_is_found_by_a_deep_check(tmp_path):
-    """Without its middle packets' data a file still opens, and begins and ends well."""
-    file = tmp_path / "a.mp4"
-    busy = numbered(90, 96, 128)
-    busy[:, ::2, ::2] += (37 * busy[:, ::2, ::2]) % 97
-    write_video(file, busy, gop=10, bframes=0)
-    content = bytearray(file.read_bytes())
-    start = content.index(b"mdat")
-    middle = range(start + (len(content) - start) // 3, start + (len(content) - start) // 2)
-    content[middle.start : middle.stop] = bytes(len(middle))
-    file.write_bytes(content)
-    task = Video(file, 0, "a"), Stat(len(content), 0)
+@pytest.fixture
+def damage(tmp_path):
+    """Writes a.mp4 with zeros in place of a part of its pictures; its index stays whole."""
+
+    def write(start, end):
+        frames = numbered(90, 96, 128)
+        frames[:, ::2, ::2] += (37 * frames[:, ::2, ::2]) % 97
+        file = write_video(tmp_path / "a.mp4", frames, gop=10, bframes=0)
+        content = bytearray(file.read_bytes())
+        first, last = content.index(b"mdat") + 4, content.index(b"moov") - 4
+        part = slice(*(first + int(share * (last - first)) for share in (start, end)))
+        content[part] = bytes(part.stop - part.start)
+        file.write_bytes(content)
+        (tmp_path / "list").write_text("a 0\n")
+        return Video(file, 0, "a"), Stat(len(content), 0)
+
+    return write
+
+
+def test_damage_in_the_middle_is_found_by_a_deep_check(tmp_path, damage):
+    task = damage(0.35, 0.5)
     assert examine((*task, False)).error is None
     assert examine((*task, True)).error
-    (tmp_path / "list").write_text("a 0\n")
     ok = [
         check_videos(listed(tmp_path), tmp_path / "state", deep=deep).ok
         for deep in (False, True, False)
     ]
     assert ok == [True, False, False]  # a quick check does not take back what a deep one found
+
+
+@pytest.mark.parametrize("part", [(0.0, 0.2), (0.8, 1.0)])
+def test_damage_at_either_end_is_found_by_any_check(damage, part):
+    assert examine((*damage(*part), False)).error
 
 
 def test_a_check_that_was_killed_goes_on(folder):
@@ -208,6 +221,14 @@ def halve(number):
 def test_a_task_that_kills_its_process_costs_no_other_result():
     results = dict(run_each(halve, range(20), workers=2))
     assert results == {n: None if n == 13 else n // 2 for n in range(20)}
+
+
+def ignores_ctrl_c(_):
+    return signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def test_workers_leave_ctrl_c_to_their_parent():
+    assert list(run_each(ignores_ctrl_c, [0], workers=1)) == [(0, True)]
 
 
 def nap(path):
@@ -325,11 +346,14 @@ def test_ctrl_c_says_that_it_can_be_resumed(tmp_path, originals):
         f"from vswin.cli_data import app\nif __name__ == '__main__':\n    app({words})\n"
     )
     process = subprocess.Popen(
-        [sys.executable, tmp_path / "main.py"], stderr=subprocess.PIPE, text=True
+        [sys.executable, tmp_path / "main.py"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     state = tmp_path / "state"
     assert eventually(lambda: state.exists() and state.stat().st_size > 0)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # workers get it, too, as from a terminal
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors.startswith("interrupted; the same command goes on where it stopped")

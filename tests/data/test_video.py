@@ -110,7 +110,8 @@ def test_a_seek_that_ends_too_late_is_made_good(plain, monkeypatch):
                 real.seek(later[0] if later else time, **options)
 
         reader._container = Late()
-        assert np.array_equal(reader.read([0, 30, 50]), whole[[0, 30, 50]])
+        monkeypatch.setattr(reader, "_decode_all", lambda: pytest.fail("decoded the whole file"))
+        assert np.array_equal(reader.read([30, 50, 70]), whole[[30, 50, 70]])
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
@@ -162,9 +163,11 @@ def test_a_wrong_suffix_does_not_matter(tmp_path):
     assert len(read_frames(path, [0, 19])) == 2
 
 
-@pytest.mark.parametrize("name", ["a:b.mp4", "100%25.mp4", "ü b.mp4"])
-def test_odd_names(name, tmp_path):
-    assert probe(write_video(tmp_path / "a.mp4", numbered(3)).rename(tmp_path / name)).frames == 3
+@pytest.mark.parametrize("name", ["tcp:b.mp4", "100%25.mp4", "-", "ü b.mp4"])
+def test_odd_names(name, tmp_path, monkeypatch):
+    write_video(tmp_path / "a.mp4", numbered(3)).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert probe(name).frames == 3
 
 
 @pytest.mark.parametrize("tagged", [False, True])
@@ -228,7 +231,9 @@ def test_files_that_are_no_videos(tmp_path):
     empty.touch()
     binary.write_bytes(np.random.default_rng(0).bytes(5000))
     sound = audio_only(tmp_path / "sound.mp4")
-    reasons = {text: "Invalid data", empty: "empty", binary: "Invalid data", sound: "audio and no"}
+    album = audio_only(tmp_path / "album.mp4", cover=True)
+    reasons = {text: "Invalid data", empty: "empty", binary: "Invalid data"}
+    reasons |= {sound: "audio and no moving pictures", album: "audio, video and no moving pictures"}
     for path, reason in (reasons | {tmp_path: "folder"}).items():
         with pytest.raises(UnreadableVideoError) as caught:
             probe(path)
@@ -236,13 +241,6 @@ def test_files_that_are_no_videos(tmp_path):
         assert reason in caught.value.reason
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
-
-
-def test_a_playlist_reaches_for_nothing(plain, tmp_path):
-    path = tmp_path / "list.mp4"
-    path.write_text(f"ffconcat version 1.0\nfile {plain}\n")
-    with pytest.raises(UnreadableVideoError):
-        probe(path)
 
 
 def test_a_truncated_file_without_its_index(tmp_path):

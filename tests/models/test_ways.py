@@ -147,7 +147,8 @@ def test_no_pieces_where_plain_arithmetic_is_not_what_layers_do(taken, monkeypat
     monkeypatch.setattr(pieces, "CACHE_BYTES", -1)
     model, clip = tiny(**DESIGNS["joint"]), torch.randn(1, 3, 16, 24, 24)
     calls = {
-        "autocast": lambda: model(clip),
+        # A model's own tokens are in half precision then; a block may be given others.
+        "autocast": lambda: model.layers[0].blocks[1](torch.randn(1, 288, 8), (8, 6, 6)),
         "half precision": lambda: model.bfloat16()(clip.bfloat16()),
         "traced": lambda: torch.jit.trace(model, clip, check_trace=False),
         "no processor": lambda: model.to("meta")(clip.to("meta")),

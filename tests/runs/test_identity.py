@@ -6,16 +6,28 @@ from pathlib import Path
 
 import pytest
 
+from vswin.data.clips import VideoData, ViewsTest
 from vswin.data.moving_digits import MovingDigits
 from vswin.models.presets import PRESETS, VideoSwinConfig
 from vswin.project import experiments_dir
+from vswin.runs.identity import RESULTS_VERSION, Initialisation, PretrainedFile, RunConfig
 from vswin.runs.library import Library
-from vswin.runs.identity import RESULTS_VERSION, Initialisation, RunConfig
+from vswin.runs.store import RunFolder
 from vswin.training.evaluate import GridTest
 from vswin.training.recipe import Recipe
 
 GOLDEN = Path(__file__).parent / "golden_identity.json"
-KINDS = (VideoSwinConfig, MovingDigits, Recipe, GridTest, RunConfig, Initialisation)
+KINDS = (
+    VideoSwinConfig,
+    MovingDigits,
+    Recipe,
+    GridTest,
+    RunConfig,
+    Initialisation,
+    VideoData,
+    ViewsTest,
+    PretrainedFile,
+)
 BASE = RunConfig(
     preset="swin_t",
     model=dataclasses.replace(PRESETS["swin_t"], num_classes=12, window_size=(4, 3, 3)),
@@ -24,12 +36,37 @@ BASE = RunConfig(
     test=GridTest(clips_per_cell=24, coherence=(1.0,), noise=(0.2,)),
     seed=0,
 )
+ON_VIDEOS = RunConfig(
+    preset="swin_t",
+    model=PRESETS["swin_t"],
+    data=VideoData("kinetics400"),
+    recipe=Recipe(),
+    test=ViewsTest(),
+    seed=0,
+    init=PretrainedFile("swin_tiny_patch4_window7_224.pth", "2d"),
+)
 
 
 def defaults(kind):
     return {
         f.name: f.default for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING
     }
+
+
+def test_what_a_checkpoint_digests_to_is_no_part_of_the_run():
+    known = dataclasses.replace(ON_VIDEOS.init, digest="0" * 64)
+    assert dataclasses.replace(ON_VIDEOS, init=known).run_id == ON_VIDEOS.run_id
+    other = dataclasses.replace(ON_VIDEOS.init, file="other.pth")
+    assert dataclasses.replace(ON_VIDEOS, init=other).run_id != ON_VIDEOS.run_id
+
+
+@pytest.mark.parametrize("config", [BASE, ON_VIDEOS], ids=["digits", "videos"])
+def test_what_is_written_is_read_again(config, tmp_path):
+    for init in (config.init, Initialisation(ON_VIDEOS, only_test=True)):
+        one = dataclasses.replace(config, init=init)
+        folder = RunFolder(tmp_path / one.run_id)
+        folder.create(one)
+        assert folder.config() == one
 
 
 def test_ids_and_defaults_are_golden():
@@ -41,6 +78,7 @@ def test_ids_and_defaults_are_golden():
             {
                 "results_version": RESULTS_VERSION,
                 "run_id": BASE.run_id,
+                "run_id_on_videos": ON_VIDEOS.run_id,
                 "defaults": {kind.__name__: defaults(kind) for kind in KINDS},
             }
         )

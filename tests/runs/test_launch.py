@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import pytest
-import torch
 
 from vswin.files import NotWritableError
 from vswin.runs.execute import execute
@@ -19,7 +18,6 @@ from vswin.runs.store import Store
 
 from .test_identity import BASE
 
-CPU = torch.device("cpu")
 TINY = dataclasses.replace(
     BASE,
     model=dataclasses.replace(
@@ -44,9 +42,9 @@ def without_times(result):
 
 def test_a_run_from_folder_to_result(tmp_path):
     (run,) = prepared(tmp_path, TINY)
-    result = execute(run, CPU)
+    result = execute(run)
     assert run.state() == "done"
-    assert result == run.result() == execute(run, CPU)  # a second call trains nothing
+    assert result == run.result() == execute(run)  # a second call trains nothing
     assert result["n"] == 24
     assert len(run.predictions()["label"]) == 24
     assert result["top1"] == pytest.approx(float((run.predictions()["rank"] == 0).mean()))
@@ -77,7 +75,7 @@ def wait_for_epoch(run, epoch, process):
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_run_resumes_and_ends_bitwise_like_an_undisturbed_one(tmp_path, signum):
     (calm,) = prepared(tmp_path / "calm", LONG)
-    execute(calm, CPU)
+    execute(calm)
     (run,) = prepared(tmp_path / "killed", LONG)
     for epoch in (3, 12):
         process = start(run)
@@ -121,7 +119,7 @@ def test_a_failing_run_is_reported_and_takes_nothing_with_it(tmp_path):
 def test_a_run_that_another_process_executes_is_watched_and_then_taken_over(tmp_path):
     (run,) = prepared(tmp_path, TINY)
     with run_lock(run.path), pytest.raises(LockedError):
-        execute(run, CPU)
+        execute(run)
     assert run.result() is None
     polls = []
 

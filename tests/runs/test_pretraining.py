@@ -15,16 +15,20 @@ from vswin.files import write_json
 from vswin.models.inflation import inflate_bias_table, inflate_embedding
 from vswin.models.video_swin import VideoSwinTransformer
 from vswin.project import experiments_dir
-from vswin.runs.execute import Interrupted, OtherWeightsError, _initial_model, _Reporter, execute
+from vswin.runs.effort import Effort
+from vswin.runs.execute import OtherWeightsError, execute
 from vswin.runs.experiments import Row
-from vswin.runs.library import Library
+from vswin.runs.initial import initial_model
 from vswin.runs.launch import prepare
+from vswin.runs.library import Library
 from vswin.runs.lock import run_lock
+from vswin.runs.reporter import Interrupted, Reporter
 from vswin.runs.store import RunFolder, Store
 from vswin.runs.study import plan_study, run_study
+from vswin.runs.task import Task
+from vswin.training.distributed import World
 from vswin.weights import read_checkpoint, save_weights
 
-CPU = torch.device("cpu")
 LIBRARY = Library(experiments_dir())
 
 
@@ -67,8 +71,9 @@ def test_a_change_of_the_pretraining_changes_the_run():
 def test_weights_are_those_of_the_pretraining_inflated(tmp_path):
     one = config("center", "table9")
     (folder,) = prepared(tmp_path, one)
-    model, loaded = _initial_model(
-        one, folder, CPU, _Reporter(folder, 1, lambda: True, os.getppid())
+    reporter = Reporter(folder, 1, lambda: True, os.getppid())
+    model, loaded = initial_model(
+        Task(one, folder, World(), Effort(), reporter, lambda other: execute(other) and None)
     )
     source = folder.path.with_name(one.init.pretraining.run_id)
     image = vswin.build_model("swin_t", **dataclasses.asdict(one.init.pretraining.model))
@@ -92,24 +97,24 @@ def test_weights_are_those_of_the_pretraining_inflated(tmp_path):
 def test_the_result_is_the_same_whoever_trained_the_2d_model(tmp_path):
     one = config()
     (inline,) = prepared(tmp_path / "inline", one)
-    first = execute(inline, CPU)
+    first = execute(inline)
     source, other = prepared(tmp_path / "before", one.init.pretraining, one)
-    execute(source, CPU)
+    execute(source)
     torch.rand(7)  # whatever else happened in the process
-    assert without_times(execute(other, CPU)) == without_times(first)
+    assert without_times(execute(other)) == without_times(first)
     assert first["initialisation"]["pretraining_top1"] == source.result()["top1"]
 
 
 def test_weights_that_were_removed_are_trained_again_not_replaced_by_random_ones(tmp_path):
     one = config()
     source, folder = prepared(tmp_path, one.init.pretraining, one)
-    before = execute(source, CPU)
+    before = execute(source)
     digest = vswin.load_weights(
         vswin.build_model("swin_t", **dataclasses.asdict(one.init.pretraining.model)),
         source.weights,
     ).digest
     source.weights.unlink()  # a results folder that was committed has none
-    assert execute(folder, CPU)["initialisation"]["digest"] == digest
+    assert execute(folder)["initialisation"]["digest"] == digest
     assert without_times(source.result()) == without_times(before)
 
 
@@ -117,12 +122,12 @@ def test_weights_that_were_removed_are_trained_again_not_replaced_by_random_ones
 def test_damaged_or_foreign_weights_are_made_again_not_started_from(tmp_path, damage):
     one = config()
     source, folder = prepared(tmp_path, one.init.pretraining, one)
-    digest = execute(source, CPU)["weights_digest"]
+    digest = execute(source)["weights_digest"]
     if damage == "cut":
         source.weights.write_bytes(source.weights.read_bytes()[:-100])
     else:
         save_weights(VideoSwinTransformer(one.init.pretraining.model), source.weights)
-    assert execute(folder, CPU)["initialisation"]["digest"] == digest
+    assert execute(folder)["initialisation"]["digest"] == digest
     assert read_checkpoint(source.weights).digest == digest
 
 
@@ -130,12 +135,12 @@ def test_another_machines_weights_are_not_put_in_the_place_of_lost_ones(tmp_path
     """Rows that were started from the lost ones would be compared with rows that were not."""
     one = config()
     source, folder = prepared(tmp_path, one.init.pretraining, one)
-    before = execute(source, CPU)
+    before = execute(source)
     source.weights.unlink()
     result = json.loads((source.path / "result.json").read_text())
     write_json(source.path / "result.json", result | {"weights_digest": "0" * 64})
     with pytest.raises(OtherWeightsError, match="gives other weights than those that runs"):
-        execute(folder, CPU)
+        execute(folder)
     assert not source.can_be_started_from
     assert source.result() | {"weights_digest": before["weights_digest"]} == before
     assert folder.state() == "failed"
@@ -144,7 +149,7 @@ def test_another_machines_weights_are_not_put_in_the_place_of_lost_ones(tmp_path
 def test_two_runs_that_need_the_same_pretraining_train_it_once(tmp_path):
     folders = prepared(tmp_path, config("duplicate"), config("center"))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda folder: execute(folder, CPU), folders))
+        results = list(pool.map(execute, folders))
     first, second = (result["initialisation"] for result in results)
     (source,) = (RunFolder(path) for path in tmp_path.glob("smoke/runs/*stills*"))
     assert first["digest"] == second["digest"] == source.result()["weights_digest"]
@@ -160,7 +165,7 @@ def test_weights_without_a_result_are_not_started_from(tmp_path):
     save_weights(VideoSwinTransformer(one.init.pretraining.model), source.weights)
     assert not source.can_be_started_from
     stray = read_checkpoint(source.weights).digest
-    loaded = execute(folder, CPU)["initialisation"]
+    loaded = execute(folder)["initialisation"]
     assert loaded["digest"] == source.result()["weights_digest"] != stray
 
 
@@ -169,7 +174,7 @@ def test_a_run_that_waits_for_a_pretraining_stops_with_its_parent(tmp_path):
     source, folder = prepared(tmp_path, one.init.pretraining, one)
     nobody = 2**22 + 1
     with run_lock(source.path), pytest.raises(Interrupted, match="started this run is gone"):
-        execute(folder, CPU, parent=nobody)
+        execute(folder, parent=nobody)
     assert folder.state() == "interrupted"
     assert source.state() == "pending"
 

@@ -8,8 +8,8 @@ import torch
 
 import vswin
 from vswin.data.moving_digits import MovingDigits
-from vswin.training.checkpoint import load_newest_checkpoint, save_checkpoint
 from vswin.training.batch import by_step
+from vswin.training.checkpoint import load_newest_checkpoint, save_checkpoint
 from vswin.training.loop import DivergedError, Options, train
 from vswin.training.recipe import Recipe, build_optimizer, lr_factor, set_lr
 

@@ -79,8 +79,8 @@ def decode_wanted(
         container: the open file.
         stream: its stream.
         table: the stream's packets.
-        wanted: time -> anything, e.g. the frame's index. Emptied one by one; what is left at the
-            end could not be reached in this way.
+        wanted: time -> anything, e.g. the frame's index; not empty. Emptied one by one; what is
+            left at the end could not be reached in this way.
 
     Yields:
         The value and the frame, ascending in time unless the file is damaged.

@@ -2,12 +2,13 @@
 
 They take the place of those datasets wherever the way from a video file to a table is rehearsed:
 decoder, transforms, distributed training, views. Kinetics' classes can mostly be told from a single
-frame, and so can these: a clip shows one digit several times. Something-Something's cannot: what is
-seen there is any digits, and the class is how they move.
+frame, and so can these: a clip shows one digit several times, and each digit has its colour.
+Something-Something's cannot: what is seen there is any digits, and the class is how they move.
 """
 
 from __future__ import annotations
 
+import colorsys
 import csv
 import dataclasses
 import io
@@ -41,9 +42,9 @@ _CODECS = {
 _DIALS = {
     # A revolution of the torus in a video; classes that a frame tells, and one that none does.
     "kinetics": MovingDigits(
-        0, FRAMES, FRAMES, SIDE, digits=3, speed=SIDE / FRAMES, noise=0.05, task="appearance"
+        0, FRAMES, FRAMES, SIDE, digits=5, speed=SIDE / FRAMES, noise=0.05, task="appearance"
     ),
-    "ssv2": MovingDigits(0, FRAMES, FRAMES, SIDE, digits=3, speed=SIDE / FRAMES, noise=0.05),
+    "ssv2": MovingDigits(0, FRAMES, FRAMES, SIDE, digits=4, speed=SIDE / FRAMES, noise=0.05),
 }
 
 
@@ -143,18 +144,20 @@ def _videos(layout: Layout, split: Split, count: int, seed: int) -> Iterator[Ren
         for offset in range(min(at_a_time, count - start)):
             number = start + offset + (10_000_000 if split == "test" else 0)
             label = int(labels[offset])
+            colour = (1.0, 1.0, 1.0)
             if layout == "kinetics":
                 label = dials.classes.digits[label]  # type: ignore[index]
+                colour = colorsys.hsv_to_rgb(label / 10, 0.8, 1.0)
             name = f"digits{number:08d}" if layout == "kinetics" else str(number)
-            yield Rendered(name, label, _pixels(clips[offset, 0].numpy()))
+            yield Rendered(name, label, _pixels(clips[offset, 0].numpy(), colour))
 
 
-def _pixels(clip: np.ndarray) -> np.ndarray:
+def _pixels(clip: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
     """uint8 RGB frames of a clip about zero; the torus begins again at the right edge."""
-    bytes_ = np.clip(70 + 45 * clip, 0, 255).astype(np.uint8)
-    wide = np.pad(bytes_, ((0, 0), (0, 0), (0, WIDTH - SIDE)), mode="wrap")
+    wide = np.pad(clip, ((0, 0), (0, 0), (0, WIDTH - SIDE)), mode="wrap")
     large = wide.repeat(SCALE, axis=1).repeat(SCALE, axis=2)
-    return np.ascontiguousarray(np.broadcast_to(large[..., None], (*large.shape, 3)))
+    shades = 70 + 45 * large[..., None] * np.asarray(colour)
+    return np.clip(shades, 0, 255).astype(np.uint8)
 
 
 def _place(layout: Layout, split: Split, video: Rendered) -> Path:

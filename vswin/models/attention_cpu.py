@@ -27,9 +27,10 @@ CACHE_BYTES = 5 * 2**18
 def serves(qkv: Tensor, bias: Tensor) -> bool:
     """Whether `attention` is the faster way to the same result, and possible.
 
-    With a bias that is frozen, torch's own fused attention has a backward pass, too.
+    A bias that is frozen, or was computed without gradients, needs none: torch's own fused
+    attention takes it.
     """
-    return torch.is_grad_enabled() and bias.requires_grad and pieces.possible(qkv)
+    return bias.requires_grad and pieces.possible(qkv)
 
 
 def attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:

@@ -15,8 +15,8 @@ def possible(x: Tensor, *modules: nn.Module) -> bool:
     """Whether plain arithmetic with the modules' weights is what the modules would do.
 
     Not on a GPU, in half precision or under autocast; not where torch.compile or a trace records
-    the layers; not where a layer was replaced by another kind, has no bias, or
-    somebody listens to it.
+    the layers; not where a layer was replaced by another kind, has no bias, or somebody
+    listens to it.
     """
     return (
         x.device.type == "cpu"
