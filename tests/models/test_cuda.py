@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.models.test_ways import DESIGNS, plain_step, step, tiny
+from tests.models.tiny import DESIGNS, plain_step, step, tiny
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 

@@ -44,7 +44,7 @@ _DIALS = {
     "kinetics": MovingDigits(
         0, FRAMES, FRAMES, SIDE, digits=5, speed=SIDE / FRAMES, noise=0.05, task="appearance"
     ),
-    "ssv2": MovingDigits(0, FRAMES, FRAMES, SIDE, digits=4, speed=SIDE / FRAMES, noise=0.05),
+    "ssv2": MovingDigits(0, FRAMES, FRAMES, SIDE, digits=5, speed=SIDE / FRAMES / 2, noise=0.05),
 }
 
 

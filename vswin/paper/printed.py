@@ -62,13 +62,17 @@ class Claim(_Data):
     cost_saving: FLOPs of the first of two rows are `percent` % below the second's."""
     rows: tuple[str, ...]
     margin: float | None = None
-    """In points of top-1 of the protocol that tests it; fixed before its seeds were run."""
+    """In points of top-1 of the embedded benchmark; fixed before its seeds were run."""
+    margin_on_videos: float | None = None
+    """In points of top-1 on the paper's videos; fixed before anything was run on them."""
     percent: int | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Claim:
         if (self.margin is None) == (self.kind in ("accuracy_within", "accuracy_equal")):
             raise ValueError(f"claim {self.id}: a margin belongs to accuracy_within and _equal")
+        if (self.margin is None) != (self.margin_on_videos is None):
+            raise ValueError(f"claim {self.id}: margin and margin_on_videos belong together")
         if (self.percent is None) == (self.kind == "cost_saving"):
             raise ValueError(f"claim {self.id}: a percent belongs to cost_saving")
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
 from vswin.report.study import Study
@@ -18,6 +19,9 @@ class Section:
     header: list[str]
     lines: list[list[str]]
     note: str = ""
+
+
+NOTHING = Section([], [])
 
 
 def controls(study: Study) -> Section:
@@ -36,6 +40,8 @@ def controls(study: Study) -> Section:
         for line in study.controls().to_dict("records")
     ]
     chance = f"Chance is {100 / study.num_classes:.1f} %"
+    if not lines:
+        return NOTHING
     if study.experiment.task == "temporal":
         note = (
             f"{chance}, which a single frame should not exceed. Without their order, frames are "
@@ -55,6 +61,8 @@ _DIGIT_NOTE = (
 
 def checks(study: Study) -> Section:
     """One line for each run at the difficulty of training; shared runs are shown once."""
+    if study.on_videos:
+        return NOTHING
     lines = {}
     for line in study.checks().to_dict("records"):
         label = ", ".join(study.labels(study.experiment.row(line.pop("row"))).values())
@@ -77,9 +85,8 @@ def checks(study: Study) -> Section:
 
 def difficulty(study: Study) -> Section:
     """Top-1 by coherence and noise, one line for each row of the table."""
-    frame = study.difficulty()
-    if frame.empty:
-        return Section([], [])
+    if study.on_videos or (frame := study.difficulty()).empty:
+        return NOTHING
     names = {row.id: ", ".join(study.labels(row).values()) for row in study.rows}
     names |= {row.id: f"control: {row.control.replace('_', ' ')}" for row in study.control_rows}
     wide = frame.pivot_table(index="row", columns=["coherence", "noise"], values="top1", sort=False)
@@ -94,6 +101,8 @@ def difficulty(study: Study) -> Section:
 
 def order_line(study: Study) -> str | None:
     """How many runs learnt to tell the order of events; None where there is none to tell."""
+    if study.on_videos:
+        return None
     order = {
         study.folders[row.id][seed].run_id: result["in_distribution"]["order_accuracy"]
         for row in study.rows
@@ -116,12 +125,20 @@ def initialisations(study: Study) -> list[str]:
         for seed, result in study.results.get(row.id, {}).items():
             if loaded := result.get("initialisation"):
                 label = ", ".join(study.labels(row).values())
-                lines.append(
-                    f"{label}, seed {seed}: {loaded['pretraining']} (top-1 on still images "
-                    f"{100 * loaded['pretraining_top1']:.1f} %), embedding {loaded['embedding']}, "
-                    f"bias {loaded['bias']}, weights {loaded['digest'][:12]}"
-                )
+                lines.append(f"{label}, seed {seed}: {_origin(loaded)}")
     return lines
+
+
+def _origin(loaded: dict[str, Any]) -> str:
+    """A run's or a published file's weights, and what was done to them."""
+    if "file" in loaded:
+        words = [f"{loaded['file']} ({loaded['layout']})"]
+    else:
+        where = "still images" if "embedding" in loaded else "its videos"
+        top1 = 100 * loaded["pretraining_top1"]
+        words = [f"{loaded['pretraining']} (top-1 on {where} {top1:.1f} %)"]
+    words += [f"{what} {loaded[what]}" for what in ("embedding", "bias") if what in loaded]
+    return ", ".join([*words, f"weights {loaded['digest'][:12]}"])
 
 
 def pretrainings(study: Study) -> dict[str, set[str]]:
@@ -129,7 +146,8 @@ def pretrainings(study: Study) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for results in study.results.values():
         for result in results.values():
-            if loaded := result.get("initialisation"):
+            loaded = result.get("initialisation")
+            if loaded and "pretraining" in loaded:
                 found.setdefault(loaded["pretraining"], set()).add(loaded["digest"])
     return found
 

@@ -80,8 +80,8 @@ def _accuracy_trend(study: Study, claim: Claim) -> Judgement:
 
 def _accuracy_within(study: Study, claim: Claim) -> Judgement:
     """The interval of the difference must lie above minus the margin (or below it)."""
-    found, texts, informative = _against_margin(study, claim, level=0.95)
-    margin = _margin(claim)
+    margin = _margin(study, claim)
+    found, texts, informative = _against_margin(study, claim, margin, level=0.95)
     return _judge_accuracies(
         study,
         claim,
@@ -94,8 +94,8 @@ def _accuracy_within(study: Study, claim: Claim) -> Judgement:
 
 def _accuracy_equal(study: Study, claim: Claim) -> Judgement:
     """Two one-sided tests at 5 %: the 90 % interval must lie within the margin (or outside it)."""
-    found, texts, informative = _against_margin(study, claim, level=0.90)
-    margin = _margin(claim)
+    margin = _margin(study, claim)
+    found, texts, informative = _against_margin(study, claim, margin, level=0.90)
     return _judge_accuracies(
         study,
         claim,
@@ -106,18 +106,22 @@ def _accuracy_equal(study: Study, claim: Claim) -> Judgement:
     )
 
 
-def _margin(claim: Claim) -> float:
-    assert claim.margin is not None  # printed tables are validated
-    return claim.margin
+def _margin(study: Study, claim: Claim) -> float:
+    """The claim's margin for accuracies of the study's kind."""
+    margin = claim.margin_on_videos if study.on_videos else claim.margin
+    assert margin is not None  # printed tables are validated
+    return margin
 
 
-def _against_margin(study: Study, claim: Claim, level: float) -> tuple[Interval, list[str], bool]:
+def _against_margin(
+    study: Study, claim: Claim, margin: float, level: float
+) -> tuple[Interval, list[str], bool]:
     """The difference of two rows, what to say about it, and whether it is informative.
 
     Two models that learnt nothing, or everything, are equal for another reason than the claim's.
     """
     found, text = _difference(study, *claim.rows, level=level)
-    texts = [text, f"margin {_margin(claim):g} points, fixed beforehand"]
+    texts = [text, f"margin {margin:g} points, fixed beforehand"]
     intervals = [i for row in claim.rows if (i := study.top1_interval(row))]
     informative = all(100 / study.num_classes < i.low and i.high < CEILING for i in intervals)
     if not informative:

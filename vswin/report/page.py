@@ -13,7 +13,7 @@ import pandas as pd
 
 from vswin.files import atomic_write, require_writable, write_text
 from vswin.project import project_root
-from vswin.report import benchmark
+from vswin.report import benchmark, videos
 from vswin.report.claims import Judgement, judge_claims
 from vswin.report.plots import figure
 from vswin.report.study import Study
@@ -105,6 +105,9 @@ def page_content(study: Study) -> dict[str, Any]:
         "checks": benchmark.checks(study),
         "difficulty": benchmark.difficulty(study),
         "initialisations": benchmark.initialisations(study),
+        "accuracies": videos.accuracies(study),
+        "recipe": videos.recipe(study),
+        "data": videos.data(study),
         "choices": study.experiment.choices,
         "deviations": study.stage.deviations if study.is_trainable else (),
         "calibration": study.stage.calibration if study.is_trainable else "",
@@ -138,6 +141,7 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
         f"Accuracies: {len(done)} of {len(study.rows)} rows trained under protocol "
         f"{study.protocol.protocol} ({len(runs)} distinct runs), {words}."
     )
+    lines += videos.verdict_lines(study)
     if order := benchmark.order_line(study):
         lines.append(order)
     lines += benchmark.mixed_pretrainings(study)
@@ -171,7 +175,7 @@ def _header(study: Study) -> list[str]:
         f"top-1 {ours}",
         "top-5 printed",
         f"top-5 {ours}",
-        "seeds × test clips",
+        f"seeds × test {'videos' if study.on_videos else 'clips'}",
         "FLOPs printed / ours (G)",
         "params printed / ours (M)",
     ]
@@ -207,14 +211,15 @@ def _table_line(study: Study, row: dict[str, Any]) -> list[str]:
 
 def _interval_note(study: Study) -> str:
     most = max((len(s) for s in study.results.values()), default=0)
+    what = "videos" if study.on_videos else "clips"
     if most == 0:
         return ""
     if most == 1:
         return (
-            "Brackets: 95 % Wilson interval over the test clips of the one trained model; another "
+            f"Brackets: 95 % Wilson interval over the test {what} of the one trained model; another "
             "seed may differ by more."
         )
-    return "Brackets: 95 % Student t interval of the mean over seeds (test clips are the same)."
+    return f"Brackets: 95 % Student t interval of the mean over seeds (test {what} are the same)."
 
 
 def _resources(study: Study) -> list[list[str]]:
@@ -229,10 +234,16 @@ def _resources(study: Study) -> list[list[str]]:
                     f"{cost['flops'] / 1e6:.2f}",
                     f"{cost['params']:,}",
                     f"{sum(r['seconds']['train'] for r in results) / len(results):.0f}",
-                    f"{sum(r['clips_per_second'] for r in results) / len(results):.0f}",
+                    _mean_rate([r["clips_per_second"] for r in results]),
                 ]
             )
     return lines
+
+
+def _mean_rate(rates: list[float | None]) -> str:
+    """Clips per second; a dash where nothing was trained."""
+    known = [rate for rate in rates if rate is not None]
+    return f"{sum(known) / len(known):.3g}" if known else "–"
 
 
 def _provenance(study: Study) -> list[str]:

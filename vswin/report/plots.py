@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vswin.data.datasets import dataset
 from vswin.report.study import Study
 
 PAPER, OURS, GRAY = "#9a9a9a", "#0b6e8a", "#c9c9c9"
@@ -99,11 +100,11 @@ def figure(study: Study) -> Figure:
             axis.spines[["top", "right"]].set_visible(False)
             axis.grid(axis="y", color="#eeeeee")
             axis.set_axisbelow(True)
-        if study.is_trainable and panel.scaled:
+        if study.is_trainable and panel.scaled and not protocol.comparable:
             axes[1, column].set_xticks(range(len(rows)), _scaled_ticks(study, panel))
         axes[-1, column].set_xlabel(panel.xlabel)
     axes[1, 0].set_ylim(bottom=0)  # shared by the row
-    axes[0, 0].set_ylabel("top-1, %\nprinted (Kinetics-400)", color="#555555")
+    axes[0, 0].set_ylabel(f"top-1, %\nprinted ({_dataset(study)})", color="#555555")
     axes[1, 0].set_ylabel(f"top-1, %\nours (protocol {protocol.protocol})", color=OURS)
     if has_costs:
         axes[2, 0].set_ylabel("cost of the paper's model,\nG multiply-accumulates")
@@ -119,6 +120,12 @@ def figure(study: Study) -> Figure:
     below_title = 1 - 0.38 / figure.get_figheight()  # inches
     figure.text(0.01, below_title, "\n".join(lines), fontsize=9, color="#555555", va="top")
     return figure
+
+
+def _dataset(study: Study) -> str:
+    """What the printed accuracies are about; an ablation of one's own may not say."""
+    on_videos = study.experiment.videos
+    return dataset(on_videos.dataset).title if on_videos else "the paper"
 
 
 def _scaled_ticks(study: Study, panel: Panel) -> list[str]:
