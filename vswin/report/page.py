@@ -216,8 +216,8 @@ def _interval_note(study: Study) -> str:
         return ""
     if most == 1:
         return (
-            f"Brackets: 95 % Wilson interval over the test {what} of the one trained model; another "
-            "seed may differ by more."
+            f"Brackets: 95 % Wilson interval over the test {what} of the one trained model; "
+            "another seed may differ by more."
         )
     return f"Brackets: 95 % Student t interval of the mean over seeds (test {what} are the same)."
 

@@ -17,11 +17,12 @@ from vswin.models.presets import VideoSwinConfig
 from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.statistics import Interval, t_interval, wilson_interval
-from vswin.runs.embedded import AppearanceTask
+from vswin.runs.embedded import AppearanceTask, EmbeddedProtocol
 from vswin.runs.experiments import Experiment, Row
 from vswin.runs.identity import RunConfig
 from vswin.runs.library import Library, Protocol
 from vswin.runs.store import RunFolder, Store
+from vswin.runs.videos import VideoProtocol
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +64,15 @@ class Study:
         return self.run_config(self.rows[0]).model.num_classes
 
     @property
-    def stage(self) -> Protocol | AppearanceTask:
-        """The protocol's data, recipe and test for this table's task."""
+    def on_videos(self) -> bool:
+        """Whether the study's runs are on videos, not on Moving Digits."""
+        return isinstance(self.protocol, VideoProtocol)
+
+    @property
+    def stage(self) -> EmbeddedProtocol | AppearanceTask | VideoProtocol:
+        """What says how this table is trained and tested: of the protocol the part for its task."""
+        if isinstance(self.protocol, VideoProtocol):
+            return self.protocol
         return self.protocol.stage(self.experiment.task)
 
     def run_config(self, row: Row, seed: int = 0) -> RunConfig:
