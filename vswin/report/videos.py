@@ -6,6 +6,7 @@ from typing import Literal
 
 from vswin.report.benchmark import NOTHING, Section
 from vswin.report.study import Study
+from vswin.runs.experiments import VideoDataset
 from vswin.runs.videos import VideoProtocol
 
 Match = Literal["reproduced", "not reproduced", "not run"]
@@ -96,6 +97,11 @@ def data(study: Study) -> list[str]:
                 f"{inputs['train']['digest'][:12]}), {replaced}; {result['processes']} processes"
             )
     return lines
+
+
+def _dataset(study: Study) -> VideoDataset:
+    assert study.experiment.videos is not None  # only such tables are run on videos
+    return study.experiment.videos.dataset
 
 
 def _videos(study: Study) -> list[str]:

@@ -39,8 +39,13 @@ def video_batches(
         workers: processes that decode; 0 decodes in this one.
 
     Raises:
-        UsageError: if the batch cannot be shared evenly.
+        UsageError: if the batch cannot be shared evenly, or a video has no class.
     """
+    if nameless := [video.id for video in videos.videos if video.label < 0]:
+        raise UsageError(
+            f"{videos.source} gives no class for {len(nameless)} videos, {nameless[0]} for one; "
+            "train on a split with classes"
+        )
     if recipe.batch_size % world.size:
         raise UsageError(
             f"a batch of {recipe.batch_size} cannot be shared evenly by {world.size} processes"

@@ -129,11 +129,13 @@ def train(
         _step(state, replica, next(steps), seed)
         options.on_step(state.step, recipe.steps)
         ends_epoch = state.step % per_epoch == 0
-        if ends_epoch or state.step % options.look_every == 0:
+        is_due = state.age() >= 60 * options.checkpoint_minutes
+        # Several processes must look at the same steps; their clocks differ.
+        if ends_epoch or state.step % options.look_every == 0 or (is_due and world.size == 1):
             state.require_sound(options.max_replaced)
             if ends_epoch:
                 _end_epoch(state, lr, options)
-            if ends_epoch or world.agree(state.age() >= 60 * options.checkpoint_minutes):
+            if ends_epoch or world.agree(is_due):
                 state.save(checkpoints)
     return state.seconds
 
