@@ -44,7 +44,11 @@ def test_help_names_every_command_without_importing_torch():
     ("args", "code", "words"),
     [
         (["run", "table9000"], 2, ["unknown table 'table9000'", "table5"]),
-        (["run", "table5", "--protocol", "papr"], 2, ["unknown protocol 'papr'", "rehearsal, smoke"]),
+        (
+            ["run", "table5", "--protocol", "papr"],
+            2,
+            ["unknown protocol 'papr'", "rehearsal, smoke"],
+        ),
         (["run", "table5", "--row", "dim32"], 2, ["unknown row 'dim32' of table5", "dim16, dim8"]),
         (["run", "table5", "--seeds", "0"], 2, ["seeds=0"]),
         (["run", "table5", "--jobs", "-1"], 2, ["jobs=-1"]),

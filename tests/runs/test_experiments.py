@@ -136,7 +136,9 @@ def test_a_missing_key_is_named(copy):
 def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(UsageError, match=r"unknown table 'table55'; known: .*table5.*did you mean"):
         LIBRARY.experiment("table55")
-    with pytest.raises(UsageError, match=r"unknown protocol 'prox'; known: .*proxy, rehearsal, smoke"):
+    with pytest.raises(
+        UsageError, match=r"unknown protocol 'prox'; known: .*proxy, rehearsal, smoke"
+    ):
         LIBRARY.protocol("prox")
     with pytest.raises(UsageError, match=r"unknown row 'dim' of table5; known: dim16"):
         plan_study("table5", "smoke", rows=["dim"])
@@ -167,5 +169,7 @@ rows:
 def test_sizes_that_cannot_be_scaled_down_are_refused(copy):
     broken(copy, "table5.yaml", "frames: 8", "frames: 9")
     experiment = copy.experiment("table5")
-    with pytest.raises(UsageError, match="frames 9 cannot be divided by the protocol's temporal_divisor 2"):
+    with pytest.raises(
+        UsageError, match="frames 9 cannot be divided by the protocol's temporal_divisor 2"
+    ):
         copy.protocol("proxy").run_config(experiment.row("dim4"), 0)

@@ -51,7 +51,9 @@ def joined(parts):
 def test_an_epoch_shows_every_video_at_most_once_in_another_order_each_time(videos):
     fed = steps(videos)
     assert len(fed) == 3 * 2  # two batches of four from ten videos: two are left out
-    epochs = [[*joined(fed[2 * e])[1].tolist(), *joined(fed[2 * e + 1])[1].tolist()] for e in range(3)]
+    epochs = [
+        [*joined(fed[2 * e])[1].tolist(), *joined(fed[2 * e + 1])[1].tolist()] for e in range(3)
+    ]
     assert all(len(set(epoch)) == 8 for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
     assert {label for epoch in epochs for label in epoch} == set(range(10))  # others each time

@@ -43,6 +43,8 @@ class Reporter:
 
     def state(self, state: str) -> None:
         """Notes what the run is doing now."""
+        for done in ("step", "steps", "eta_s"):
+            self.fields.pop(done, None)
         self.fields["state"] = state
         self.begun = None
         self._write()

@@ -239,6 +239,7 @@ class _Notes:
         self.path = folder and folder / f"tested-{count}-{world.rank}-of-{world.size}.json"
         self.written = time.monotonic()
         if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
             # Another number of processes may have begun: each takes up whatever any has noted.
             for path in sorted(folder.glob(f"tested-{count}-*.json")):
                 with contextlib.suppress(DamagedFileError):

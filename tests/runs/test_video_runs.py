@@ -1,0 +1,283 @@
+"""Runs on videos: killed at any step, begun without what they start from, continued elsewhere."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from vswin.data.clips import VideoData, ViewsTest
+from vswin.data.render_digits import make_digits
+from vswin.files import read_json
+from vswin.models.presets import PRESETS, resolve_config
+from vswin.runs.effort import Effort
+from vswin.runs.execute import execute
+from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
+from vswin.runs.initial import WrongInitialisationError
+from vswin.runs.requirements import missing_inputs, require_inputs
+from vswin.runs.sources import VARIABLE, MissingDataError, load_sources
+from vswin.runs.store import Store
+from vswin.runs.study import run_configs
+from vswin.runs.video_run import OtherInputsError
+from vswin.training.distributed import World
+from vswin.training.recipe import Recipe
+from vswin.weights import read_checkpoint, save_weights
+
+IMAGES = RunConfig(
+    preset="swin_t",
+    model=resolve_config(
+        "swin_t",
+        embed_dim=8,
+        depths=(1, 1),
+        num_heads=(1, 2),
+        num_classes=10,
+        patch_size=(1, 4, 4),
+        window_size=(1, 2, 2),
+    ),
+    data=VideoData("digits_kinetics", frames=1, stride=1, size=16, resize=18),
+    recipe=Recipe(epochs=1, batch_size=4, lr=1e-3, linear_std="fan_in"),
+    test=ViewsTest(1, 1),
+    seed=0,
+)
+TINY = dataclasses.replace(
+    IMAGES,
+    model=resolve_config(
+        "swin_t",
+        embed_dim=8,
+        depths=(1, 1),
+        num_heads=(1, 2),
+        num_classes=10,
+        window_size=(2, 2, 2),
+        drop_path=0.2,
+    ),
+    data=VideoData(
+        "digits_kinetics", frames=4, stride=8, size=16, resize=18, rand_augment=(2, 7), erasing=0.5
+    ),
+    recipe=dataclasses.replace(IMAGES.recipe, epochs=3, label_smoothing=0.1, cosine_by="epoch"),
+    test=ViewsTest(2, 3),
+    init=Initialisation(IMAGES, embedding="center"),
+)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """The data file of a rendered tree: 20 training and 6 test videos."""
+    return make_digits(tmp_path_factory.mktemp("digits"), "kinetics", 20, 6)
+
+
+@pytest.fixture(autouse=True)
+def _data(monkeypatch, request):
+    monkeypatch.setenv(VARIABLE, str(request.getfixturevalue("tree")))
+
+
+def folder_of(tmp_path, config=TINY):
+    folder = Store(tmp_path, "rehearsal").run(config.run_id)
+    folder.create(config)
+    return folder
+
+
+def facts(folder):
+    """Everything that a run ends with but times."""
+    timed = ("seconds", "clips_per_second", "train_seconds")
+    result = {k: v for k, v in folder.result().items() if k not in timed}
+    metrics = [{k: v for k, v in line.items() if k not in timed} for line in folder.metrics()]
+    predictions = {k: v.tolist() for k, v in folder.predictions().items()}
+    return result, metrics, predictions, read_checkpoint(folder.weights).digest
+
+
+def start(folder, *options, environment=None):
+    command = [sys.executable, "-m", "vswin.runs.execute", str(folder.path), "--threads", "1"]
+    return subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL, env=environment)
+
+
+@pytest.fixture(scope="module")
+def calm(tree, tmp_path_factory):
+    """A run that nothing happened to, and its pre-training."""
+    folder = folder_of(tmp_path_factory.mktemp("calm"))
+    assert start(folder, environment=os.environ | {VARIABLE: str(tree)}).wait() == 0
+    return folder
+
+
+def test_a_run_that_is_killed_at_any_step_ends_like_one_that_was_not(calm, tmp_path):
+    folder = folder_of(tmp_path)
+    # Killed once in its pre-training, then in the middle of epochs, then just after one.
+    options = ("--checkpoint-minutes", "0.0000001")
+    images = folder.path.with_name(IMAGES.run_id)
+    waits = [(images, 2), (folder.path, 2), (folder.path, 5), (folder.path, 8), (folder.path, 13)]
+    kills = 0
+    for path, step in waits:
+        process = start(folder, *options)
+        deadline = time.monotonic() + 100
+        while process.poll() is None:
+            assert time.monotonic() < deadline
+            reached = [int(p.stem[5:]) for p in (path / "checkpoints").glob("step-*.pt")]
+            if reached and max(reached) >= step:
+                process.send_signal(signal.SIGKILL)
+                kills += process.wait() == -signal.SIGKILL
+                break
+            time.sleep(0.002)
+    assert kills == len(waits)
+    assert start(folder, *options).wait() == 0
+    assert folder.status()["attempt"] >= 4
+    assert facts(folder) == facts(calm)
+    assert list(folder.checkpoints.iterdir()) == []
+
+
+def test_the_means_of_a_run_do_not_change_what_it_ends_with(calm, tmp_path):
+    folder = folder_of(tmp_path)
+    shutil.copytree(calm.path.with_name(IMAGES.run_id), folder.path.with_name(IMAGES.run_id))
+    execute(folder, World(), Effort(workers=2, checkpoint_minutes=1e-9))
+    assert facts(folder) == facts(calm)
+
+
+def test_what_a_complete_run_says(calm):
+    result = calm.result()
+    assert (result["n"], result["n_present"], result["views"]) == (6, 6, "2×3")
+    assert result["train_clips"] == 60
+    assert result["replaced"] == 0
+    assert result["initialisation"]["pretraining"] == IMAGES.run_id
+    assert result["initialisation"]["embedding"] == "center"
+    assert result["initialisation"]["fresh"] == ["head.weight", "head.bias"]
+    source = read_checkpoint(calm.path.with_name(IMAGES.run_id) / "weights.safetensors")
+    assert result["initialisation"]["digest"] == source.digest
+    assert result["inputs"]["train"]["listed"] == 20
+    assert calm.state() == "done"
+    assert [line["epoch"] for line in calm.metrics()] == [1, 2, 3]
+    top1 = calm.predictions()["top1"] == calm.predictions()["label"]
+    assert result["top1"] == pytest.approx(top1.mean())
+
+
+def test_two_processes_do_the_same_run(calm, tmp_path):
+    folder = folder_of(tmp_path)
+    process = start(folder, "--processes", "2")
+    assert process.wait(timeout=200) == 0
+    result, metrics, predictions, _ = facts(folder)
+    expected, lines, scores, _ = facts(calm)
+    assert result["processes"] == 2
+    assert predictions["label"] == scores["label"]
+    assert np.allclose(predictions["score"], scores["score"], atol=0.02)
+    assert [m["loss"] for m in metrics] == pytest.approx([m["loss"] for m in lines], abs=0.1)
+    for split in ("train", "test"):
+        assert result["inputs"][split] == expected["inputs"][split]
+
+
+def test_if_one_process_dies_the_run_ends_and_can_be_resumed(calm, tmp_path):
+    folder = folder_of(tmp_path)
+    process = start(folder, "--processes", "2", "--checkpoint-minutes", "0.0000001")
+    deadline = time.monotonic() + 100
+    while not list(folder.checkpoints.glob("step-*.pt")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    others = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False
+    ).stdout.split()
+    assert others
+    os.kill(int(others[0]), signal.SIGKILL)
+    assert process.wait(timeout=60) != 0
+    assert folder.state() != "done"
+    assert start(folder, "--processes", "2").wait(timeout=200) == 0
+    assert folder.state() == "done"
+
+
+def test_a_run_refuses_to_start_without_its_initialisation(tmp_path, monkeypatch, tree, calm):
+    init = PretrainedFile("swin_tiny_patch4_window7_224.pth", "2d")
+    config = dataclasses.replace(TINY, init=init)
+    folder = folder_of(tmp_path, config)
+    with pytest.raises(MissingDataError, match=r"no swin_tiny.*never silently from random ones"):
+        execute(folder)
+    assert folder.state() == "failed"
+    assert folder.error()["type"] == "MissingDataError"
+    assert not list(folder.checkpoints.glob("*"))  # not one step
+    with pytest.raises(MissingDataError, match="weights swin_tiny"):
+        require_inputs([config], Store(tmp_path, "rehearsal"))
+
+    data = tmp_path / "data.yaml"
+    data.write_text(
+        tree.read_text().replace("kinetics/", f"{tree.parent}/kinetics/") + "weights: [.]\n"
+    )
+    monkeypatch.setenv(VARIABLE, str(data))
+    # A file of that name that holds something else: a trained video model.
+    (tmp_path / init.file).unlink(missing_ok=True)
+    save_weights(read_checkpoint(calm.weights), tmp_path / init.file, "official_video")
+    with pytest.raises(WrongInitialisationError, match=r"starts from swin_tiny.*video"):
+        execute(folder)
+    # The right one.
+    source = calm.path.with_name(IMAGES.run_id) / "weights.safetensors"
+    save_weights(read_checkpoint(source), tmp_path / init.file, "official_2d")
+    assert missing_inputs(config, Store(tmp_path, "rehearsal"), load_sources()) == []
+    result = execute(folder)
+    assert result["initialisation"]["file"] == init.file
+    assert result["initialisation"]["digest"] == read_checkpoint(source).digest
+
+
+def test_other_weights_than_the_declared_ones_are_refused(tmp_path, monkeypatch, tree, calm):
+    init = PretrainedFile("images.pth", "2d", digest="0" * 64)
+    source = read_checkpoint(calm.path.with_name(IMAGES.run_id) / "weights.safetensors")
+    save_weights(source, tmp_path / "images.pth", "official_2d")
+    data = tmp_path / "data.yaml"
+    data.write_text(
+        tree.read_text().replace("kinetics/", f"{tree.parent}/kinetics/") + "weights: [.]\n"
+    )
+    monkeypatch.setenv(VARIABLE, str(data))
+    config = dataclasses.replace(TINY, init=init)
+    folder = folder_of(tmp_path, config)
+    folder.path.joinpath("run.json").unlink()
+    folder.create(config)
+    with pytest.raises(WrongInitialisationError, match=f"digest is {source.digest}, wanted 0000"):
+        execute(folder)
+
+
+def test_a_run_is_not_continued_with_other_videos(tmp_path, monkeypatch, tree):
+    folder = folder_of(tmp_path, IMAGES)
+    inputs = {"train": {"listed": 3}, "test": {"listed": 6}, "initial_weights": None}
+    (folder.path / "inputs.json").write_text(json.dumps(inputs))
+    with pytest.raises(OtherInputsError, match=r"begun with other inputs \(train, test\)"):
+        execute(folder)
+    assert read_json(folder.path / "inputs.json") == inputs
+
+
+def test_weights_that_were_removed_are_not_trained_again_unasked(calm, tmp_path):
+    folder = folder_of(tmp_path)
+    images = folder.path.with_name(IMAGES.run_id)
+    shutil.copytree(calm.path.with_name(IMAGES.run_id), images)
+    (images / "weights.safetensors").unlink()
+    with pytest.raises(WrongInitialisationError, match="missing or damaged: put it back"):
+        execute(folder)
+
+
+def test_a_row_that_only_tests_another_rows_model(calm, tmp_path):
+    more = dataclasses.replace(
+        TINY, test=ViewsTest(10, 5), init=Initialisation(TINY, only_test=True)
+    )
+    folder = folder_of(tmp_path, more)
+    for name in (IMAGES.run_id, TINY.run_id):
+        shutil.copytree(calm.path.with_name(name), folder.path.with_name(name))
+    result = execute(folder)
+    assert result["views"] == "10×5"
+    assert result["weights_digest"] == calm.result()["weights_digest"]
+    assert (result["train_clips"], result["clips_per_second"]) == (0, None)
+    same = dataclasses.replace(more, test=TINY.test)
+    folder = folder_of(tmp_path, same)
+    assert execute(folder)["top1"] == calm.result()["top1"]
+
+
+def test_a_pool_runs_pretraining_first_and_says_what_is_missing(tmp_path, calm):
+    store = Store(tmp_path, "rehearsal")
+    snapshots = run_configs([TINY], store, jobs=1, effort=Effort(checkpoint_minutes=1e-9))
+    assert [s.state for s in snapshots] == ["done"]
+    assert facts(snapshots[0].run) == facts(calm)
+    elsewhere = dataclasses.replace(
+        TINY,
+        data=dataclasses.replace(TINY.data, dataset="kinetics400"),
+        model=dataclasses.replace(PRESETS["swin_t"]),
+    )
+    with pytest.raises(MissingDataError, match=r"kinetics400, train split: not in data.yaml"):
+        run_configs([elsewhere], store)
+    assert not store.run(elsewhere.run_id).path.exists()  # nothing was begun
