@@ -28,8 +28,6 @@ app = typer.Typer(
 )
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_data.app, name="data")
-app.command("eval")(cli_videos.evaluate)
-app.command("predict")(cli_videos.predict)
 cli_data.app.command("make-digits")(cli_videos.make_digits)
 
 TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
@@ -333,6 +331,10 @@ def _print_preset_cost(
     for operator, value in found.by_operator.items():
         if value:
             console.print(f"  {operator:<15} {value / 1e9:10.3f} G")
+
+
+app.command("eval")(cli_videos.evaluate)
+app.command("predict")(cli_videos.predict)
 
 
 def _use_data_file(path: Path | None) -> None:

@@ -1,0 +1,188 @@
+"""Protocol paper: every row of Tables 1 to 9 is a complete run, as section 4.1 has it."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from vswin.data.clips import VideoData, ViewsTest
+from vswin.data.datasets import class_names
+from vswin.errors import UsageError
+from vswin.models.checkpoint import checkpoint_of
+from vswin.models.layouts import LAYOUTS
+from vswin.models.presets import resolve_config
+from vswin.models.video_swin import VideoSwinTransformer
+from vswin.paper.printed import printed_table
+from vswin.project import experiments_dir
+from vswin.runs.embedded import EmbeddedProtocol
+from vswin.runs.identity import Initialisation, PretrainedFile
+from vswin.runs.library import Library
+from vswin.runs.requirements import estimate
+from vswin.runs.store import Store
+from vswin.runs.study import plan_study
+from vswin.weights import load_weights, to_layout
+
+LIBRARY = Library(experiments_dir())
+TABLES = [f"table{number}" for number in range(1, 10)]
+PAPER = LIBRARY.protocol("paper")
+
+
+def configured(table, row, protocol="paper", seed=0):
+    experiment = LIBRARY.experiment(table)
+    return LIBRARY.protocol(protocol).configure(experiment, experiment.row(row), seed)
+
+
+@pytest.mark.parametrize("protocol", ["paper", "paper_printed", "rehearsal"])
+@pytest.mark.parametrize("table", TABLES)
+def test_every_printed_row_is_a_complete_run(table, protocol, tmp_path):
+    plan = plan_study(table, protocol, 1, tmp_path)
+    assert {p.row.id for p in plan.runs} == {row.id for row in printed_table(table).rows}
+    for planned in plan.runs:
+        config = planned.config
+        assert config.is_on_videos
+        assert config.init is not None  # nothing in the paper starts from random weights
+        assert config.model.num_classes == len(class_names(config.data.dataset))
+        printed = printed_table(table).row(planned.row.id).labels.get("views")
+        if printed is not None:
+            assert str(config.test) == printed
+        if protocol != "rehearsal":
+            assert config.model.num_classes == plan.experiment.num_classes
+            assert config.data.size == (planned.row.image_size or 224)
+            assert (config.recipe.epochs, config.recipe.batch_size) == (
+                60 if table == "table3" else 30,
+                64,
+            )
+
+
+def test_section_4_1_word_by_word():
+    printed = configured("table1", "swin_t", "paper_printed")
+    assert printed.recipe.lr == 3e-4
+    assert printed.recipe.backbone_lr_ratio == 0.1  # 3e-5
+    assert printed.recipe.warmup_epochs == 2.5
+    assert printed.data == VideoData("kinetics400", 32, 2, "dense", 224, 256)
+    assert printed.test == ViewsTest(4, 3)
+    rates = {
+        row: (
+            configured("table1", row, "paper_printed").model.drop_path,
+            configured("table1", row, "paper_printed").recipe.weight_decay,
+        )
+        for row in ("swin_t", "swin_s", "swin_b")
+    }
+    assert rates == {"swin_t": (0.1, 0.02), "swin_s": (0.2, 0.02), "swin_b": (0.3, 0.05)}
+    ssv2 = configured("table3", "swin_b", "paper_printed")
+    assert ssv2.model.window_size == (16, 7, 7)
+    assert ssv2.model.drop_path == 0.4
+    assert ssv2.recipe.epochs == 60
+    assert ssv2.recipe.label_smoothing == 0.1
+    assert ssv2.data.sampling == "segments"
+    assert (ssv2.data.flip, ssv2.data.rand_augment, ssv2.data.erasing) == (0, (4, 7), 0.25)
+    assert ssv2.test == ViewsTest(1, 3)
+    assert ssv2.init.kind == "video"
+
+
+def test_the_released_settings_where_they_differ():
+    assert configured("table1", "swin_t").recipe.lr == 1e-3
+    assert configured("table1", "swin_s").model.drop_path == 0.1
+    assert configured("table1", "swin_b").recipe.lr == 3e-4  # from ImageNet-21K
+    assert configured("table1", "swin_b").model.drop_path == 0.2
+    recipe = configured("table1", "swin_t").recipe
+    assert (recipe.groups, recipe.cosine_by, recipe.warmup_from) == ("official", "epoch", 0.1)
+    assert recipe.precision == "fp16"
+
+
+def test_table_5_spreads_fewer_frames_over_the_same_time():
+    for row, frames, window in (("dim16", 32, 16), ("dim8", 16, 8), ("dim4", 8, 4)):
+        config = configured("table5", row)
+        assert (config.data.frames, config.data.stride) == (frames, 64 // frames)
+        assert config.model.window_size == (window, 7, 7)
+    assert configured("table5", "dim16").run_id == configured("table5", "win16").run_id
+    assert configured("table5", "win8").run_id == configured("table1", "swin_t").run_id
+    assert configured("table8", "inflate").run_id == configured("table1", "swin_t").run_id
+
+
+def test_tables_7_8_and_9_change_one_thing():
+    ratios = {row.id: configured("table7", row.id) for row in LIBRARY.experiment("table7").rows}
+    assert {k: c.recipe.backbone_lr_ratio for k, c in ratios.items()} == {
+        "ratio_0_1_1k": 0.1,
+        "ratio_1_0_1k": 1.0,
+        "ratio_0_1_21k": 0.1,
+        "ratio_1_0_21k": 1.0,
+    }
+    assert ratios["ratio_0_1_21k"].run_id == configured("table1", "swin_b").run_id
+    assert configured("table8", "center").init.embedding == "center"
+    assert configured("table9", "center").init.bias == "center"
+
+
+def test_fifty_views_test_the_model_of_the_row_above():
+    for table in ("table1", "table2"):
+        trained = configured(table, "swin_l_384")
+        tested = configured(table, "swin_l_384_50")
+        assert tested.init == Initialisation(trained, only_test=True)
+        assert tested.test == ViewsTest(10, 5)
+        assert trained.data.size == 384
+        assert trained.data.resize == 438  # 256 at 224 pixels
+        assert trained.init.file == "swin_large_patch4_window12_384_22k.pth"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_checkpoints_of_the_named_kind_fit_the_rows(table):
+    """Each row's model, two blocks deep, takes a checkpoint of the layout that its file has."""
+    for row in LIBRARY.experiment(table).rows:
+        if row.is_control or row.videos.tests or row.preset not in ("swin_t", "swin_b"):
+            continue
+        config = PAPER.configure(LIBRARY.experiment(table), row, 0)
+        assert isinstance(config.init, PretrainedFile)
+        small = dataclasses.replace(config.model, depths=(1, 1), num_heads=(3, 6), embed_dim=96)
+        model = VideoSwinTransformer(small)
+        source = small
+        if config.init.kind == "2d":
+            source = resolve_config(
+                "swin_t",
+                depths=(1, 1),
+                num_heads=(3, 6),
+                patch_size=(1, 4, 4),
+                window_size=(1, 7, 7),
+                num_classes=1000,
+            )
+        layout = LAYOUTS["official_2d" if config.init.kind == "2d" else "official_video"]
+        with torch.no_grad():
+            saved = to_layout(checkpoint_of(VideoSwinTransformer(source)), layout)
+        how = {"embedding": config.init.embedding, "bias": config.init.bias}
+        if config.init.kind == "video" or config.model.design != "joint":
+            how.pop("bias")
+            how = how if config.init.kind == "2d" else {}
+        report = load_weights(
+            model, {layout.wrapper: saved}, expect=config.init.kind, head=False, **how
+        )
+        assert {"head.weight", "head.bias"} <= set(report.fresh)
+
+
+def test_what_cannot_be_run_on_videos_is_refused_by_name(tmp_path):
+    with pytest.raises(UsageError, match="row no_pretraining is a check of the embedded benchmark"):
+        plan_study("table8", "paper", 1, tmp_path, ["no_pretraining"])
+    assert isinstance(LIBRARY.protocol("proxy"), EmbeddedProtocol)
+    own = LIBRARY.experiment("table8").model_copy(update={"videos": None})
+    with pytest.raises(UsageError, match="table8 cannot be run on videos"):
+        PAPER.configure(own, own.rows[0], 0)
+    bare = PAPER.model_copy(update={"weights": {}})
+    experiment = LIBRARY.experiment("table8")
+    with pytest.raises(UsageError, match="no checkpoint of swin_t that was trained on imagenet_1k"):
+        bare.configure(experiment, experiment.rows[0], 0)
+
+
+def test_gpu_hours_follow_from_multiply_accumulates(tmp_path):
+    """By hand: Swin-T, 246,534 clips, 30 epochs, 6 operations for each of 87.889 G."""
+    from vswin.cost import cost
+
+    config = configured("table1", "swin_t")
+    with torch.device("meta"):
+        counted = cost(VideoSwinTransformer(config.model), (3, 32, 224, 224))
+    price = estimate(config, counted, Store(tmp_path, "paper"), 312, 0.15)
+    assert price.train == pytest.approx(
+        6 * 87.889e9 * 246_534 * 30 / (312e12 * 0.15) / 3600, rel=1e-3
+    )
+    assert price.test == pytest.approx(
+        2 * 87.889e9 * 19_906 * 12 / (312e12 * 0.15) / 3600, rel=1e-3
+    )
+    tested = configured("table1", "swin_l_384_50")
+    assert estimate(tested, counted, Store(tmp_path, "paper"), 312, 0.15).train == 0
