@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
                 f"{cell['printed']}, ours {cell['ours']}.{why}"
             )
     if not study.is_trainable:
-        lines.append("Accuracies: not run; this table has no protocol yet.")
+        lines.append(f"Accuracies: not run; not a table of protocol {study.protocol.protocol}.")
         return lines
     done = [row for row in study.rows if study.results.get(row.id)]
     runs = {f.run_id for row in done for f in study.folders[row.id].values()}
@@ -163,6 +164,9 @@ def command(study: Study) -> str:
         return f"vswin report {table}{results}"
     seeds = max((1 + max(s) for s in study.results.values()), default=study.protocol.seeds)
     protocol = study.protocol.protocol
+    if study.on_videos:
+        which = f"{table} --protocol {protocol}"
+        return f"vswin run {which} --seeds {seeds}{results}; vswin report {which}{results}"
     return f"vswin notebook {table} --protocol {protocol} --seeds {seeds}{results}"
 
 
@@ -266,6 +270,23 @@ def _provenance(study: Study) -> list[str]:
             )
         found.setdefault(text, []).append(run_id)
     return [f"{text}: {', '.join(runs)}" for text, runs in found.items()]
+
+
+DETAILS = {
+    "accuracies": "Printed accuracies beside ours",
+    "controls": "Controls of the benchmark",
+    "checks": "Every run, at the difficulty of training",
+    "difficulty": "Top-1 by difficulty (coherence / noise)",
+    "recipe": "The recipe, setting by setting",
+}
+
+
+def details(content: dict[str, Any]) -> Iterator[tuple[str, pd.DataFrame, str]]:
+    """The further tables of a page that have something in them: title, texts, note."""
+    for name, title in DETAILS.items():
+        section = content[name]
+        if section.lines:
+            yield title, pd.DataFrame(section.lines, columns=section.header), section.note
 
 
 def display_table(study: Study) -> pd.DataFrame:
