@@ -1,7 +1,7 @@
-"""`make bench`, or `python -m benchmarks [models|ways|profile|training|report|page]`.
+"""`make bench`, or `python -m benchmarks [models|ways|profile|training|decoding|report|page]`.
 
-Results are benchmarks/results/{cpu,cuda,ways,profile,training,report}.csv; `page` makes the text of
-them (`benchmarks.page`). Measure on a machine that does nothing else.
+Results are benchmarks/results/{cpu,cuda,ways,profile,training,decoding,report}.csv; `page` makes the
+text of them (`benchmarks.page`). Measure on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import models, page, profile, report, training, ways
+from benchmarks import decoding, models, page, profile, report, training, ways
 from benchmarks.machine import RESULTS, BenchmarkError, about, write_table
 
-WHAT = ["ways", "profile", "training", "report", "models", "page"]
+WHAT = ["ways", "profile", "training", "decoding", "report", "models", "page"]
 BEFORE = "83677f5"
 """The commit before the work on speed, for the ratio of the proxy's training step."""
 
@@ -36,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
                 write(name, profile.run())
             elif name == "training":
                 write(name, training.run(32, args.against))
+            elif name == "decoding":
+                write(name, decoding.run())
             elif name == "report":
                 write(name, report.run(args.runs, 5))
             elif name == "models":

@@ -69,6 +69,7 @@ def _content(results: Path) -> dict[str, Any]:
         "ways": _table(results, "ways"),
         "training": training,
         "batch_ms": 1e3 * cases("cpu")[PROXY].batch / training.clips_per_s,
+        "decoding": list(_table(results, "decoding").itertuples()),
         "report": report,
     }
 

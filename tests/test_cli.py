@@ -40,6 +40,9 @@ def test_help_names_every_command_without_importing_torch():
         assert command in done.stdout
 
 
+WITH_RESULTS = ("run", "report", "notebook", "list")
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
@@ -64,7 +67,19 @@ def test_help_names_every_command_without_importing_torch():
         (["cost", "swin_t", "--window", "8,7,7"], 2, ["PxMxM"]),
         (["notebook", "table5", "--parameter", "sedes=3"], 2, ["'sedes'", "did you mean 'seeds'"]),
         (["notebook", "table5", "--parameter", "seeds=many"], 2, ["seeds='many'", "int"]),
-        (["notebook", "table7"], 2, ["unknown notebook 'table7'", "table4, table5, table6"]),
+        (["notebook", "table10"], 2, ["unknown notebook 'table10'", "table1, table2, table3"]),
+        (
+            ["run", "table8", "--protocol", "paper", "--row", "no_pretraining"],
+            2,
+            ["row no_pretraining is a check of the embedded benchmark"],
+        ),
+        (["run", "table5", "--processes", "0"], 2, ["--processes 0", "at least 1"]),
+        (
+            ["run", "table5", "--checkpoint-minutes", "0"],
+            2,
+            ["--checkpoint-minutes", "more than 0"],
+        ),
+        (["list", "table5", "--cost"], 1, ["is not on videos"]),
         (
             ["cost", "swin_t", "--design", "split", "--window", "8x7x7"],
             1,
@@ -72,12 +87,18 @@ def test_help_names_every_command_without_importing_torch():
         ),
         (["weights", "inspect", "none.pth"], 1, ["there is no file none.pth"]),
         (["weights", "convert", "a.pth", "b.pth", "--to", "timm"], 2, ["'timm'", "timm_2d"]),
+        (["predict", "a.mp4", "-w", "none.pth"], 1, ["there is no file none.pth"]),
+        (["predict", "a.mp4", "-w", "none.pth", "--views", "4x2"], 2, ["--views 4x2", "4x3"]),
+        (["eval", "-w", "none.pth", "-d", "kinetics40"], 2, ["unknown dataset 'kinetics40'"]),
+        (["eval", "-w", "none.pth", "-d", "ssv2", "--split", "val"], 2, ["--split val"]),
+        (["eval", "-w", "x.pth", "-d", "ssv2", "--precision", "fp8"], 2, ["--precision fp8"]),
+        (["eval", "-w", "x.pth", "-d", "ssv2", "--device", "tpu"], 2, ["--device tpu"]),
+        (["eval", "-w", "x.pth", "-d", "ssv2", "--window", "8,7,7"], 2, ["PxMxM"]),
+        (["data", "make-digits", "x", "--layout", "ucf"], 2, ["--layout ucf", "kinetics or ssv2"]),
     ],
 )
 def test_errors_are_one_line_and_name_what_is_known(args, code, words, tmp_path):
-    done = vswin(
-        *args, *([] if args[0] in ("cost", "weights") else ["--results-dir", str(tmp_path)])
-    )
+    done = vswin(*args, *(["--results-dir", str(tmp_path)] if args[0] in WITH_RESULTS else []))
     assert done.returncode == code, done.stderr
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
@@ -194,3 +215,49 @@ def test_weights_are_inspected_and_converted(tmp_path):
     assert all(
         torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True)
     )
+
+
+def test_what_the_paper_protocol_lacks_is_listed_before_anything_starts(tmp_path):
+    (tmp_path / "data.yaml").write_text("weights: [nowhere]\n")
+    args = ("run", "table8", "--protocol", "paper", "--results-dir", str(tmp_path / "results"))
+    done = vswin(*args, "--data", str(tmp_path / "data.yaml"))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[1:] == [
+        "  kinetics400, train split: not in data.yaml",
+        "  kinetics400, test split: not in data.yaml",
+        "  weights swin_tiny_patch4_window7_224.pth",
+    ]
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("datasets: {kinetics40: {}}", ["datasets", "unknown dataset 'kinetics40'"]),
+        ("datasets: {kinetics400: {val: {annotations: a}}}", ["line 1", "val"]),
+        ("datasets: {kinetics400: {train: {annotation: a}}}", ["annotation", "unknown key"]),
+        ("weight: []", ["weight", "unknown key"]),
+        ("- a", ["wanted keys and values"]),
+    ],
+)
+def test_mistakes_in_the_data_file_are_named(text, words, tmp_path):
+    (tmp_path / "data.yaml").write_text(text)
+    done = vswin("list", "table8", "--protocol", "paper", "--data", str(tmp_path / "data.yaml"))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    done = vswin("list", "table8", "--protocol", "paper", "--data", str(tmp_path / "none.yaml"))
+    assert "there is no such file" in done.stderr
+
+
+def test_the_example_of_a_data_file_is_one(tmp_path):
+    import shutil
+
+    from vswin.project import project_root
+
+    shutil.copy(project_root() / "data.example.yaml", tmp_path / "data.yaml")
+    done = vswin("list", "table3", "--protocol", "paper", "--data", str(tmp_path / "data.yaml"))
+    assert done.returncode == 0, done.stderr
+    assert "no file /data/ssv2/something-something-v2-train.json" in done.stdout

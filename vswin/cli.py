@@ -156,7 +156,7 @@ def run(
 ) -> None:
     """Train and test the rows of a table that are not done yet; resumes what was interrupted."""
     from vswin.runs.effort import Effort
-    from vswin.runs.launch import available_cpus
+    from vswin.runs.launch import decoders
     from vswin.runs.progress import progress
     from vswin.runs.reporter import require_tensorboard
     from vswin.runs.study import plan_study, run_study
@@ -166,9 +166,8 @@ def run(
     _use_data_file(data)
     if tensorboard:
         require_tensorboard()
-    if workers is None:  # a GPU must not wait for videos; on the CPU they take turns
-        share = available_cpus() // (max(1, jobs) * max(1, processes))
-        workers = max(1, share - 1) if device != "cpu" else 0
+    if workers is None:
+        workers = decoders(device, max(1, jobs) * max(1, processes))
     effort = Effort(processes, micro_batch, workers, checkpoint_minutes, tensorboard)
     plan = plan_study(table, protocol, seeds, results_dir, row or ())
     with _resumable(), progress() as show:

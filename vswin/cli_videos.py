@@ -51,7 +51,9 @@ def evaluate(
     window: WindowOption = None,
     device: DeviceOption = "cpu",
     precision: PrecisionOption = "fp32",
-    workers: Annotated[int, typer.Option(min=0, help="Decoding processes.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Decoding processes (default: by cores, on a GPU).")
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="One for each GPU.")] = 1,
     resume: Annotated[
         Path | None, typer.Option(help="Folder that notes what was tested; goes on from there.")
@@ -69,14 +71,17 @@ def evaluate(
     import torch
 
     from vswin.data.clips import ViewsTest
+    from vswin.runs.launch import decoders
     from vswin.runs.processes import assisted
     from vswin.runs.published import clips_for, evaluate_weights
     from vswin.training.distributed import joined
 
     _require_device_and_precision(device, precision)
     clips, crops = _views(views or ("1x3" if data.endswith("ssv2") else "4x3"))
-    test = ViewsTest(clips, crops)  # type: ignore[arg-type]
+    test, window_size = ViewsTest(clips, crops), _window(window)  # type: ignore[arg-type]
     command = [sys.executable, "-m", "vswin", *sys.argv[1:]]
+    if workers is None:
+        workers = decoders(device, processes)
     listed = _list(data, split, annotations, videos, labels)
     with (
         assisted(processes, command) as give_up,
@@ -90,7 +95,7 @@ def evaluate(
                 clips_for(data, frames, stride, size),
                 test,
                 world,
-                _window(window),
+                window_size,
                 precision,
                 workers,
                 resume,
@@ -127,10 +132,11 @@ def predict(
     from vswin.runs.published import classes_for, clips_for, model_of, predict_video
 
     _require_device_and_precision(device, "fp32")
+    asked = _views(views) if views is not None else None
     model, _ = model_of(weights, _window(window))
     names = classes_for(model.config.num_classes, dataset)
     name = dataset or next(d for d in DATASETS if class_names(d) == names)
-    clips, crops = _views(views or ("1x3" if name.endswith("ssv2") else "4x3"))
+    clips, crops = asked or _views("1x3" if name.endswith("ssv2") else "4x3")
     answers = predict_video(
         video,
         model,

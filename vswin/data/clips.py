@@ -203,7 +203,10 @@ class ViewsTest:
 
 
 def read_views(video: Video, data: VideoData, test: ViewsTest) -> Tensor:
-    """All views of a video: decoded once, the short side brought to `data.size`, then cropped.
+    """All views of a video: each clip is decoded once, scaled, and cropped.
+
+    Frames are scaled as the released models were tested, not by the decoder, whose smoother way is
+    kept for training.
 
     Returns:
         uint8 (clips * crops, 3, T, size, size), clip by clip.
@@ -211,15 +214,15 @@ def read_views(video: Video, data: VideoData, test: ViewsTest) -> Tensor:
     Raises:
         UnreadableVideoError: if it cannot be read.
     """
+    views = []
     with open_video(video.path) as reader:
         if data.sampling == "segments":
             indices = np.tile(segments_test(reader.frames, data.frames), (test.clips, 1))
         else:
             indices = dense_test(reader.frames, data.frames, data.stride, test.clips)
-        frames = reader.read(indices.reshape(-1), short_side=data.size)
-    frames = resize_short_side(frames, data.size)
-    clips = frames.reshape(test.clips, data.frames, *frames.shape[1:])
-    views = [to_clip(c) for clip in clips for c in uniform_crops(clip, data.size, test.crops)]
+        for clip in indices:
+            frames = resize_short_side(reader.read(clip), data.size)
+            views += [to_clip(view) for view in uniform_crops(frames, data.size, test.crops)]
     return torch.stack(views)
 
 

@@ -128,6 +128,11 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def decoders(device: str, processes: int) -> int:
+    """Decoding processes for each of `processes`: a GPU must not wait, a CPU takes turns."""
+    return 0 if device == "cpu" else max(1, available_cpus() // processes - 1)
+
+
 def _seen(snapshot: Snapshot, processes: dict[str, subprocess.Popen[bytes]]) -> Snapshot:
     """A run whose process has just started is running, whatever an earlier attempt left behind."""
     if snapshot.state in ("done", "running") or snapshot.run.run_id not in processes:

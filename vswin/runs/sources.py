@@ -82,9 +82,11 @@ class Sources(Strict):
         """The list of a split.
 
         Raises:
+            UsageError: if there is no such dataset.
             MissingDataError: if this machine does not say where it is.
             AnnotationError: if the list cannot be read, or has duplicates or unknown classes.
         """
+        known_dataset(dataset)
         found = self.splits(dataset).get(split)
         if found is None:
             raise MissingDataError(
