@@ -37,12 +37,6 @@ class World:
         """Whether this process is the one that writes to disk."""
         return self.rank == 0
 
-    def share(self, count: int) -> int:
-        """How many of `count` things fall to each process; `count` must divide evenly."""
-        if count % self.size:
-            raise ValueError(f"{count} cannot be shared evenly by {self.size} processes")
-        return count // self.size
-
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all processes, in a new tensor; float64 keeps counts exact."""
         total = values.detach().clone()
@@ -65,11 +59,6 @@ class World:
         found: list[Any] = [None] * self.size
         dist.all_gather_object(found, value)
         return found
-
-    def wait(self) -> None:
-        """Returns when every process has come here."""
-        if self.size > 1:
-            dist.barrier()
 
 
 def require_device(device: str) -> None:
