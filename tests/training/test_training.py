@@ -1,6 +1,7 @@
 """Recipe, loop and checkpoints: section 4.1, and that a cut training ends as if it were not."""
 
 import dataclasses
+import itertools
 import math
 
 import pytest
@@ -8,9 +9,10 @@ import torch
 
 import vswin
 from vswin.data.moving_digits import MovingDigits
-from vswin.training.batch import by_step
+from vswin.errors import UsageError
+from vswin.training.batch import Clips, by_step
 from vswin.training.checkpoint import load_newest_checkpoint, save_checkpoint
-from vswin.training.loop import DivergedError, Options, train
+from vswin.training.loop import DivergedError, Options, UnreadableDataError, train
 from vswin.training.recipe import Recipe, build_optimizer, lr_factor, set_lr
 
 RECIPE = Recipe(
@@ -146,3 +148,109 @@ def test_parameter_groups():
         assert group["weight_decay"] == (0 if exempt else 0.02), name
     set_lr(optimizer, 0.5)
     assert sorted({g["lr"] for g in optimizer.param_groups}) == pytest.approx([2.5e-3, 5e-3])
+
+
+def test_the_released_schedule_is_constant_within_an_epoch_and_begins_at_a_tenth():
+    recipe = Recipe(steps_per_epoch=10, cosine_by="epoch", warmup_from=0.1)
+    factors = [lr_factor(recipe, step) for step in range(300)]
+    assert factors[0] == pytest.approx(0.1)
+    by_hand = 0.1 + 0.9 * 12 / 25  # half-way through 2.5 epochs, in the second epoch
+    assert factors[12] == pytest.approx(by_hand * (1 + math.cos(math.pi / 30)) / 2)
+    assert len(set(factors[30:40])) == 1
+    assert factors[299] == pytest.approx((1 + math.cos(math.pi * 29 / 30)) / 2)
+    assert factors[25] == pytest.approx((1 + math.cos(math.pi * 2 / 30)) / 2)
+
+
+def test_the_released_optimiser_matches_the_longest_key_alone():
+    recipe = dataclasses.replace(RECIPE, weight_decay=0.02, groups="official")
+    net = model()
+    optimizer = build_optimizer(net, recipe)
+    of = {id(p): g for g in optimizer.param_groups for p in g["params"]}
+    seen = set()
+    for name, parameter in net.named_parameters():
+        group = (of[id(parameter)]["base_lr"], of[id(parameter)]["weight_decay"])
+        if "relative_position_bias_table" in name:
+            assert group == (1e-2, 0.0), name
+        elif name.startswith("head."):
+            assert group == (1e-2, 0.02), name
+        else:  # LayerNorms, too
+            assert group == (5e-3, 0.02), name
+        seen.add(group)
+    assert len(seen) == 3
+
+
+def parts(step, size):
+    clips, labels = batches(step)
+    return [Clips(clips[i : i + size], labels[i : i + size], i) for i in range(0, 4, size)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_micro_batches_add_up_to_the_batch(tmp_path, size):
+    """Also of unequal size: 3 + 1."""
+    recipe = dataclasses.replace(RECIPE, epochs=2, label_smoothing=0.1, grad_clip=0.5)
+    ends = []
+    for number, each in enumerate((4, size)):
+        net, lines = model(drop_path=0.0, head_dropout=0.0), []
+        options = Options(on_epoch=lambda p, lines=lines: lines.append((p.loss, p.top1)))
+        feed = lambda first, each=each: (parts(s, each) for s in itertools.count(first))  # noqa: E731
+        train(net, feed, recipe, 0, tmp_path / str(number), options=options)
+        ends.append((net.state_dict(), lines))
+    (whole, losses), (divided, others) = ends
+    for name, value in whole.items():
+        torch.testing.assert_close(divided[name], value, rtol=1e-3, atol=1e-5)
+    for a, b in zip(losses, others, strict=True):
+        assert b == pytest.approx(a, rel=1e-4)
+
+
+def test_label_smoothing_is_the_published_one(tmp_path):
+    """0.1 / classes everywhere, and 0.9 more on the right one (facts of the released code)."""
+    recipe = dataclasses.replace(RECIPE, steps_per_epoch=1, epochs=1, label_smoothing=0.1)
+    net, lines = model(drop_path=0.0, head_dropout=0.0), []
+    clips, labels = batches(0)
+    with torch.no_grad():
+        scores = net.train()(clips).log_softmax(dim=1)
+    wanted = torch.full_like(scores, 0.1 / 12)
+    wanted[range(4), labels] += 0.9
+    expected = -(wanted * scores).sum(dim=1).mean().item()
+    train(net, by_step(batches), recipe, 0, tmp_path, options=Options(on_epoch=lines.append))
+    assert lines[0].loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precision_trains_nearly_the_same_and_resumes(tmp_path, precision):
+    recipe = dataclasses.replace(RECIPE, precision=precision)
+    full, _ = run(tmp_path / "full")
+    low, _ = run(tmp_path / "low", recipe=recipe)
+    assert any(not torch.equal(low[k], full[k]) for k in full)  # it was indeed another
+    assert all(value.dtype == torch.float32 for value in low.values())
+    distance = sum((low[k] - full[k]).norm() ** 2 for k in full) ** 0.5
+    assert distance < 0.5 * sum(v.norm() ** 2 for v in full.values()) ** 0.5
+    with pytest.raises(Cut):
+        run(tmp_path / "cut", 7, recipe)
+    again, _ = run(tmp_path / "cut", recipe=recipe)
+    assert all(torch.equal(again[k], v) for k, v in low.items())
+
+
+def test_too_many_unreadable_videos_stop_the_training(tmp_path):
+    def some(step):
+        return [dataclasses.replace(parts(step, 4)[0], replaced=int(step == 3))]
+
+    def feed(first):
+        return (some(step) for step in itertools.count(first))
+
+    lines = []
+    options = Options(max_replaced=0.1, on_epoch=lines.append)
+    train(model(), feed, RECIPE, 0, tmp_path / "few", options=options)
+    assert [line.replaced for line in lines] == [0, 1, 0, 0]
+    with pytest.raises(UnreadableDataError, match=r"1 of the 12 clips of epoch 2.*more than 5 %"):
+        train(model(), feed, RECIPE, 0, tmp_path / "many", options=Options(max_replaced=0.05))
+
+
+def test_a_recipe_learns_its_length_from_the_number_of_videos():
+    recipe = Recipe()
+    with pytest.raises(ValueError, match="for_clips"):
+        _ = recipe.steps
+    assert recipe.for_clips(240_436).steps_per_epoch == 3756  # 240,436 // 64
+    assert RECIPE.for_clips(5) is RECIPE
+    with pytest.raises(UsageError, match="63 training videos are fewer than one batch of 64"):
+        recipe.for_clips(63)
