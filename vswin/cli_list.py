@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.table import Table
 
 from vswin.project import experiments_dir
+
+if TYPE_CHECKING:  # `vswin --help` does without
+    from vswin.runs.identity import RunConfig
 
 HOURS_NOTE = (
     "GPU-hours: {basis}; training and one test, decoding not counted. Another GPU: --peak-tflops "
@@ -48,9 +53,11 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
     experiment, printed = library.experiment(table), printed_table(table)
     states: dict[str, str] = {}
     lacking: dict[str, list[str]] = {}
+    configs: dict[str, RunConfig] = {}
     if library.protocol(protocol).protocol in experiment.protocols:
         plan = plan_study(table, protocol, results_dir=results_dir)
         first = [p for p in plan.runs if p.seed == 0]
+        configs = {p.row.id: p.config for p in first}
         states = {p.row.id: snapshot(plan.folder(p)).state for p in first}
         if any(p.config.is_on_videos for p in first):
             sources = load_sources()
@@ -75,7 +82,9 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
         window = "×".join(map(str, model.window_size))
         variant = [] if model.design == "joint" else [model.design]
         variant += [] if model.shift == "3d" else [f"shift {model.shift}"]
-        if row.init:
+        if row.id in configs and configs[row.id].is_on_videos:
+            variant += _on_videos(configs[row.id])
+        elif row.init:
             variant += [
                 f"from {row.init.dataset}: embedding {row.init.embedding}, bias {row.init.bias}"
             ]
@@ -89,6 +98,22 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
         for item, rows in lacking.items():
             which = "" if len(rows) == len(states) else f" ({', '.join(rows)})"
             console.print(f"  {item}{which}", soft_wrap=True, highlight=False)
+
+
+def _on_videos(config: RunConfig) -> list[str]:
+    """What a run on videos is trained on, starts from and is tested with, in words."""
+    from vswin.runs.identity import PretrainedFile
+
+    init = config.init
+    words = [f"{config.data.dataset}, {config.test} views"]  # type: ignore[union-attr]
+    if isinstance(init, PretrainedFile):
+        words += [f"from {init.file}"]
+    elif init is not None:
+        words += [f"{'tests' if init.only_test else 'from'} {init.pretraining.run_id}"]
+    if init is not None:
+        words += [f"embedding {init.embedding}"] if init.embedding != "inflate" else []
+        words += [f"bias {init.bias}"] if init.bias != "duplicate" else []
+    return words
 
 
 def list_costs(
