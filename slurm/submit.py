@@ -15,21 +15,30 @@ from pathlib import Path
 import submitit
 
 from vswin.errors import VswinError
-from vswin.runs.launch import prepare
+from vswin.runs.effort import Effort
+from vswin.runs.launch import decoders, prepare
+from vswin.runs.requirements import require_inputs
 from vswin.runs.study import plan_study
 
 
 class RunJob:
     """One run, as a job. It holds no state: everything is in the run's folder."""
 
-    def __init__(self, folder: Path, threads: int, device: str) -> None:
-        self.folder, self.threads, self.device = folder, threads, device
+    def __init__(self, folder: Path, threads: int, gpus: int) -> None:
+        self.folder, self.threads, self.gpus = folder, threads, gpus
 
     def __call__(self) -> int:
         """Executes the run; raises if it failed, so that Slurm knows."""
         from vswin.runs.execute import main  # in the job, where torch is wanted
 
-        code = main([str(self.folder), "--threads", str(self.threads), "--device", self.device])
+        device, processes = "cuda" if self.gpus else "cpu", max(1, self.gpus)
+        effort = Effort(processes=processes, workers=decoders(device, processes))
+        code = main(
+            [
+                *(str(self.folder), "--threads", str(self.threads), "--device", device),
+                *effort.arguments(),
+            ]
+        )
         if code:
             raise RuntimeError(f"{self.folder.name} ended with code {code}; see its error.json")
         return code
@@ -52,6 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=int, default=60, help="time limit of a run")
     parser.add_argument("--mem-gb", type=int, default=8)
     parser.add_argument("--gpus", type=int, default=0, help="GPUs for each run; 0 trains on CPU")
+    parser.add_argument("--cpus", type=int, default=0, help="CPU cores (0: the protocol's threads)")
     parser.add_argument("--parallel", type=int, default=32, help="runs at a time")
     parser.add_argument("--cluster", default="slurm", choices=["slurm", "local"])
     parser.add_argument("--dry-run", action="store_true", help="only say what would be submitted")
@@ -74,21 +84,21 @@ def submit(args: argparse.Namespace) -> int:
         print(f"  {'would submit' if args.dry_run else 'submitting'} {run_id}")
     if args.dry_run or not missing:
         return 0
+    require_inputs(list(missing.values()), plan.store)
     runs = prepare(list(missing.values()), plan.store)
     executor = submitit.AutoExecutor(plan.store.runs_dir.parent / "jobs", cluster=args.cluster)
     executor.update_parameters(
         name=args.table,
         timeout_min=args.minutes,
         mem_gb=args.mem_gb,
-        cpus_per_task=plan.protocol.threads,
+        cpus_per_task=args.cpus or plan.protocol.threads,
         gpus_per_node=args.gpus,
         slurm_array_parallelism=args.parallel,
         slurm_partition=args.partition,
         slurm_additional_parameters={"requeue": True},
     )
-    device = "cuda" if args.gpus else "cpu"
     with executor.batch():
-        jobs = [executor.submit(RunJob(run.path, plan.protocol.threads, device)) for run in runs]
+        jobs = [executor.submit(RunJob(r.path, plan.protocol.threads, args.gpus)) for r in runs]
     for run, job in zip(runs, jobs, strict=True):
         print(f"  {job.job_id}: {run.run_id}")
     return 0

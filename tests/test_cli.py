@@ -220,7 +220,7 @@ def test_weights_are_inspected_and_converted(tmp_path):
 def test_what_the_paper_protocol_lacks_is_listed_before_anything_starts(tmp_path):
     (tmp_path / "data.yaml").write_text("weights: [nowhere]\n")
     args = ("run", "table8", "--protocol", "paper", "--results-dir", str(tmp_path / "results"))
-    done = vswin(*args, "--data", str(tmp_path / "data.yaml"))
+    done = vswin(*args, "--data-file", str(tmp_path / "data.yaml"))
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines()[1:] == [
@@ -243,12 +243,16 @@ def test_what_the_paper_protocol_lacks_is_listed_before_anything_starts(tmp_path
 )
 def test_mistakes_in_the_data_file_are_named(text, words, tmp_path):
     (tmp_path / "data.yaml").write_text(text)
-    done = vswin("list", "table8", "--protocol", "paper", "--data", str(tmp_path / "data.yaml"))
+    done = vswin(
+        "list", "table8", "--protocol", "paper", "--data-file", str(tmp_path / "data.yaml")
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr
-    done = vswin("list", "table8", "--protocol", "paper", "--data", str(tmp_path / "none.yaml"))
+    done = vswin(
+        "list", "table8", "--protocol", "paper", "--data-file", str(tmp_path / "none.yaml")
+    )
     assert "there is no such file" in done.stderr
 
 
@@ -258,6 +262,8 @@ def test_the_example_of_a_data_file_is_one(tmp_path):
     from vswin.project import project_root
 
     shutil.copy(project_root() / "data.example.yaml", tmp_path / "data.yaml")
-    done = vswin("list", "table3", "--protocol", "paper", "--data", str(tmp_path / "data.yaml"))
+    done = vswin(
+        "list", "table3", "--protocol", "paper", "--data-file", str(tmp_path / "data.yaml")
+    )
     assert done.returncode == 0, done.stderr
     assert "no file /data/ssv2/something-something-v2-train.json" in done.stdout

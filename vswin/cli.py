@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vswin import cli_data, cli_videos, cli_weights
+from vswin.cli_options import DataFileOption, use_data_file
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.errors import ModelError
 from vswin.version import VERSION
@@ -46,10 +46,6 @@ SeedsOption = Annotated[
     typer.Option(
         "--seeds", "-s", help="How many seeds, from 0 on (default: as the protocol says)."
     ),
-]
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="This machine's data file (default: $VSWIN_DATA or data.yaml)."),
 ]
 JobsOption = Annotated[
     int, typer.Option("--jobs", "-j", help="Runs at a time (0: one for each CPU core).")
@@ -112,12 +108,12 @@ def list_(
     share: Annotated[
         float, typer.Option(min=0.001, max=1.0, help="Share of the peak that is reached.")
     ] = 0.15,
-    data: DataOption = None,
+    data_file: DataFileOption = None,
 ) -> None:
     """Tables and protocols; or the rows of a table, what is done, and what is missing."""
     from vswin import cli_list
 
-    _use_data_file(data)
+    use_data_file(data_file)
     if table is None:
         cli_list.list_all(Console())
     elif cost:
@@ -137,7 +133,7 @@ def run(
     jobs: JobsOption = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     results_dir: ResultsOption = "results",
-    data: DataOption = None,
+    data_file: DataFileOption = None,
     processes: Annotated[
         int, typer.Option(help="Processes for each run: one for each GPU (videos).")
     ] = 1,
@@ -150,6 +146,9 @@ def run(
     checkpoint_minutes: Annotated[
         float, typer.Option(help="Time between two checkpoints within an epoch.")
     ] = 15.0,
+    max_replaced: Annotated[
+        float, typer.Option(help="Share of clips that may stand for unreadable videos.")
+    ] = 0.01,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard's events, too.")
     ] = False,
@@ -162,13 +161,13 @@ def run(
     from vswin.runs.study import plan_study, run_study
     from vswin.training.distributed import require_device
 
-    require_device(device)
-    _use_data_file(data)
+    require_device(device, processes)
+    use_data_file(data_file)
     if tensorboard:
         require_tensorboard()
     if workers is None:
         workers = decoders(device, max(1, jobs) * max(1, processes))
-    effort = Effort(processes, micro_batch, workers, checkpoint_minutes, tensorboard)
+    effort = Effort(processes, micro_batch, workers, checkpoint_minutes, max_replaced, tensorboard)
     plan = plan_study(table, protocol, seeds, results_dir, row or ())
     with _resumable(), progress() as show:
         snapshots = run_study(plan, jobs, device, show, effort)
@@ -334,14 +333,6 @@ def _print_preset_cost(
 
 app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_videos.predict)
-
-
-def _use_data_file(path: Path | None) -> None:
-    """Makes `--data` count for this command and the processes that it starts."""
-    if path is not None:
-        from vswin.runs.sources import VARIABLE
-
-        os.environ[VARIABLE] = str(path.expanduser().absolute())
 
 
 def _print_study(study: object) -> None:

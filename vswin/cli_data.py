@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vswin.cli_options import DataFileOption, use_data_file
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for decoders
@@ -72,12 +73,14 @@ def check(
         int, typer.Option("--jobs", "-j", min=0, help="Processes (0: one for each CPU core).")
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    data_file: DataFileOption = None,
 ) -> None:
     """Examine every listed video: missing, unreadable, too short. Goes on where it was stopped.
 
     Results are kept by a file's size and time of change, so a second check is quick. The exit code
     is 1 if anything is wrong.
     """
+    use_data_file(data_file)
     from vswin.data.check import MIN_FRAMES, check_videos
 
     reports: list[CheckReport] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vswin.cli_options import DataFileOption, use_data_file
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
@@ -38,6 +40,7 @@ PrecisionOption = Annotated[str, typer.Option(help="fp32, bf16 or fp16.")]
 def evaluate(
     weights: WeightsOption,
     data: Annotated[str, typer.Option("--data", "-d", help="kinetics400, kinetics600, ssv2 …")],
+    data_file: DataFileOption = None,
     split: Annotated[str, typer.Option(help="Of the machine's data file.")] = "test",
     annotations: Annotated[
         Path | None, typer.Option(help="A list of videos, in place of the data file's.")
@@ -71,17 +74,22 @@ def evaluate(
     import torch
 
     from vswin.data.clips import ViewsTest
+    from vswin.files import require_writable
     from vswin.runs.launch import decoders
     from vswin.runs.processes import assisted
     from vswin.runs.published import clips_for, evaluate_weights
     from vswin.training.distributed import joined
 
-    _require_device_and_precision(device, precision)
+    use_data_file(data_file)
+    _require_device_and_precision(device, precision, processes)
     clips, crops = _views(views or ("1x3" if data.endswith("ssv2") else "4x3"))
     test, window_size = ViewsTest(clips, crops), _window(window)  # type: ignore[arg-type]
     command = [sys.executable, "-m", "vswin", *sys.argv[1:]]
     if workers is None:
-        workers = decoders(device, processes)
+        workers = decoders(device, max(processes, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    if output is not None:
+        require_writable(output.expanduser().absolute().parent)
+    resume = resume and require_writable(resume.expanduser())
     listed = _list(data, split, annotations, videos, labels)
     with (
         assisted(processes, command) as give_up,
@@ -169,7 +177,7 @@ def make_digits(
         data_file = render_digits.make_digits(folder, layout, train, test, seed, show)  # type: ignore[arg-type]
     print(
         f"{train} + {test} videos in {data_file.parent / layout}\n"
-        f"next: vswin run table8 --protocol rehearsal --data {data_file}"
+        f"next: vswin run table8 --protocol rehearsal --data-file {data_file}"
     )
 
 
@@ -273,9 +281,9 @@ def _window(text: str | None) -> tuple[int, int, int] | None:
     return int(parts[0]), int(parts[1]), int(parts[2])
 
 
-def _require_device_and_precision(device: str, precision: str) -> None:
+def _require_device_and_precision(device: str, precision: str, processes: int = 1) -> None:
     from vswin.training.distributed import require_device
 
-    require_device(device)
+    require_device(device, processes)
     if precision not in ("fp32", "bf16", "fp16"):
         raise UsageError(f"--precision {precision}: wanted fp32, bf16 or fp16")

@@ -83,7 +83,7 @@ PRINTED_OPTIMISER = {
     "cosine_by": "step",
     "warmup_from": None,
     "groups": "intended",
-    "precision": "fp32",
+    "precision": "fp16",
 }
 OFFICIAL_OPTIMISER = {
     "cosine_by": "epoch",

@@ -68,7 +68,9 @@ def run(folder, processes, stop=0, grad_clip=0.0):
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     command = [sys.executable, "-c", WORKER, str(folder), str(stop), str(grad_clip)]
     started = [
-        subprocess.Popen(command, cwd=ROOT, env=os.environ | place | {"RANK": str(rank)})
+        subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | place | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        )
         for rank in range(processes)
     ]
     return [process.wait(timeout=120) for process in started]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.videos import write_video
-from vswin.data.annotations import Video, VideoList
+from vswin.data.annotations import AnnotationError, Video, VideoList
 from vswin.data.clips import NoReadableVideoError, TrainClips, VideoData
 from vswin.errors import UsageError
 from vswin.training.distributed import World
@@ -115,7 +115,7 @@ def test_what_cannot_be_trained_on_is_refused(videos):
     nameless = dataclasses.replace(
         videos, videos=(*videos.videos, dataclasses.replace(videos.videos[0], label=-1, id="x"))
     )
-    with pytest.raises(UsageError, match="no class for 1 videos, x for one"):
+    with pytest.raises(AnnotationError, match="no class for 1 videos, x for one"):
         steps(nameless)
     with pytest.raises(UsageError, match="10 training videos are fewer than one batch of 64"):
         steps(videos, recipe=Recipe())

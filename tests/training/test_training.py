@@ -11,7 +11,11 @@ import vswin
 from vswin.data.moving_digits import MovingDigits
 from vswin.errors import UsageError
 from vswin.training.batch import Clips, by_step
-from vswin.training.checkpoint import load_newest_checkpoint, save_checkpoint
+from vswin.training.checkpoint import (
+    DamagedCheckpointsError,
+    load_newest_checkpoint,
+    save_checkpoint,
+)
 from vswin.training.loop import DivergedError, Options, UnreadableDataError, train
 from vswin.training.recipe import Recipe, build_optimizer, lr_factor, set_lr
 
@@ -25,6 +29,9 @@ RECIPE = Recipe(
     linear_std="fan_in",
 )
 DATA = MovingDigits(generator_seed=1, frames=4, digits=2)
+
+
+CONTENT = {"model": {}, "optimizer": {}, "scaler": {}, "sums": 0, "train_seconds": 0.0}
 
 
 def batches(step):
@@ -87,19 +94,32 @@ def test_a_cut_training_ends_bitwise_like_an_uncut_one(tmp_path, stop_after, min
 
 def test_a_broken_newest_checkpoint_is_skipped_by_name(tmp_path, caplog):
     for step in (1, 2, 3):
-        save_checkpoint(tmp_path, step, {"step": step, "x": torch.arange(1000)})
+        save_checkpoint(tmp_path, step, CONTENT | {"step": step, "model": torch.arange(1000)})
     names = sorted(p.name for p in tmp_path.iterdir())
     assert names == ["step-00000002.pt", "step-00000003.pt"]  # the last two are kept
     newest = tmp_path / names[1]
     newest.write_bytes(newest.read_bytes()[:-500])
     assert load_newest_checkpoint(tmp_path)["step"] == 2
     assert names[1] in caplog.text
+    assert newest.with_suffix(".damaged").exists()  # set aside: it does not count among the kept
+    save_checkpoint(tmp_path, 3, CONTENT | {"step": 3})
+    assert sorted(p.name for p in tmp_path.glob("step-*.pt")) == names
+    newest.unlink()
     # One flipped byte in the data is noticed, too.
     other = tmp_path / names[0]
     content = bytearray(other.read_bytes())
     content[content.index(torch.arange(900, 910).numpy().tobytes())] ^= 1
     other.write_bytes(content)
-    assert load_newest_checkpoint(tmp_path) is None
+    with pytest.raises(DamagedCheckpointsError, match=r"no checkpoint in .* can be read"):
+        load_newest_checkpoint(tmp_path)
+    assert load_newest_checkpoint(tmp_path / "nothing") is None
+
+
+def test_a_checkpoint_of_another_version_is_not_taken_for_ours(tmp_path, caplog):
+    save_checkpoint(tmp_path, 1, {"step": 1, "model": {}})
+    with pytest.raises(DamagedCheckpointsError):
+        load_newest_checkpoint(tmp_path)
+    assert "another version of vswin wrote it: no optimizer" in caplog.text
 
 
 def test_the_loss_falls_and_every_parameter_moves(tmp_path):

@@ -11,7 +11,7 @@ from torch import nn
 
 import vswin
 from tests.videos import write_video
-from vswin.data.annotations import Video, VideoList
+from vswin.data.annotations import AnnotationError, Video, VideoList
 from vswin.data.clips import VideoData, ViewsTest, read_views
 from vswin.data.video import read_frames
 from vswin.training import views
@@ -19,6 +19,13 @@ from vswin.training.distributed import World
 from vswin.training.views import UntestableError, evaluate_videos
 
 DATA = VideoData("digits_kinetics", frames=4, stride=2, size=16)
+SMALL = {
+    "embed_dim": 8,
+    "depths": (2,),
+    "num_heads": (2,),
+    "window_size": (2, 2, 2),
+    "num_classes": 10,
+}
 MEAN, STD = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
 
 
@@ -40,14 +47,7 @@ def videos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return vswin.build_model(
-        "swin_t",
-        embed_dim=8,
-        depths=(2,),
-        num_heads=(2,),
-        window_size=(2, 2, 2),
-        num_classes=10,
-    ).eval()
+    return vswin.build_model("swin_t", **SMALL).eval()
 
 
 def test_scores_are_the_mean_over_views_of_softmax(videos, model):
@@ -161,10 +161,42 @@ def test_a_test_that_was_killed_goes_on(videos, model, monkeypatch, tmp_path):
     found = evaluate_videos(
         model, videos, DATA, ViewsTest(1, 1), notes=tmp_path, on_video=lambda *a: seen.append(a)
     ).predictions
-    assert read == ["4", "5", "6"]
-    assert seen == [(5, 7), (6, 7), (7, 7)]
+    assert read == ["2", "4", "5", "6"]  # what could not be read is tried again
+    assert seen == [(4, 7), (5, 7), (6, 7), (7, 7)]
     for field in dataclasses.fields(expected):
         assert (getattr(found, field.name) == getattr(expected, field.name)).all()
+
+
+def test_notes_of_another_test_are_not_taken_for_this_ones(videos, model, tmp_path):
+    torch.manual_seed(5)
+    other = vswin.build_model("swin_t", **SMALL).eval()
+    expected = evaluate_videos(other, videos, DATA, ViewsTest(1, 1)).predictions
+    evaluate_videos(model, videos, DATA, ViewsTest(1, 1), notes=tmp_path)
+    evaluate_videos(other, videos, DATA, ViewsTest(1, 3), notes=tmp_path)
+    found = evaluate_videos(other, videos, DATA, ViewsTest(1, 1), notes=tmp_path).predictions
+    assert (found.score == expected.score).all()
+
+
+def test_a_video_that_could_not_be_read_is_tried_again(videos, model, tmp_path):
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    moved = [dataclasses.replace(v, path=folder / v.path.name) for v in videos.videos]
+    away = dataclasses.replace(videos, videos=tuple(moved))
+    with pytest.raises(UntestableError):
+        evaluate_videos(model, away, DATA, ViewsTest(1, 1), notes=tmp_path)
+    for video in videos.videos:
+        if video.path.exists():
+            (folder / video.path.name).write_bytes(video.path.read_bytes())
+    assert evaluate_videos(model, away, DATA, ViewsTest(1, 1), notes=tmp_path).present == 5
+
+
+def test_scores_that_are_no_numbers_are_an_error(videos):
+    torch.manual_seed(0)
+    broken = vswin.build_model("swin_t", **SMALL).eval()
+    with torch.no_grad():
+        broken.head.bias[0] = float("nan")
+    with pytest.raises(UntestableError, match="scores are not numbers"):
+        evaluate_videos(broken, videos, DATA, ViewsTest(1, 1))
 
 
 def test_what_cannot_be_tested_is_refused(videos, model):
@@ -172,5 +204,5 @@ def test_what_cannot_be_tested_is_refused(videos, model):
     with pytest.raises(UntestableError, match=r"none of the 7 videos.*nowhere.mp4"):
         evaluate_videos(model, dataclasses.replace(videos, videos=gone), DATA, ViewsTest(1, 1))
     nameless = tuple(dataclasses.replace(v, label=-1) for v in videos.videos)
-    with pytest.raises(UntestableError, match="gives no class for 7 videos"):
+    with pytest.raises(AnnotationError, match="gives no class for 7 videos"):
         evaluate_videos(model, dataclasses.replace(videos, videos=nameless), DATA, ViewsTest())

@@ -23,7 +23,14 @@ from vswin.data.annotation_formats import (
 )
 from vswin.data.video_files import VideoFiles, split_names
 
-__all__ = ["AnnotationError", "Video", "VideoList", "read_annotations", "require_clean"]
+__all__ = [
+    "AnnotationError",
+    "Video",
+    "VideoList",
+    "read_annotations",
+    "require_clean",
+    "require_labels",
+]
 
 SSV2_PREFIX = "something-something-v2-"
 """Begins the names of the files of the first release; later ones go without."""
@@ -122,6 +129,19 @@ def require_clean(videos: VideoList) -> VideoList:
             f"unknown entries: {'; '.join(wrong[:3])}{more}"
         )
     return videos
+
+
+def require_labels(videos: VideoList) -> None:
+    """Refuses a list that cannot be trained or tested on.
+
+    Raises:
+        AnnotationError: if a video has no class; names the first.
+    """
+    if nameless := [video.id for video in videos.videos if video.label < 0]:
+        raise AnnotationError(
+            f"{videos.source} gives no class for {len(nameless)} videos, {nameless[0]} for one; "
+            "wanted a split with classes"
+        )
 
 
 def require_classes(dataset: str, labels: Path) -> None:

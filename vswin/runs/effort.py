@@ -1,4 +1,9 @@
-"""How runs are executed: nothing of it is part of a run, or changes what it ends with."""
+"""How runs are executed: means, which are no part of what a run is.
+
+They do not change what a step sees. Stochastic depth and dropout are drawn for each micro-batch, so
+another `micro_batch` or number of processes is another draw of them, as it is another order of
+addition; a result says both.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +25,8 @@ class Effort:
     """Processes that decode videos, for each training process."""
     checkpoint_minutes: float = 15.0
     """Time between two checkpoints within an epoch."""
+    max_replaced: float = 0.01
+    """Share of an epoch's clips that may stand for unreadable videos before training stops."""
     tensorboard: bool = False
     """Whether to write TensorBoard's events, too."""
 
@@ -33,6 +40,8 @@ class Effort:
             if getattr(self, name) < least:
                 option = name.replace("_", "-")
                 raise UsageError(f"--{option} {getattr(self, name)}: wanted at least {least}")
+        if not 0 <= self.max_replaced <= 1:
+            raise UsageError(f"--max-replaced {self.max_replaced}: wanted a share from 0 to 1")
         if not self.checkpoint_minutes > 0:
             raise UsageError(f"--checkpoint-minutes {self.checkpoint_minutes}: wanted more than 0")
 
@@ -54,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("micro_batch", int, "clips at a time, for each process"),
         ("workers", int, "decoding processes, for each process"),
         ("checkpoint_minutes", float, "time between two checkpoints within an epoch"),
+        ("max_replaced", float, "share of clips that may stand for unreadable videos"),
     ):
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=kind, default=getattr(default, name), help=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import signal
 import sys
@@ -15,7 +16,8 @@ from typing import Any
 import torch
 
 from vswin.errors import VswinError
-from vswin.files import write_json
+from vswin.files import TEMPORARY_PREFIX, write_json
+from vswin.models.errors import ModelError
 from vswin.runs.effort import Effort, add_arguments, from_arguments
 from vswin.runs.embedded_run import train_and_test_digits
 from vswin.runs.lock import run_lock
@@ -106,6 +108,8 @@ def _attempt(
     before: dict[str, Any] | None,
 ) -> dict[str, Any]:
     (folder.path / "error.json").unlink(missing_ok=True)
+    for cut in folder.checkpoints.glob(f"{TEMPORARY_PREFIX}*"):  # a killed writer's, gigabytes
+        cut.unlink()
     try:
         origin = provenance(world.device)
         outcome = _train_and_test(folder, world, effort, reporter, reporter.parent)
@@ -181,7 +185,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         effort = from_arguments(args)
         with (
-            assisted(effort.processes, command) as give_up,
+            assisted(effort.processes, command, functools.partial(_note_death, folder)) as give_up,
             joined(torch.device(args.device)) as world,
         ):
             try:
@@ -192,10 +196,17 @@ def main(argv: list[str] | None = None) -> int:
     except Interrupted as reason:
         print(f"interrupted: {reason}; the run can be resumed", file=sys.stderr)
         return 130
-    except VswinError as error:
+    except (VswinError, ModelError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _note_death(folder: RunFolder, why: str) -> None:
+    """What a run's main process leaves behind when it dies with another."""
+    attempt = folder.status().get("attempt", 0)
+    error = {"type": "ProcessDiedError", "message": why, "traceback": "", "attempt": attempt}
+    write_json(folder.path / "error.json", error)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from vswin.data.moving_digits import Control
 from vswin.errors import unknown
 from vswin.models.inflation import BiasInit, EmbeddingInit
 from vswin.models.presets import VideoSwinConfig, resolve_config
+from vswin.runs.recipes import Settings
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -58,8 +59,8 @@ class RowOnVideos(Strict):
     """The row whose model it tests, in other views; nothing is trained for it."""
     views: Views | None = None
     """Likewise."""
-    recipe: dict[str, Any] = {}
-    """Fields of the recipe that the row is about (Table 7)."""
+    recipe: Settings = {}
+    """Settings of the recipe that the row is about (Table 7)."""
 
 
 class OnVideos(Strict):
@@ -134,8 +135,12 @@ class Experiment(Strict):
         if doubled:
             raise ValueError(f"row ids must differ; repeated: {', '.join(doubled)}")
         for row in self.rows:
-            if row.videos.tests is not None and row.videos.tests not in ids:
-                raise ValueError(f"row {row.id} tests {row.videos.tests}, which is no row")
+            trained = [other.id for other in self.rows if other.videos.tests is None]
+            if row.videos.tests is not None and row.videos.tests not in trained:
+                raise ValueError(
+                    f"row {row.id} tests {row.videos.tests}, which is no row that is trained; "
+                    f"those are {', '.join(trained)}"
+                )
         return self
 
     def row(self, row_id: str) -> Row:

@@ -14,11 +14,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from vswin.errors import UsageError
+
 WATCH_S = 0.5
 
 
 @contextlib.contextmanager
-def assisted(processes: int, command: Sequence[str]) -> Iterator[Callable[[], None]]:
+def assisted(
+    processes: int,
+    command: Sequence[str],
+    on_death: Callable[[str], None] = lambda why: None,
+) -> Iterator[Callable[[], None]]:
     """Makes this process the first of `processes`; starts the others, and ends them with itself.
 
     If one of the others dies, this process dies, too: it would wait for that one forever. What was
@@ -27,10 +33,19 @@ def assisted(processes: int, command: Sequence[str]) -> Iterator[Callable[[], No
     Args:
         processes: how many there shall be; 1 starts none.
         command: what the others execute, with their place in the environment.
+        on_death: told why before this process dies with another.
+
+    Raises:
+        UsageError: if a launcher has started another number of processes.
 
     Yields:
         What to call when this process gives up: it ends the others before they notice.
     """
+    if processes > 1 and os.environ.get("WORLD_SIZE", str(processes)) != str(processes):
+        raise UsageError(
+            f"--processes {processes}, but the environment says WORLD_SIZE="
+            f"{os.environ['WORLD_SIZE']}; under a launcher leave --processes out, else unset that"
+        )
     if processes == 1 or "WORLD_SIZE" in os.environ:
         if os.environ.get("VSWIN_ASSISTS") == str(os.getppid()):  # started below, by that one
             threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
@@ -52,7 +67,7 @@ def assisted(processes: int, command: Sequence[str]) -> Iterator[Callable[[], No
         for rank in range(1, processes)
     ]
     stop = threading.Event()
-    threading.Thread(target=_watch, args=(others, stop), daemon=True).start()
+    threading.Thread(target=_watch, args=(others, stop, on_death), daemon=True).start()
     os.environ.update(place, RANK="0", LOCAL_RANK="0")
 
     def give_up() -> None:
@@ -69,17 +84,20 @@ def assisted(processes: int, command: Sequence[str]) -> Iterator[Callable[[], No
         _end(others)
 
 
-def _watch(others: list[subprocess.Popen[bytes]], stop: threading.Event) -> None:
+def _watch(
+    others: list[subprocess.Popen[bytes]], stop: threading.Event, on_death: Callable[[str], None]
+) -> None:
     while not stop.wait(WATCH_S):
         for rank, other in enumerate(others, start=1):
             if other.poll() and not stop.is_set():
-                print(
-                    f"process {rank} of the run died with code {other.returncode}; what it said is "
-                    "above. The run can be resumed.",
-                    file=sys.stderr,
-                    flush=True,
+                why = (
+                    f"process {rank} of {len(others) + 1} died with code {other.returncode}; the "
+                    "log has its last words"
                 )
-                _end(others)
+                print(f"error: {why}", file=sys.stderr, flush=True)
+                on_death(why)
+                for each in others:
+                    each.kill()
                 os._exit(1)
 
 

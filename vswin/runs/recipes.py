@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 from vswin.errors import unknown
 from vswin.models.presets import PRESETS
@@ -175,6 +184,28 @@ class RecipeBook(_Strict):
             f"{self.recipe}.yaml: fields.{name}: no value is for {words}; add one whose `when` "
             "holds there"
         )
+
+
+def checked(fields: dict[str, Any]) -> dict[str, Any]:
+    """Settings that a row or rehearsal gives itself, each of its kind.
+
+    Raises:
+        ValueError: if one is no setting, or has a value that it cannot have.
+    """
+    kinds = _RECIPE_KINDS | _MODEL_KINDS | _DATA_KINDS
+    found = {}
+    for name, value in fields.items():
+        if name not in kinds:
+            raise ValueError(unknown("setting", name, kinds).args[0])
+        try:
+            found[name] = TypeAdapter(kinds[name]).validate_python(value)
+        except ValidationError as error:
+            raise ValueError(f"{name}: {error.errors()[0]['msg']}, not {value!r}") from error
+    return found
+
+
+Settings = Annotated[dict[str, Any], AfterValidator(checked)]
+"""Settings by name, see RECIPE_FIELDS, MODEL_FIELDS and DATA_FIELDS."""
 
 
 def split(

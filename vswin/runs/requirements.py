@@ -74,7 +74,7 @@ def estimate(
     peak_tflops: float,
     share: float,
 ) -> Price:
-    """GPU-hours from what a complete run took, or from a declared share of a GPU's peak.
+    """GPU-hours from what complete runs took, or from a declared share of a GPU's peak.
 
     A multiply-accumulate is two operations, and a training step three forward passes. Decoding is
     not counted: with too few CPU cores it decides instead.
@@ -98,16 +98,32 @@ def estimate(
         return Price(
             seconds["train"] * gpus / 3600, seconds["test"] * gpus / 3600, "measured, this run"
         )
+    measured = _measured_rate(store, config)
     about = dataset(data.dataset)
     if about.train_videos is None or about.test_videos is None:
         raise VswinError(f"{about.title} is rendered, in whatever size; its runs take minutes")
     flops = 2 * cost.flops
-    rate = peak_tflops * 1e12 * share
+    rate, basis = peak_tflops * 1e12 * share, f"{100 * share:g} % of {peak_tflops:g} TFLOP/s"
+    if measured is not None:
+        rate, basis = measured, f"measured, {measured / 1e12:.3g} TFLOP/s in other runs"
     is_trained = not (isinstance(config.init, Initialisation) and config.init.only_test)
     clips = about.train_videos * config.recipe.epochs if is_trained else 0
     views = about.test_videos * test.clips * test.crops
     return Price(
         3 * flops * clips / rate / 3600,
         flops * views / rate / 3600,
-        f"{100 * share:g} % of {peak_tflops:g} TFLOP/s",
+        basis,
     )
+
+
+def _measured_rate(store: Store, config: RunConfig) -> float | None:
+    """Operations per second of a process in complete trainings of the same precision; the mean."""
+    rates = []
+    for folder in store:
+        result = folder.result()
+        if result is None or not result.get("train_clips"):
+            continue
+        if folder.config().recipe.precision == config.recipe.precision:
+            flops = 6 * result["cost"]["flops"] * result["train_clips"]
+            rates.append(flops / result["seconds"]["train"] / result["processes"])
+    return sum(rates) / len(rates) if rates else None

@@ -72,7 +72,9 @@ def train_and_test_videos(task: Task) -> Outcome:
 def _train(task: Task, model: VideoSwinTransformer, videos: VideoList, recipe: Recipe) -> float:
     config, effort = task.config, task.effort
     assert isinstance(config.data, VideoData)
-    options = Options(checkpoint_minutes=effort.checkpoint_minutes)
+    options = Options(
+        checkpoint_minutes=effort.checkpoint_minutes, max_replaced=effort.max_replaced
+    )
     if task.reporter is not None:
         options = dataclasses.replace(
             options, on_step=task.reporter.step, on_epoch=task.reporter.epoch
@@ -123,6 +125,7 @@ def _outcome(
         "cost": {"flops": counted.flops, "params": counted.params, "rule": counted.rule},
         "optimizer_groups": group_summary(build_optimizer(model, recipe)),
         "processes": task.world.size,
+        "micro_batch": task.effort.micro_batch,
         "seconds": seconds,
         "clips_per_second": clips / seconds["train"] if clips else None,
     }

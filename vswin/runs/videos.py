@@ -14,7 +14,7 @@ from vswin.models.presets import VideoSwinConfig, resolve_config
 from vswin.runs.embedded import Geometry
 from vswin.runs.experiments import Count, Experiment, OnVideos, Origin, Row, Strict, VideoDataset
 from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
-from vswin.runs.recipes import RecipeBook, Sourced, split
+from vswin.runs.recipes import RecipeBook, Settings, Sourced, split
 from vswin.training.recipe import Recipe
 
 SPAN = 64
@@ -30,10 +30,10 @@ class StandIn(Strict):
     """A run that takes the place of a published checkpoint in a rehearsal."""
 
     dataset: str
-    recipe: dict[str, Any] = Field(default_factory=dict)
-    """Fields that replace those of the rehearsal's recipe."""
-    data: dict[str, Any] = Field(default_factory=dict)
-    """Fields of `VideoData` that replace those of the run that starts from it."""
+    recipe: Settings = Field(default_factory=dict)
+    """Settings that replace those of the rehearsal's recipe."""
+    data: Settings = Field(default_factory=dict)
+    """Settings of the clips that replace those of the run that starts from it."""
 
 
 class Rehearsal(Strict):
@@ -46,10 +46,10 @@ class Rehearsal(Strict):
     """For each preset, the overrides that make its stand-in."""
     datasets: dict[str, str]
     """What stands for each dataset of the paper."""
-    recipe: dict[str, Any]
-    """Fields that replace those of the recipe."""
-    data: dict[VideoDataset, dict[str, Any]] = Field(default_factory=dict)
-    """For each dataset, fields of `VideoData` that replace the recipe's, likewise."""
+    recipe: Settings
+    """Settings that replace those of the recipe."""
+    data: dict[VideoDataset, Settings] = Field(default_factory=dict)
+    """For each dataset, settings of the clips that replace the recipe's, likewise."""
     pretraining: dict[Origin, StandIn]
     """What stands for each thing that weights start from."""
 
@@ -199,7 +199,7 @@ def _rehearse(small: Rehearsal, run: RunConfig, origin: Origin, how: dict[str, A
         stride=max(1, SPAN // frames),
         size=small.size,
         resize=run.data.resize * small.size // run.data.size,
-        **_tuples(small.data.get(run.data.dataset, {})),
+        **small.data.get(run.data.dataset, {}),
     )
     recipe = dataclasses.asdict(run.recipe) | small.recipe
     made = dataclasses.replace(run, data=data, model=resolve_config(run.preset, **model))
@@ -228,7 +228,7 @@ def _stand_in(
         raise UsageError(f"the protocol has nothing that stands for {origin}")
     before = _on(small, run, found.dataset, recipe | found.recipe)
     assert isinstance(before.data, VideoData)
-    data = dataclasses.replace(before.data, sampling="dense", **_tuples(found.data))
+    data = dataclasses.replace(before.data, sampling="dense", **found.data)
     if origin in IMAGES:
         data = dataclasses.replace(data, frames=1, stride=1)
         model = _image_model(before.model)
@@ -239,10 +239,6 @@ def _stand_in(
     return Initialisation(
         dataclasses.replace(before, init=_stand_in(small, before, recipe, image, {}))
     )
-
-
-def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
 
 
 def _image_model(model: VideoSwinConfig) -> VideoSwinConfig:

@@ -8,10 +8,18 @@ from typing import Any
 
 import torch
 
+from vswin.errors import VswinError
 from vswin.files import atomic_write, require_intact_zip
 
+KEYS = {"model", "optimizer", "scaler", "step", "sums", "train_seconds"}
+"""What a checkpoint holds."""
 KEEP = 2
 """Checkpoints that are kept, so that one that turns out broken leaves another."""
+
+
+class DamagedCheckpointsError(VswinError):
+    """A training was begun, and nothing that it can go on from is left."""
+
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +38,24 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
 def load_newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     """The newest checkpoint that can be read, on the CPU, or None if there is none.
 
-    A broken one (a truncated file, say) is skipped with a warning that names it.
+    A broken one (a truncated file, say) is set aside with a warning that names it, so that it does
+    not count among those that are kept.
+
+    Raises:
+        DamagedCheckpointsError: if there are some, and none can be read.
     """
-    for path in _newest_first(folder):
+    paths = _newest_first(folder)
+    for path in paths:
         try:
             return _read(path)
         except Exception as error:  # whatever a damaged file makes the reader raise
             log.warning("checkpoint %s cannot be read (%s); trying the one before", path, error)
+            path.replace(path.with_suffix(".damaged"))
+    if paths:
+        raise DamagedCheckpointsError(
+            f"no checkpoint in {folder} can be read, {paths[0].name} is the newest; remove the "
+            "run's folder to begin anew"
+        )
     return None
 
 
@@ -51,7 +70,10 @@ def _path(folder: Path, step: int) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     require_intact_zip(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if missing := KEYS - state.keys():
+        raise ValueError(f"another version of vswin wrote it: no {', '.join(sorted(missing))}")
+    return state
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """The processes that train or test one run together: one for each GPU, or several on the CPU.
 
-They find each other through the variables that torchrun and Slurm launchers set (RANK, WORLD_SIZE,
-LOCAL_RANK, MASTER_ADDR, MASTER_PORT). A process without them is alone, and nothing here then has
+They find each other through the variables that torchrun sets (RANK, WORLD_SIZE, LOCAL_RANK,
+MASTER_ADDR, MASTER_PORT). A process without them is alone, and nothing here then has
 an effect.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import os
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -20,6 +21,9 @@ from torch import Tensor
 from vswin.errors import UsageError
 
 T = TypeVar("T")
+VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+PATIENCE = datetime.timedelta(hours=24)
+"""How long a process waits for the others: some have hours of testing left when one is done."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +65,8 @@ class World:
         return found
 
 
-def require_device(device: str) -> None:
-    """Refuses a device that is not here.
+def require_device(device: str, processes: int = 1) -> None:
+    """Refuses a device that is not here, or not for so many processes.
 
     Raises:
         UsageError: names those that are.
@@ -71,6 +75,13 @@ def require_device(device: str) -> None:
     known = ["cpu", *(["cuda"] if count else []), *(f"cuda:{i}" for i in range(count))]
     if device not in known:
         raise UsageError(f"--device {device}: not available here; known: {', '.join(known)}")
+    if device.startswith("cuda:") and processes > 1:
+        raise UsageError(
+            f"--device {device} --processes {processes}: each process takes a GPU of its own; "
+            "wanted --device cuda"
+        )
+    if device == "cuda" and processes > count:
+        raise UsageError(f"--processes {processes}: this machine has {count} GPUs")
 
 
 @contextlib.contextmanager
@@ -81,14 +92,19 @@ def joined(device: torch.device) -> Iterator[World]:
         device: cpu, cuda (then each process takes the GPU of its LOCAL_RANK) or cuda:N.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
+    if device.type == "cuda":
+        if device.index is None:
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
     if size == 1:
         yield World(device=device)
         return
-    if device.type == "cuda":
-        if device.index is None:
-            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if missing := [name for name in VARIABLES if name not in os.environ]:
+        raise UsageError(
+            f"WORLD_SIZE is {size}, but {', '.join(missing)} is not set; start the processes with "
+            "torchrun or --processes, or unset WORLD_SIZE"
+        )
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield World(dist.get_rank(), dist.get_world_size(), device)
     finally:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Iterator
 
 from torch.utils.data import DataLoader
 
-from vswin.data.annotations import VideoList
+from vswin.data.annotations import VideoList, require_labels
 from vswin.data.clips import ClipBatch, Sample, TrainClips, VideoData, collate, random_of
 from vswin.errors import UsageError
 from vswin.training.batch import Batches
@@ -39,13 +40,10 @@ def video_batches(
         workers: processes that decode; 0 decodes in this one.
 
     Raises:
-        UsageError: if the batch cannot be shared evenly, or a video has no class.
+        AnnotationError: if a video has no class.
+        UsageError: if the batch cannot be shared evenly.
     """
-    if nameless := [video.id for video in videos.videos if video.label < 0]:
-        raise UsageError(
-            f"{videos.source} gives no class for {len(nameless)} videos, {nameless[0]} for one; "
-            "train on a split with classes"
-        )
+    require_labels(videos)
     if recipe.batch_size % world.size:
         raise UsageError(
             f"a batch of {recipe.batch_size} cannot be shared evenly by {world.size} processes"
@@ -53,6 +51,7 @@ def video_batches(
 
     def batches(first_step: int) -> Iterator[list[ClipBatch]]:
         order = _Order(len(videos.videos), recipe, seed, world, micro_batch, first_step)
+        gc.freeze()  # a collection in a worker would copy the list, page by page, into each
         loader = DataLoader(
             _Keyed(TrainClips(videos.videos, data, seed)),
             batch_sampler=order,  # type: ignore[arg-type]
@@ -87,18 +86,20 @@ class _Order:
         order = functools.lru_cache(maxsize=1)(self._epoch)
         for step in range(self.first, self.recipe.steps):
             epoch, number = divmod(step, per_epoch)
-            places = order(epoch)[number * size : (number + 1) * size]
+            keys = order(epoch)[number * size : (number + 1) * size]
             for first in range(start, start + share, self.micro_batch):
                 last = min(first + self.micro_batch, start + share)
-                yield [(i, epoch, places[i]) for i in range(first, last)]
+                yield [(i, *keys[i]) for i in range(first, last)]
 
-    def _epoch(self, epoch: int) -> list[int]:
-        """Places in the list; an epoch that is longer than the list begins it again."""
+    def _epoch(self, epoch: int) -> list[tuple[int, int]]:
+        """(turn through the list, place in it); an epoch that is longer begins the list again."""
         wanted = (self.recipe.steps // self.recipe.epochs) * self.recipe.batch_size
-        places: list[int] = []
-        for turn in range(-(-wanted // self.count)):
-            places += random_of(self.seed, "order", epoch, turn).permutation(self.count).tolist()
-        return places
+        turns = -(-wanted // self.count)
+        keys: list[tuple[int, int]] = []
+        for turn in range(turns):
+            rng = random_of(self.seed, "order", epoch, turn)
+            keys += [(epoch * turns + turn, p) for p in rng.permutation(self.count).tolist()]
+        return keys
 
 
 class _Keyed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from vswin.data.annotations import Video, VideoList
+from vswin.data.annotations import Video, VideoList, require_labels
 from vswin.data.clips import VideoData, ViewsTest, read_views
 from vswin.data.datasets import class_names
 from vswin.data.transforms import normalise
@@ -33,7 +34,7 @@ SAVE_S = 300.0
 
 
 class UntestableError(VswinError):
-    """There is nothing to test on."""
+    """There is nothing to test on, or the model gives no numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,18 +145,22 @@ def evaluate_videos(
         The same in every process.
 
     Raises:
-        UntestableError: if no video is listed, one has no label, or none can be read.
+        UntestableError: if no video is listed, one has no label, none can be read, or the model's
+            scores are no numbers.
     """
     world = world or World()
-    _require_labels(videos)
+    if not videos.videos:
+        raise UntestableError(f"{videos.source} lists no video of split {videos.split}")
+    require_labels(videos)
     model.eval()
-    done = _Notes(notes, world, len(videos.videos))
+    done = _Notes(notes, world, _test_digest(model, videos, data, test, precision))
     mine = [i for i in range(world.rank, len(videos.videos), world.size) if i not in done.lines]
     before = len(range(world.rank, len(videos.videos), world.size)) - len(mine)
     loader = DataLoader(
         _Views([videos.videos[i] for i in mine], data, test),
         batch_size=None,
         num_workers=workers,
+        prefetch_factor=1 if workers else None,  # all views of a video are up to 0.7 GB
     )
     for number, (place, views) in enumerate(zip(mine, loader, strict=True), start=1):
         # Video by video: what comes out depends on no other video, so neither on the processes.
@@ -186,6 +191,11 @@ def _line(scores: Tensor | None, label: int) -> Line:
     # A tie counts against the model, so that a constant one gets nothing for free.
     rank = int((scores >= scores[label]).sum()) - 1
     best = scores.topk(min(TOP, len(scores)))
+    if not scores.isfinite().all():
+        raise UntestableError(
+            "the model's scores are not numbers; its weights are damaged, or overflow in this "
+            "precision"
+        )
     missing = TOP - len(best.indices)
     classes = best.indices.tolist() + [UNREADABLE] * missing
     return classes[0], rank, classes, best.values.tolist() + [0.0] * missing
@@ -205,14 +215,15 @@ def _collect(lines: dict[int, Line], videos: Sequence[Video], num_classes: int) 
     )
 
 
-def _require_labels(videos: VideoList) -> None:
-    if not videos.videos:
-        raise UntestableError(f"{videos.source} lists no video of split {videos.split}")
-    if nameless := [video.id for video in videos.videos if video.label < 0]:
-        raise UntestableError(
-            f"{videos.source} gives no class for {len(nameless)} videos, {nameless[0]} for one; "
-            "test on a split with classes"
-        )
+def _test_digest(
+    model: nn.Module, videos: VideoList, data: VideoData, test: ViewsTest, precision: str
+) -> str:
+    """Of all that the answers depend on: another test's notes are not taken for this one's."""
+    digest = hashlib.sha256(f"{videos.digest} {data} {test} {precision}".encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 class _Views(Dataset[Tensor | None]):
@@ -232,19 +243,26 @@ class _Views(Dataset[Tensor | None]):
 
 
 class _Notes:
-    """What has been tested, by place in the list; written now and then, read again after a kill."""
+    """What has been tested, by place in the list; written now and then, read again after a kill.
 
-    def __init__(self, folder: Path | None, world: World, count: int) -> None:
+    A video that could not be read is tried again: the disk may be back.
+    """
+
+    def __init__(self, folder: Path | None, world: World, test: str) -> None:
         self.lines: dict[int, Line] = {}
-        self.path = folder and folder / f"tested-{count}-{world.rank}-of-{world.size}.json"
+        self.path = folder and folder / f"tested-{test}-{world.rank}-of-{world.size}.json"
         self.written = time.monotonic()
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             # Another number of processes may have begun: each takes up whatever any has noted.
-            for path in sorted(folder.glob(f"tested-{count}-*.json")):
+            for path in sorted(folder.glob(f"tested-{test}-*.json")):
                 with contextlib.suppress(DamagedFileError):
                     noted = read_json(path) or {}
-                    self.lines |= {int(place): tuple(line) for place, line in noted.items()}
+                    self.lines |= {
+                        int(place): tuple(line)
+                        for place, line in noted.items()
+                        if line[0] != UNREADABLE
+                    }
 
     def add(self, place: int, line: Line) -> None:
         self.lines[place] = line
