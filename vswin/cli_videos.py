@@ -164,8 +164,8 @@ def predict(
 def make_digits(
     folder: Annotated[Path, typer.Argument(help="Where to; made if it is not there.")],
     layout: Annotated[str, typer.Option(help="kinetics or ssv2.")],
-    train: Annotated[int, typer.Option(min=1, help="Training videos.")] = 600,
-    test: Annotated[int, typer.Option(min=1, help="Test videos.")] = 120,
+    train: Annotated[int, typer.Option(min=1, help="Training videos.")] = 300,
+    test: Annotated[int, typer.Option(min=1, help="Test videos.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Of the generator.")] = 0,
 ) -> None:
     """Render small videos of moving digits in a dataset's layout, to rehearse with."""

@@ -61,8 +61,8 @@ class Rendered:
 def make_digits(
     folder: Path,
     layout: Layout,
-    train: int = 600,
-    test: int = 120,
+    train: int = 300,
+    test: int = 60,
     seed: int = 0,
     on_video: Callable[[int, int], None] = lambda done, videos: None,
 ) -> Path:
