@@ -1,7 +1,7 @@
 """`make bench`, or `python -m benchmarks [models|ways|profile|training|decoding|report|page]`.
 
-Results are benchmarks/results/{cpu,cuda,ways,profile,training,decoding,report}.csv; `page` makes the
-text of them (`benchmarks.page`). Measure on a machine that does nothing else.
+Results are benchmarks/results/{cpu,cuda,ways,profile,training,decoding,report}.csv; `page` makes
+the text of them (`benchmarks.page`). Measure on a machine that does nothing else.
 """
 
 from __future__ import annotations

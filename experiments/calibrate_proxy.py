@@ -26,9 +26,9 @@ import pandas as pd
 
 from vswin.files import write_text
 from vswin.project import experiments_dir, results_path
-from vswin.runs.library import Library
 from vswin.runs.identity import RunConfig
 from vswin.runs.launch import available_cpus
+from vswin.runs.library import Library
 from vswin.runs.progress import progress
 from vswin.runs.store import Store
 from vswin.runs.study import run_configs

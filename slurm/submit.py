@@ -82,9 +82,9 @@ def submit(args: argparse.Namespace) -> int:
     print(f"{len(configs) - len(missing)} of {len(configs)} runs are complete or running")
     for run_id in missing:
         print(f"  {'would submit' if args.dry_run else 'submitting'} {run_id}")
+    require_inputs(list(missing.values()), plan.store)
     if args.dry_run or not missing:
         return 0
-    require_inputs(list(missing.values()), plan.store)
     runs = prepare(list(missing.values()), plan.store)
     executor = submitit.AutoExecutor(plan.store.runs_dir.parent / "jobs", cluster=args.cluster)
     executor.update_parameters(

@@ -266,4 +266,4 @@ def test_the_example_of_a_data_file_is_one(tmp_path):
         "list", "table3", "--protocol", "paper", "--data-file", str(tmp_path / "data.yaml")
     )
     assert done.returncode == 0, done.stderr
-    assert "no file /data/ssv2/something-something-v2-train.json" in done.stdout
+    assert "no /data/ssv2/something-something-v2-train.json" in done.stdout

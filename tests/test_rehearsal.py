@@ -18,7 +18,7 @@ from vswin.runs.store import Store
 from vswin.runs.study import plan_study
 from vswin.weights import read_checkpoint
 
-CLIPS = ("--frames", "8", "--stride", "8", "--size", "32")
+CLIPS = ("--frames", "8", "--stride", "8")  # the size follows from the window
 
 
 def vswin(data, *args, check=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from vswin.project import experiments_dir
 
@@ -65,7 +65,7 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
                 for item in missing_inputs(p.config, plan.store, sources):
                     lacking.setdefault(item, []).append(p.row.id)
     grid = Table(
-        "row",
+        Column("row", no_wrap=True),
         "printed as",
         "preset",
         "frames",
@@ -77,7 +77,8 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
     )
     for row in experiment.rows:
         cells = printed.row(row.id) if printed else None
-        name = ", ".join(cells.labels.values()) if cells else f"control: {row.control}"
+        name = f"control: {row.control}" if row.is_control else "not printed"
+        name = ", ".join(cells.labels.values()) if cells else name
         model = experiment.paper_model(row)
         window = "×".join(map(str, model.window_size))
         variant = [] if model.design == "joint" else [model.design]
@@ -131,7 +132,16 @@ def list_costs(
 
     plan = plan_study(table, protocol, 1, results_dir)
     study = load_study(table, protocol, 1, results_dir)
-    grid = Table("row", "dataset", "10⁹ MACs", "epochs", "views", "train, h", "test, h", "from")
+    grid = Table(
+        Column("row", no_wrap=True),
+        "dataset",
+        "10⁹ MACs",
+        "epochs",
+        "views",
+        "train, h",
+        "test, h",
+        "from",
+    )
     total, seen = 0.0, set[str]()
     for p in plan.runs:
         cost = study.paper_cost(p.row)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no 
     from vswin.models.checkpoint import Checkpoint
     from vswin.training.views import VideoEvaluation
 
+NEXT = {"kinetics": "table8", "ssv2": "table3"}
+"""A table that each layout is for; Table 3 starts from a model of the other's videos."""
 WeightsOption = Annotated[
     Path, typer.Option("--weights", "-w", help="A video checkpoint in any public layout.")
 ]
@@ -29,7 +31,12 @@ ViewsOption = Annotated[
 ]
 FramesOption = Annotated[int, typer.Option(min=1, help="Frames of a clip.")]
 StrideOption = Annotated[int, typer.Option(min=1, help="Every how many frames one is taken.")]
-SizeOption = Annotated[int, typer.Option(min=1, help="Height and width of a crop in pixels.")]
+SizeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Height and width of a crop in pixels (default: by the window, 224 for 7)."
+    ),
+]
 WindowOption = Annotated[
     str | None, typer.Option(help="PxMxM, where the checkpoint leaves it open.")
 ]
@@ -50,7 +57,7 @@ def evaluate(
     views: ViewsOption = None,
     frames: FramesOption = 32,
     stride: StrideOption = 2,
-    size: SizeOption = 224,
+    size: SizeOption = None,
     window: WindowOption = None,
     device: DeviceOption = "cpu",
     precision: PrecisionOption = "fp32",
@@ -77,7 +84,7 @@ def evaluate(
     from vswin.files import require_writable
     from vswin.runs.launch import decoders
     from vswin.runs.processes import assisted
-    from vswin.runs.published import clips_for, evaluate_weights
+    from vswin.runs.published import evaluate_weights
     from vswin.training.distributed import joined
 
     use_data_file(data_file)
@@ -100,9 +107,11 @@ def evaluate(
             evaluation, checkpoint = evaluate_weights(
                 weights,
                 listed,
-                clips_for(data, frames, stride, size),
                 test,
                 world,
+                frames,
+                stride,
+                size,
                 window_size,
                 precision,
                 workers,
@@ -126,7 +135,7 @@ def predict(
     views: ViewsOption = None,
     frames: FramesOption = 32,
     stride: StrideOption = 2,
-    size: SizeOption = 224,
+    size: SizeOption = None,
     window: WindowOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 5,
     device: DeviceOption = "cpu",
@@ -137,7 +146,13 @@ def predict(
 
     from vswin.data.clips import ViewsTest
     from vswin.data.datasets import DATASETS, class_names
-    from vswin.runs.published import classes_for, clips_for, model_of, predict_video
+    from vswin.runs.published import (
+        classes_for,
+        clips_for,
+        model_of,
+        natural_size,
+        predict_video,
+    )
 
     _require_device_and_precision(device, "fp32")
     asked = _views(views) if views is not None else None
@@ -145,15 +160,9 @@ def predict(
     names = classes_for(model.config.num_classes, dataset)
     name = dataset or next(d for d in DATASETS if class_names(d) == names)
     clips, crops = asked or _views("1x3" if name.endswith("ssv2") else "4x3")
-    answers = predict_video(
-        video,
-        model,
-        names,
-        clips_for(name, frames, stride, size),
-        ViewsTest(clips, crops),  # type: ignore[arg-type]
-        torch.device(device),
-        top,
-    )
+    test = ViewsTest(clips, crops)  # type: ignore[arg-type]
+    cut = clips_for(name, frames, stride, size or natural_size(model.config), test)
+    answers = predict_video(video, model, names, cut, test, torch.device(device), top)
     if as_json:
         print(json.dumps([{"class": a.name, "score": round(a.score, 6)} for a in answers]))
         return
@@ -177,7 +186,7 @@ def make_digits(
         data_file = render_digits.make_digits(folder, layout, train, test, seed, show)  # type: ignore[arg-type]
     print(
         f"{train} + {test} videos in {data_file.parent / layout}\n"
-        f"next: vswin run table8 --protocol rehearsal --data-file {data_file}"
+        f"next: vswin run {NEXT[layout]} --protocol rehearsal --data-file {data_file}"
     )
 
 

@@ -17,6 +17,7 @@ from vswin.project import experiments_dir
 from vswin.runs.embedded import EmbeddedProtocol
 from vswin.runs.identity import Initialisation, PretrainedFile
 from vswin.runs.library import Library
+from vswin.runs.reading import ExperimentError
 from vswin.runs.requirements import estimate
 from vswin.runs.store import Store
 from vswin.runs.study import plan_study
@@ -186,3 +187,68 @@ def test_gpu_hours_follow_from_multiply_accumulates(tmp_path):
     )
     tested = configured("table1", "swin_l_384_50")
     assert estimate(tested, counted, Store(tmp_path, "paper"), 312, 0.15).train == 0
+
+
+def test_a_rows_own_word_counts_in_a_rehearsal_and_stays_its_own(tmp_path):
+    """Table 7 is about one setting; the images that its rows start from know nothing of it."""
+    rows = {
+        row.id: configured("table7", row.id, "rehearsal")
+        for row in LIBRARY.experiment("table7").rows
+    }
+    assert {k: c.recipe.backbone_lr_ratio for k, c in rows.items()} == {
+        "ratio_0_1_1k": 0.1,
+        "ratio_1_0_1k": 1.0,
+        "ratio_0_1_21k": 0.1,
+        "ratio_1_0_21k": 1.0,
+    }
+    first, second = rows["ratio_0_1_1k"], rows["ratio_1_0_1k"]
+    assert first.init.pretraining == second.init.pretraining
+    assert first.recipe.lr == 2e-3  # the rehearsal's
+
+
+def test_settings_that_are_reported_are_those_of_the_run():
+    for name in ("paper", "rehearsal"):
+        protocol = LIBRARY.protocol(name)
+        for table in ("table1", "table3", "table7"):
+            experiment = LIBRARY.experiment(table)
+            for row in experiment.rows:
+                run = protocol.configure(experiment, row, 0)
+                kept = vars(run.recipe) | vars(run.model) | vars(run.data)
+                for setting, found in protocol.settings(experiment, row).items():
+                    if setting != "resize" or name == "rehearsal" or row.image_size is None:
+                        assert found.value == kept[setting], (name, table, row.id, setting)
+
+
+OWN = """
+table: own
+title: t
+section: s
+num_classes: 400
+protocols: [paper]
+videos: {dataset: kinetics400, pretrained: imagenet_1k}
+rows: [{id: a, preset: swin_t, videos: {recipe: RECIPE}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        ("{backbone_lr_ration: 1.0}", "did you mean 'backbone_lr_ratio'"),
+        ("{epochs: 0}", "epochs: Input should be greater than or equal to 1, not 0"),
+        ("{lr: fast}", "lr: Input should be a valid number"),
+    ],
+)
+def test_a_rows_own_settings_are_checked(recipe, words, tmp_path):
+    (tmp_path / "own.yaml").write_text(OWN.replace("RECIPE", recipe))
+    with pytest.raises(ExperimentError, match=words):
+        Library(tmp_path).experiment("own")
+
+
+def test_a_number_is_the_same_run_however_it_is_written(tmp_path):
+    ids = set()
+    for ratio in ("1", "1.0"):
+        recipe = f"{{backbone_lr_ratio: {ratio}}}"
+        (tmp_path / "own.yaml").write_text(OWN.replace("RECIPE", recipe))
+        experiment = Library(tmp_path).experiment("own")
+        ids.add(PAPER.configure(experiment, experiment.rows[0], 0).run_id)
+    assert len(ids) == 1

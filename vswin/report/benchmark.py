@@ -138,7 +138,10 @@ def _origin(loaded: dict[str, Any]) -> str:
         top1 = 100 * loaded["pretraining_top1"]
         words = [f"{loaded['pretraining']} (top-1 on {where} {top1:.1f} %)"]
     words += [f"{what} {loaded[what]}" for what in ("embedding", "bias") if what in loaded]
-    return ", ".join([*words, f"weights {loaded['digest'][:12]}"])
+    words += [f"weights {loaded['digest'][:12]}"]
+    if loaded.get("is_verified") is False:
+        words += ["not compared with a known digest"]
+    return ", ".join(words)
 
 
 def pretrainings(study: Study) -> dict[str, set[str]]:

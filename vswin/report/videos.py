@@ -6,7 +6,6 @@ from typing import Literal
 
 from vswin.report.benchmark import NOTHING, Section
 from vswin.report.study import Study
-from vswin.runs.experiments import VideoDataset
 from vswin.runs.videos import VideoProtocol
 
 Match = Literal["reproduced", "not reproduced", "not run"]
@@ -59,7 +58,7 @@ def recipe(study: Study) -> Section:
         return NOTHING
     found: dict[tuple[str, str, str], list[str]] = {}
     for row in study.rows:
-        for name, setting in protocol.resolved(study.experiment, row).items():
+        for name, setting in protocol.settings(study.experiment, row).items():
             found.setdefault((name, str(setting.value), setting.source), []).append(row.id)
     by_name: dict[str, list[list[str]]] = {}
     for (name, value, source), rows in found.items():
@@ -68,11 +67,6 @@ def recipe(study: Study) -> Section:
     lines = [line for lines in by_name.values() for line in lines]
     assert protocol.book is not None
     note = " ".join(protocol.book.about.split())
-    if protocol.small is not None:
-        own = ", ".join(
-            f"{k} {v}" for k, v in (protocol.small.recipe | protocol.small.data).items()
-        )
-        note += f" In this rehearsal: {own}."
     return Section(["setting", "value", "rows", "source"], lines, note)
 
 
@@ -97,11 +91,6 @@ def data(study: Study) -> list[str]:
                 f"{inputs['train']['digest'][:12]}), {replaced}; {result['processes']} processes"
             )
     return lines
-
-
-def _dataset(study: Study) -> VideoDataset:
-    assert study.experiment.videos is not None  # only such tables are run on videos
-    return study.experiment.videos.dataset
 
 
 def _videos(study: Study) -> list[str]:

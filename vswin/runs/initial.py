@@ -61,6 +61,7 @@ def _load_file(model: VideoSwinTransformer, init: PretrainedFile) -> dict[str, A
         )
     return {
         "file": init.file,
+        "is_verified": init.digest is not None,
         "layout": report.layout,
         "digest": report.digest,
         **how,

@@ -16,6 +16,7 @@ from vswin.errors import UsageError
 from vswin.models.build import build_model
 from vswin.models.checkpoint import Checkpoint
 from vswin.models.loading import load_checkpoint
+from vswin.models.presets import VideoSwinConfig
 from vswin.models.video_swin import VideoSwinTransformer
 from vswin.training.distributed import World
 from vswin.training.views import VideoEvaluation, evaluate_videos, score_views
@@ -57,6 +58,11 @@ def model_of(
     return model.eval(), checkpoint
 
 
+def natural_size(config: VideoSwinConfig) -> int:
+    """Height and width at which the last stage is one window, as at 224 pixels with M = 7."""
+    return config.patch_size[1] * 2 ** (len(config.depths) - 1) * config.window_size[1]
+
+
 def classes_for(num_classes: int, dataset: str | None) -> tuple[str, ...]:
     """Names of a model's classes.
 
@@ -84,26 +90,43 @@ def classes_for(num_classes: int, dataset: str | None) -> tuple[str, ...]:
     return names
 
 
-def clips_for(dataset: str, frames: int, stride: int, size: int) -> VideoData:
-    """How a dataset's test clips are cut."""
+def clips_for(dataset: str, frames: int, stride: int, size: int, test: ViewsTest) -> VideoData:
+    """How a dataset's test clips are cut.
+
+    Raises:
+        UsageError: if several clips are wanted of a dataset whose clips are whole videos.
+    """
     sampling = sampling_of(dataset)
+    if sampling == "segments" and test.clips > 1:
+        raise UsageError(
+            f"{test} views of {dataset}: a clip takes a frame from each part of the video, so "
+            "there is only one; wanted 1x3 or 1x1"
+        )
     return VideoData(dataset=dataset, frames=frames, stride=stride, size=size, sampling=sampling)
 
 
 def evaluate_weights(
     weights: Path,
     videos: VideoList,
-    data: VideoData,
     test: ViewsTest,
     world: World,
+    frames: int = 32,
+    stride: int = 2,
+    size: int | None = None,
     window_size: tuple[int, int, int] | None = None,
     precision: str = "fp32",
     workers: int = 0,
     notes: Path | None = None,
     on_video: Callable[[int, int], None] = lambda done, videos: None,
 ) -> tuple[VideoEvaluation, Checkpoint]:
-    """Tests a checkpoint; raises what `model_of`, `classes_for` and `evaluate_videos` do."""
+    """Tests a checkpoint, at its natural size unless another is given.
+
+    Raises:
+        WeightsError, UsageError, UntestableError: as the functions that it calls.
+    """
     model, checkpoint = model_of(weights, window_size)
+    size = size or natural_size(model.config)
+    data = clips_for(videos.dataset, frames, stride, size, test)
     classes_for(model.config.num_classes, videos.dataset)
     evaluation = evaluate_videos(
         model.to(world.device), videos, data, test, world, precision, workers, notes, on_video

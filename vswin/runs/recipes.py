@@ -223,6 +223,15 @@ def split(
     return recipe, model, data
 
 
+def split_given(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """As `split`, of some settings."""
+    recipe, model, data = (
+        {name: fields[name] for name in names if name in fields}
+        for names in (RECIPE_FIELDS, MODEL_FIELDS, DATA_FIELDS)
+    )
+    return recipe, model, data
+
+
 def recipe_names(folder: Path) -> list[str]:
     """Names of the recipe books of a folder."""
     return sorted(path.stem for path in folder.glob("*.yaml"))

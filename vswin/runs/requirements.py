@@ -24,10 +24,13 @@ def missing_inputs(config: RunConfig, store: Store, sources: Sources) -> list[st
     found = []
     splits = sources.splits(config.data.dataset)
     for name in ("train", "test"):
+        what = f"{config.data.dataset}, {name} split"
         if name not in splits:
-            found.append(f"{config.data.dataset}, {name} split: not in {sources.file.name}")
-        elif not splits[name].annotations.exists():
-            found.append(f"{config.data.dataset}, {name} split: no file {splits[name].annotations}")
+            found.append(f"{what}: not in {sources.file.name}")
+            continue
+        split = splits[name]
+        paths = [p for p in (split.annotations, split.videos, split.labels) if p is not None]
+        found += [f"{what}: no {path}" for path in paths if not path.exists()]
     if isinstance(config.init, PretrainedFile) and sources.checkpoint(config.init.file) is None:
         found.append(f"weights {config.init.file}")
     if isinstance(config.init, Initialisation):

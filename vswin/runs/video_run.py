@@ -17,7 +17,7 @@ from vswin.models.checkpoint import checkpoint_of
 from vswin.models.video_swin import VideoSwinTransformer
 from vswin.runs.identity import Initialisation
 from vswin.runs.initial import initial_model
-from vswin.runs.sources import load_sources
+from vswin.runs.sources import MissingDataError, load_sources
 from vswin.runs.task import Outcome, Task
 from vswin.training.feeding import video_batches
 from vswin.training.loop import Options, train
@@ -42,6 +42,8 @@ def train_and_test_videos(task: Task) -> Outcome:
     assert isinstance(test, ViewsTest)
     sources = load_sources()
     training, testing = sources.videos(data.dataset, "train"), sources.videos(data.dataset, "test")
+    for videos in (training, testing):
+        _require_some(videos)
     recipe = config.recipe.for_clips(len(training.videos))
     model, loaded = initial_model(task)
     inputs = {
@@ -130,6 +132,15 @@ def _outcome(
         "clips_per_second": clips / seconds["train"] if clips else None,
     }
     return Outcome(result, dataclasses.asdict(evaluation.predictions), weights)
+
+
+def _require_some(videos: VideoList) -> None:
+    """Refuses a list of which no file is there: days of training later is too late to notice."""
+    if not any(video.path.exists() for video in videos.videos):
+        raise MissingDataError(
+            f"none of the {len(videos.videos)} files that {videos.source} lists is there, "
+            f"{videos.videos[0].path} for one"
+        )
 
 
 def _about(videos: VideoList) -> dict[str, object]:

@@ -14,7 +14,7 @@ from vswin.models.presets import VideoSwinConfig, resolve_config
 from vswin.runs.embedded import Geometry
 from vswin.runs.experiments import Count, Experiment, OnVideos, Origin, Row, Strict, VideoDataset
 from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
-from vswin.runs.recipes import RecipeBook, Settings, Sourced, split
+from vswin.runs.recipes import RecipeBook, Settings, Sourced, split, split_given
 from vswin.training.recipe import Recipe
 
 SPAN = 64
@@ -103,17 +103,29 @@ class VideoProtocol(Strict):
         """Whether the row is run under this protocol: no checks of the embedded benchmark are."""
         return not row.is_control
 
-    def resolved(self, experiment: Experiment, row: Row) -> dict[str, Sourced]:
-        """Every setting of a row's training with its source, the row's own ones included.
+    def settings(self, experiment: Experiment, row: Row) -> dict[str, Sourced]:
+        """Every setting that the row is trained with, and its source.
+
+        The row's own word counts more than the rehearsal's, and that more than the recipe's.
 
         Raises:
             UsageError: if the row cannot be run on videos.
         """
-        dataset = _on_videos(experiment, row).dataset
-        assert self.book is not None  # the library sees to it
-        found = self.book.resolve(row.preset, dataset, _origin(experiment, row))
+        found = self._from_book(experiment, row)
+        if self.small is not None:
+            run = self.configure(experiment, row, 0)
+            assert isinstance(run.data, VideoData)
+            kept = {**vars(run.recipe), **vars(run.model), **vars(run.data)}
+            for name, setting in found.items():
+                if setting.value != kept[name]:
+                    found[name] = Sourced(kept[name], "the rehearsal")
         own = {name: Sourced(value, "the row") for name, value in row.videos.recipe.items()}
         return found | own
+
+    def _from_book(self, experiment: Experiment, row: Row) -> dict[str, Sourced]:
+        dataset = _on_videos(experiment, row).dataset
+        assert self.book is not None  # the library sees to it
+        return self.book.resolve(row.preset, dataset, _origin(experiment, row))
 
     def configure(self, experiment: Experiment, row: Row, seed: int) -> RunConfig:
         """The run that stands for a row of a table.
@@ -127,18 +139,26 @@ class VideoProtocol(Strict):
             return dataclasses.replace(
                 tested, test=views, init=Initialisation(tested, only_test=True)
             )
-        run = self._from_scratch(experiment, row, views, seed)
+        run = self._by_the_book(experiment, row, views, seed)
+        own, rates, clips = split_given(row.videos.recipe)
         how = {"embedding": row.init.embedding, "bias": row.init.bias} if row.init else {}
         origin = _origin(experiment, row)
         if self.small is not None:
-            return _rehearse(self.small, run, origin, how)
-        return dataclasses.replace(run, init=self._published(origin, row, how))
+            run = _rehearse(self.small, run, origin, how)
+        else:
+            run = dataclasses.replace(run, init=self._published(origin, row, how))
+        return dataclasses.replace(
+            run,
+            recipe=dataclasses.replace(run.recipe, **own),
+            model=dataclasses.replace(run.model, **rates),
+            data=dataclasses.replace(run.data, **clips),
+        )
 
-    def _from_scratch(
+    def _by_the_book(
         self, experiment: Experiment, row: Row, views: ViewsTest, seed: int
     ) -> RunConfig:
-        """The row at the paper's own size, but for what its weights start from."""
-        recipe, rates, data = split(self.resolved(experiment, row))
+        """The row at the paper's own size, but for what it starts from and says itself."""
+        recipe, rates, data = split(self._from_book(experiment, row))
         size = experiment.paper_input(row)[-1]
         dataset = _on_videos(experiment, row).dataset
         clips = VideoData(
