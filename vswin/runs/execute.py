@@ -204,6 +204,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _note_death(folder: RunFolder, why: str) -> None:
     """What a run's main process leaves behind when it dies with another."""
+    if (folder.path / "error.json").exists():  # it was quick enough to say more
+        return
     attempt = folder.status().get("attempt", 0)
     error = {"type": "ProcessDiedError", "message": why, "traceback": "", "attempt": attempt}
     write_json(folder.path / "error.json", error)

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from vswin.errors import UsageError
 
 WATCH_S = 0.5
+GRACE_S = 5.0
+"""Time for this process to end by itself after another has."""
 
 
 @contextlib.contextmanager
@@ -89,7 +91,9 @@ def _watch(
 ) -> None:
     while not stop.wait(WATCH_S):
         for rank, other in enumerate(others, start=1):
-            if other.poll() and not stop.is_set():
+            if other.poll():
+                if stop.wait(GRACE_S):  # an error that all met; this process says what it was
+                    return
                 why = (
                     f"process {rank} of {len(others) + 1} died with code {other.returncode}; the "
                     "log has its last words"
