@@ -25,7 +25,7 @@ from vswin.runs.initial import WrongInitialisationError
 from vswin.runs.requirements import missing_inputs, require_inputs
 from vswin.runs.sources import VARIABLE, MissingDataError, load_sources
 from vswin.runs.store import Store
-from vswin.runs.study import run_configs
+from vswin.runs.study import RunsFailedError, run_configs
 from vswin.runs.video_run import OtherInputsError
 from vswin.training.distributed import World
 from vswin.training.recipe import Recipe
@@ -295,3 +295,18 @@ def test_a_pool_runs_pretraining_first_and_says_what_is_missing(tmp_path, calm):
     with pytest.raises(MissingDataError, match=r"kinetics400, train split: not in data.yaml"):
         run_configs([elsewhere], store)
     assert not store.run(elsewhere.run_id).path.exists()  # nothing was begun
+
+
+def test_a_run_that_fails_takes_only_those_with_it_that_start_from_it(tmp_path):
+    bad = dataclasses.replace(IMAGES, recipe=dataclasses.replace(IMAGES.recipe, lr=1e30))
+    never = dataclasses.replace(IMAGES, model=TINY.model, init=Initialisation(bad))
+    alone = dataclasses.replace(IMAGES, seed=1)
+    store = Store(tmp_path, "rehearsal")
+    with pytest.raises(RunsFailedError) as raised:
+        run_configs([never, alone], store, jobs=1)
+    first, failed, skipped = str(raised.value).splitlines()
+    assert first == "2 of 3 runs did not complete:"
+    assert bad.run_id in failed
+    assert "DivergedError" in failed
+    assert skipped == f"  {never.run_id}: not started, for it starts from one of those"
+    assert store.run(alone.run_id).state() == "done"

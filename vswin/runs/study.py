@@ -145,17 +145,32 @@ def run_configs(
     jobs = jobs or (max(1, available_cpus() // (threads * processes)) if device == "cpu" else 1)
     # The longest first, so that no core is left with a long one at the end.
     configs = sorted(configs, key=lambda c: -c.data.frames * c.model.window_size[0])
-    for stage in [*_pretrainings(configs, store), configs]:
-        snapshots = launch(prepare(stage, store), jobs, threads, device, on_poll, effort)
-        bad = [s for s in snapshots if s.state != "done"]
-        if bad:
-            details = "\n".join(
-                f"  {s.run.run_id}: {s.state} ({s.detail}); log: {s.run.log}" for s in bad
-            )
-            raise RunsFailedError(
-                f"{len(bad)} of {len(snapshots)} runs did not complete:\n{details}"
-            )
+    stages = [*_pretrainings(configs, store), configs]
+    bad: dict[str, Snapshot] = {}
+    snapshots: list[Snapshot] = []
+    for stage in stages:
+        able = [config for config in stage if not _lineage(config) & bad.keys()]
+        snapshots = launch(prepare(able, store), jobs, threads, device, on_poll, effort)
+        bad |= {s.run.run_id: s for s in snapshots if s.state != "done"}
+    if bad:
+        runs = {config.run_id: config for stage in stages for config in stage}
+        lines = [f"{i}: {s.state} ({s.detail}); log: {s.run.log}" for i, s in bad.items()]
+        lines += [
+            f"{run_id}: not started, for it starts from one of those"
+            for run_id, config in runs.items()
+            if run_id not in bad and _lineage(config) & bad.keys()
+        ]
+        raise RunsFailedError(
+            f"{len(lines)} of {len(runs)} runs did not complete:\n  " + "\n  ".join(lines)
+        )
     return snapshots
+
+
+def _lineage(config: RunConfig) -> set[str]:
+    """A run and the runs that it starts from, one after the other, by id."""
+    if not isinstance(config.init, Initialisation):
+        return {config.run_id}
+    return {config.run_id} | _lineage(config.init.pretraining)
 
 
 def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[list[RunConfig]]:
