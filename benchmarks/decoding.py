@@ -62,6 +62,7 @@ def _measure(path: Path, gop: int) -> list[dict[str, Any]]:
     base = times["whole file"][1:]
     return [
         {
+            "case": f"clip-gop{gop}",
             "gop": gop,
             "way": name,
             "turns": TURNS,
