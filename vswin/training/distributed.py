@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import datetime
 import os
+import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -24,6 +25,9 @@ T = TypeVar("T")
 VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 PATIENCE = datetime.timedelta(hours=24)
 """How long a process waits for the others: some have hours of testing left when one is done."""
+SETTLE_S = 0.5
+"""Pause before the processes part: gloo's threads let go of their last work only while Python's
+global lock is free, and a process that is taken down before, holding it, waits for them forever."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,4 +112,5 @@ def joined(device: torch.device) -> Iterator[World]:
     try:
         yield World(dist.get_rank(), dist.get_world_size(), device)
     finally:
+        time.sleep(SETTLE_S)
         dist.destroy_process_group()
