@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
+import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vswin import cli_data, cli_videos, cli_weights
-from vswin.cli_options import DataFileOption, use_data_file
+from vswin import cli_data, cli_submit, cli_videos, cli_weights
+from vswin.cli_options import DataFileOption, resumable, use_data_file
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.errors import ModelError
 from vswin.version import VERSION
@@ -48,7 +47,10 @@ SeedsOption = Annotated[
     ),
 ]
 JobsOption = Annotated[
-    int, typer.Option("--jobs", "-j", help="Runs at a time (0: one for each CPU core).")
+    int,
+    typer.Option(
+        "--jobs", "-j", help="Runs at a time (0: as many as there are cores or GPUs for)."
+    ),
 ]
 
 
@@ -59,24 +61,6 @@ def main() -> None:
     except (VswinError, ModelError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
-
-
-@contextlib.contextmanager
-def _resumable() -> Iterator[None]:
-    """Says on Ctrl-C that nothing is lost; a closed terminal and SIGTERM end the same way."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
-        raise typer.Exit(130) from None
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def _version(asked: bool) -> None:
@@ -130,8 +114,14 @@ def run(
     ] = None,
     protocol: ProtocolOption = "proxy",
     seeds: SeedsOption = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option("--seed", help="Exactly this seed (repeat for several) instead of --seeds."),
+    ] = None,
     jobs: JobsOption = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu; cuda (each process has a GPU of its own); cuda:N.")
+    ] = "cpu",
     results_dir: ResultsOption = "results",
     data_file: DataFileOption = None,
     processes: Annotated[
@@ -155,7 +145,7 @@ def run(
 ) -> None:
     """Train and test the rows of a table that are not done yet; resumes what was interrupted."""
     from vswin.runs.effort import Effort
-    from vswin.runs.launch import decoders
+    from vswin.runs.launch import decoders, pool_size
     from vswin.runs.progress import progress
     from vswin.runs.reporter import require_tensorboard
     from vswin.runs.study import plan_study, run_study
@@ -165,11 +155,14 @@ def run(
     use_data_file(data_file)
     if tensorboard:
         require_tensorboard()
+    plan = plan_study(table, protocol, seeds, results_dir, row or (), seed or ())
+    effort = Effort(
+        processes, micro_batch, workers or 0, checkpoint_minutes, max_replaced, tensorboard
+    )
+    jobs = pool_size(jobs, device, plan.protocol.threads, processes)
     if workers is None:
-        workers = decoders(device, max(1, jobs) * max(1, processes))
-    effort = Effort(processes, micro_batch, workers, checkpoint_minutes, max_replaced, tensorboard)
-    plan = plan_study(table, protocol, seeds, results_dir, row or ())
-    with _resumable(), progress() as show:
+        effort = dataclasses.replace(effort, workers=decoders(device, jobs * processes))
+    with resumable(), progress() as show:
         snapshots = run_study(plan, jobs, device, show, effort)
     where = "" if results_dir == "results" else f" --results-dir {results_dir}"
     print(
@@ -244,7 +237,7 @@ def notebook(
     }
     parameters = {k: v for k, v in given.items() if v is not None}
     parameters |= parse_parameters(parameter or [])
-    with _resumable():
+    with resumable():
         executed, final = execute_notebook(table, parameters, output)
     study = load_study(table, final["protocol"], final["seeds"], final["results_dir"])
     _print_study(study)
@@ -331,6 +324,8 @@ def _print_preset_cost(
             console.print(f"  {operator:<15} {value / 1e9:10.3f} G")
 
 
+app.command()(cli_submit.submit)
+app.command()(cli_submit.retry)
 app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_videos.predict)
 

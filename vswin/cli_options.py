@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -22,3 +26,21 @@ def use_data_file(path: Path | None) -> None:
         from vswin.runs.sources import VARIABLE  # brings torch, which `--help` has no use for
 
         os.environ[VARIABLE] = str(path.expanduser().absolute())
+
+
+@contextlib.contextmanager
+def resumable() -> Iterator[None]:
+    """Says on Ctrl-C that nothing is lost; a closed terminal and SIGTERM end the same way."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -21,8 +22,13 @@ class DamagedFileError(VswinError):
     """A file of the store cannot be read."""
 
 
-class NotWritableError(VswinError):
-    """A folder that results should go to cannot be written."""
+class NotWritableError(VswinError, OSError):
+    """A file or folder cannot be written; an OSError, too, for that is what it stands for."""
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSALS = _NO_ROOM | {errno.EROFS, errno.EIO, errno.ESTALE}
+"""What a system says when it cannot write, and does not say about anything else."""
 
 
 @contextlib.contextmanager
@@ -30,18 +36,63 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a temporary file beside `path` that takes its place when the block ends well.
 
     Readers see the old content or the new, never a part. If the block raises, `path` is as before.
+
+    Raises:
+        NotWritableError: if the file cannot be written, for lack of space, say.
     """
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX + path.name, dir=path.parent)
+    with naming(path):
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX + path.name, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # mkstemp makes it private
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+            with naming(path):
+                file.flush()
+                os.fsync(file.fileno())
+        with naming(path):
+            Path(name).chmod(0o644)  # mkstemp makes it private
+            Path(name).replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            Path(name).unlink(missing_ok=True)
+        refusal = _refusal(error)
+        if isinstance(error, NotWritableError) or not isinstance(error, Exception) or not refusal:
+            raise
+        raise _not_writable(path, refusal) from error
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names the file where the system refuses to write it.
+
+    Raises:
+        NotWritableError: in place of any OSError of the block.
+    """
+    try:
+        yield
+    except NotWritableError:
         raise
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def _refusal(error: BaseException | None) -> OSError | None:
+    """The system's refusal to write among what led to `error`: torch raises another one over it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _not_writable(path: Path, reason: OSError) -> NotWritableError:
+    what_to_do = (
+        "make room there, then repeat the command"
+        if reason.errno in _NO_ROOM
+        else "make that possible, or choose another folder"
+    )
+    error = NotWritableError(f"cannot write {path}: {reason.strerror or reason}; {what_to_do}")
+    error.strerror = reason.strerror  # for those who say the rest themselves
+    return error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,11 +7,10 @@ so a clip is the same whichever process or worker cuts it, and whenever.
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from annotated_types import Ge, Gt, Le, Len
 from torch import Tensor
 
 from vswin.data.annotations import Video
@@ -32,57 +31,15 @@ from vswin.data.transforms import (
     uniform_crops,
 )
 from vswin.data.video import UnreadableVideoError, open_video
+from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
 
-Share = Annotated[float, Ge(0), Le(1)]
 SUBSTITUTES = 20
 """Other videos that are tried, one after the other, in place of one that cannot be read."""
 
 
-IN_SEGMENTS = ("ssv2", "digits_ssv2")
-"""Datasets whose clips take one frame from each of equal segments of the video."""
-Sampling = Literal["dense", "segments"]
-
-
 class NoReadableVideoError(VswinError):
     """A video and all its substitutes cannot be read."""
-
-
-@dataclasses.dataclass(frozen=True)
-class VideoData:
-    """Which videos a model is trained and tested on, and how clips are cut from them.
-
-    Defaults are the paper's for Kinetics (section 4.1) and, where it is silent, the released
-    configurations'.
-    """
-
-    dataset: str
-    """A name that `vswin.data.datasets` knows."""
-    frames: Annotated[int, Ge(1)] = 32
-    """Frames of a clip."""
-    stride: Annotated[int, Ge(1)] = 2
-    """Every how many frames of the video one is taken; without effect for segments."""
-    sampling: Sampling = "dense"
-    """A stretch of the video, or one frame from each of equal segments (Something-Something)."""
-    size: Annotated[int, Ge(1)] = 224
-    """Height and width of a clip in pixels."""
-    resize: Annotated[int, Ge(1)] = 256
-    """Short side in pixels that training frames are brought to before they are cropped."""
-    area: Annotated[tuple[Share, Share], Len(2, 2)] = (0.08, 1.0)
-    """Smallest and largest share of the frame that a training crop covers."""
-    ratio: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]] = (3 / 4, 4 / 3)
-    """Smallest and largest width / height of a training crop."""
-    flip: Share = 0.5
-    """Probability that a training clip is mirrored."""
-    rand_augment: tuple[Annotated[int, Ge(0)], Annotated[int, Ge(0), Le(30)]] | None = None
-    """(N, M) of RandAugment: operations, and their magnitude of 30."""
-    erasing: Share = 0.0
-    """Probability that a box of a training clip is erased."""
-
-
-def sampling_of(dataset: str) -> Sampling:
-    """How clips of a dataset are sampled as published."""
-    return "segments" if dataset in IN_SEGMENTS else "dense"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,19 +144,6 @@ def collate(samples: list[Sample], first: int) -> ClipBatch:
         first,
         sum(sample.replaced for sample in samples),
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class ViewsTest:
-    """How a video is tested: scores are averaged over clips in time x crops in space."""
-
-    clips: Annotated[int, Ge(1)] = 4
-    """Clips, evenly spread over the video; section 4.1 says 4 x 3 views for Kinetics."""
-    crops: Literal[1, 3, 5] = 3
-    """Square crops of each clip along its longer side; one is the centre."""
-
-    def __str__(self) -> str:
-        return f"{self.clips}×{self.crops}"
 
 
 def read_views(video: Video, data: VideoData, test: ViewsTest) -> Tensor:

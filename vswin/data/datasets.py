@@ -81,7 +81,7 @@ def stand_in_classes(name: str) -> tuple[str, ...]:
     """The classes of a stand-in: which digit is seen, or how what is seen moves."""
     if name == "digits_kinetics":
         return tuple(f"digit {digit}" for digit in range(10))
-    from vswin.data.moving_digits import TASKS  # brings torch, which the other lists do not need
+    from vswin.data.moving_digits import TASKS  # brings numpy, which the other lists do not need
 
     return tuple(
         f"moving {a}" if a == b else f"moving {a} then {b}" for a, b in TASKS["temporal"].phases

@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-import torch
-from annotated_types import Ge, Le
-from torch import Tensor
+from annotated_types import Ge, Le, Len
+
+if TYPE_CHECKING:  # the dials are plain data: planning runs has no use for torch
+    from torch import Tensor
 
 Task = Literal["temporal", "appearance", "stills"]
 Split = Literal["train", "test"]
@@ -134,6 +135,8 @@ class MovingDigits:
             float32 clips (B, 1, frames, image_size, image_size), about zero mean and unit
             variance, and int64 labels (B,), as even over the classes as B allows.
         """
+        import torch  # here, where it is wanted
+
         entropy = (self.generator_seed, ("train", "test").index(split), *key)
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
         count = len(self.classes)
@@ -196,6 +199,18 @@ class MovingDigits:
         return np.tile(shown, (size, 1))
 
 
+@dataclasses.dataclass(frozen=True)
+class GridTest:
+    """What a model is tested on under an embedded protocol; the same clips for every seed."""
+
+    clips_per_cell: Annotated[int, Ge(1)]
+    """Test clips for each combination of dials; at least one for each class."""
+    coherence: Annotated[tuple[Annotated[float, Ge(0), Le(1)], ...], Len(1)]
+    """Values of `MovingDigits.coherence` to test at."""
+    noise: Annotated[tuple[Annotated[float, Ge(0), Le(100)], ...], Len(1)]
+    """Values of `MovingDigits.noise` to test at."""
+
+
 # Of noiseless clips with five digits on 24 x 24; fixed numbers, so that a clip does not depend on
 # which others are in its batch.
 _MEAN, _STD = 0.137, 0.26
@@ -243,6 +258,8 @@ def _render(ink: Tensor, path: Tensor, size: int) -> Tensor:
     Returns:
         (B, F, S, S).
     """
+    import torch  # here, where it is wanted
+
     batch, count, frames, _ = path.shape
     pixel = torch.arange(size + DIGIT_SIZE - 1) - (DIGIT_SIZE - 1)
     # Weight of pixel s for a corner at y is the hat function of their distance on the torus. The

@@ -7,16 +7,12 @@ of relative position biases.
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from vswin.models.presets import Triple
-
-EmbeddingInit = Literal["inflate", "center"]
-BiasInit = Literal["duplicate", "center"]
+from vswin.models.presets import BiasInit, EmbeddingInit, Triple
 
 OTHER_FRAME_BIAS = -4.6
 """What the center initialisation gives to pairs of tokens in different frames (section 4.3): each

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import nn
 
 from vswin.models.attention import WindowAttention3D
 from vswin.models.designs import FactorizedTemporalAttention
-from vswin.models.presets import VideoSwinConfig
+from vswin.models.presets import LinearStd, VideoSwinConfig
 from vswin.models.video_swin import VideoSwinTransformer
 
-LinearStd = float | Literal["fan_in"]
 HEAD_STD = 0.01
 
 

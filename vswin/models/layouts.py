@@ -22,11 +22,12 @@ import dataclasses
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from vswin.models.errors import WeightsError
+
+if TYPE_CHECKING:  # names of weights need no torch, and runs are described by `Kind`
+    from torch import Tensor
 
 Kind = Literal["2d", "video"]
 

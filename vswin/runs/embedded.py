@@ -11,12 +11,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from vswin.data.moving_digits import CHANNELS, Control, MovingDigits
+from vswin.data.moving_digits import CHANNELS, Control, GridTest, MovingDigits
 from vswin.errors import UsageError
 from vswin.models.presets import Triple, VideoSwinConfig, resolve_config
 from vswin.runs.experiments import Count, Experiment, ImageDataset, Row, Strict, TaskName
 from vswin.runs.identity import Initialisation, RunConfig
-from vswin.training.evaluate import GridTest
 from vswin.training.recipe import Recipe
 
 

@@ -6,13 +6,13 @@ import dataclasses
 import time
 
 from vswin.cost import cost
-from vswin.data.moving_digits import MovingDigits
+from vswin.data.moving_digits import GridTest, MovingDigits
 from vswin.errors import UsageError
 from vswin.models.checkpoint import checkpoint_of
 from vswin.runs.initial import initial_model
 from vswin.runs.task import Outcome, Task
 from vswin.training.batch import by_step
-from vswin.training.evaluate import GridTest, evaluate_control, evaluate_grid
+from vswin.training.evaluate import evaluate_control, evaluate_grid
 from vswin.training.loop import Options, train
 from vswin.training.recipe import build_optimizer, group_summary
 

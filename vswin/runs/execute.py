@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 
 from vswin.errors import VswinError
-from vswin.files import TEMPORARY_PREFIX, write_json
+from vswin.files import TEMPORARY_PREFIX, naming, write_json
 from vswin.models.errors import ModelError
 from vswin.runs.effort import Effort, add_arguments, from_arguments
 from vswin.runs.embedded_run import train_and_test_digits
@@ -40,6 +41,7 @@ def execute(
     world: World | None = None,
     effort: Effort | None = None,
     parent: int | None = None,
+    patience_s: float = 0.0,
 ) -> dict[str, Any] | None:
     """Trains and tests the run in `folder` and completes it; resumes what was begun.
 
@@ -51,6 +53,8 @@ def execute(
         world: this process among those of the run; None is alone on the CPU.
         effort: how to go about it.
         parent: process without which the run shall stop; None is this process's own parent.
+        patience_s: how long to wait for another host's process that holds the run and makes no
+            sign of life.
 
     Returns:
         The content of result.json; None in processes that only assist.
@@ -59,25 +63,28 @@ def execute(
         LockedError: if another process is executing the run.
         DivergedError: if training fails; so does anything unexpected, after error.json is written.
         OtherWeightsError: if a pre-training without its weights was repeated with another outcome.
+        NotWritableError: if a file cannot be written, for lack of space, say. No half result is
+            left then; called again, it goes on from the last checkpoint.
     """
     world, effort = world or World(), effort or Effort()
     if not world.is_main:
         if world.agree(False):  # the main process's word counts
-            _train_and_test(folder, world, effort, None, None)
+            _train_and_test(folder, world, effort, None, None, patience_s)
         return None
     told = _Decision(world)
     try:
         config = folder.config()
-        with run_lock(folder.path) as is_ours:
+        with run_lock(folder.path, patience_s) as is_ours:
             done = folder.result()
             if done is not None and (folder.can_be_started_from or not config.is_pretraining):
                 return done
             told.go()
             attempt = int(folder.status().get("attempt", 0)) + 1
+            gpus = world.size if world.device.type == "cuda" else 0
             reporter = Reporter(
-                folder, attempt, is_ours, parent or os.getppid(), effort.tensorboard
+                folder, attempt, is_ours, parent or os.getppid(), effort.tensorboard, gpus
             )
-            return _attempt(folder, world, effort, reporter, done)
+            return _attempt(folder, world, effort, reporter, done, patience_s)
     finally:
         told.stay()
 
@@ -106,13 +113,12 @@ def _attempt(
     effort: Effort,
     reporter: Reporter,
     before: dict[str, Any] | None,
+    patience_s: float,
 ) -> dict[str, Any]:
-    (folder.path / "error.json").unlink(missing_ok=True)
-    for cut in folder.checkpoints.glob(f"{TEMPORARY_PREFIX}*"):  # a killed writer's, gigabytes
-        cut.unlink()
+    _clear(folder)
     try:
         origin = provenance(world.device)
-        outcome = _train_and_test(folder, world, effort, reporter, reporter.parent)
+        outcome = _train_and_test(folder, world, effort, reporter, reporter.parent, patience_s)
         if outcome.weights is not None:
             _require_same_weights(folder, before, outcome.weights.digest)
             save_weights(outcome.weights, folder.weights)
@@ -123,15 +129,7 @@ def _attempt(
         reporter.state("interrupted")
         raise
     except Exception as error:
-        write_json(
-            folder.path / "error.json",
-            {
-                "type": type(error).__name__,
-                "message": str(error),
-                "traceback": traceback.format_exc(),
-                "attempt": reporter.attempt,
-            },
-        )
+        _note_error(folder, error, reporter.attempt)
         reporter.state("failed")
         raise
     reporter.state("done")
@@ -140,17 +138,44 @@ def _attempt(
     return outcome.result
 
 
+def _clear(folder: RunFolder) -> None:
+    """Removes what an earlier attempt left and no later one reads; cut checkpoints are gigabytes.
+
+    The files that no run needs come first: they may be what fills the disk.
+    """
+    for parent in (folder.checkpoints, folder.path):
+        for cut in parent.glob(f"{TEMPORARY_PREFIX}*"):
+            with naming(cut):
+                cut.unlink(missing_ok=True)
+    with naming(folder.path / "error.json"):
+        (folder.path / "error.json").unlink(missing_ok=True)
+
+
+def _note_error(folder: RunFolder, error: Exception, attempt: int) -> None:
+    content = {
+        "type": type(error).__name__,
+        "message": str(error),
+        "traceback": "".join(traceback.format_exception(error)),
+        "attempt": attempt,
+    }
+    # What does not fit on a full disk is in the log yet, and must not hide the error itself.
+    with contextlib.suppress(OSError):
+        write_json(folder.path / "error.json", content)
+
+
 def _train_and_test(
     folder: RunFolder,
     world: World,
     effort: Effort,
     reporter: Reporter | None,
     parent: int | None,
+    patience_s: float,
 ) -> Outcome:
     config = folder.config()
 
     def execute_other(other: RunFolder) -> None:
-        execute(other, world, effort, parent)
+        with reporter.elsewhere() if reporter is not None else contextlib.nullcontext():
+            execute(other, world, effort, parent, patience_s)
 
     task = Task(config, folder, world, effort, reporter, execute_other)
     return train_and_test_videos(task) if config.is_on_videos else train_and_test_digits(task)
@@ -189,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
             joined(torch.device(args.device)) as world,
         ):
             try:
-                execute(folder, world, effort)
+                execute(folder, world, effort, patience_s=args.patience)
             except BaseException:
                 give_up()
                 raise
@@ -208,7 +233,8 @@ def _note_death(folder: RunFolder, why: str) -> None:
         return
     attempt = folder.status().get("attempt", 0)
     error = {"type": "ProcessDiedError", "message": why, "traceback": "", "attempt": attempt}
-    write_json(folder.path / "error.json", error)
+    with contextlib.suppress(OSError):  # no room for it; the log has it
+        write_json(folder.path / "error.json", error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -216,6 +242,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="a run's folder: <results>/<protocol>/runs/<id>")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's default)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda (its own GPU for each process)")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=0.0,
+        help="seconds to wait for another host's process that holds the run and makes no sign of "
+        "life (default: %(default)s)",
+    )
     add_arguments(parser)
     return parser
 

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vswin.data.moving_digits import Control
 from vswin.errors import unknown
-from vswin.models.inflation import BiasInit, EmbeddingInit
-from vswin.models.presets import VideoSwinConfig, resolve_config
+from vswin.models.presets import BiasInit, EmbeddingInit, VideoSwinConfig, resolve_config
 from vswin.runs.recipes import Settings
 
 Count = Annotated[int, Field(ge=1)]

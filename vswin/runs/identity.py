@@ -9,12 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
-from vswin.data.clips import VideoData, ViewsTest
-from vswin.data.moving_digits import MovingDigits
-from vswin.models.inflation import BiasInit, EmbeddingInit
+from vswin.data.moving_digits import GridTest, MovingDigits
+from vswin.data.video_data import VideoData, ViewsTest
 from vswin.models.layouts import Kind
-from vswin.models.presets import VideoSwinConfig
-from vswin.training.evaluate import GridTest
+from vswin.models.presets import BiasInit, EmbeddingInit, VideoSwinConfig
 from vswin.training.recipe import Recipe
 
 RESULTS_VERSION = 1

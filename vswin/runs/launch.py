@@ -5,13 +5,16 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-from vswin.files import require_writable
+from vswin.errors import UsageError
+from vswin.files import naming, require_writable
 from vswin.runs.effort import Effort
+from vswin.runs.gpus import Slots, runs_at_a_time, visible_gpus
 from vswin.runs.identity import RunConfig
 from vswin.runs.store import RunFolder, State, Store
 
@@ -32,7 +35,8 @@ class Snapshot:
     eta_s: float | None = None
     """Seconds that what it is doing will still take."""
     detail: str = ""
-    """For a failed run, the last line of its error; for a running one, what it is doing."""
+    """For a failed run, its error; for a running one, what it is doing; for one whose process has
+    just ended before it was done, that process's last words."""
 
 
 def snapshot(run: RunFolder) -> Snapshot:
@@ -79,37 +83,49 @@ def launch(
 ) -> list[Snapshot]:
     """Executes the runs that are not done, at most `jobs` at a time, and waits for all.
 
-    Each run is a process of its own, so that a crash takes nothing else with it. A run that another
+    Each run is a process of its own, so that a crash takes nothing else with it. On device "cuda"
+    it has GPUs of its own, one for each of its processes, and sees no others. A run that another
     process is already executing is watched, and started only if that process gives it up before
     it is done. On Ctrl-C (or any exception in `on_poll`) the processes are asked to stop; every
     run can be resumed by the next call.
 
     Args:
         runs: folders from `prepare`.
-        jobs: how many runs at a time, at least 1.
+        jobs: how many runs at a time; 0 is as many as there are CPU cores or GPUs for.
         threads: CPU threads of each run. Another number can change the last bits of a result.
-        device: a torch device for every run.
+        device: a torch device for every run; "cuda:0", say, is shared by all.
         on_poll: called several times a second with where each run stands.
         effort: means that each run is given.
 
     Returns:
         Where each run stands in the end.
+
+    Raises:
+        UsageError: if there are fewer GPUs than that.
+        NotWritableError: if a run's log cannot be written.
     """
+    effort = effort or Effort()
+    jobs = pool_size(jobs, device, threads, effort.processes)
+    slots = Slots(visible_gpus(), effort.processes) if device == "cuda" else None
     by_id = {run.run_id: run for run in runs}
     states = {run_id: run.state() for run_id, run in by_id.items()}
     waiting = collections.deque(by_id[i] for i, s in states.items() if s not in ("done", "running"))
     watched = {run_id for run_id, state in states.items() if state == "running"}
     processes: dict[str, subprocess.Popen[bytes]] = {}
+    ended: dict[str, int] = {}
     try:
         while True:
             for run_id in [r for r, process in processes.items() if process.poll() is not None]:
-                del processes[run_id]
+                ended[run_id] = processes.pop(run_id).returncode
+                if slots is not None:
+                    slots.give_back(run_id)
                 if by_id[run_id].state() == "running":  # somebody else was quicker to lock it
                     watched.add(run_id)
             while waiting and len(processes) < jobs:
                 run = waiting.popleft()
-                processes[run.run_id] = _start(run, threads, device, effort or Effort())
-            snapshots = [_seen(snapshot(run), processes) for run in runs]
+                own = slots.take(run.run_id) if slots is not None else {}
+                processes[run.run_id] = _start(run, threads, device, effort, own)
+            snapshots = [_seen(snapshot(run), processes, ended) for run in runs]
             on_poll(snapshots)
             for seen in snapshots:
                 if seen.run.run_id in watched and seen.state != "running":
@@ -128,19 +144,69 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def pool_size(jobs: int, device: str, threads: int = 1, processes: int = 1) -> int:
+    """How many runs go on at a time.
+
+    Args:
+        jobs: what was asked for; 0 is as many as the CPU cores or the GPUs have room for.
+        device: cpu, cuda, or one GPU (cuda:N), which runs take turns on unless `jobs` says more.
+        threads: CPU threads of each process.
+        processes: processes of each run; each takes a GPU of its own on cuda.
+
+    Raises:
+        UsageError: if `jobs` is negative, or there are fewer GPUs than that.
+    """
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 0:
+        raise UsageError(f"jobs={jobs!r}: wanted an integer >= 0 (0: what there is room for)")
+    if device == "cuda":
+        return runs_at_a_time(jobs, len(visible_gpus()), processes)
+    if device == "cpu":
+        return jobs or max(1, available_cpus() // (threads * processes))
+    return jobs or 1
+
+
 def decoders(device: str, processes: int) -> int:
     """Decoding processes for each of `processes`: a GPU must not wait, a CPU takes turns."""
     return 0 if device == "cpu" else max(1, available_cpus() // processes - 1)
 
 
-def _seen(snapshot: Snapshot, processes: dict[str, subprocess.Popen[bytes]]) -> Snapshot:
-    """A run whose process has just started is running, whatever an earlier attempt left behind."""
-    if snapshot.state in ("done", "running") or snapshot.run.run_id not in processes:
+def _seen(
+    snapshot: Snapshot, processes: dict[str, subprocess.Popen[bytes]], ended: dict[str, int]
+) -> Snapshot:
+    """What the folder says, and what is known of the run's process beside.
+
+    A run whose process has just started is running, whatever an earlier attempt left behind. One
+    whose process is gone and left no error was killed, or there was no room for the error.
+    """
+    run_id = snapshot.run.run_id
+    if snapshot.state in ("done", "running"):
         return snapshot
-    return dataclasses.replace(snapshot, state="running", detail="starting")
+    if run_id in processes:
+        return dataclasses.replace(snapshot, state="running", detail="starting")
+    if snapshot.state == "failed" or run_id not in ended:
+        return snapshot
+    return dataclasses.replace(snapshot, detail=_last_words(snapshot.run, ended[run_id]))
 
 
-def _start(run: RunFolder, threads: int, device: str, effort: Effort) -> subprocess.Popen[bytes]:
+def _last_words(run: RunFolder, code: int) -> str:
+    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+    lines = run.log.read_text(errors="replace").split("\n") if run.log.exists() else []
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+    return f"its process was ended {how}; the last line of its log: {last}"
+
+
+def _start(
+    run: RunFolder, threads: int, device: str, effort: Effort, own: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    """Starts a run's process.
+
+    Args:
+        run: its folder.
+        threads: CPU threads.
+        device: a torch device.
+        effort: means that it is given.
+        own: what its environment says of its GPUs.
+    """
     command = [
         sys.executable,
         "-m",
@@ -153,15 +219,17 @@ def _start(run: RunFolder, threads: int, device: str, effort: Effort) -> subproc
         *effort.arguments(),
     ]
     # The variables are read when torch is imported; without them its pools take every core.
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    with run.log.open("ab") as log:
+    pools = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    with naming(run.log):
+        log = run.log.open("ab")
+    with log:
         # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop the runs.
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment,
+            env=os.environ | pools | own,
             start_new_session=True,
         )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import fcntl
 import json
 import os
-import socket
 import threading
 import time
 import uuid
@@ -15,27 +16,43 @@ from pathlib import Path
 from typing import Any
 
 from vswin.errors import VswinError
-from vswin.files import DamagedFileError, read_json
+from vswin.files import naming, write_text
+from vswin.runs.place import host, slurm_job
 
 HEARTBEAT_S = 5.0
 """How often a writer shows that it lives."""
 STALE_S = 90.0
 """Silence after which a writer on another host counts as dead."""
+WATCH_S = 1.0
+"""Time between two looks at a lock whose holder makes no sign of life."""
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class LockedError(VswinError):
     """Somebody else is writing this run."""
 
 
+class NoLocksError(VswinError):
+    """The file system of the results cannot lock files."""
+
+
 @contextlib.contextmanager
-def run_lock(folder: Path) -> Iterator[Callable[[], bool]]:
+def run_lock(folder: Path, patience_s: float = 0.0) -> Iterator[Callable[[], bool]]:
     """Holds the right to write in a run's folder; gives it back at the end of the block.
+
+    Args:
+        folder: the run's.
+        patience_s: how long to wait while a holder on another host makes no sign of life. It may
+            have died just now, as where Slurm restarts a job on another node: it counts as dead
+            after `STALE_S` of silence, so that a patience of somewhat more settles it.
 
     Yields:
         Whether it is still ours: a writer whose host was silent for long may have lost it.
 
     Raises:
-        LockedError: if another living process holds it.
+        LockedError: if another process holds it and lives, or was not given up for dead in time.
+        NoLocksError: if the file system cannot lock files.
+        NotWritableError: if nothing can be written in the folder.
     """
     path = folder / "lock"
     token = uuid.uuid4().hex
@@ -43,7 +60,7 @@ def run_lock(folder: Path) -> Iterator[Callable[[], bool]]:
     def is_ours() -> bool:
         return _owner(path).get("token") == token
 
-    _acquire(path, token)
+    _acquire(path, token, patience_s)
     stop = threading.Event()
     beat = threading.Thread(target=_beat, args=(path, stop, is_ours), daemon=True)
     beat.start()
@@ -53,59 +70,155 @@ def run_lock(folder: Path) -> Iterator[Callable[[], bool]]:
         stop.set()
         beat.join()
         if is_ours():
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # then it is a dead writer's as soon as we end
+                path.unlink(missing_ok=True)
 
 
 def is_locked(folder: Path) -> bool:
     """Whether a living writer holds the run."""
     path = folder / "lock"
     try:
-        return not _is_stale(path)
+        return not _look(path).is_dead
     except FileNotFoundError:
         return False
 
 
-def _acquire(path: Path, token: str) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Holder:
+    """Who holds a lock, as one look at it shows."""
+
+    owner: dict[str, Any]
+    """What the lock says; empty if that cannot be read."""
+    beat: int
+    """When its holder last showed that it lives, by the file system's clock; nanoseconds."""
+    silence: float
+    """Seconds since."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a process of this host, which can be looked for."""
+        return self.owner.get("host") == host() and isinstance(self.owner.get("pid"), int)
+
+    @property
+    def is_dead(self) -> bool:
+        """On this host by its process, elsewhere by its silence."""
+        if self.is_here:
+            # A number may have been given to a new process; the time that one started tells.
+            started = _start(self.owner["pid"])
+            return started is None or started != self.owner.get("start")
+        return self.silence > STALE_S
+
+    def has_moved_since(self, before: _Holder) -> bool:
+        """Whether somebody was seen to live: the heart has beaten, or another took the lock."""
+        return (self.beat, self.owner.get("token")) != (before.beat, before.owner.get("token"))
+
+
+def _acquire(path: Path, token: str, patience_s: float) -> None:
     """Creates the lock file, or takes it over from a dead writer.
 
     Whoever looks at the lock holds a second, kernel-kept lock meanwhile: otherwise two processes
     that both find a dead writer could each remove what the other has just created.
     """
-    with path.with_name("lock.guard").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            if not _is_stale(path):
-                owner = _owner(path)
-                raise LockedError(
-                    f"{path.parent.name} is being written by process {owner.get('pid')} on "
-                    f"{owner.get('host')}; wait for it, or stop it first"
-                )
-        pid = os.getpid()
-        owner = {"token": token, "host": socket.gethostname(), "pid": pid, "start": _start(pid)}
-        temporary = path.with_name(f".tmp-lock-{token}")
-        temporary.write_text(json.dumps(owner))
-        temporary.replace(path)
+    deadline = time.monotonic() + patience_s
+    first: _Holder | None = None
+    while True:
+        with _guarded(path):
+            holder = None
+            with contextlib.suppress(FileNotFoundError):
+                holder = _look(path)
+            if holder is None or holder.is_dead:
+                _take(path, token)
+                return
+        first = first or holder
+        remaining = deadline - time.monotonic()
+        if holder.is_here or holder.has_moved_since(first) or remaining <= 0:
+            raise LockedError(_who(path, holder))
+        time.sleep(min(WATCH_S, remaining))
 
 
-def _is_stale(path: Path) -> bool:
-    """Whether the lock's owner is dead: on this host by its process, elsewhere by its silence.
+@contextlib.contextmanager
+def _guarded(path: Path) -> Iterator[None]:
+    guard = path.with_name("lock.guard")
+    with naming(guard):
+        file = guard.open("w")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            raise NoLocksError(
+                f"{guard}: this file system cannot lock files ({error.strerror}), so that two "
+                "writers could spoil a run; mount it with locks (Lustre: flock, NFS: without "
+                "nolock) or choose another results folder"
+            ) from error
+        yield
+
+
+def _take(path: Path, token: str) -> None:
+    pid = os.getpid()
+    owner = {
+        "token": token,
+        "host": host(),
+        "pid": pid,
+        "start": _start(pid),
+        "job": slurm_job(),
+    }
+    write_text(path, json.dumps(owner))
+
+
+def _look(path: Path) -> _Holder:
+    """Reads a lock.
 
     Raises:
-        FileNotFoundError: if there is no lock.
+        FileNotFoundError: if there is none.
     """
-    silence = time.time() - path.stat().st_mtime
-    owner = _owner(path)
-    if owner.get("host") == socket.gethostname() and isinstance(owner.get("pid"), int):
-        # A number may have been given to a new process; the time that one started tells.
-        started = _start(owner["pid"])
-        return started is None or started != owner.get("start")
-    return silence > STALE_S
+    with path.open("rb") as file:  # opened first: over NFS that makes the time of the beat new
+        beat = os.fstat(file.fileno()).st_mtime_ns
+        owner = _parsed(file.read())
+    now = time.time() if owner.get("host") == host() else _clock_of(path)
+    return _Holder(owner, beat, now - beat / 1e9)
+
+
+def _clock_of(path: Path) -> float:
+    """The time that the lock's file system would give a beat now; a server's may not be ours.
+
+    Ours, where nothing may be written there.
+    """
+    guard = path.with_name("lock.guard")
+    try:
+        os.utime(guard)
+        return guard.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _who(path: Path, holder: _Holder) -> str:
+    owner = holder.owner
+    job = f" (Slurm job {owner['job']})" if owner.get("job") else ""
+    where = f"process {owner.get('pid')} on {owner.get('host')}{job}"
+    silent = (
+        ""
+        if holder.is_here
+        else f", which last made a sign of life {max(0.0, holder.silence):.0f} s ago and counts as "
+        f"dead after {STALE_S:.0f} s"
+    )
+    return f"{path.parent.name} is being written by {where}{silent}; wait for it, or stop it first"
 
 
 def _owner(path: Path) -> dict[str, Any]:
-    """Who holds the lock; empty if that cannot be read."""
-    with contextlib.suppress(DamagedFileError):
-        return read_json(path) or {}
+    """Who holds the lock; empty if there is none or it cannot be read."""
+    try:
+        return _parsed(path.read_bytes())
+    except OSError:
+        return {}
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """What a lock says; nothing if a dead writer's is damaged."""
+    with contextlib.suppress(ValueError):
+        owner = json.loads(content)
+        return owner if isinstance(owner, dict) else {}
     return {}
 
 

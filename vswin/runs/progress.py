@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from vswin.runs.launch import Snapshot
+from vswin.runs.wording import duration
 
 LINE_S = 15.0
 """Seconds between two lines about a running run, where there are no bars."""
@@ -89,15 +90,5 @@ def _detail(s: Snapshot) -> str:
     what = "step" if s.detail == "training" else "video"
     training = s.detail == "training" and s.clips_per_second
     rate = f", {s.clips_per_second:.3g} clips/s" if training else ""
-    left = f", {_time(s.eta_s)} left" if s.eta_s is not None else ""
+    left = f", {duration(s.eta_s)} left" if s.eta_s is not None else ""
     return f"{s.detail}, {what} {s.step} of {s.steps}{rate}{left}"
-
-
-def _time(seconds: float) -> str:
-    """As 2d 03:10, 1:05:09 or 5:09."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d {hours:02}:{minutes:02}"
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

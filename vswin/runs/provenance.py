@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from vswin.files import read_json
+
 PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "pandas")
 
 
@@ -42,12 +44,14 @@ def git_state(root: Path = Path(__file__).parents[2]) -> tuple[str | None, bool 
     """The commit of the code that is running, and whether the code was edited since.
 
     Args:
-        root: the clone.
+        root: the clone, or a snapshot of it that was made for jobs and says so itself.
 
     Returns:
         (None, None) if the code is not in a git clone (an installed copy, say). Edits count in
         vswin/ and experiments/, which can change a result; in documents or results they do not.
     """
+    if (record := read_json(root / "snapshot.json")) is not None:
+        return record["commit"], record["dirty"]
 
     def git(*args: str) -> str | None:
         try:

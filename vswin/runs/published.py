@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from vswin.data.annotations import Video, VideoList
-from vswin.data.clips import VideoData, ViewsTest, read_views, sampling_of
+from vswin.data.clips import read_views
 from vswin.data.datasets import DATASETS, class_names
+from vswin.data.video_data import VideoData, ViewsTest, sampling_of
 from vswin.errors import UsageError
 from vswin.models.build import build_model
 from vswin.models.checkpoint import Checkpoint

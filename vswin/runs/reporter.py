@@ -1,15 +1,23 @@
-"""Telling where a run stands: status.json, metrics.jsonl, and TensorBoard if wanted."""
+"""Telling where a run stands: status.json, metrics.jsonl, its log, and TensorBoard if wanted.
+
+A status that cannot be written (a full disk) is said in the log and tried again; it ends no
+training, whose checkpoints may fit yet. Metrics are a part of what a run leaves behind: a run whose
+metrics cannot be written stops, as it does for a checkpoint or a result.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from vswin.errors import UsageError
+from vswin.runs.place import host, slurm_job
 from vswin.runs.store import RunFolder
+from vswin.runs.wording import duration
 from vswin.training.loop import Progress
 
 if TYPE_CHECKING:
@@ -33,11 +41,15 @@ class Reporter:
         is_ours: Callable[[], bool],
         parent: int,
         tensorboard: bool = False,
+        gpus: int = 0,
     ) -> None:
         self.folder, self.attempt, self.is_ours, self.parent = folder, attempt, is_ours, parent
+        self.gpus = gpus
         self.fields: dict[str, Any] = {}
-        self.checked = time.monotonic()
+        self.seconds_before = _seconds(folder.status())
+        self.since = self.checked = time.monotonic()
         self.begun: tuple[float, int] | None = None
+        self.could_write = True
         self.board = _open_board(folder) if tensorboard else None
         self.state("starting")
 
@@ -48,6 +60,10 @@ class Reporter:
         self.fields["state"] = state
         self.begun = None
         self._write()
+        where = [f"attempt {self.attempt}", host()]
+        where += [f"Slurm job {job}"] if (job := slurm_job()) else []
+        where += [f"{self.gpus} GPU{'s' * (self.gpus > 1)}"] if self.gpus else []
+        self._say(f"{state} ({', '.join(where)})" if state == "starting" else state)
 
     def step(self, step: int, steps: int) -> None:
         """Notes a training step."""
@@ -60,6 +76,7 @@ class Reporter:
     def _advance(self, state: str, done: int, total: int) -> None:
         if self.fields.get("state") != state or self.begun is None:
             self.begun = (time.monotonic(), done)
+            self._say(f"{state}, {done} of {total} {'steps' if state == 'training' else 'videos'}")
         seconds = time.monotonic() - self.begun[0]
         self.fields |= {"state": state, "step": done, "steps": total}
         if done > self.begun[1]:
@@ -90,11 +107,54 @@ class Reporter:
                 self.board.add_scalar(f"train/{name}", line[name], progress.step)
             self.board.flush()
         self._write()
+        self._say(self._line(progress))
+
+    @contextlib.contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """Leaves the time of the block out: another run, which counts it, is executed meanwhile."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.since += time.monotonic() - begun
+
+    def _line(self, progress: Progress) -> str:
+        epochs = progress.steps * progress.epoch // progress.step
+        left = self.fields.get("eta_s")
+        return (
+            f"epoch {progress.epoch} of {epochs}, loss {progress.loss:.4g}, "
+            f"top-1 {100 * progress.top1:.1f} %, {progress.clips_per_second:.3g} clips/s"
+            + (f", {duration(left)} left" if left is not None else "")
+        )
 
     def _write(self) -> None:
-        self.folder.write_status(
-            **self.fields, attempt=self.attempt, heartbeat=time.time(), pid=os.getpid()
-        )
+        try:
+            self.folder.write_status(
+                **self.fields,
+                attempt=self.attempt,
+                heartbeat=time.time(),
+                pid=os.getpid(),
+                host=host(),
+                job=slurm_job(),
+                seconds=round(self.seconds_before + time.monotonic() - self.since, 3),
+                gpus=self.gpus,
+            )
+        except OSError as error:
+            if self.could_write:
+                self._say(f"{error}; the run goes on without it")
+            self.could_write = False
+        else:
+            self.could_write = True
+
+    def _say(self, what: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk again: it ends no run either
+            print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {what}", flush=True)
+
+
+def _seconds(status: dict[str, Any]) -> float:
+    """Time that earlier attempts took, as far as they could say."""
+    seconds = status.get("seconds", 0.0)
+    return float(seconds) if isinstance(seconds, (int, float)) else 0.0
 
 
 def require_tensorboard() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 from vswin.cost import Cost
-from vswin.data.clips import VideoData, ViewsTest
 from vswin.data.datasets import dataset
+from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
+from vswin.models.presets import VideoSwinConfig
 from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
 from vswin.runs.sources import MissingDataError, Sources, load_sources
 from vswin.runs.store import Store
@@ -130,3 +132,19 @@ def _measured_rate(store: Store, config: RunConfig) -> float | None:
             flops = 6 * result["cost"]["flops"] * result["train_clips"]
             rates.append(flops / result["seconds"]["train"] / result["processes"])
     return sum(rates) / len(rates) if rates else None
+
+
+def cost_of(config: RunConfig) -> Cost:
+    """The cost of one clip's forward pass through a run's model."""
+    return _counted(config.model, config.data.frames, config.data.size)
+
+
+@functools.lru_cache(maxsize=256)
+def _counted(model: VideoSwinConfig, frames: int, size: int) -> Cost:
+    import torch  # planning does without
+
+    from vswin.cost import cost
+    from vswin.models.video_swin import VideoSwinTransformer
+
+    with torch.device("meta"):
+        return cost(VideoSwinTransformer(model), (model.in_channels, frames, size, size))

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from vswin.errors import VswinError
-from vswin.files import DamagedFileError, atomic_write, read_json, write_json
+from vswin.files import DamagedFileError, atomic_write, naming, read_json, write_json
 from vswin.runs.identity import RESULTS_VERSION, RunConfig
 from vswin.runs.lock import is_locked
 
@@ -68,7 +68,8 @@ class RunFolder:
 
     def create(self, config: RunConfig) -> None:
         """Makes the folder and writes its run.json, unless it is there."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        with naming(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "run.json").exists():
             content = {
                 "run_id": config.run_id,
@@ -141,8 +142,13 @@ class RunFolder:
         write_json(self.path / "status.json", fields)
 
     def append_metrics(self, line: dict[str, Any]) -> None:
-        """Adds one line to metrics.jsonl, on a line of its own even after a cut one."""
-        with (self.path / "metrics.jsonl").open("ab+") as file:
+        """Adds one line to metrics.jsonl, on a line of its own even after a cut one.
+
+        Raises:
+            NotWritableError: if that cannot be done; a run must not go on without its metrics.
+        """
+        path = self.path / "metrics.jsonl"
+        with naming(path), path.open("ab+") as file:
             file.seek(max(0, file.tell() - 1))
             cut = file.read(1) not in (b"", b"\n")
             file.write(b"\n" * cut + json.dumps(line).encode() + b"\n")

@@ -11,7 +11,7 @@ from vswin.project import experiments_dir, results_path
 from vswin.runs.effort import Effort
 from vswin.runs.experiments import Experiment, Row
 from vswin.runs.identity import Initialisation, RunConfig
-from vswin.runs.launch import Snapshot, available_cpus, launch, prepare
+from vswin.runs.launch import Snapshot, launch, pool_size, prepare
 from vswin.runs.library import Library, Protocol
 from vswin.runs.requirements import require_inputs
 from vswin.runs.store import RunFolder, Store
@@ -50,6 +50,7 @@ def plan_study(
     seeds: int | None = None,
     results_dir: str | Path = "results",
     rows: Sequence[str] = (),
+    only_seeds: Sequence[int] = (),
 ) -> StudyPlan:
     """Says which runs a study consists of. Touches no results.
 
@@ -59,10 +60,11 @@ def plan_study(
         seeds: how many seeds, counted from 0; None takes the protocol's number.
         results_dir: the store's folder; a relative one counts from the project's root.
         rows: ids of rows; none means all.
+        only_seeds: exactly these seeds instead, each from 0 on; then `seeds` must be None.
 
     Raises:
-        UsageError: if a name is unknown, the table cannot be run under the protocol, or the number
-            of seeds is not positive.
+        UsageError: if a name is unknown, the table cannot be run under the protocol, the number
+            of seeds is not positive, or seeds are given both ways.
         ExperimentError: if a file is broken.
     """
     library = Library(experiments_dir())
@@ -72,18 +74,29 @@ def plan_study(
         raise UsageError(
             f"{table} cannot be run under protocol {protocol}; it can under: {allowed}"
         )
-    count = chosen.seeds if seeds is None else seeds
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise UsageError(f"seeds={count!r}: wanted how many seeds to run, an integer >= 1")
     wanted = [experiment.row(row_id) for row_id in rows] or [
         row for row in experiment.rows if chosen.includes(row)
     ]
     runs = tuple(
         PlannedRun(row, seed, chosen.configure(experiment, row, seed))
-        for seed in range(count)
+        for seed in _seeds(chosen.seeds if seeds is None else seeds, seeds is not None, only_seeds)
         for row in wanted
     )
     return StudyPlan(experiment, chosen, runs, Store(results_path(results_dir), protocol))
+
+
+def _seeds(count: int, is_given: bool, only: Sequence[int]) -> Sequence[int]:
+    if only and is_given:
+        raise UsageError("seeds were given by number and one by one; wanted one of the two")
+    if bad := [seed for seed in only if not _is_integer(seed) or seed < 0]:
+        raise UsageError(f"seed {bad[0]!r}: wanted an integer >= 0")
+    if not _is_integer(count) or count < 1:
+        raise UsageError(f"seeds={count!r}: wanted how many seeds to run, an integer >= 1")
+    return list(dict.fromkeys(only)) or range(count)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def run_study(
@@ -97,18 +110,16 @@ def run_study(
 
     Args:
         plan: from `plan_study`.
-        jobs: runs at a time; 0 is as many as the CPU cores have room for.
+        jobs: runs at a time; 0 is as many as the CPU cores or the GPUs have room for.
         device: a torch device.
         on_poll: called several times a second with where each run stands.
         effort: means that each run is given.
 
     Raises:
-        UsageError: if `jobs` is negative.
+        UsageError: if `jobs` is negative, or more than there are GPUs for.
         NotWritableError: if the results folder cannot be written.
         RunsFailedError: if a run failed, with its last words and where its log is.
     """
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 0:
-        raise UsageError(f"jobs={jobs!r}: wanted an integer >= 0 (0: one for each CPU core)")
     threads = plan.protocol.threads
     configs = [planned.config for planned in plan.runs]
     return run_configs(configs, plan.store, jobs, threads, device, on_poll, effort)
@@ -128,21 +139,20 @@ def run_configs(
     Args:
         configs: what to run; the same one twice is run once.
         store: where the runs are or will be.
-        jobs: runs at a time; 0 is as many as the CPU cores have room for.
+        jobs: runs at a time; 0 is as many as the CPU cores or the GPUs have room for.
         threads: CPU threads of each run.
         device: a torch device.
         on_poll: called several times a second with where each run stands.
         effort: means that each run is given.
 
     Raises:
+        UsageError: if `jobs` is negative, or more than there are GPUs for.
         MissingDataError: if this machine lacks videos or weights that a run needs.
         NotWritableError: if the results folder cannot be written.
         RunsFailedError: if a run failed, with its last words and where its log is.
     """
+    jobs = pool_size(jobs, device, threads, effort.processes if effort else 1)
     require_inputs(configs, store)
-    processes = effort.processes if effort else 1
-    # Runs on GPUs take them all, one after the other, unless it is said that they can share.
-    jobs = jobs or (max(1, available_cpus() // (threads * processes)) if device == "cpu" else 1)
     # The longest first, so that no core is left with a long one at the end.
     configs = sorted(configs, key=lambda c: -c.data.frames * c.model.window_size[0])
     stages = [*_pretrainings(configs, store), configs]

@@ -9,8 +9,8 @@ import torch
 
 from vswin.cost import cost
 from vswin.data.annotations import VideoList
-from vswin.data.clips import VideoData, ViewsTest
 from vswin.data.datasets import class_names
+from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
 from vswin.files import read_json, write_json
 from vswin.models.checkpoint import checkpoint_of

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from vswin.data.clips import VideoData, ViewsTest, sampling_of
 from vswin.data.datasets import class_names
+from vswin.data.video_data import VideoData, ViewsTest, sampling_of
 from vswin.errors import UsageError
 from vswin.models.presets import VideoSwinConfig, resolve_config
 from vswin.runs.embedded import Geometry

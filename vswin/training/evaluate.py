@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import Annotated
 
 import numpy as np
 import torch
-from annotated_types import Ge, Le, Len
 from torch import Tensor, nn
 
-from vswin.data.moving_digits import Classes, Control, MovingDigits
-
-
-@dataclasses.dataclass(frozen=True)
-class GridTest:
-    """What a model is tested on under an embedded protocol; the same clips for every seed."""
-
-    clips_per_cell: Annotated[int, Ge(1)]
-    """Test clips for each combination of dials; at least one for each class."""
-    coherence: Annotated[tuple[Annotated[float, Ge(0), Le(1)], ...], Len(1)]
-    """Values of `MovingDigits.coherence` to test at."""
-    noise: Annotated[tuple[Annotated[float, Ge(0), Le(100)], ...], Len(1)]
-    """Values of `MovingDigits.noise` to test at."""
+from vswin.data.moving_digits import Classes, Control, GridTest, MovingDigits
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 from annotated_types import Ge, Gt, Le, Lt
-from torch import nn
 
 from vswin.errors import UsageError
-from vswin.models.initialisation import LinearStd
+from vswin.models.presets import LinearStd
+
+if TYPE_CHECKING:  # a recipe is plain data: planning runs has no use for torch
+    import torch
+    from torch import nn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +106,8 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     the longest that matches a name alone, so that bias tables have the head's learning rate and no
     decay, and LayerNorms, as part of the backbone, decay.
     """
+    import torch  # here, where it is wanted
+
     ratio, decay = recipe.backbone_lr_ratio, recipe.weight_decay
     official = recipe.groups == "official"
     spared = ("bias tables", 1.0, 0.0) if official else ("backbone, no decay", ratio, 0.0)

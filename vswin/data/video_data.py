@@ -1,0 +1,66 @@
+"""What runs on videos train on and are tested on, as data; `vswin.data.clips` carries it out.
+
+Apart from it, because planning runs and looking at a store have no use for torch and decoders.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Len
+
+Share = Annotated[float, Ge(0), Le(1)]
+IN_SEGMENTS = ("ssv2", "digits_ssv2")
+"""Datasets whose clips take one frame from each of equal segments of the video."""
+Sampling = Literal["dense", "segments"]
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoData:
+    """Which videos a model is trained and tested on, and how clips are cut from them.
+
+    Defaults are the paper's for Kinetics (section 4.1) and, where it is silent, the released
+    configurations'.
+    """
+
+    dataset: str
+    """A name that `vswin.data.datasets` knows."""
+    frames: Annotated[int, Ge(1)] = 32
+    """Frames of a clip."""
+    stride: Annotated[int, Ge(1)] = 2
+    """Every how many frames of the video one is taken; without effect for segments."""
+    sampling: Sampling = "dense"
+    """A stretch of the video, or one frame from each of equal segments (Something-Something)."""
+    size: Annotated[int, Ge(1)] = 224
+    """Height and width of a clip in pixels."""
+    resize: Annotated[int, Ge(1)] = 256
+    """Short side in pixels that training frames are brought to before they are cropped."""
+    area: Annotated[tuple[Share, Share], Len(2, 2)] = (0.08, 1.0)
+    """Smallest and largest share of the frame that a training crop covers."""
+    ratio: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]] = (3 / 4, 4 / 3)
+    """Smallest and largest width / height of a training crop."""
+    flip: Share = 0.5
+    """Probability that a training clip is mirrored."""
+    rand_augment: tuple[Annotated[int, Ge(0)], Annotated[int, Ge(0), Le(30)]] | None = None
+    """(N, M) of RandAugment: operations, and their magnitude of 30."""
+    erasing: Share = 0.0
+    """Probability that a box of a training clip is erased."""
+
+
+def sampling_of(dataset: str) -> Sampling:
+    """How clips of a dataset are sampled as published."""
+    return "segments" if dataset in IN_SEGMENTS else "dense"
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewsTest:
+    """How a video is tested: scores are averaged over clips in time x crops in space."""
+
+    clips: Annotated[int, Ge(1)] = 4
+    """Clips, evenly spread over the video; section 4.1 says 4 x 3 views for Kinetics."""
+    crops: Literal[1, 3, 5] = 3
+    """Square crops of each clip along its longer side; one is the centre."""
+
+    def __str__(self) -> str:
+        return f"{self.clips}×{self.crops}"

@@ -1,0 +1,171 @@
+"""Which runs stand for which rows of which tables, in a store: for looking at many at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from vswin.project import experiments_dir
+from vswin.runs.experiments import Row
+from vswin.runs.identity import Initialisation, RunConfig
+from vswin.runs.library import Library
+from vswin.runs.store import Store
+from vswin.runs.study import StudyPlan, plan_study
+
+_NAME = re.compile(r"(?P<slug>.+)-s(?P<seed>\d+)-[0-9a-f]{10}$")
+
+
+@dataclasses.dataclass(frozen=True)
+class RowRuns:
+    """The runs of one row, one for each seed."""
+
+    label: str
+    """The row's id; for runs that others start from, what they are."""
+    run_ids: tuple[str, ...]
+    epochs: int | None = None
+    """Length of their training; None where it is not known."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TableRuns:
+    """The runs of a table; first those that its rows start from."""
+
+    table: str | None
+    """None for runs that no table names."""
+    title: str
+    rows: tuple[RowRuns, ...]
+    sources: dict[str, str] = dataclasses.field(default_factory=dict)
+    """For runs that start from others, from which, by id."""
+
+    @property
+    def run_ids(self) -> list[str]:
+        """All of them, each once."""
+        return list(dict.fromkeys(i for row in self.rows for i in row.run_ids))
+
+
+def runs_of_table(
+    table: str, protocol: str, seeds: int | None = None, results_dir: str | Path = "results"
+) -> TableRuns:
+    """The runs of a table, whether they exist or not.
+
+    Args:
+        table: an experiment, by name.
+        protocol: a protocol, by name.
+        seeds: how many seeds, counted from 0; None takes those that the store has, and the
+            protocol's number where it has none.
+        results_dir: the store's folder.
+
+    Raises:
+        UsageError: as `plan_study` does.
+        ExperimentError: if a file is broken.
+    """
+    plan = plan_study(table, protocol, seeds, results_dir)
+    if seeds is None:
+        present = _Present(run.run_id for run in plan.store)
+        begun = sorted({seed for row in _rows(plan) for seed, _ in present.of(plan, row)})
+        wanted: Sequence[int] = begun or range(plan.protocol.seeds)
+    else:
+        wanted = range(seeds)
+    configs = {
+        row.id: [plan.protocol.configure(plan.experiment, row, seed) for seed in wanted]
+        for row in _rows(plan)
+    }
+    return _table_runs(plan, configs)
+
+
+def runs_of_store(store: Store) -> list[TableRuns]:
+    """All runs that exist, each below as few tables as name them all; at the end the others.
+
+    Raises:
+        UsageError: if there is no such protocol.
+        ExperimentError: if a file is broken.
+    """
+    present = _Present(run.run_id for run in store)
+    library = Library(experiments_dir())
+    library.protocol(store.protocol)  # a name that does not exist is said to be that
+    tables = {}
+    for table in library.tables():
+        if present.run_ids and store.protocol in library.experiment(table).protocols:
+            plan = plan_study(table, store.protocol, 1, store.results_dir)
+            found = {row.id: [c for _, c in present.of(plan, row)] for row in _rows(plan)}
+            tables[table] = _only(_table_runs(plan, found), present.run_ids)
+    left, chosen = set(present.run_ids), set[str]()
+    while left:  # rows that say the same share a run, so that one run may be in several tables
+        best = max(tables, key=lambda t: len(left.intersection(tables[t].run_ids)), default=None)
+        if best is None or not left.intersection(tables[best].run_ids):
+            break
+        chosen.add(best)
+        left.difference_update(tables[best].run_ids)
+    shown = [runs for table, runs in tables.items() if table in chosen]
+    if left:
+        rows = tuple(RowRuns(label, tuple(ids)) for label, ids in _by_slug(sorted(left)).items())
+        shown.append(TableRuns(None, "other runs", rows))
+    return shown
+
+
+class _Present:
+    """What a store holds, by slug, so that not every seed has to be tried for every row."""
+
+    def __init__(self, run_ids: Iterable[str]) -> None:
+        self.run_ids = frozenset(run_ids)
+        self.seeds: dict[str, set[int]] = {}
+        for run_id in self.run_ids:
+            if found := _NAME.match(run_id):
+                self.seeds.setdefault(found["slug"], set()).add(int(found["seed"]))
+
+    def of(self, plan: StudyPlan, row: Row) -> Iterator[tuple[int, RunConfig]]:
+        """The seeds of a row that have a run, with what that run is."""
+        slug = plan.protocol.configure(plan.experiment, row, 0).slug.removesuffix("-s0")
+        for seed in sorted(self.seeds.get(slug, ())):
+            config = plan.protocol.configure(plan.experiment, row, seed)
+            if config.run_id in self.run_ids:
+                yield seed, config
+
+
+def _rows(plan: StudyPlan) -> list[Row]:
+    """The rows that are run under the plan's protocol."""
+    return list({planned.row.id: planned.row for planned in plan.runs}.values())
+
+
+def _table_runs(plan: StudyPlan, configs: dict[str, list[RunConfig]]) -> TableRuns:
+    rows = {
+        row_id: RowRuns(
+            row_id, tuple(c.run_id for c in found), found[0].recipe.epochs if found else None
+        )
+        for row_id, found in configs.items()
+    }
+    named = {run_id for row in rows.values() for run_id in row.run_ids}
+    sources: dict[str, str] = {}
+    before: dict[str, dict[str, int]] = {}
+    for found in configs.values():
+        for config in found:
+            while isinstance(config.init, Initialisation):
+                source = config.init.pretraining
+                sources[config.run_id] = source.run_id
+                if source.run_id not in named:
+                    label = f"starts from {source.slug.rpartition('-s')[0]}"
+                    before.setdefault(label, {})[source.run_id] = source.recipe.epochs
+                config = source  # noqa: PLW2901  along the chain
+    starts = [RowRuns(k, tuple(ids), next(iter(ids.values()))) for k, ids in before.items()]
+    experiment = plan.experiment
+    return TableRuns(experiment.table, experiment.title, (*starts, *rows.values()), sources)
+
+
+def _only(runs: TableRuns, run_ids: frozenset[str]) -> TableRuns:
+    """What exists of a table."""
+    rows = (
+        dataclasses.replace(row, run_ids=tuple(i for i in row.run_ids if i in run_ids))
+        for row in runs.rows
+    )
+    return dataclasses.replace(runs, rows=tuple(row for row in rows if row.run_ids))
+
+
+def _by_slug(run_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Runs that differ in nothing that their names say but the seed."""
+    groups: dict[str, list[str]] = {}
+    for run_id in run_ids:
+        found = _NAME.match(run_id)
+        groups.setdefault(found["slug"] if found else run_id, []).append(run_id)
+    return groups

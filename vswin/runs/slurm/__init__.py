@@ -1,0 +1,1 @@
+"""Runs as jobs of a Slurm cluster: what was submitted, where it stands, the code that it runs."""

@@ -1,0 +1,13 @@
+"""Quantities in words, as progress bars, logs and status tables show them."""
+
+from __future__ import annotations
+
+
+def duration(seconds: float) -> str:
+    """As 2d 03:10, 1:05:09 or 5:09."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d {hours:02}:{minutes:02}"
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
