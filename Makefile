@@ -1,6 +1,7 @@
 # make table5    Table 5 of the paper beside ours: installs, trains, writes the report
 # make table4    likewise Tables 6, 8 and 9; Tables 1, 2, 3 and 7 show costs and what was run
 # make test      installs, lints, runs the tests
+# make test-slurm  the scenarios on a real Slurm, brought up on this machine (Debian, as root)
 # make smoke     the same path as table5 in seconds; the accuracies mean nothing
 # make bench     speed and memory against torchvision, with the same weights
 # make lab       JupyterLab on the notebooks
@@ -10,7 +11,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: smoke test lint bench lab lock clean
+.PHONY: smoke test test-slurm lint bench lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,7 +37,14 @@ lint: $(VENV)/.installed
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check --quiet .
 
 test: lint
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest --ignore tests/slurm
+
+# The tests take their cluster down; the trap is for when they are killed.
+test-slurm: $(VENV)/.installed
+	@slurm/install-slurm
+	@folder=$$(mktemp -d /tmp/vswin-slurm.XXXXXX); \
+	  trap "$(VENV)/bin/python slurm/one-machine down $$folder" EXIT; trap 'exit 130' INT TERM; \
+	  VSWIN_TEST_SLURM=1 VSWIN_TEST_SLURM_FOLDER=$$folder $(VENV)/bin/python -m pytest tests/slurm
 
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks

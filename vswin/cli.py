@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vswin import cli_data, cli_submit, cli_videos, cli_weights
+from vswin import cli_data, cli_jobs, cli_submit, cli_videos, cli_weights
 from vswin.cli_options import DataFileOption, resumable, use_data_file
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.errors import ModelError
@@ -326,6 +326,9 @@ def _print_preset_cost(
 
 app.command()(cli_submit.submit)
 app.command()(cli_submit.retry)
+app.command()(cli_jobs.status)
+app.command()(cli_jobs.logs)
+app.command()(cli_jobs.cancel)
 app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_videos.predict)
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from vswin.report.statistics import t_interval, wilson_interval
 
@@ -34,3 +35,17 @@ def test_wilson_interval_known_value():
     found = wilson_interval(0.5, 100)
     assert (found.low, found.high) == pytest.approx((0.40383, 0.59617), abs=1e-5)
     assert wilson_interval(0.0, 10).low == 0.0
+
+
+def test_intervals_are_those_of_scipy_stats():
+    for n in (2, 3, 7, 143):
+        values = [float(value) for value in np.random.default_rng(n).normal(50, 3, size=n)]
+        for level in (0.9, 0.95, 0.975):
+            found = t_interval(values, level)
+            expected = stats.t.interval(level, n - 1, np.mean(values), stats.sem(values))
+            assert (found.low, found.high) == pytest.approx(expected, rel=1e-12)
+    for n, hits in ((10, 0), (10, 10), (48, 7), (960, 959), (1, 1)):
+        for level in (0.9, 0.95):
+            found = wilson_interval(hits / n, n, level)
+            expected = stats.binomtest(hits, n).proportion_ci(level, method="wilson")
+            assert (found.low, found.high) == pytest.approx(tuple(expected), abs=1e-14)

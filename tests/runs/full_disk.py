@@ -49,7 +49,7 @@ def make_full_before(owner, name, is_due, and_empty_after=False):
 
 
 if target == "metrics.jsonl":
-    make_full_before(RunFolder, "append_metrics", lambda run, line: line["epoch"] == 3)
+    make_full_before(RunFolder, "append_metrics", lambda run, line: line["epoch"] == 1)
 elif target == "status.json":
     make_full_before(RunFolder, "write_status", lambda *a, **k: True, and_empty_after=True)
 else:

@@ -9,6 +9,7 @@ import dataclasses
 import errno
 import fcntl
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from vswin.files import NotWritableError
 from vswin.runs import lock as locking
@@ -30,16 +32,19 @@ from vswin.runs.store import RunFolder
 
 from .test_launch import LONG, TINY, prepared, wait_for_epoch, without_times
 
-ENDURING = dataclasses.replace(TINY, recipe=dataclasses.replace(TINY.recipe, epochs=150))
+ENDURING = dataclasses.replace(TINY, recipe=dataclasses.replace(TINY.recipe, epochs=100))
 ELSEWHERE = {"token": "x", "host": "elsewhere", "pid": 1, "job": "7_3"}
 
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory):
-    """TINY and LONG, undisturbed."""
+    """TINY and LONG, undisturbed, with one thread as the processes below."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     runs = prepared(tmp_path_factory.mktemp("calm"), TINY, LONG)
     for run in runs:
         execute(run)
+    torch.set_num_threads(threads)
     return {config.run_id: run for config, run in zip((TINY, LONG), runs, strict=True)}
 
 
@@ -78,7 +83,7 @@ def test_of_racing_processes_one_executes_and_the_others_say_who(tmp_path):
             assert said.count("\n") == 1
     assert run.state() == "done"
     assert run.status()["attempt"] == 1
-    assert len((run.path / "metrics.jsonl").read_text().splitlines()) == 150  # none twice
+    assert len((run.path / "metrics.jsonl").read_text().splitlines()) == 100  # none twice
 
 
 def test_a_process_killed_on_this_host_is_taken_over_at_once(tmp_path, calm):
@@ -141,7 +146,6 @@ def test_patience_outlasts_a_holder_that_just_died(foreign, monkeypatch):
         pass
     with run_lock(foreign.path, patience_s=5):
         assert json.loads((foreign.path / "lock").read_text())["pid"] == os.getpid()
-        assert not 1 > time.time() - foreign.path.stat().st_ctime > 5
 
 
 def test_patience_ends_when_the_holder_is_seen_to_live(foreign, monkeypatch):
@@ -321,29 +325,27 @@ def test_a_read_only_results_folder_is_said_and_can_still_be_looked_at(tmp_path,
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
 
+def _execute_as_nobody(run, queue):
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+    try:
+        execute(run)
+    except NotWritableError as error:
+        queue.put(str(error))
+    queue.put("no NotWritableError")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_somebody_elses_results_folder_is_said(tmp_path):
-    """A user without rights, really."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
-    who = {"user": 65534, "group": 65534, "extra_groups": []}
     (run,) = prepared(tmp_path, TINY)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_mode & 0o005 != 0o005:
-            folder.chmod(folder.stat().st_mode | 0o055)
-    code = "import torch, vswin.runs.execute"
-    if subprocess.run(
-        [sys.executable, "-c", code], check=False, **who, capture_output=True
-    ).returncode:
-        pytest.skip("nobody may not read this installation")
-    said = subprocess.run(
-        [sys.executable, "-m", "vswin.runs.execute", str(run.path)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        **who,
-    )
-    assert said.returncode == 1
-    (line,) = said.stderr.splitlines()
-    assert line.startswith(f"error: cannot write {run.path}/lock.guard: Permission denied")
+    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest's own are private
+        folder.chmod(0o755)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    nobody = context.Process(target=_execute_as_nobody, args=(run, queue))
+    nobody.start()
+    said = queue.get(timeout=60)
+    nobody.join()
+    assert said.startswith(f"cannot write {run.path}/lock.guard: Permission denied")
     assert run.state() == "pending"

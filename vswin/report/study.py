@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from vswin.cost import Cost, Rule, cost
+from vswin.cost import Cost, Rule
 from vswin.errors import UsageError
 from vswin.files import read_json
-from vswin.models.presets import VideoSwinConfig
 from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
+from vswin.report.costs import cost_at
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.runs.embedded import AppearanceTask, EmbeddedProtocol
 from vswin.runs.experiments import Experiment, Row
@@ -91,7 +90,7 @@ class Study:
 
     def paper_cost(self, row: Row, rule: Rule = "paper") -> Cost:
         """Cost of the row at the paper's own size."""
-        return _cost_at(self.experiment.paper_model(row), self.experiment.paper_input(row), rule)
+        return cost_at(self.experiment.paper_model(row), self.experiment.paper_input(row), rule)
 
     def top1(self, row_id: str) -> dict[int, float]:
         """Top-1 in % by seed."""
@@ -282,17 +281,6 @@ def _seeds_on_disk(store: Store) -> list[int]:
     return sorted(
         {content["seed"] for folder in store if (content := read_json(folder.path / "run.json"))}
     )
-
-
-@functools.lru_cache(maxsize=64)
-def _cost_at(config: VideoSwinConfig, input_size: tuple[int, int, int, int], rule: Rule) -> Cost:
-    import torch  # finished runs need torch for this alone
-
-    from vswin.models.video_swin import VideoSwinTransformer
-
-    with torch.device("meta"):
-        model = VideoSwinTransformer(config)
-    return cost(model, input_size, rule)
 
 
 def _number(cell: str | None) -> float:

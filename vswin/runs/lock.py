@@ -187,7 +187,7 @@ def _clock_of(path: Path) -> float:
     """
     guard = path.with_name("lock.guard")
     try:
-        os.utime(guard)
+        guard.touch()
         return guard.stat().st_mtime
     except OSError:
         return time.time()

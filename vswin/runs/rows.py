@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vswin.project import experiments_dir
-from vswin.runs.experiments import Row
+from vswin.runs.experiments import Experiment, Row
 from vswin.runs.identity import Initialisation, RunConfig
-from vswin.runs.library import Library
+from vswin.runs.library import Library, Protocol
 from vswin.runs.store import Store
-from vswin.runs.study import StudyPlan, plan_study
+from vswin.runs.study import plan_study
 
 _NAME = re.compile(r"(?P<slug>.+)-s(?P<seed>\d+)-[0-9a-f]{10}$")
 
@@ -62,17 +62,15 @@ def runs_of_table(
         ExperimentError: if a file is broken.
     """
     plan = plan_study(table, protocol, seeds, results_dir)
+    study = _Study(plan.experiment, plan.protocol)
     if seeds is None:
         present = _Present(run.run_id for run in plan.store)
-        begun = sorted({seed for row in _rows(plan) for seed, _ in present.of(plan, row)})
-        wanted: Sequence[int] = begun or range(plan.protocol.seeds)
+        begun = {seed for row in study.rows for seed, _, _ in present.of(study, row)}
+        wanted: Sequence[int] = sorted(begun) or range(plan.protocol.seeds)
     else:
         wanted = range(seeds)
-    configs = {
-        row.id: [plan.protocol.configure(plan.experiment, row, seed) for seed in wanted]
-        for row in _rows(plan)
-    }
-    return _table_runs(plan, configs)
+    configs = {row.id: [study.configure(row, seed) for seed in wanted] for row in study.rows}
+    return _table_runs(study, {i: {c.run_id: c for c in found} for i, found in configs.items()})
 
 
 def runs_of_store(store: Store) -> list[TableRuns]:
@@ -84,13 +82,14 @@ def runs_of_store(store: Store) -> list[TableRuns]:
     """
     present = _Present(run.run_id for run in store)
     library = Library(experiments_dir())
-    library.protocol(store.protocol)  # a name that does not exist is said to be that
+    protocol = library.protocol(store.protocol)
     tables = {}
-    for table in library.tables():
-        if present.run_ids and store.protocol in library.experiment(table).protocols:
-            plan = plan_study(table, store.protocol, 1, store.results_dir)
-            found = {row.id: [c for _, c in present.of(plan, row)] for row in _rows(plan)}
-            tables[table] = _only(_table_runs(plan, found), present.run_ids)
+    for table in library.tables() if present.run_ids else ():
+        experiment = library.experiment(table)
+        if store.protocol in experiment.protocols:
+            study = _Study(experiment, protocol)
+            found = {row.id: {i: c for _, i, c in present.of(study, row)} for row in study.rows}
+            tables[table] = _only(_table_runs(study, found), present.run_ids)
     left, chosen = set(present.run_ids), set[str]()
     while left:  # rows that say the same share a run, so that one run may be in several tables
         best = max(tables, key=lambda t: len(left.intersection(tables[t].run_ids)), default=None)
@@ -105,6 +104,23 @@ def runs_of_store(store: Store) -> list[TableRuns]:
     return shown
 
 
+@dataclasses.dataclass(frozen=True)
+class _Study:
+    """A table under a protocol."""
+
+    experiment: Experiment
+    protocol: Protocol
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those that are run under the protocol."""
+        return [row for row in self.experiment.rows if self.protocol.includes(row)]
+
+    def configure(self, row: Row, seed: int) -> RunConfig:
+        """The run that stands for a row with a seed."""
+        return self.protocol.configure(self.experiment, row, seed)
+
+
 class _Present:
     """What a store holds, by slug, so that not every seed has to be tried for every row."""
 
@@ -115,41 +131,36 @@ class _Present:
             if found := _NAME.match(run_id):
                 self.seeds.setdefault(found["slug"], set()).add(int(found["seed"]))
 
-    def of(self, plan: StudyPlan, row: Row) -> Iterator[tuple[int, RunConfig]]:
-        """The seeds of a row that have a run, with what that run is."""
-        slug = plan.protocol.configure(plan.experiment, row, 0).slug.removesuffix("-s0")
+    def of(self, study: _Study, row: Row) -> Iterator[tuple[int, str, RunConfig]]:
+        """The seeds of a row that have a run, with that run's id and what it is."""
+        slug = study.configure(row, 0).slug.removesuffix("-s0")
         for seed in sorted(self.seeds.get(slug, ())):
-            config = plan.protocol.configure(plan.experiment, row, seed)
-            if config.run_id in self.run_ids:
-                yield seed, config
+            config = study.configure(row, seed)
+            run_id = config.run_id
+            if run_id in self.run_ids:
+                yield seed, run_id, config
 
 
-def _rows(plan: StudyPlan) -> list[Row]:
-    """The rows that are run under the plan's protocol."""
-    return list({planned.row.id: planned.row for planned in plan.runs}.values())
-
-
-def _table_runs(plan: StudyPlan, configs: dict[str, list[RunConfig]]) -> TableRuns:
+def _table_runs(study: _Study, configs: dict[str, dict[str, RunConfig]]) -> TableRuns:
+    """The runs of a table, from those of its rows, by id."""
     rows = {
-        row_id: RowRuns(
-            row_id, tuple(c.run_id for c in found), found[0].recipe.epochs if found else None
-        )
+        row_id: RowRuns(row_id, tuple(found), next((c.recipe.epochs for c in found.values()), None))
         for row_id, found in configs.items()
     }
-    named = {run_id for row in rows.values() for run_id in row.run_ids}
+    named = {run_id for found in configs.values() for run_id in found}
     sources: dict[str, str] = {}
     before: dict[str, dict[str, int]] = {}
-    for found in configs.values():
-        for config in found:
-            while isinstance(config.init, Initialisation):
-                source = config.init.pretraining
-                sources[config.run_id] = source.run_id
-                if source.run_id not in named:
-                    label = f"starts from {source.slug.rpartition('-s')[0]}"
-                    before.setdefault(label, {})[source.run_id] = source.recipe.epochs
-                config = source  # noqa: PLW2901  along the chain
+    for run_id, config in (pair for found in configs.values() for pair in found.items()):
+        of, init = run_id, config.init
+        while isinstance(init, Initialisation) and of not in sources:
+            source = init.pretraining
+            sources[of] = source.run_id
+            if sources[of] not in named:
+                label = f"starts from {source.slug.rpartition('-s')[0]}"
+                before.setdefault(label, {})[sources[of]] = source.recipe.epochs
+            of, init = sources[of], source.init
     starts = [RowRuns(k, tuple(ids), next(iter(ids.values()))) for k, ids in before.items()]
-    experiment = plan.experiment
+    experiment = study.experiment
     return TableRuns(experiment.table, experiment.title, (*starts, *rows.values()), sources)
 
 

@@ -18,8 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from vswin.files import DamagedFileError, read_json
 from vswin.runs.identity import RunConfig
-from vswin.runs.slurm.journal import Journal, Submission
-from vswin.runs.slurm.queue import Job, Queue, read_queue
+from vswin.runs.slurm.cancelled import cancelled_jobs
+from vswin.runs.slurm.journal import Journal, Kind, Submission
+from vswin.runs.slurm.queue import Job, Phase, Queue, read_queue
 from vswin.runs.store import RunFolder, State
 
 Standing = Literal[
@@ -37,7 +38,8 @@ Standing = Literal[
 run or submitted again. `missing`: nothing has been done for it. `unknown`: nobody can tell."""
 
 Placements = Mapping[str, list[tuple[str, Submission]]]
-"""The jobs that each run was given, with their submissions, oldest first."""
+"""The jobs that each run (or table, whose notebook is executed) was given, with their submissions,
+oldest first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,8 +125,28 @@ def survey(
     Raises:
         DamagedFileError: if the journal cannot be read.
     """
-    surveyor = _Surveyor(_placements(journal, queue), queue, sources or {})
+    places = placements(journal, queue)
+    surveyor = _Surveyor(places, queue, cancelled_jobs(journal), sources or {})
     return [surveyor.look_at(run) for run in runs]
+
+
+def placements(journal: Journal, queue: Queue, kind: Kind = "runs") -> Placements:
+    """The journal's, and those that Slurm alone knows, since their submitter died too early."""
+    found: dict[str, list[tuple[str, Submission]]] = {}
+    unnoted: dict[str, list[str]] = {}
+    for job in queue.jobs.values():
+        unnoted.setdefault(job.name, []).append(job.job_id)
+    for submission in journal.submissions():
+        if submission.kind != kind:
+            continue
+        places = list(zip(submission.items, submission.job_ids, strict=False))
+        if submission.state == "intended":
+            for job_id in unnoted.get(submission.token, []):
+                index = int(job_id.partition("_")[2] or 0)
+                places += [(item, job_id) for item in submission.items[index : index + 1]]
+        for item, job_id in places:
+            found.setdefault(item, []).append((job_id, submission))
+    return found
 
 
 def live_jobs(queue: Queue, ids: Collection[str]) -> list[Job]:
@@ -163,29 +185,12 @@ def _run_config() -> TypeAdapter[RunConfig]:
     return TypeAdapter(RunConfig)
 
 
-def _placements(journal: Journal, queue: Queue) -> Placements:
-    """The journal's, and those that Slurm alone knows, since their submitter died too early."""
-    found: dict[str, list[tuple[str, Submission]]] = {}
-    unnoted: dict[str, list[str]] = {}
-    for job in queue.jobs.values():
-        unnoted.setdefault(job.name, []).append(job.job_id)
-    for submission in journal.submissions():
-        if submission.kind != "runs":
-            continue
-        places = list(zip(submission.items, submission.job_ids, strict=False))
-        if submission.state == "intended":
-            for job_id in unnoted.get(submission.token, []):
-                index = int(job_id.partition("_")[2] or 0)
-                places += [(item, job_id) for item in submission.items[index : index + 1]]
-        for item, job_id in places:
-            found.setdefault(item, []).append((job_id, submission))
-    return found
-
-
 @dataclasses.dataclass
 class _Surveyor:
     placements: Placements
     queue: Queue
+    cancelled: Collection[str]
+    """Jobs that were cancelled from here."""
     sources: Mapping[str, str]
     seen: dict[str, Seen] = dataclasses.field(default_factory=dict)
     """What has been found out, since many runs start from one."""
@@ -240,18 +245,31 @@ class _Surveyor:
         """What a run is that nobody executes and that left no error, and why."""
         begun = f"stopped{f' in {base.state}' if base.state else ''}"
         begun += f", {base.step} of {base.steps}" if base.steps else ""
+        if (base.run.path / "result.json").exists():
+            return "interrupted", "complete but for its weights, which runs that start from it need"
         if place is None:
             return ("missing", "") if state == "pending" else ("interrupted", begun)
-        words = f"job {place}: {job.state}" if job is not None else ""
-        if job is not None and job.phase in ("failed", "cancelled", "interrupted"):
-            return job.phase, words  # type: ignore[return-value]  # three of them are both
-        if job is None and self.queue.problem is not None:
-            return "unknown", self.queue.problem
+        if (known := self._end_of(place, job)) is not None:
+            return known
+        words = f"job {place}: {job.state}" if job else f"job {place} is not in the queue any more"
+        if state != "pending":
+            return "interrupted", f"{begun}; {words}"
         left = f"its log: {base.log}" if base.log else "there is no log"
-        words = words or f"job {place} is not in the queue any more"
-        if state == "pending":
-            return "unknown", f"{words} and left nothing; {left}"
-        return "interrupted", f"{begun}; {words}"
+        return "unknown", f"{words} and left nothing; {left}"
+
+    def _end_of(self, place: str, job: Job | None) -> tuple[Standing, str] | None:
+        """How a job ended, and what that makes of its run; None if that must tell by itself."""
+        if job is not None:
+            ends: dict[Phase, Standing] = {
+                "failed": "failed",
+                "cancelled": "cancelled",
+                "interrupted": "interrupted",
+            }
+            end = ends.get(job.phase)
+            return None if end is None else (end, f"job {place}: {job.state}")
+        if place in self.cancelled:
+            return "cancelled", f"job {place} was cancelled with `vswin cancel`"
+        return None if self.queue.problem is None else ("unknown", self.queue.problem)
 
     def _blocker(self, run: RunFolder) -> Seen | None:
         """The run that this one starts from, if that failed or is blocked itself."""

@@ -59,7 +59,7 @@ class RunJob:
                 set_cuda_visible_devices=False, overwrite=True
             )
             os.environ["MASTER_ADDR"] = _address(os.environ["MASTER_ADDR"])
-        _require_sources(Path(self.folder))
+        self.require_sources()
         code = main([self.folder, *self.arguments, "--patience", str(PATIENCE_S)])
         if code:
             raise RunFailedError(f"{Path(self.folder).name} ended with code {code}; see above")
@@ -79,6 +79,23 @@ class RunJob:
             why = "the profile says requeue = false" if not self.requeue else "no scontrol here"
             raise Interrupted(f"Slurm wants the node back, and {why}; submit again to go on")
         return submitit.helpers.DelayedSubmission(self)
+
+    def require_sources(self) -> None:
+        """Refuses to repeat, in each job that starts from it, a run that has failed.
+
+        Raises:
+            BlockedError: if that is so.
+        """
+        from vswin.runs.identity import Initialisation
+        from vswin.runs.store import RunFolder
+
+        folder = RunFolder(Path(self.folder))
+        init = folder.config().init
+        while isinstance(init, Initialisation):
+            source = RunFolder(folder.path.with_name(init.pretraining.run_id))
+            if source.state() == "failed":
+                raise BlockedError(f"{folder.run_id} starts from {source.run_id}, which failed")
+            init = init.pretraining.init
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,16 +145,3 @@ def _address(node: str) -> str:
             if word.startswith("NodeAddr="):
                 return word.removeprefix("NodeAddr=")
     return node
-
-
-def _require_sources(folder: Path) -> None:
-    """Refuses to repeat, in each job that starts from it, a run that has failed."""
-    from vswin.runs.identity import Initialisation
-    from vswin.runs.store import RunFolder
-
-    init = RunFolder(folder).config().init
-    while isinstance(init, Initialisation):
-        source = RunFolder(folder.with_name(init.pretraining.run_id))
-        if source.state() == "failed":
-            raise BlockedError(f"{folder.name} starts from {source.run_id}, which failed")
-        init = init.pretraining.init

@@ -7,9 +7,11 @@ an empty one: `Queue.problem` says which it was.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -253,27 +255,34 @@ def _call(command: Sequence[str], timeout_s: float) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SQUEUE_", "SACCT_"))}
     environment |= {"SLURM_BITSTR_LEN": "0"}
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            stdin=subprocess.DEVNULL,
             env=environment,
-            check=False,
-            timeout=timeout_s,
+            start_new_session=True,  # many sites wrap these commands; what hangs is their child
         )
     except FileNotFoundError as error:
         raise _NoAnswerError("there is no such command on this machine") from error
     except OSError as error:
         raise _NoAnswerError(error.strerror or str(error)) from error
-    except subprocess.TimeoutExpired as error:
-        raise _NoAnswerError(f"no answer within {timeout_s:g} s") from error
-    if done.returncode:
-        words = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    with process:
+        try:
+            text, complaint = process.communicate(timeout=timeout_s)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise _NoAnswerError(f"no answer within {timeout_s:g} s") from error
+            raise
+    if process.returncode:
+        words = [line.strip() for line in complaint.splitlines() if line.strip()]
         last = words[-1].removeprefix(f"{command[0]}: ") if words else ""
-        raise _NoAnswerError(last or f"ended with code {done.returncode}")
-    return done.stdout
+        raise _NoAnswerError(last or f"ended with code {process.returncode}")
+    return text
 
 
 def _job_ids(word: str) -> list[str]:

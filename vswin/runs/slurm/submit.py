@@ -7,10 +7,10 @@ before those; a notebook job comes after all of them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import secrets
 import shutil
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from vswin.runs.slurm.frozen import freeze_code
 from vswin.runs.slurm.job import NotebookJob, RunJob
 from vswin.runs.slurm.journal import Journal, Submission
 from vswin.runs.slurm.profile import Profile
-from vswin.runs.slurm.queue import Phase, Queue, read_queue
+from vswin.runs.slurm.queue import Phase, Queue, cancel_jobs, read_queue
 from vswin.runs.slurm.sbatch import (
     Shape,
     SubmissionError,
@@ -118,9 +118,9 @@ def propose(request: Request) -> Proposal:
     journal = Journal(request.store)
     queue = _queue(journal)
     configs = request.configs
-    seen = {
-        s.run.run_id: s for s in survey([request.store.run(i) for i in configs], journal, queue)
-    }
+    folders = [request.store.run(run_id) for run_id in configs]
+    sources = {i: first.run_id for i, config in configs.items() for first in sources_of(config)[:1]}
+    seen = {s.run.run_id: s for s in survey(folders, journal, queue, sources)}
     wanted = [c for i, c in configs.items() if seen[i].standing in request.standings]
     if request.only is not None:
         meant = {s.run_id for i in request.only for s in sources_of(configs[i])} | request.only
@@ -151,6 +151,11 @@ def submit(request: Request) -> tuple[Proposal, list[Submission]]:
         SubmissionError: if the queue cannot be asked, or sbatch refuses; what was submitted before
             that is noted, and the next call goes on from there.
     """
+    if shutil.which("sbatch") is None:
+        raise SubmissionError(
+            "there is no sbatch on this machine: call this where the cluster's jobs are submitted, "
+            "or run the table here with --profile here"
+        )
     journal = Journal(request.store)
     with journal.lock():
         _reconcile(journal)
@@ -286,7 +291,8 @@ def _submit(
     try:
         jobs = submit_array(request.profile, parameters, Path(submission.folder), calls)
     except SubmissionError:
-        _reconcile(journal)  # an answer that was lost is no refusal: the queue knows
+        with contextlib.suppress(SubmissionError):  # an answer that was lost is no refusal
+            _reconcile(journal)
         raise
     return journal.submitted(noted, jobs)
 
@@ -310,8 +316,7 @@ def _reconcile(journal: Journal) -> None:
         folder = Path(submission.folder)
         whole = {j.job_id for j in jobs if (folder / f"{j.job_id}_submitted.pkl").exists()}
         lost = [j.job_id for j in jobs if j.job_id not in whole and j.phase in PRESENT]
-        if lost:
-            subprocess.run(["scancel", *lost], capture_output=True, check=False, timeout=60)
+        cancel_jobs(lost)
         if not whole:
             journal.drop(submission)
             shutil.rmtree(folder, ignore_errors=True)

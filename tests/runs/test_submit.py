@@ -1,0 +1,303 @@
+"""Submitting to Slurm: what is submitted, what is left alone, what a cut-off submitter costs."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.runs.fake_slurm import FakeSlurm
+from vswin.files import write_json
+from vswin.project import project_root
+from vswin.runs.slurm.frozen import freeze_code
+from vswin.runs.slurm.job import BlockedError, RunJob
+from vswin.runs.slurm.journal import Journal
+from vswin.runs.slurm.prices import TooExpensiveError, price
+from vswin.runs.slurm.profile import Profile
+from vswin.runs.slurm.sbatch import (
+    SubmissionError,
+    notebook_parameters,
+    run_parameters,
+    script,
+    shape_of,
+)
+from vswin.runs.slurm.submit import ABSENT, FAILED, Request, propose, scripts, sources_of, submit
+from vswin.runs.study import plan_study
+
+GOLDEN = Path(__file__).with_name("golden_sbatch.sh")
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    fake = FakeSlurm(tmp_path / "bin")
+    monkeypatch.setenv("PATH", fake.path)
+    monkeypatch.delenv("VSWIN_DATA", raising=False)
+    return fake
+
+
+def request(tmp_path, table="table5", protocol="smoke", seeds=1, standings=ABSENT, **profile):
+    plan = plan_study(table, protocol, seeds, tmp_path / "results")
+    return Request((plan,), Profile(**profile), standings)
+
+
+def vswin(*arguments):
+    command = [sys.executable, "-m", "vswin", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_the_scripts_text():
+    # Two nodes of eight GPUs, and everything that a site may ask for.
+    profile = Profile(
+        partition="gpu,long", account="lab", qos="high", constraint="a100", exclude="node[07,12]",
+        nodes=2, gpus_per_node=8, cpus_per_process=12, mem_gb_per_node=500.5, time="2-00:00:00",
+        setup=["module load cuda", "source '/my env/bin/activate'"], srun_args=["--cpu-bind=none"],
+        sbatch={"mail-user": "me@lab", "exclusive": True}, python="/my/python",
+    )  # fmt: skip
+    code, data = Path("/shared/my results/code/0123"), Path("/shared/data.yaml")
+    shape = shape_of(profile, threads=4, is_on_videos=True)
+    runs = run_parameters(profile, shape, "table1-abc", code, data)
+    folder = Path("/shared/my results/jobs/table1-abc")
+    text = script(profile, runs | {"array_parallelism": 3}, folder, count=16)
+    notebook = notebook_parameters(profile, "notebook-def", code, data)
+    text += script(profile, notebook | {"dependency": "afterany:7:8"}, folder, count=1)
+    assert text == GOLDEN.read_text()
+    arguments = shape.execute_arguments(profile)
+    assert arguments == ("--threads", "4", "--device", "cuda", "--workers", "11")
+
+
+def test_what_is_printed_is_what_is_submitted(tmp_path, slurm):
+    asked = request(tmp_path, mem_gb_per_node=2.0, parallel=3)
+    printed = scripts(asked, propose(asked))
+    _, (runs, notebook) = submit(asked)
+    for text, submission in zip(printed, (runs, notebook), strict=True):
+        base = submission.job_ids[0].partition("_")[0]
+        name = f"{submission.token.rpartition('-')[0]}-TOKEN"
+        settled = text.replace(name, submission.token).replace(":JOBS", ":7")
+        assert slurm.script(base) == settled.replace("SNAPSHOT", Path(submission.code).name)
+    assert runs.job_ids == tuple(f"7_{k}" for k in range(7))
+    assert "array=0-6%3" in slurm.script("7")
+
+
+def test_only_what_is_missing_is_submitted(tmp_path, slurm, smoke_results):
+    shutil.copytree(smoke_results, tmp_path / "results")
+    asked = request(tmp_path)
+    lost, failed, cut, cancelled, queued = sorted(asked.configs)[:5]
+    for run_id in (lost, failed, cut, cancelled, queued):
+        shutil.rmtree(asked.store.run(run_id).path)
+    _, (runs, _) = submit(asked)
+    assert sorted(runs.items) == [lost, failed, cut, cancelled, queued]
+    jobs = dict(zip(runs.items, runs.job_ids, strict=True))
+    assert submit(asked)[1] == []
+    slurm.forget(jobs[lost])
+    write_json(asked.store.run(failed).path / "error.json", {"type": "E", "message": "bad"})
+    slurm.set_state(jobs[failed], "FAILED")
+    slurm.set_state(jobs[cut], "NODE_FAIL")
+    slurm.set_state(jobs[cancelled], "CANCELLED")
+    proposal, (again, notebook) = submit(asked)
+    assert sorted(again.items) == sorted([lost, cut, cancelled])
+    assert proposal.seen[queued].standing == "queued"
+    assert notebook.items == ("table5",)
+    # The notebook waits for the new array and for what was queued before.
+    waits = slurm.script(notebook.job_ids[0])
+    assert f"dependency=afterany:7:{again.job_ids[0].partition('_')[0]}" in waits
+    _, (retried, _) = submit(dataclasses.replace(asked, standings=ABSENT + FAILED))
+    assert retried.items == (failed,)
+    assert len(Journal(asked.store).placements()[failed]) == 2
+
+
+def test_sources_come_first_and_long_arrays_are_cut(tmp_path, slurm):
+    asked = request(tmp_path, "table8", max_array_size=2)
+    proposal = propose(asked)
+    assert [array.level for array in proposal.arrays] == sorted(a.level for a in proposal.arrays)
+    assert {array.level for array in proposal.arrays} == {0, 1}
+    assert all(len(array.configs) <= 2 for array in proposal.arrays)
+    _, submissions = submit(asked)
+    bases = [s.job_ids[0].partition("_")[0] for s in submissions]
+    for before, submission in zip(bases, submissions[1:], strict=False):
+        base = submission.job_ids[0].partition("_")[0]
+        assert f":{before}\n" in slurm.script(base)  # one after the other keeps to --parallel
+    assert "dependency" not in slurm.script(bases[0])
+
+
+def test_dependents_of_a_failed_run_wait_for_a_retry(tmp_path, slurm):
+    asked = request(tmp_path, "table8")
+    source = next(s.run_id for c in asked.configs.values() for s in sources_of(c))
+    folder = asked.store.run(source)
+    folder.create(asked.configs[source])
+    write_json(folder.path / "error.json", {"type": "E", "message": "bad"})
+    proposal = propose(asked)
+    blocked = {i for i, s in proposal.seen.items() if s.standing == "blocked"}
+    assert blocked
+    assert not {source, *blocked} & {config.run_id for config in proposal.configs}
+    dependent = asked.store.run(blocked.pop())
+    dependent.create(asked.configs[dependent.run_id])
+    job = RunJob(str(dependent.path), ("--threads", "1"), requeue=True)
+    with pytest.raises(BlockedError, match=f"starts from {source}, which failed"):
+        job.require_sources()
+    retried = propose(dataclasses.replace(asked, standings=FAILED))
+    assert {source, dependent.run_id} <= {config.run_id for config in retried.configs}
+
+
+def test_slurms_own_words_and_nothing_noted(tmp_path, slurm):
+    asked = request(tmp_path, partition="nowhere")
+    with pytest.raises(SubmissionError, match="invalid partition specified: nowhere"):
+        submit(asked)
+    assert Journal(asked.store).submissions() == []
+    assert [p.name for p in Journal(asked.store).folder.glob("table5-*")] == []
+
+
+def test_nothing_is_submitted_while_the_queue_is_silent(tmp_path, slurm):
+    asked = request(tmp_path)
+    submit(asked)
+    before = slurm.queue
+    (slurm.folder / "down").touch()
+    assert {s.standing for s in propose(asked).seen.values()} == {"unknown"}
+    with pytest.raises(SubmissionError, match="nothing was submitted: squeue: .*connect failure"):
+        submit(asked)
+    assert slurm.queue == before
+
+
+def test_a_submitter_that_dies_between_sbatch_and_its_notes(tmp_path, slurm):
+    profile = tmp_path / "c.toml"
+    profile.write_text("")
+    command = ["submit", "table5", "--protocol", "smoke", "--seeds", "1", "--profile", profile,
+               "--results-dir", tmp_path / "results"]  # fmt: skip
+    (slurm.folder / "die").touch()
+    assert vswin(*command).returncode == -signal.SIGKILL
+    (slurm.folder / "die").unlink()
+    assert len(slurm.queue) == 7  # accepted; but their pickles were not yet in place
+    done = vswin(*command)
+    assert done.returncode == 0, done.stderr
+    runs = [job for job in slurm.queue if job["name"].startswith("table5")]
+    assert len(runs) == 7
+    assert not {job["id"] for job in runs} & {f"7_{k}" for k in range(7)}
+    assert all(s.state == "submitted" for s in Journal(request(tmp_path).store).submissions())
+
+
+def test_a_submission_whose_notes_were_lost_is_adopted(tmp_path, slurm):
+    asked = request(tmp_path)
+    _, (runs, _) = submit(asked)
+    journal = Journal(asked.store)
+    journal.intend(dataclasses.replace(runs, state="intended", job_ids=()))
+    before = slurm.queue
+    assert submit(asked)[1] == []
+    assert slurm.queue == before
+    (adopted,) = (s for s in journal.submissions() if s.kind == "runs")
+    assert (adopted.state, adopted.items, adopted.job_ids) == (
+        "submitted",
+        runs.items,
+        runs.job_ids,
+    )
+
+
+def test_two_submitters_at_once_double_nothing(tmp_path, slurm):
+    profile = tmp_path / "c.toml"
+    profile.write_text("")
+    command = [sys.executable, "-m", "vswin", "submit", "table5", "--protocol", "smoke", "--seeds",
+               "1", "--profile", str(profile), "--results-dir", str(tmp_path / "r")]  # fmt: skip
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("nothing to submit" in output for output in outputs) == 1
+    assert len([job for job in slurm.queue if job["name"].startswith("table5")]) == 7
+
+
+def test_the_code_is_that_of_the_submission(tmp_path):
+    clone = tmp_path / "clone"
+    for name in ("vswin", "experiments", "notebooks"):
+        shutil.copytree(project_root() / name, clone / name)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *arguments], cwd=clone, check=True)
+    freeze = "from pathlib import Path; from vswin.runs.slurm.frozen import freeze_code; "
+    freeze += "print(freeze_code(Path('results/code').absolute()))"
+
+    def run(folder, code):
+        environment = os.environ | {"PYTHONPATH": str(folder)}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    first = Path(run(clone, freeze))
+    assert run(clone, freeze) == str(first)
+    assert json.loads((first / "snapshot.json").read_text())["dirty"] is False
+    version = clone / "vswin" / "version.py"
+    version.write_text(version.read_text() + 'VERSION = "edited"\n')
+    (clone / "experiments" / "mine.yaml").write_text("an untracked file\n")
+    second = Path(run(clone, freeze))
+    look = "import vswin.version as v; print(v.VERSION, v.__file__)"
+    assert run(first, look).split() != run(second, look).split()
+    assert run(second, look) == f"edited {second / 'vswin' / 'version.py'}"
+    assert '+VERSION = "edited"' in (second / "uncommitted.patch").read_text()
+    assert (second / "experiments" / "mine.yaml").exists()
+    state = "from vswin.runs.provenance import git_state; print(*git_state())"
+    commit = json.loads((second / "snapshot.json").read_text())["commit"]
+    assert run(second, state) == f"{commit} True"
+    assert run(first, state) == f"{commit} False"
+
+
+def test_a_cut_snapshot_is_made_again(tmp_path):
+    first = freeze_code(tmp_path)
+    (first / "snapshot.json").unlink()
+    (first / "vswin" / "version.py").unlink()
+    assert freeze_code(tmp_path) == first
+    assert (first / "vswin" / "version.py").exists()
+
+
+def test_gpu_hours_are_limited(tmp_path, slurm):
+    asked = request(tmp_path, "table5", "paper", 1, gpus_per_node=8)
+    bill = price(asked, propose(asked).configs)
+    assert 50 < bill.gpu_hours < 200  # six trainings of 240,000 clips, 30 times
+    bill.require(bill.gpu_hours)
+    with pytest.raises(TooExpensiveError, match="--max-gpu-hours 7, and this would be"):
+        bill.require(7)
+    small = request(tmp_path, gpus_per_node=8)  # of the embedded benchmark: nothing tells
+    with pytest.raises(TooExpensiveError, match="unknown"):
+        price(small, propose(small).configs).require(7)
+    on_cpu = request(tmp_path)
+    price(on_cpu, propose(on_cpu).configs).require(0)
+
+
+def test_at_the_command_line(tmp_path, slurm):
+    profile = tmp_path / "c.toml"
+    profile.write_text("gpus_per_node = 1\n")
+    results = tmp_path / "results"
+    common = ["table5", "--protocol", "smoke", "--seeds", "1", "--results-dir", results]
+    dry = vswin("submit", *common, "--profile", profile, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert dry.stdout.count("would submit swin_t-") == 7
+    assert "#SBATCH --gpus-per-node=1" in dry.stdout
+    assert not results.exists()
+    checked = vswin("submit", *common, "--profile", profile, "--check")
+    assert checked.returncode == 0, checked.stderr
+    assert "Job 1 to start at" in checked.stdout
+    assert slurm.queue == []
+    unasked = vswin("submit", *common, "--profile", profile)
+    assert (unasked.returncode, slurm.queue) == (2, [])
+    assert "give --yes" in unasked.stderr
+    done = vswin("submit", *common, "--profile", profile, "--yes", "--json", "--parallel", "2")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert len(answer["submissions"][0]["job_ids"]) == 7
+    assert "%2" in slurm.script("7")
+    profile.write_text('partition = "nowhere"\n')
+    common[-1] = tmp_path / "others"
+    refused = vswin("submit", *common, "--profile", profile, "--check")
+    assert refused.returncode == 1
+    assert "invalid partition specified: nowhere" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_without_slurm_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    asked = request(tmp_path)
+    with pytest.raises(SubmissionError, match="no sbatch on this machine.*--profile here"):
+        submit(asked)
+    assert Journal(asked.store).submissions() == []

@@ -1,0 +1,43 @@
+"""A cluster for all tests of this folder; it is taken down at the end, however that comes."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.cluster import Cluster, one_machine, require_slurm
+
+
+@contextlib.contextmanager
+def running_cluster(folder):
+    """A cluster in an empty folder, which is gone afterwards."""
+    one_machine("up", folder)
+    try:
+        yield Cluster(Path(folder).resolve())
+    finally:
+        one_machine("down", folder)
+
+
+@pytest.fixture(scope="session")
+def _cluster():
+    require_slurm()
+    # Not pytest's own folder: paths of sockets must be short.
+    folder = os.environ.get("VSWIN_TEST_SLURM_FOLDER") or tempfile.mkdtemp(prefix="vswin-slurm.")
+    with running_cluster(folder) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def slurm(_cluster):
+    """The cluster, idle and whole before the test and after it."""
+    _cluster.clear()
+    yield _cluster
+    _cluster.clear()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(smoke_results):
+    """Table 5 under protocol smoke as it comes out without Slurm. Read only, please."""
+    return smoke_results
