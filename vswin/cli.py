@@ -279,7 +279,7 @@ def cost(
             grid = Table(
                 "row", "metric", "printed", "ours", "", "evidence", title=each, title_justify="left"
             )
-            for cell in load_study(each).cost_cells(rule).to_dict("records"):
+            for cell in load_study(each).cost_lines(rule):
                 grid.add_row(
                     cell["row"],
                     cell["metric"],
@@ -334,11 +334,11 @@ app.command("predict")(cli_videos.predict)
 
 
 def _print_study(study: object) -> None:
-    from vswin.report.page import display_table, verdict_lines
+    from vswin.report.page import display_lines, verdict_lines
 
-    frame = display_table(study)
-    grid = Table(*frame.columns, title=study.title, title_justify="left")
-    for line in frame.to_numpy():
+    header, lines = display_lines(study)
+    grid = Table(*header, title=study.title, title_justify="left")
+    for line in lines:
         grid.add_row(*line)
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(grid)

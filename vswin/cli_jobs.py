@@ -88,13 +88,10 @@ def logs(
     from vswin.runs.logs import follow_log, print_log
 
     store, folder = _find_run(run, protocol, results_dir)
-    try:
-        if follow:
-            follow_log(folder, store, lines)
-        else:
-            print_log(folder, store, lines)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    if follow:
+        follow_log(folder, store, lines)
+    else:
+        print_log(folder, store, lines)
     error = folder.error()
     if error is not None:
         print(f"error: {error.get('type')}: {error.get('message')}")
@@ -110,13 +107,17 @@ def cancel(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Cancel jobs that wait or run, and stop runs on this machine. What was done is kept."""
+    from vswin.project import results_path
+    from vswin.runs.rows import runs_of_table
     from vswin.runs.slurm.journal import Journal
     from vswin.runs.stopping import find_targets, stop
+    from vswin.runs.store import Store
 
     if not table and not run:
         raise UsageError("say what to cancel: tables, or runs with --run")
-    store, tables = _tables(table or (), protocol, None, results_dir)
-    folders = [store.run(run_id) for each in tables if table for run_id in each.run_ids]
+    tables = [runs_of_table(name, protocol, None, results_dir) for name in table or ()]
+    store = Store(results_path(results_dir), protocol)
+    folders = [store.run(run_id) for each in tables for run_id in each.run_ids]
     folders += [_find_run(part, protocol, results_dir)[1] for part in run or ()]
     journal = Journal(store)
     targets = find_targets(folders, table or (), journal)
@@ -127,16 +128,16 @@ def cancel(
         _confirm(f"cancel {what}?", yes)
         stop(targets, journal)
         done = [f"cancelled job {i} ({j.phase}): {whose}" for i, (j, whose) in targets.jobs.items()]
-        done += [f"stopped process {pid}: {i}" for i, pid in targets.processes.items()]
+        done += [f"asked process {pid} to stop: {i}" for i, pid in targets.processes.items()]
         print("\n".join(done))
         print("what was done is kept: `vswin submit` or `vswin run` goes on from there")
         if targets.processes:
             print("(a `vswin run` that is still going starts its next runs; end it with Ctrl-C)")
-    elif not targets.beyond:
+    elif not targets.beyond and targets.problem is None:
         print("nothing to cancel")
     for run_id, where in targets.beyond.items():
         print(f"cannot be stopped from here: {run_id}, {where}", file=sys.stderr)
-    if targets.beyond:
+    if targets.beyond or targets.problem is not None:
         raise typer.Exit(1)
 
 

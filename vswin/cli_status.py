@@ -155,11 +155,11 @@ def _to_go(runs: Sequence[Seen]) -> str:
 
 
 def _spent(runs: Sequence[Seen]) -> str:
-    """GPU-hours; on the CPU, hours of runs."""
+    """GPU-hours; of runs on the CPU, their time."""
     gpu = [s.gpu_hours for s in runs if s.gpu_hours is not None]
-    cpu = [s.seconds / 3600 for s in runs if s.seconds is not None and not s.gpus]
+    cpu = [s.seconds for s in runs if s.seconds is not None and not s.gpus]
     words = [f"{sum(gpu):.3g} GPU-h"] if gpu else []
-    words += [f"{sum(cpu):.2g} h, CPU"] if cpu else []
+    words += [f"{duration(sum(cpu))} on CPU"] if cpu else []
     return ", ".join(words) or "-"
 
 

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from vswin.project import project_root
-from vswin.runs.slurm.profile import NotebookProfile, ProfileError, load_profile, tomllib
+from vswin.runs.slurm.profile import NotebookProfile, ProfileError, load_profile
+from vswin.runs.slurm.toml_lines import tomllib
 
 EXAMPLE = project_root() / "slurm" / "cluster.example.toml"
 

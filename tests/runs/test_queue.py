@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -172,14 +173,29 @@ def test_a_controller_that_was_only_busy(commands):
     assert (len(read_queue().jobs), read_queue().problem) == (11, None)
 
 
+def gone(pid):
+    """Whether a process ends within seconds; a zombie, which nobody here can bury, has ended."""
+    state = Path(f"/proc/{pid}/stat")
+    for _ in range(100):
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def test_a_squeue_that_hangs_is_given_up(commands):
-    commands.make("squeue", SQUEUE, before="sleep 60")  # a child of the command, as in a wrapper
+    # A child of the command, as in a wrapper; each of the two notes its number.
+    commands.make("squeue", SQUEUE, before='sleep 60 & echo $! >> "$0.child"; wait')
     commands.make("sacct", "9|FAILED|00:00:01|n1|x")
     begun = time.monotonic()
     queue = read_queue(["9"], timeout_s=0.3)
     assert time.monotonic() - begun < 20
     assert queue.problem == "squeue: no answer within 0.3 s"
     assert queue.jobs["9"].phase == "failed"  # what accounting knows is known all the same
+    children = (commands.folder / "squeue.child").read_text().split()
+    assert len(children) == 2
+    for child in map(int, children):  # and nothing is left hanging
+        assert gone(child)
 
 
 SACCT = """\

@@ -1,7 +1,19 @@
-"""Reading results and setting them beside the printed numbers. Nothing here trains."""
+"""Reading results and setting them beside the printed numbers. Nothing here trains.
+
+`figure` is loaded on first use: only it needs matplotlib.
+"""
+
+from typing import Any
 
 from vswin.report.page import write_report
-from vswin.report.plots import figure
 from vswin.report.study import Study, load_study
 
 __all__ = ["Study", "figure", "load_study", "write_report"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "figure":
+        raise AttributeError(f"module 'vswin.report' has no attribute {name!r}")
+    from vswin.report.plots import figure
+
+    return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
@@ -37,7 +38,7 @@ def controls(study: Study) -> Section:
             f"{line['top1']:.1f} [{line['low']:.1f}, {line['high']:.1f}]",
             str(line["seeds"]),
         ]
-        for line in study.controls().to_dict("records")
+        for line in study.control_lines()
     ]
     chance = f"Chance is {100 / study.num_classes:.1f} %"
     if not lines:
@@ -64,7 +65,7 @@ def checks(study: Study) -> Section:
     if study.on_videos:
         return NOTHING
     lines = {}
-    for line in study.checks().to_dict("records"):
+    for line in study.check_lines():
         label = ", ".join(study.labels(study.experiment.row(line.pop("row"))).values())
         seed = str(line.pop("seed"))
         lines[label, seed] = [label, seed, *(f"{value:.1f}" for value in line.values())]
@@ -85,18 +86,19 @@ def checks(study: Study) -> Section:
 
 def difficulty(study: Study) -> Section:
     """Top-1 by coherence and noise, one line for each row of the table."""
-    if study.on_videos or (frame := study.difficulty()).empty:
+    if study.on_videos or not (found := study.difficulty_lines()):
         return NOTHING
     names = {row.id: ", ".join(study.labels(row).values()) for row in study.rows}
     names |= {row.id: f"control: {row.control.replace('_', ' ')}" for row in study.control_rows}
-    wide = frame.pivot_table(index="row", columns=["coherence", "noise"], values="top1", sort=False)
-    header = ["row", *[f"{c:g} / {n:g}" for c, n in wide.columns]]
+    cells = list(dict.fromkeys((line["coherence"], line["noise"]) for line in found))
+    header = ["row", *[f"{coherence:g} / {noise:g}" for coherence, noise in cells]]
+    top1 = {(line["row"], line["coherence"], line["noise"]): line["top1"] for line in found}
     # A run that is printed as two rows is shown once.
     lines = {
-        names[row]: [f"{v:.0f}" for v in values]
-        for row, values in zip(wide.index, wide.to_numpy(), strict=True)
+        names[row]: [f"{top1.get((row, *cell), math.nan):.0f}" for cell in cells]
+        for row in dict.fromkeys(line["row"] for line in found)
     }
-    return Section(header, [[name, *cells] for name, cells in lines.items()])
+    return Section(header, [[name, *texts] for name, texts in lines.items()])
 
 
 def order_line(study: Study) -> str | None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import csv as csv_format
 import dataclasses
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
-import pandas as pd
 
 from vswin.files import atomic_write, require_writable, write_text
 from vswin.project import project_root
 from vswin.report import benchmark, videos
 from vswin.report.claims import Judgement, judge_claims
-from vswin.report.plots import figure
+from vswin.report.picture import digest_in, picture_of
 from vswin.report.study import Study
+
+if TYPE_CHECKING:  # notebooks want tables; a report is quicker without
+    import pandas as pd
 
 DEFAULT_PROTOCOL = "proxy"
 """Its reports are called after the table alone; others have the protocol in their name."""
@@ -56,16 +61,43 @@ def write_report(study: Study) -> ReportFiles:
     html, markdown, png = (
         report_path(root, table, protocol, suffix) for suffix in ("html", "md", "png")
     )
-    picture = io.BytesIO()
-    figure(study).savefig(picture, format="png", dpi=130)
+    picture = _picture(study, png)
     content = page_content(study)
-    write_text(csv, study.table().to_csv(index=False, float_format="%.6g"))
+    write_text(csv, _as_csv(study.lines()))
     with atomic_write(png) as file:
-        file.write(picture.getvalue())
-    encoded = base64.b64encode(picture.getvalue()).decode()
+        file.write(picture)
+    encoded = base64.b64encode(picture).decode()
     write_text(markdown, render("report.md.j2", content, picture=png.name))
     write_text(html, render("report.html.j2", content, picture=f"data:image/png;base64,{encoded}"))
     return ReportFiles(csv, html, markdown, png)
+
+
+def _as_csv(lines: list[dict[str, Any]]) -> str:
+    """Lines with the same keys as CSV, numbers with six digits; what is missing is empty."""
+    text = io.StringIO()
+    writer = csv_format.writer(text, lineterminator="\n")
+    writer.writerow(lines[0])
+    for line in lines:
+        writer.writerow([_as_cell(value) for value in line.values()])
+    return text.getvalue()
+
+
+def _as_cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def _picture(study: Study, before: Path) -> bytes:
+    """The study's figure as a PNG; the one that is there, if it shows the same."""
+    picture = picture_of(study)
+    with contextlib.suppress(FileNotFoundError):
+        png = before.read_bytes()
+        if digest_in(png) == picture.digest():
+            return png
+    from vswin.report import plots  # matplotlib, which takes a while, for this alone
+
+    return plots.png(picture)
 
 
 def render(template: str, content: dict[str, Any], picture: str) -> str:
@@ -92,12 +124,10 @@ def page_content(study: Study) -> dict[str, Any]:
         "protocol_title": study.stage.title if study.is_trainable else "",
         "verdict": verdict_lines(study, judgements),
         "header": _header(study),
-        "lines": [_table_line(study, row) for row in study.table().to_dict("records")],
+        "lines": [_table_line(study, row) for row in study.lines()],
         "interval_note": _interval_note(study),
         "suspicious": [
-            line
-            for line in study.cost_cells().to_dict("records")
-            if not line["exact"] or line["evidence"]
+            line for line in study.cost_lines() if not line["exact"] or line["evidence"]
         ],
         "judgements": [
             {"says": j.claim.says, "verdict": j.verdict, "evidence": j.evidence} for j in judgements
@@ -121,12 +151,12 @@ def page_content(study: Study) -> dict[str, Any]:
 def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> list[str]:
     """The first lines of a report: what was reproduced, what was not."""
     judgements = judge_claims(study) if judgements is None else judgements
-    cells = study.cost_cells()
+    cells = study.cost_lines()
     lines = []
-    if len(cells):
-        exact = int(cells["exact"].sum())
+    if cells:
+        exact = sum(cell["exact"] for cell in cells)
         lines.append(f"Costs: {exact} of {len(cells)} printed cells reproduced to the digit.")
-        for cell in cells[~cells["exact"]].to_dict("records"):
+        for cell in (cell for cell in cells if not cell["exact"]):
             why = f" {cell['evidence']}" if cell["evidence"] else ""
             lines.append(
                 f"Not as printed: {cell['metric']} of {cell['row']}, printed "
@@ -192,9 +222,7 @@ def _table_line(study: Study, row: dict[str, Any]) -> list[str]:
     top1 = "not run"
     if interval:
         top1 = f"{interval.mean:.1f} [{interval.low:.1f}, {interval.high:.1f}]"
-    cells = {
-        c["metric"]: c for c in study.cost_cells().to_dict("records") if c["row"] == row["row"]
-    }
+    cells = {c["metric"]: c for c in study.cost_lines() if c["row"] == row["row"]}
     costs = []
     for metric in ("flops", "params"):
         if metric in cells:
@@ -283,13 +311,22 @@ DETAILS = {
 
 def details(content: dict[str, Any]) -> Iterator[tuple[str, pd.DataFrame, str]]:
     """The further tables of a page that have something in them: title, texts, note."""
+    import pandas as pd
+
     for name, title in DETAILS.items():
         section = content[name]
         if section.lines:
             yield title, pd.DataFrame(section.lines, columns=section.header), section.note
 
 
+def display_lines(study: Study) -> tuple[list[str], list[list[str]]]:
+    """The report's table as texts: its header and its lines."""
+    return _header(study), [_table_line(study, row) for row in study.lines()]
+
+
 def display_table(study: Study) -> pd.DataFrame:
     """The report's table as a DataFrame of texts, for a notebook."""
-    lines = [_table_line(study, row) for row in study.table().to_dict("records")]
-    return pd.DataFrame(lines, columns=_header(study))
+    import pandas as pd
+
+    header, lines = display_lines(study)
+    return pd.DataFrame(lines, columns=header)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from vswin.cost import Cost, Rule
 from vswin.errors import UsageError
-from vswin.files import read_json
 from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.costs import cost_at
@@ -22,6 +20,9 @@ from vswin.runs.identity import RunConfig
 from vswin.runs.library import Library, Protocol
 from vswin.runs.store import RunFolder, Store
 from vswin.runs.videos import VideoProtocol
+
+if TYPE_CHECKING:  # a report can do without, and is quicker then
+    import pandas as pd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +123,11 @@ class Study:
         protocols), then for flops (10^9 multiply-accumulates) and params (10^6) `paper_*`, ours
         and `*_exact`. What is missing is NaN.
         """
-        return pd.DataFrame([self._line(row) for row in self.rows])
+        return _frame(self.lines())
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What `table` says, row by row."""
+        return [self._line(row) for row in self.rows]
 
     def _line(self, row: Row) -> dict[str, Any]:
         results = self.results.get(row.id, {})
@@ -154,6 +159,11 @@ class Study:
 
     def cost_cells(self, rule: Rule = "paper") -> pd.DataFrame:
         """Every printed cost cell beside ours: row, metric, printed, ours, exact, evidence."""
+        columns = ["row", "metric", "printed", "ours", "exact", "evidence"]
+        return _frame(self.cost_lines(rule), columns)
+
+    def cost_lines(self, rule: Rule = "paper") -> list[dict[str, Any]]:
+        """What `cost_cells` says, cell by cell."""
         lines = []
         for row in self.rows if self.printed else ():
             printed = self.printed.row(row.id)
@@ -173,13 +183,15 @@ class Study:
                             "evidence": self.printed.suspicion(row.id, metric) or "",
                         }
                     )
-        return pd.DataFrame(
-            lines, columns=["row", "metric", "printed", "ours", "exact", "evidence"]
-        )
+        return lines
 
     def controls(self) -> pd.DataFrame:
         """Checks of the benchmark: models trained on clips without the evidence, beside chance."""
-        lines = [
+        return _frame(self.control_lines(), ["control", "top1", "low", "high", "seeds"])
+
+    def control_lines(self) -> list[dict[str, Any]]:
+        """What `controls` says, control by control."""
+        return [
             {
                 "control": row.control,
                 "top1": interval.mean,
@@ -190,7 +202,6 @@ class Study:
             for row in self.control_rows
             if (interval := self.top1_interval(row.id))
         ]
-        return pd.DataFrame(lines, columns=["control", "top1", "low", "high", "seeds"])
 
     def checks(self) -> pd.DataFrame:
         """Every run of the table at the difficulty it was trained at, in %.
@@ -201,43 +212,54 @@ class Study:
         `single_frame`, `shuffled_frames`: the same model, tested (not trained) on clips without
         the evidence.
         """
-        halves = {"temporal": ["order"], "appearance": ["digit", "motion"]}[self.experiment.task]
-        lines = [
+        columns = ["row", "seed", "grid", "top1", *self._halves]
+        return _frame(self.check_lines(), [*columns, "single_frame", "shuffled_frames"])
+
+    def check_lines(self) -> list[dict[str, Any]]:
+        """What `checks` says, run by run."""
+        return [
             {
                 "row": row.id,
                 "seed": seed,
                 "grid": 100 * result["top1"],
                 "top1": 100 * result["in_distribution"]["top1"],
-                **{h: _percent(result["in_distribution"][f"{h}_accuracy"]) for h in halves},
+                **{h: _percent(result["in_distribution"][f"{h}_accuracy"]) for h in self._halves},
                 **{control: 100 * value for control, value in result["tested_on"].items()},
             }
             for row in self.rows
             for seed, result in self.results.get(row.id, {}).items()
         ]
-        columns = ["row", "seed", "grid", "top1", *halves, "single_frame", "shuffled_frames"]
-        return pd.DataFrame(lines, columns=columns)
+
+    @property
+    def _halves(self) -> list[str]:
+        """What is told apart of a class in the checks."""
+        return {"temporal": ["order"], "appearance": ["digit", "motion"]}[self.experiment.task]
 
     def difficulty(self) -> pd.DataFrame:
         """Top-1 and order accuracy in % for each row, coherence and noise, mean over seeds."""
-        lines = [
+        return _frame(self.difficulty_lines(), ["row", "coherence", "noise", "top1", "order"])
+
+    def difficulty_lines(self) -> list[dict[str, Any]]:
+        """What `difficulty` says, cell by cell."""
+        found: dict[tuple[str, float, float], list[dict[str, Any]]] = {}
+        for row in self.experiment.rows:
+            for result in self.results.get(row.id, {}).values():
+                for cell in result["cells"]:
+                    found.setdefault((row.id, cell["coherence"], cell["noise"]), []).append(cell)
+        return [
             {
-                "row": row.id,
-                "seed": seed,
-                "coherence": cell["coherence"],
-                "noise": cell["noise"],
-                "top1": 100 * cell["top1"],
-                "order": _percent(cell["order_accuracy"]),
+                "row": row,
+                "coherence": coherence,
+                "noise": noise,
+                "top1": _mean([100 * cell["top1"] for cell in cells]),
+                "order": _mean([_percent(cell["order_accuracy"]) for cell in cells]),
             }
-            for row in self.experiment.rows
-            for seed, result in self.results.get(row.id, {}).items()
-            for cell in result["cells"]
+            for (row, coherence, noise), cells in found.items()
         ]
-        frame = pd.DataFrame(lines, columns=["row", "seed", "coherence", "noise", "top1", "order"])
-        return (
-            frame.drop(columns="seed")
-            .groupby(["row", "coherence", "noise"], sort=False, as_index=False)
-            .mean()
-        )
+
+
+_SEED = re.compile(r"-s(\d+)-[0-9a-f]{10}$")
+"""How a run's id ends: see `RunConfig.run_id`."""
 
 
 def load_study(
@@ -278,9 +300,15 @@ def load_study(
 
 
 def _seeds_on_disk(store: Store) -> list[int]:
-    return sorted(
-        {content["seed"] for folder in store if (content := read_json(folder.path / "run.json"))}
-    )
+    """Seeds that the store has runs of, whatever runs: their ids say so."""
+    names = [path.name for path in store.runs_dir.iterdir()] if store.runs_dir.is_dir() else []
+    return sorted({int(found[1]) for name in names if (found := _SEED.search(name))})
+
+
+def _frame(lines: list[dict[str, Any]], columns: list[str] | None = None) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(lines, columns=columns)
 
 
 def _number(cell: str | None) -> float:
@@ -292,4 +320,4 @@ def _percent(share: float | None) -> float:
 
 
 def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
+    return math.fsum(values) / len(values) if values else float("nan")

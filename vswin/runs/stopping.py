@@ -49,14 +49,14 @@ def find_targets(runs: Iterable[RunFolder], tables: Collection[str], journal: Jo
     beyond: dict[str, str] = {}
     for run in runs:
         own = live_jobs(queue, [job_id for job_id, _ in places.get(run.run_id, [])])
-        jobs |= {job.job_id: (job, run.run_id) for job in own}
+        jobs |= {job.job_id: (job, run.run_id) for job in own if not job.is_ending}
         if not own and run.state() == "running":
             owner = holder(run)
-            job = owner.get("job")
-            if job is None and owner.get("host") == host():
-                processes[run.run_id] = owner["pid"]
+            job, pid = owner.get("job"), owner.get("pid")
+            if job is None and owner.get("host") == host() and isinstance(pid, int):
+                processes[run.run_id] = pid
             else:
-                where = f"process {owner.get('pid')} on {owner.get('host')}"
+                where = f"process {pid} on {owner.get('host')}"
                 beyond[run.run_id] = where + (f", Slurm job {job}" if job else "")
     for table in tables:
         for job in live_jobs(queue, [job_id for job_id, _ in notebooks.get(table, [])]):

@@ -225,7 +225,7 @@ class _Surveyor:
             return "queued", job.reason or job.state.lower()
         if job is not None and job.phase == "active" and not _has_failed(state, status, job):
             where = f" on {job.nodes}" if job.nodes else ""
-            return "running", f"{'ending' if _is_ending(job) else 'starting'}{where}"
+            return "running", f"{'ending' if job.is_ending else 'starting'}{where}"
         if state == "failed":
             return "failed", _last_words(base.run)
         if (blocker := self._blocker(base.run)) is not None:
@@ -323,11 +323,7 @@ def _running(base: Seen, owner: dict[str, Any]) -> Seen:
 
 def _has_failed(state: State, status: dict[str, Any], job: Job) -> bool:
     """Whether a job that still has its nodes is only ending, after its run has failed in it."""
-    return state == "failed" and (_is_ending(job) or status.get("job") == job.job_id)
-
-
-def _is_ending(job: Job) -> bool:
-    return job.state.upper() in ("CG", "COMPLETING")
+    return state == "failed" and (job.is_ending or status.get("job") == job.job_id)
 
 
 def _last_words(run: RunFolder) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,11 +25,7 @@ from pydantic import (
 
 from vswin.errors import VswinError
 from vswin.runs.effort import Effort
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # the same reader, from before it was in the standard library
-    import tomli as tomllib
+from vswin.runs.slurm.toml_lines import key_lines, tomllib
 
 LEAST_MINUTES = 5
 """A job needs some of its time to start and to load what it goes on from."""
@@ -294,7 +289,7 @@ def load_profile(path: str | Path) -> Profile:
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(_explain_syntax(path, text, str(error))) from error
     except ValidationError as error:
-        lines = _lines(text)
+        lines = key_lines(text)
         problems = sorted(_explain(lines, problem) for problem in error.errors())
         raise ProfileError(
             "\n".join(f"{path}, line {line}: {message}" for line, message in problems)
@@ -349,31 +344,3 @@ def _nearest_line(lines: dict[tuple[str, ...], int], place: list[str]) -> int:
     while place and tuple(place) not in lines:
         place = place[:-1]
     return lines.get(tuple(place), 1)
-
-
-def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line (from 1) where each key of a valid TOML text is given.
-
-    The reader does not tell, so it is asked about every beginning of the text that is whole: keys
-    that appear in one are of the statement that this beginning ends with.
-    """
-    found: dict[tuple[str, ...], int] = {}
-    start, parts = 1, text.splitlines()
-    for end in range(1, len(parts) + 1):
-        try:
-            content = tomllib.loads("\n".join(parts[:end]))
-        except tomllib.TOMLDecodeError:
-            continue  # within a statement of several lines
-        for key in _keys(content):
-            found.setdefault(key, start)
-        start = end + 1
-    return found
-
-
-def _keys(content: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Every key of a table and of the tables in it."""
-    keys = [(key,) for key in content]
-    for key, value in content.items():
-        if isinstance(value, dict):
-            keys += [(key, *inner) for inner in _keys(value)]
-    return keys

@@ -106,6 +106,11 @@ class Job:
     nodes: str
     """Where; empty before it has started."""
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it only keeps its nodes until the last process is gone."""
+        return self.state.upper() in ("COMPLETING", "CG")
+
 
 @dataclasses.dataclass(frozen=True)
 class Queue:
