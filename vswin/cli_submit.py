@@ -315,8 +315,10 @@ def _run_here(
             failed = error
         for table in proposal.tables:  # also of what failed, as on a cluster
             job = notebook_job(request, table)
+            names = ("protocol", "seeds", "results_dir")
+            given = {name: getattr(job, name) for name in names} | {"run_missing": False}
             print(f"rendering {table} ...")
-            print(f"  {execute_notebook(table, job.parameters())[0]}")
+            print(f"  {execute_notebook(table, given)[0]}")
     if failed is not None:
         raise failed
     print(f"next: {_status_command(request)}")

@@ -89,8 +89,8 @@ def test_points_are_the_lines_of_the_table(study):
     assert [p.flops for p in longer.points] == [frame.flops[r] for r in ("dim4", "dim8", "dim16")]
     assert [p.top1 for p in windows.points] == [frame.top1[r] for r in ("win4", "win8", "win16")]
     assert windows.our_ticks == (
-        "4×7×7\n(here 4×3×3)",
-        "8×7×7\n(here 8×3×3)",
+        "4×7×7\n(here 2×3×3)",
+        "8×7×7\n(here 4×3×3)",
         "16×7×7\n(here 8×3×3)",
     )
     del study.results["win8"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from vswin.project import project_root
 
@@ -299,9 +300,14 @@ def outcome(run):
         "result": _without_times(result),
         "metrics": by_epoch,
         "predictions": predictions,
-        "weights": weights.read_bytes() if weights.exists() else None,
+        "weights": _tensors(weights) if weights.exists() else None,
         "configuration": json.loads((run / "run.json").read_text()),
     }
+
+
+def _tensors(path):
+    """Of a weights file; what stands before them in the file has no order."""
+    return {name: (str(a.dtype), a.shape, a.tobytes()) for name, a in load_file(path).items()}
 
 
 def _without_times(value):

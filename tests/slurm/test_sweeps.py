@@ -110,6 +110,10 @@ class Sweep:
         self.slurm.start_now(job)
         self.wait_until_done(job)
 
+    def wait_until_down(self, node):
+        is_down = lambda: self.slurm.nodes()[node].startswith("down")  # noqa: E731
+        self.slurm.wait_for(is_down, 60, f"{node} is down")
+
     def require_same(self, reference, attempts):
         """The run went on from a checkpoint, and ended as one that nothing happened to."""
         tools.assert_same_study(self.results, reference)
@@ -194,22 +198,13 @@ def test_the_time_limit(slurm, project, tmp_path, reference):
     sweep = Sweep(slurm, project, tmp_path, signal_delay_s=60)
     job = sweep.submit()
     sweep.wait_for_epoch(3)
-    process = sweep.process()
-    os.kill(process, signal.SIGSTOP)  # or it would be done before Slurm looks at its limit
-    slurm.limit_minutes(job, 1)
-    slurm.wait_for(lambda: is_pending(process, signal.SIGUSR2), 50, "Slurm's signal")
-    os.kill(process, signal.SIGCONT)
-    slurm.wait_for_state(job, "PENDING", seconds=45)
+    os.kill(sweep.process(), signal.SIGSTOP)  # or it would be done before Slurm looks at its limit
+    slurm.limit_minutes(job, 1)  # with its signal (Slurm wakes it for that) a minute before
+    slurm.wait_for_state(job, "PENDING", seconds=60)
     slurm.limit_minutes(job, 30)
     sweep.goes_on_when_requeued(job)
     assert "Caught signal SIGUSR2" in sweep.log(job)
     sweep.require_same(reference, attempts=2)
-
-
-def is_pending(process, signum):
-    status = Path(f"/proc/{process}/status").read_text()
-    masks = re.findall(r"^(?:SigPnd|ShdPnd):\s*(\w+)", status, re.MULTILINE)
-    return any(int(mask, 16) >> (signum - 1) & 1 for mask in masks)
 
 
 def test_a_process_that_is_killed(sweep, reference):
@@ -225,24 +220,33 @@ def test_a_process_that_is_killed(sweep, reference):
     sweep.require_same(reference, attempts=2)
 
 
-@pytest.mark.parametrize("dies", ["node", "slurmd"])
-def test_a_node_that_fails(sweep, reference, dies):
+def test_a_node_that_fails(sweep, reference):
     job = sweep.submit()
     sweep.wait_for_epoch(3)
     node = sweep.slurm.node(job)
-    # With the node its processes are gone; with slurmd alone they go on, and nobody hears of it.
-    (sweep.slurm.kill_node if dies == "node" else sweep.slurm.kill_slurmd)(node)
-    sweep.slurm.wait_for(lambda: sweep.slurm.nodes()[node].startswith("down"), 60, "node is down")
-    if dies == "node":
-        sweep.goes_on_when_requeued(job)
-        assert sweep.slurm.node(job) != node
-        sweep.require_same(reference, attempts=2)
-        return
-    # Slurm starts it on the other node, while its process is alive: one of them writes.
+    sweep.slurm.kill_node(node)
+    sweep.wait_until_down(node)
+    sweep.goes_on_when_requeued(job)
+    assert sweep.slurm.node(job) != node
+    sweep.require_same(reference, attempts=2)
+
+
+def test_a_slurmd_that_dies_alone(sweep, reference):
+    # The run goes on, and nobody hears of it: Slurm starts it a second time, on the other node.
+    job = sweep.submit()
+    sweep.wait_for_epoch(3)
+    process, node = sweep.process(), sweep.slurm.node(job)
+    os.kill(process, signal.SIGSTOP)  # or it would be done before Slurm notices
+    sweep.slurm.kill_slurmd(node)
+    sweep.wait_until_down(node)
+    sweep.slurm.wait_for_state(job, "PENDING", seconds=45)
     sweep.slurm.start_now(job)
-    done = sweep.run / "result.json"
-    sweep.slurm.wait_for(done.exists, 120, "the run is complete")
-    sweep.slurm.wait_for_end(job)
+    sweep.wait_until_done(job, ("FAILED",))
+    assert f"is being written by process {process}" in sweep.log(job)
+    assert sweep.standing(code=0)["standing"] == "running"
+    assert sweep.submit() is None
+    os.kill(process, signal.SIGCONT)
+    sweep.slurm.wait_for((sweep.run / "result.json").exists, 60, "the run is complete")
     sweep.require_same(reference, attempts=1)
 
 

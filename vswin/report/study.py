@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vswin.cost import Cost, Rule
 from vswin.errors import UsageError
+from vswin.files import read_json
 from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.costs import cost_at
@@ -258,10 +259,6 @@ class Study:
         ]
 
 
-_SEED = re.compile(r"-s(\d+)-[0-9a-f]{10}$")
-"""How a run's id ends: see `RunConfig.run_id`."""
-
-
 def load_study(
     table: str,
     protocol: str = "proxy",
@@ -300,9 +297,9 @@ def load_study(
 
 
 def _seeds_on_disk(store: Store) -> list[int]:
-    """Seeds that the store has runs of, whatever runs: their ids say so."""
-    names = [path.name for path in store.runs_dir.iterdir()] if store.runs_dir.is_dir() else []
-    return sorted({int(found[1]) for name in names if (found := _SEED.search(name))})
+    return sorted(
+        {content["seed"] for folder in store if (content := read_json(folder.path / "run.json"))}
+    )
 
 
 def _frame(lines: list[dict[str, Any]], columns: list[str] | None = None) -> pd.DataFrame:

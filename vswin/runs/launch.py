@@ -189,7 +189,8 @@ def _seen(
 
 
 def _last_words(run: RunFolder, code: int) -> str:
-    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+    names = {number.value: number.name for number in signal.Signals}
+    how = f"by {names.get(-code, f'signal {-code}')}" if code < 0 else f"with code {code}"
     lines = run.log.read_text(errors="replace").split("\n") if run.log.exists() else []
     last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
     return f"its process was ended {how}; the last line of its log: {last}"

@@ -11,8 +11,8 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import submitit
 
@@ -29,6 +29,10 @@ class RunFailedError(VswinError):
 
 class BlockedError(VswinError):
     """A job's run starts from another one, which failed."""
+
+
+class NotebookFailedError(VswinError):
+    """A job's notebook stopped with an error."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,21 +111,19 @@ class NotebookJob:
     seeds: int
     results_dir: str
 
-    def __call__(self) -> str:
-        """Returns the path of the executed notebook; raises what `execute_notebook` does."""
-        from vswin.notebook import execute_notebook  # in the job; it needs pandas and papermill
+    def __call__(self) -> int:
+        """Executes it.
 
-        executed, _ = execute_notebook(self.table, self.parameters())
-        return str(executed)
-
-    def parameters(self) -> dict[str, Any]:
-        """Of the notebook."""
-        return {
-            "protocol": self.protocol,
-            "seeds": self.seeds,
-            "results_dir": self.results_dir,
-            "run_missing": False,
-        }
+        Raises:
+            NotebookFailedError: if a cell failed.
+        """
+        # A command, for notebooks are above runs: they know reports.
+        given = ("--protocol", self.protocol, "--seeds", str(self.seeds))
+        given = (*given, "--results-dir", self.results_dir, "--no-run-missing")
+        command = [sys.executable, "-m", "vswin", "notebook", self.table, *given]
+        if code := subprocess.run(command, check=False).returncode:
+            raise NotebookFailedError(f"the notebook of {self.table} ended with code {code}")
+        return 0
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
         """The same again."""

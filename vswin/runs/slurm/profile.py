@@ -188,8 +188,8 @@ class Profile(_FromToml):
     mem_gb_per_node: Positive | None = None
     """Memory of one run on each of its nodes, in GB; None takes the partition's default."""
     signal_delay_s: Annotated[int, Field(ge=10, le=3600)] = 120
-    """Seconds before the time limit at which a job is told to write a checkpoint and go back to
-    the queue."""
+    """Seconds before the time limit at which a job is told to go back to the queue, from where it
+    goes on from its last checkpoint."""
     time: Minutes = Field(default="1-00:00:00")  # type: ignore[assignment]
     """Time limit of a job in minutes, read from any of Slurm's forms. A run that needs longer
     goes on in the next job."""
