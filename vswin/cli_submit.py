@@ -60,7 +60,10 @@ NotebookOption = Annotated[
     bool, typer.Option("--notebook/--no-notebook", help="Render the notebooks afterwards.")
 ]
 JobsOption = Annotated[
-    int, typer.Option("--jobs", "-j", min=0, help="With --profile here: runs at a time (0: all).")
+    int,
+    typer.Option(
+        "--jobs", "-j", min=0, help="With --profile here: runs at a time (0: all that fit)."
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="With --profile here: cpu, cuda or cuda:N.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]

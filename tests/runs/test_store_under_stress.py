@@ -303,13 +303,17 @@ def read_only():
         yield protect
 
 
+def contents(folder):
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
 def test_a_read_only_results_folder_is_said_and_can_still_be_looked_at(tmp_path, calm, read_only):
     for run in calm.values():
         shutil.copytree(run.path, tmp_path / "smoke" / "runs" / run.run_id)
     done, begun = (RunFolder(tmp_path / "smoke" / "runs" / run_id) for run_id in calm)
     (begun.path / "result.json").unlink()
     (begun.path / "lock").write_text(json.dumps(ELSEWHERE))
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    before = contents(tmp_path)
     read_only(tmp_path / "smoke")
     assert done.state() == "done"
     assert begun.state() == "running"
@@ -322,7 +326,7 @@ def test_a_read_only_results_folder_is_said_and_can_still_be_looked_at(tmp_path,
     assert said.returncode == 1
     assert said.stderr.startswith(f"error: cannot write results to {tmp_path}/smoke/")
     assert said.stderr.count("\n") == 1
-    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert contents(tmp_path) == before
 
 
 def _execute_as_nobody(run, queue):

@@ -14,6 +14,7 @@ import pytest
 from tests.runs.fake_slurm import FakeSlurm
 from vswin.files import write_json
 from vswin.project import project_root
+from vswin.runs.reporter import Interrupted
 from vswin.runs.slurm.frozen import freeze_code
 from vswin.runs.slurm.job import BlockedError, RunJob
 from vswin.runs.slurm.journal import Journal
@@ -301,3 +302,31 @@ def test_without_slurm_it_says_so(tmp_path, monkeypatch):
     with pytest.raises(SubmissionError, match="no sbatch on this machine.*--profile here"):
         submit(asked)
     assert Journal(asked.store).submissions() == []
+
+
+def test_what_the_submitter_is_in_does_not_reach_its_jobs(tmp_path, slurm, monkeypatch):
+    for name in ("SLURM_JOB_ID", "SLURM_CPUS_PER_TASK", "SLURM_CONF"):
+        monkeypatch.setenv(name, "1")
+    (slurm.folder / "sbatch").rename(slurm.folder / "sbatch.real")
+    told = slurm.folder / "sbatch"
+    told.write_text(f'#!/bin/sh\nenv > {tmp_path}/seen\nexec {slurm.folder}/sbatch.real "$@"\n')
+    told.chmod(0o755)
+    with pytest.raises(SubmissionError):  # the stand-in does not know itself by that name
+        submit(request(tmp_path))
+    seen = dict(line.partition("=")[::2] for line in (tmp_path / "seen").read_text().splitlines())
+    assert "SLURM_CONF" in seen
+    assert "SLURM_JOB_ID" not in seen
+    assert "SLURM_CPUS_PER_TASK" not in seen
+    assert os.environ["SLURM_JOB_ID"] == "1"
+
+
+@pytest.mark.parametrize(("requeue", "scontrol"), [(False, True), (True, False), (True, True)])
+def test_a_signal_where_the_job_cannot_be_put_back(tmp_path, slurm, monkeypatch, requeue, scontrol):
+    job = RunJob(str(tmp_path), (), requeue)
+    if not scontrol:
+        monkeypatch.setenv("PATH", "/nowhere")
+    if requeue and scontrol:
+        assert job.checkpoint().function == job
+        return
+    with pytest.raises(Interrupted, match="submit again to go on"):
+        job.checkpoint()

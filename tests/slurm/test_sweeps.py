@@ -194,6 +194,17 @@ def test_preemption_with_a_signal(sweep, reference):
     sweep.require_same(reference, attempts=2)
 
 
+def test_a_signal_where_jobs_are_not_requeued(slurm, project, tmp_path, reference):
+    sweep = Sweep(slurm, project, tmp_path, requeue=False)
+    job = sweep.submit()
+    sweep.wait_for_epoch(3)
+    slurm.signal(job)
+    sweep.wait_until_done(job, ("FAILED",))
+    assert sweep.standing(code=0)["standing"] == "interrupted"  # whatever Slurm calls it
+    sweep.wait_until_done(sweep.submit())
+    sweep.require_same(reference, attempts=2)
+
+
 def test_the_time_limit(slurm, project, tmp_path, reference):
     sweep = Sweep(slurm, project, tmp_path, signal_delay_s=60)
     job = sweep.submit()
@@ -250,7 +261,10 @@ def test_a_slurmd_that_dies_alone(sweep, reference):
     sweep.require_same(reference, attempts=1)
 
 
-def test_scancel_and_then_submit(sweep, reference):
+def test_scancel_and_then_submit_without_sacct(sweep, reference):
+    assert (
+        sweep.slurm.run("sacct", code=None).returncode != 0
+    )  # the store is enough in all of these
     job = sweep.submit()
     sweep.wait_for_epoch(3)
     sweep.slurm.run("scancel", job)
@@ -331,13 +345,6 @@ def test_code_that_is_edited_after_submit(slurm, project, tmp_path, reference):
     head = ["git", "rev-parse", "HEAD"]
     commit = subprocess.run(head, cwd=clone, capture_output=True, text=True, check=True).stdout
     assert (origin["commit"], origin["dirty"]) == (commit.strip(), False)
-
-
-def test_without_sacct_the_store_is_enough(sweep, reference):
-    assert sweep.slurm.run("sacct", code=None).returncode != 0
-    job = sweep.submit()
-    sweep.wait_until_done(job)
-    sweep.require_same(reference, attempts=1)
 
 
 def test_a_partition_that_does_not_exist(slurm, project, tmp_path):

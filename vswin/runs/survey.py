@@ -230,6 +230,11 @@ class _Surveyor:
             return "failed", _last_words(base.run)
         if (blocker := self._blocker(base.run)) is not None:
             return "blocked", f"starts from {blocker.run.run_id}, which {_how(blocker)}"
+        if place is not None and (status.get("state"), status.get("job")) == ("interrupted", place):
+            # Its process was told to stop, and said so before it ended as Slurm sees it.
+            return "interrupted", f"job {place} was told to stop" + (
+                f": {job.state}" if job else ""
+            )
         return self._after(state, place, job, base)
 
     def _newest(self, places: list[tuple[str, Submission]]) -> tuple[str | None, Job | None]:

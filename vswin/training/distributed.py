@@ -98,7 +98,9 @@ def joined(device: torch.device) -> Iterator[World]:
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if device.type == "cuda":
         if device.index is None:
-            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            # Some launchers show all of a node's GPUs to each process, others each its own.
+            local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+            device = torch.device("cuda", local_rank % max(1, torch.cuda.device_count()))
         torch.cuda.set_device(device)
     if size == 1:
         yield World(device=device)

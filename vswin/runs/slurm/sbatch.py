@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,14 +163,15 @@ def test_only(text: str) -> str:
         SubmissionError: if it would refuse the job, or there is no sbatch.
     """
     try:
-        answer = subprocess.run(
-            ["sbatch", "--test-only"],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        with _outside_of_jobs():
+            answer = subprocess.run(
+                ["sbatch", "--test-only"],
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SubmissionError(f"sbatch cannot be asked: {error}") from error
     words = (answer.stderr + answer.stdout).strip()
@@ -202,11 +204,24 @@ def submit_array(
         )
         executor.update_parameters(**{f"slurm_{name}": v for name, v in parameters.items()})
         # submitit prints what it raises, too
-        with contextlib.redirect_stderr(io.StringIO()), executor.batch():
+        with _outside_of_jobs(), contextlib.redirect_stderr(io.StringIO()), executor.batch():
             jobs = [executor.submit(call) for call in calls]
     except (RuntimeError, OSError, submitit.core.utils.FailedJobError) as error:
         raise SubmissionError(f"Slurm did not take the jobs: {one_line(str(error))}") from error
     return tuple(job.job_id for job in jobs)
+
+
+@contextlib.contextmanager
+def _outside_of_jobs() -> Iterator[None]:
+    """Hides the job that the submitter may be in: its size would become that of the new ones."""
+    hidden = {}
+    if "SLURM_JOB_ID" in os.environ:
+        ours = [n for n in os.environ if n.startswith(("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_"))]
+        hidden = {name: os.environ.pop(name) for name in ours if name != "SLURM_CONF"}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _python(profile: Profile) -> str:
