@@ -1,5 +1,7 @@
 """Shared by all tests: one CPU thread, and a study that was really run once."""
 
+import os
+
 import pytest
 import torch
 
@@ -12,6 +14,12 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_our_own(tmp_path_factory):
+    """Counted costs are kept for this session, and not in the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

@@ -286,9 +286,13 @@ def load_study(
     folders: dict[str, dict[int, RunFolder]] = {}
     if protocol in experiment.protocols:
         wanted = range(seeds) if seeds is not None else _seeds_on_disk(store)
+        begun = _slugs_on_disk(store)
         for row in filter(chosen.includes, experiment.rows):
             for seed in wanted:
-                folder = store.run(chosen.configure(experiment, row, seed).run_id)
+                config = chosen.configure(experiment, row, seed)
+                if config.slug not in begun:  # known without its id, which takes longer to make
+                    continue
+                folder = store.run(config.run_id)
                 result = folder.result()
                 if result is not None:
                     results.setdefault(row.id, {})[seed] = result
@@ -300,6 +304,12 @@ def _seeds_on_disk(store: Store) -> list[int]:
     return sorted(
         {content["seed"] for folder in store if (content := read_json(folder.path / "run.json"))}
     )
+
+
+def _slugs_on_disk(store: Store) -> set[str]:
+    """What run ids begin with, of all runs that are there."""
+    folders = store.runs_dir.iterdir() if store.runs_dir.is_dir() else ()
+    return {folder.name.rpartition("-")[0] for folder in folders}
 
 
 def _frame(lines: list[dict[str, Any]], columns: list[str] | None = None) -> pd.DataFrame:

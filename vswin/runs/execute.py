@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -197,12 +198,6 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     args = _parser().parse_args(argv)
 
-    def stop(signum: int, _: FrameType | None) -> None:
-        raise Interrupted(f"signal {signum}")
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
     if args.threads:
         torch.set_num_threads(args.threads)
     command = [sys.executable, "-m", "vswin.runs.execute", *argv]
@@ -210,6 +205,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         effort = from_arguments(args)
         with (
+            _stoppable(),
             assisted(effort.processes, command, functools.partial(_note_death, folder)) as give_up,
             joined(torch.device(args.device)) as world,
         ):
@@ -225,6 +221,23 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ends the run in an orderly way on SIGTERM and SIGINT, which it can be resumed after."""
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        raise Interrupted(f"signal {signum}")
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {signum: signal.signal(signum, stop) for signum in signals} if is_main else {}
+    try:
+        yield
+    finally:  # a job's process has other things to end after the run
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _note_death(folder: RunFolder, why: str) -> None:
