@@ -275,7 +275,10 @@ def _resources(study: Study) -> list[list[str]]:
 def _mean_rate(rates: list[float | None]) -> str:
     """Clips per second; a dash where nothing was trained."""
     known = [rate for rate in rates if rate is not None]
-    return f"{sum(known) / len(known):.3g}" if known else "–"
+    if not known:
+        return "–"
+    mean = sum(known) / len(known)
+    return f"{mean:,.0f}" if mean >= 100 else f"{mean:.3g}"
 
 
 def _provenance(study: Study) -> list[str]:
