@@ -330,3 +330,30 @@ def test_a_signal_where_the_job_cannot_be_put_back(tmp_path, slurm, monkeypatch,
         return
     with pytest.raises(Interrupted, match="submit again to go on"):
         job.checkpoint()
+
+
+def test_the_same_commands_here(tmp_path, smoke_results):
+    results = tmp_path / "results"
+    shutil.copytree(smoke_results, results)
+    asked = request(tmp_path)
+    failed, lost = sorted(asked.configs)[:2]
+    shutil.rmtree(asked.store.run(lost).path)
+    folder = asked.store.run(failed)
+    (folder.path / "result.json").unlink()
+    write_json(folder.path / "error.json", {"type": "E", "message": "bad"})
+    common = ["table5", "--protocol", "smoke", "--seeds", "1", "--results-dir", results]
+    here = [*common, "--profile", "here"]
+    dry = vswin("submit", *here, "--dry-run")
+    assert f"would run {lost}" in dry.stdout
+    assert failed not in dry.stdout
+    done = vswin("submit", *here, "--jobs", "1", "--no-notebook")
+    assert done.returncode == 0, done.stderr
+    assert asked.store.run(lost).state() == "done"
+    assert folder.state() == "failed"
+    assert vswin("status", *common).returncode == 1
+    again = vswin("retry", *here)
+    assert again.returncode == 0, again.stderr
+    assert folder.state() == "done"
+    assert (results / "reports" / "table5.smoke.ipynb").exists()
+    assert vswin("status", *common).returncode == 0
+    assert not (results / "smoke" / "jobs").exists()
