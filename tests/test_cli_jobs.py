@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -283,6 +284,72 @@ def test_logs_prints_the_log_that_was_written_last(results, vswin, slurm):
     assert out.endswith("error: DivergedError: loss is nan at step 7\n")
 
 
+def test_logs_of_other_processes(results, vswin, slurm):
+    """Each process of a job prints to its own file; what the main one knows may be the least."""
+    store, runs = planned(results)
+    run = runs["dim16", 0]
+    at = (run.run_id, "--results-dir", results)
+    run.log.write_text("here\n")
+    log = submit(store, [run.run_id], ["7"], ["RUNNING"], slurm).log
+    log("7").write_text("main\n")
+    for process in range(1, 7):
+        log("7", process).write_text(f"words of {process}\nValueError: it is {process}\n")
+        os.utime(log("7", process), (process, process))
+    os.utime(run.log, (1, 1))
+    with run_lock(run.path):
+        assert vswin("logs", *at) == (0, "main\n", f"{log('7')}:\n")
+        code, out, err = vswin("logs", *at, "--process", 2, "-n", 1)
+        assert (code, out, err) == (0, "ValueError: it is 2\n", f"{log('7', 2)}:\n")
+        code, out, err = vswin("logs", *at, "--process", 9)
+        assert (code, out) == (0, "")
+        assert err == f"process 9 of {run.run_id} has printed nothing yet\n"
+    code, out, err = vswin("logs", *at)
+    assert (code, out) == (0, "main\n")
+    lines = err.splitlines()
+    assert lines[:3] == [
+        f"{log('7')}:",
+        "process 1 of job 7 printed: ValueError: it is 1",
+        f"  all of it: vswin logs {run.run_id} --process 1",
+    ]
+    assert lines[-1] == "and 2 more processes printed errors"
+    assert len(lines) == 10
+    assert "it is 1" not in vswin("logs", *at, "--process", 1)[2]
+    complete(run)
+    assert vswin("logs", *at)[2] == f"{log('7')}:\n"
+
+
+def test_status_tells_the_error_of_another_process(results, vswin, slurm):
+    store, runs = planned(results)
+    log = submit(store, [runs["dim16", 0].run_id], ["7"], ["FAILED"], slurm).log
+    log("7").write_text("main\n")
+    log("7", 1).write_text("error: no such video\n")
+    code, out, _ = vswin("status", "table5", "-p", "smoke", "--results-dir", results)
+    assert code == 1
+    assert "failed: job 7: FAILED: error: no such video" in out
+    assert f"  log: {log('7', 1)}" in out
+
+
+def test_a_log_that_is_followed_leaves_the_journal_alone_for_seconds(results, vswin, monkeypatch):
+    """There may be hundreds of entries, on a file server."""
+    _, runs = planned(results)
+    run = runs["dim16", 0]
+    run.log.write_text("here\n")
+    read, looks = Journal.submissions, []
+    monkeypatch.setattr(Journal, "submissions", lambda self: looks.append(1) or read(self))
+    monkeypatch.setattr("vswin.runs.logs.POLL_S", 0.01)
+    with run_lock(run.path):
+        done = threading.Timer(1.0, complete, [run])
+        done.start()
+        timer = threading.Timer(1.0, (run.path / "lock").unlink)
+        timer.start()
+        code, out, err = vswin("logs", run.run_id, "-f", "--results-dir", results)
+        done.join()
+        timer.join()
+    assert (code, out) == (0, "here\n")
+    assert err.splitlines()[-1] == f"{run.run_id}: done"
+    assert len(looks) < 8  # of a hundred looks at the log
+
+
 def test_a_long_log_is_cut_at_the_right_line(results, vswin):
     _, runs = planned(results)
     run = runs["dim16", 0]
@@ -405,6 +472,18 @@ def test_cancel(results, vswin, slurm, monkeypatch):
     found = json.loads(vswin("status", "table5", *at, "--json")[1])
     assert found["standings"]["cancelled"] == 3  # though Slurm has forgotten them
     assert vswin("cancel", "table5", *at, "--yes")[:2] == (0, "nothing to cancel\n")
+
+
+def test_cancel_leaves_a_job_of_the_same_id_alone(results, vswin, slurm):
+    """Of another project or cluster: ids may begin anew."""
+    store, runs = planned(results)
+    submit(store, [runs["dim16", 0].run_id], ["7"], [None], slurm)
+    submit(store, ["table5"], ["8"], [None], slurm, "notebook", "t-2")
+    others = [{"id": i, "name": "other", "state": "RUNNING"} for i in ("7", "8")]
+    (slurm.folder / "queue.json").write_text(json.dumps(others))
+    at = ("-p", "smoke", "--results-dir", results, "--yes")
+    assert vswin("cancel", "table5", *at)[:2] == (0, "nothing to cancel\n")
+    assert slurm.queue == others
 
 
 def test_cancel_of_single_runs_leaves_the_others_and_the_notebook(results, vswin, slurm):

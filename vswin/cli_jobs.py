@@ -76,6 +76,12 @@ def logs(
     lines: Annotated[
         int, typer.Option("--lines", "-n", min=0, help="Last lines to begin with (0: all).")
     ] = 50,
+    process: Annotated[
+        int,
+        typer.Option(
+            "--process", min=0, help="Which of a job's processes, each of which has a log."
+        ),
+    ] = 0,
     protocol: Annotated[
         str | None, typer.Option("--protocol", "-p", help="Look only there (default: in all).")
     ] = None,
@@ -89,9 +95,9 @@ def logs(
 
     store, folder = _find_run(run, protocol, results_dir)
     if follow:
-        follow_log(folder, store, lines)
+        follow_log(folder, store, lines, process)
     else:
-        print_log(folder, store, lines)
+        print_log(folder, store, lines, process)
     error = folder.error()
     if error is not None:
         print(f"error: {error.get('type')}: {error.get('message')}")

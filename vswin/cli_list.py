@@ -127,7 +127,7 @@ def list_costs(
 ) -> None:
     """GPU-hours of each row under a protocol on videos, one seed."""
     from vswin.report import load_study
-    from vswin.runs.requirements import estimate
+    from vswin.runs.requirements import estimate, speed_in
     from vswin.runs.study import plan_study
 
     plan = plan_study(table, protocol, 1, results_dir)
@@ -142,10 +142,11 @@ def list_costs(
         "test, h",
         "from",
     )
+    speed = speed_in(plan.store, peak_tflops, share)
     total, seen = 0.0, set[str]()
     for p in plan.runs:
         cost = study.paper_cost(p.row)
-        price = estimate(p.config, cost, plan.store, peak_tflops, share)
+        price = estimate(p.config, cost, plan.store, speed)
         once = p.config.run_id not in seen
         seen.add(p.config.run_id)
         total += price.total if once else 0.0

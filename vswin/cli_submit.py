@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +17,7 @@ from vswin.errors import UsageError, VswinError
 
 if TYPE_CHECKING:  # `vswin --help` does without
     from vswin.runs.slurm.journal import Submission
+    from vswin.runs.slurm.prices import Bill
     from vswin.runs.slurm.submit import Proposal, Request
 
 HERE = "here"
@@ -99,8 +102,11 @@ def submit(
     standings = ABSENT + FAILED if retry else ABSENT
     plans = _plans(tables, protocol, seeds, results_dir, row)
     if profile == HERE:
-        _run_here(plans, standings, jobs, device, notebook, dry_run or check)
+        hours = max_gpu_hours is not None
+        _refuse(HERE, check=check, parallel=parallel, max_gpu_hours=hours, json=as_json)
+        _run_here(plans, standings, jobs, device, notebook, dry_run)
         return
+    _refuse("a cluster's profile", jobs=jobs, device=device != "cpu")
     request = _request(plans, profile, standings, parallel, notebook)
     _hand_in(request, dry_run, check, max_gpu_hours, yes, as_json)
 
@@ -133,10 +139,21 @@ def retry(
     plans = _plans(tables, protocol, seeds, results_dir, row)
     only = _known_runs(plans, run) if run else None
     if profile == HERE:
-        _run_here(plans, FAILED, jobs, device, notebook, dry_run or check, only)
+        hours = max_gpu_hours is not None
+        _refuse(HERE, check=check, parallel=parallel, max_gpu_hours=hours, json=as_json)
+        _run_here(plans, FAILED, jobs, device, notebook, dry_run, only)
         return
+    _refuse("a cluster's profile", jobs=jobs, device=device != "cpu")
     request = _request(plans, profile, FAILED, parallel, notebook, only)
     _hand_in(request, dry_run, check, max_gpu_hours, yes, as_json)
+
+
+def _refuse(profile: str, **options: object) -> None:
+    """Refuses options that would be without effect."""
+    for name, value in options.items():
+        if value not in (None, False, 0):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} has no meaning with --profile {profile}; leave it out")
 
 
 def _plans(
@@ -197,31 +214,44 @@ def _hand_in(
     from vswin.runs.slurm.prices import price
     from vswin.runs.slurm.sbatch import test_only
 
-    proposal = slurm.propose(request)
-    cost = price(request, proposal.configs)
-    if not as_json:
-        print(_summary(request, proposal))
-        print(f"estimate: {cost}")
     if dry_run or check:
-        texts = slurm.scripts(request, proposal)
+        proposal = slurm.propose(request)
+        bill, texts = price(request, proposal.configs), slurm.scripts(request, proposal)
+        waits = "#SBATCH --dependency=afterany:JOBS\n"
+        names = [f"{len(array.configs)} runs" for array in proposal.arrays] + ["notebooks"]
+        asked = [(name, text.replace(waits, "")) for name, text in zip(names, texts, strict=False)]
+        answers = [f"{name}: {test_only(text, name)}" for name, text in asked if check]
         if as_json:
-            print(json.dumps(_as_json(request, proposal, cost.gpu_hours, []), indent=2))
-        elif dry_run:
+            print(json.dumps(_as_json(request, proposal, bill, [], texts, answers), indent=2))
+            return
+        print(f"{_summary(request, proposal)}\nestimate: {bill}")
+        if dry_run:
             print("\n".join(f"  would submit {config.run_id}" for config in proposal.configs))
             print("\n\n".join(texts))
-        for text in texts if check else ():
-            print(test_only(text.replace("#SBATCH --dependency=afterany:JOBS\n", "")))
+        print("\n".join(answers))
         return
-    require_inputs(proposal.configs, request.store)
-    if proposal.configs:
-        cost.require(max_gpu_hours)
-        if cost.gpu_hours != 0 and not yes:
-            _ask(f"submit {len(proposal.configs)} runs ({cost})?")
-    handed_in, submissions = slurm.submit(request)
+
+    bill = None
+
+    def approve(proposal: Proposal) -> None:
+        nonlocal bill
+        bill = price(request, proposal.configs)
+        if not as_json:
+            print(f"{_summary(request, proposal)}\nestimate: {bill}", flush=True)
+        require_inputs(proposal.configs, request.store)
+        bill.require(max_gpu_hours)
+        if proposal.configs and bill.gpu_hours != 0 and not yes:
+            _ask(f"submit {len(proposal.configs)} runs ({bill})?")
+
+    def tell(submission: Submission) -> None:
+        if not as_json:
+            _print_submission(submission)
+
+    proposal, submissions = slurm.submit(request, approve, tell)
     if as_json:
-        print(json.dumps(_as_json(request, handed_in, cost.gpu_hours, submissions), indent=2))
+        print(json.dumps(_as_json(request, proposal, bill, submissions), indent=2))
     else:
-        _report(request, submissions)
+        print(f"next: {_status_command(request)}" if submissions else "nothing to submit")
 
 
 def _ask(question: str) -> None:
@@ -249,38 +279,40 @@ def _summary(request: Request, proposal: Proposal) -> str:
     return text
 
 
-def _report(request: Request, submissions: list[Submission]) -> None:
-    """What was submitted, and how to look after it."""
-    if not submissions:
-        print("nothing to submit")
-        return
-    for submission in submissions:
-        what = "runs" if submission.kind == "runs" else "notebooks, when those have ended"
-        print(f"submitted {submission.token}: {len(submission.items)} {what}")
-        pairs = list(zip(submission.job_ids, submission.items, strict=True))
-        for job_id, item in pairs[:SHOWN]:
-            print(f"  {job_id}  {item}")
-        if len(pairs) > SHOWN:
-            print(f"  and {len(pairs) - SHOWN} more, to {pairs[-1][0]}")
-    print(f"next: {_status_command(request)}")
+def _print_submission(submission: Submission) -> None:
+    what = "runs" if submission.kind == "runs" else "notebooks, when those have ended"
+    print(f"submitted {submission.token}: {len(submission.items)} {what}")
+    pairs = list(zip(submission.job_ids, submission.items, strict=True))
+    for job_id, item in pairs[:SHOWN]:
+        print(f"  {job_id}  {item}")
+    if len(pairs) > SHOWN:
+        print(f"  and {len(pairs) - SHOWN} more, to {pairs[-1][0]}")
 
 
 def _status_command(request: Request) -> str:
     tables = " ".join(plan.experiment.table for plan in request.plans)
     protocol = request.plans[0].protocol.protocol
-    return f"vswin status {tables} --protocol {protocol} --results-dir {request.store.results_dir}"
+    where = shlex.quote(str(request.store.results_dir))
+    return f"vswin status {tables} --protocol {protocol} --results-dir {where}"
 
 
 def _as_json(
-    request: Request, proposal: Proposal, gpu_hours: float | None, submissions: list[Submission]
+    request: Request,
+    proposal: Proposal,
+    bill: Bill | None,
+    submissions: list[Submission],
+    scripts: Sequence[str] = (),
+    answers: Sequence[str] = (),
 ) -> dict[str, Any]:
     return {
         "tables": [plan.experiment.table for plan in request.plans],
         "protocol": request.plans[0].protocol.protocol,
         "standings": {run_id: s.standing for run_id, s in proposal.seen.items()},
         "to_submit": [config.run_id for config in proposal.configs],
-        "gpu_hours": gpu_hours,
+        "gpu_hours": bill and bill.gpu_hours,
         "submissions": [dataclasses.asdict(submission) for submission in submissions],
+        "scripts": list(scripts),
+        "checks": list(answers),
     }
 
 
@@ -295,6 +327,8 @@ def _run_here(
 ) -> None:
     """The same in a pool on this machine; waits for it."""
     from vswin.notebook import execute_notebook
+    from vswin.runs.effort import Effort
+    from vswin.runs.launch import decoders, pool_size
     from vswin.runs.progress import progress
     from vswin.runs.slurm.profile import Profile
     from vswin.runs.slurm.submit import Request, notebook_job, propose
@@ -308,12 +342,14 @@ def _run_here(
     if dry_run:
         print("\n".join(f"  would run {config.run_id}" for config in proposal.configs))
         return
+    threads = plans[0].protocol.threads
+    jobs = pool_size(jobs, device, threads)
+    effort = Effort(workers=decoders(device, jobs))
     failed = None
     with resumable():
         try:
             with progress() as show:
-                threads = plans[0].protocol.threads
-                run_configs(proposal.configs, request.store, jobs, threads, device, show)
+                run_configs(proposal.configs, request.store, jobs, threads, device, show, effort)
         except RunsFailedError as error:
             failed = error
         for table in proposal.tables:  # also of what failed, as on a cluster

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
+from vswin import cost_cache as costs
+from vswin.cost_cache import cost_at
 from vswin.models.presets import resolve_config
-from vswin.report import costs
-from vswin.report.costs import cost_at
 
 SMALL = resolve_config("swin_t", embed_dim=8, depths=(1, 1), num_heads=(1, 2))
 SIZE = (3, 4, 32, 32)

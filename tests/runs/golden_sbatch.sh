@@ -23,8 +23,12 @@
 #SBATCH --wckey=submitit
 
 # setup
+trap 'echo "error: setup failed at: $BASH_COMMAND" >&2' ERR
+set -e
 module load cuda
 source '/my env/bin/activate'
+set +e
+trap - ERR
 unset RANK LOCAL_RANK WORLD_SIZE MASTER_ADDR MASTER_PORT VSWIN_ASSISTS
 export PYTHONPATH='/shared/my results/code/0123'${PYTHONPATH:+:$PYTHONPATH}
 export VSWIN_DATA=/shared/data.yaml
@@ -54,8 +58,12 @@ srun --unbuffered --output '/shared/my results/jobs/table1-abc/%A_%a_%t_log.out'
 #SBATCH --wckey=submitit
 
 # setup
+trap 'echo "error: setup failed at: $BASH_COMMAND" >&2' ERR
+set -e
 module load cuda
 source '/my env/bin/activate'
+set +e
+trap - ERR
 unset RANK LOCAL_RANK WORLD_SIZE MASTER_ADDR MASTER_PORT VSWIN_ASSISTS
 export PYTHONPATH='/shared/my results/code/0123'${PYTHONPATH:+:$PYTHONPATH}
 export VSWIN_DATA=/shared/data.yaml

@@ -8,6 +8,7 @@ import torch
 from vswin.data.clips import VideoData, ViewsTest
 from vswin.data.datasets import class_names
 from vswin.errors import UsageError
+from vswin.files import write_json
 from vswin.models.checkpoint import checkpoint_of
 from vswin.models.layouts import LAYOUTS
 from vswin.models.presets import resolve_config
@@ -18,8 +19,8 @@ from vswin.runs.embedded import EmbeddedProtocol
 from vswin.runs.identity import Initialisation, PretrainedFile
 from vswin.runs.library import Library
 from vswin.runs.reading import ExperimentError
-from vswin.runs.requirements import estimate
-from vswin.runs.store import Store
+from vswin.runs.requirements import Speed, cost_of, estimate, speed_in
+from vswin.runs.store import RESULT_KEYS, Store
 from vswin.runs.study import plan_study
 from vswin.weights import load_weights, to_layout
 
@@ -178,7 +179,7 @@ def test_gpu_hours_follow_from_multiply_accumulates(tmp_path):
     config = configured("table1", "swin_t")
     with torch.device("meta"):
         counted = cost(VideoSwinTransformer(config.model), (3, 32, 224, 224))
-    price = estimate(config, counted, Store(tmp_path, "paper"), 312, 0.15)
+    price = estimate(config, counted, Store(tmp_path, "paper"), Speed(312, 0.15))
     assert price.train == pytest.approx(
         6 * 87.889e9 * 246_534 * 30 / (312e12 * 0.15) / 3600, rel=1e-3
     )
@@ -186,7 +187,51 @@ def test_gpu_hours_follow_from_multiply_accumulates(tmp_path):
         2 * 87.889e9 * 19_906 * 12 / (312e12 * 0.15) / 3600, rel=1e-3
     )
     tested = configured("table1", "swin_l_384_50")
-    assert estimate(tested, counted, Store(tmp_path, "paper"), 312, 0.15).train == 0
+    assert estimate(tested, counted, Store(tmp_path, "paper"), Speed(312, 0.15)).train == 0
+
+
+def complete(store, config, rate, processes=8, **told):
+    """A run that trained 1000 clips of 10^9 operations and more at a rate per process."""
+    folder = store.run(config.run_id)
+    folder.create(config)
+    seconds = {"train": 6e12 / rate / processes, "test": 360.0}
+    measured = {"train_clips": 1000, "seconds": seconds, "processes": processes}
+    cost = {"cost": {"flops": 1_000_000_000}}
+    write_json(folder.path / "result.json", dict.fromkeys(RESULT_KEYS, 0) | cost | measured)
+    for name, content in told.items():
+        write_json(folder.path / f"{name}.json", content)
+    return folder
+
+
+def test_what_gpus_were_measured_to_do_outweighs_what_is_declared(tmp_path):
+    store = Store(tmp_path, "paper")
+    asked, other, third = (configured("table1", "swin_t", seed=seed) for seed in range(3))
+    counted = dataclasses.replace(cost_of(asked), flops=10**9)
+    assert speed_in(store, 312, 0.15) == Speed(312, 0.15)
+    complete(store, other, 100e12, status={"gpus": 8})
+    complete(store, third, 300e12, provenance={"device": "NVIDIA H200"})
+    speed = speed_in(store, 312, 0.15)
+    assert speed.measured == pytest.approx({"fp16": 200e12})
+    price = estimate(asked, counted, store, speed)
+    assert price.train == pytest.approx(6e9 * 246_534 * 30 / 200e12 / 3600)
+    assert price.basis == "measured, 200 TFLOP/s in other runs"
+    exact = dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, precision="fp32"))
+    assert estimate(exact, counted, store, speed).basis == "15 % of 312 TFLOP/s"
+    price = estimate(other, counted, store, speed)
+    assert (price.test, price.basis) == (0.8, "measured, this run")
+
+
+def test_cpus_price_no_gpus(tmp_path):
+    store = Store(tmp_path, "paper")
+    runs = [configured("table1", "swin_t", seed=seed) for seed in range(5)]
+    complete(store, runs[0], 1e9, status={"gpus": 0}, provenance={"device": "NVIDIA H200"})
+    complete(store, runs[1], 1e9, provenance={"device": "AMD Ryzen 7 with Radeon Graphics"})
+    complete(store, runs[2], 1e9)
+    complete(store, runs[3], 1e9, status={"gpus": 8}).path.joinpath("result.json").write_text("{")
+    speed = speed_in(store, 312, 0.15)
+    assert speed.measured == {}
+    for config in (runs[0], runs[4]):
+        assert estimate(config, cost_of(config), store, speed).basis == "15 % of 312 TFLOP/s"
 
 
 def test_a_rows_own_word_counts_in_a_rehearsal_and_stays_its_own(tmp_path):

@@ -1,12 +1,14 @@
 """The store: complete or recognisably not, one writer at a time."""
 
 import dataclasses
+import fcntl
 import json
 import multiprocessing
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -176,6 +178,78 @@ def test_a_writer_on_another_host_is_dead_when_it_is_silent(folder):
     assert not is_locked(folder.path)
     with run_lock(folder.path):
         pass
+
+
+@pytest.fixture
+def fast_heart(monkeypatch):
+    monkeypatch.setattr("vswin.runs.lock.HEARTBEAT_S", 0.02)
+
+
+def _succeed(lock):
+    """Another host's process takes the lock over, long ago."""
+    write_text(lock, json.dumps({"token": "successor", "host": "elsewhere", "pid": 1}))
+    os.utime(lock, (1000, 1000))
+
+
+def test_a_writer_that_lost_its_lock_neither_beats_nor_removes_the_successors(folder, fast_heart):
+    lock = folder.path / "lock"
+    with run_lock(folder.path) as is_ours:
+        assert is_ours()
+        os.utime(lock, (1000, 1000))
+        deadline = time.monotonic() + 30
+        while lock.stat().st_mtime == 1000:  # the heart of a holder beats
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        _succeed(lock)
+        assert not is_ours()
+        time.sleep(0.2)
+        assert lock.stat().st_mtime == 1000
+    assert json.loads(lock.read_text())["token"] == "successor"
+    assert lock.stat().st_mtime == 1000
+
+
+def test_a_lock_is_removed_only_under_the_guard(folder):
+    """A writer that was stopped between a look and the removal would remove its successor's."""
+    lock, end = folder.path / "lock", threading.Event()
+
+    def write():
+        with run_lock(folder.path):
+            end.wait(30)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    deadline = time.monotonic() + 30
+    while not lock.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with (folder.path / "lock.guard").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        end.set()
+        writer.join(0.3)
+        assert writer.is_alive()
+        assert lock.exists()
+        _succeed(lock)
+    writer.join(30)
+    assert json.loads(lock.read_text())["token"] == "successor"
+
+
+def test_a_lock_that_cannot_be_read_is_neither_lost_nor_free(folder):
+    lock, aside = folder.path / "lock", folder.path / "aside"
+    with run_lock(folder.path) as is_ours:
+        lock.rename(aside)
+        assert not is_ours()  # gone is lost
+        lock.mkdir()  # as a file server that stumbles, this gives an OSError
+        assert is_ours()
+        assert is_locked(folder.path)
+        assert folder.state() == "running"
+        words = r"lock cannot be read .*try again"
+        with pytest.raises(LockedError, match=words), run_lock(folder.path):
+            pass
+        lock.rmdir()
+        lock.write_text("{")
+        assert is_ours()  # nobody else says that it is his
+        aside.replace(lock)
+    assert not lock.exists()
 
 
 def _race(path, barrier, queue):

@@ -1,6 +1,7 @@
 """Submitting to Slurm: what is submitted, what is left alone, what a cut-off submitter costs."""
 
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -10,10 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import submitit
 
 from tests.runs.fake_slurm import FakeSlurm
-from vswin.files import write_json
+from vswin.files import NotWritableError, write_json
 from vswin.project import project_root
+from vswin.runs.launch import prepare
 from vswin.runs.reporter import Interrupted
 from vswin.runs.slurm.frozen import freeze_code
 from vswin.runs.slurm.job import BlockedError, RunJob
@@ -27,7 +30,16 @@ from vswin.runs.slurm.sbatch import (
     script,
     shape_of,
 )
-from vswin.runs.slurm.submit import ABSENT, FAILED, Request, propose, scripts, sources_of, submit
+from vswin.runs.slurm.submit import (
+    ABSENT,
+    FAILED,
+    Request,
+    propose,
+    rendered_mark,
+    scripts,
+    sources_of,
+    submit,
+)
 from vswin.runs.study import plan_study
 
 GOLDEN = Path(__file__).with_name("golden_sbatch.sh")
@@ -306,18 +318,15 @@ def test_without_slurm_it_says_so(tmp_path, monkeypatch):
 
 def test_what_the_submitter_is_in_does_not_reach_its_jobs(tmp_path, slurm, monkeypatch):
     for name in ("SLURM_JOB_ID", "SLURM_CPUS_PER_TASK", "SLURM_CONF"):
-        monkeypatch.setenv(name, "1")
-    (slurm.folder / "sbatch").rename(slurm.folder / "sbatch.real")
-    told = slurm.folder / "sbatch"
-    told.write_text(f'#!/bin/sh\nenv > {tmp_path}/seen\nexec {slurm.folder}/sbatch.real "$@"\n')
-    told.chmod(0o755)
-    with pytest.raises(SubmissionError):  # the stand-in does not know itself by that name
+        monkeypatch.setenv(name, "mine")
+    monkeypatch.setattr(submitit.SlurmExecutor, "_make_submission_command", see_environment)
+    with pytest.raises(SubmissionError):
         submit(request(tmp_path))
-    seen = dict(line.partition("=")[::2] for line in (tmp_path / "seen").read_text().splitlines())
-    assert "SLURM_CONF" in seen
+    seen = (tmp_path / "results" / "seen").read_text()
+    assert "SLURM_CONF=mine" in seen
     assert "SLURM_JOB_ID" not in seen
     assert "SLURM_CPUS_PER_TASK" not in seen
-    assert os.environ["SLURM_JOB_ID"] == "1"
+    assert os.environ["SLURM_JOB_ID"] == "mine"
 
 
 @pytest.mark.parametrize(("requeue", "scontrol"), [(False, True), (True, False), (True, True)])
@@ -357,3 +366,261 @@ def test_the_same_commands_here(tmp_path, smoke_results):
     assert (results / "reports" / "table5.smoke.ipynb").exists()
     assert vswin("status", *common).returncode == 0
     assert not (results / "smoke" / "jobs").exists()
+
+
+def test_a_run_waits_for_the_job_that_trains_what_it_starts_from(tmp_path, slurm):
+    asked = request(tmp_path, "table8")
+    _, first = submit(dataclasses.replace(asked, notebook=False))
+    journal = Journal(asked.store)
+    trains = next(s for s in first if {*s.items} & {source.run_id for source in sources(asked)})
+    for submission in first:
+        if submission is not trains:
+            slurm.forget(*submission.job_ids)
+            journal.drop(submission)
+    proposal = propose(asked)
+    texts = scripts(asked, proposal)
+    _, again = submit(asked)
+    base = trains.job_ids[0].partition("_")[0]
+    runs = [s for s in again if s.kind == "runs"]
+    waiting = [s for s in runs if sources_of(asked.configs[s.items[0]])]
+    assert waiting
+    for submission in waiting:
+        assert f"dependency=afterany:{base}" in slurm.script(
+            submission.job_ids[0].partition("_")[0]
+        )
+    for text, submission in zip(texts, again, strict=True):
+        real = slurm.script(submission.job_ids[0].partition("_")[0])
+        assert ("--dependency=" in text) == ("--dependency=" in real)
+
+
+def sources(asked):
+    return [source for config in asked.configs.values() for source in sources_of(config)]
+
+
+def test_a_retry_of_one_run_takes_what_it_starts_from_along(tmp_path, slurm):
+    asked = request(tmp_path, "table8")
+    dependent = next(c for c in asked.configs.values() if sources_of(c))
+    (source,) = sources_of(dependent)
+    folder = asked.store.run(source.run_id)
+    folder.create(source)
+    write_json(folder.path / "error.json", {"type": "E", "message": "bad"})
+    only = frozenset({dependent.run_id})
+    proposal = propose(dataclasses.replace(asked, standings=FAILED, only=only))
+    assert [c.run_id for c in proposal.configs] == [source.run_id, dependent.run_id]
+
+
+def test_sources_of_complete_runs_are_not_trained_again(tmp_path, appearance_results):
+    shutil.copytree(appearance_results, tmp_path / "results")
+    asked = request(tmp_path, "table8")
+    for source in sources(asked):
+        shutil.rmtree(asked.store.run(source.run_id).path, ignore_errors=True)
+    assert propose(asked).configs == []
+
+
+def test_half_a_submission_is_adopted_by_its_pickles(tmp_path, slurm):
+    asked = request(tmp_path)
+    _, (runs, _) = submit(asked)
+    journal, lost = Journal(asked.store), runs.job_ids[1:3]
+    for job_id in lost:
+        (Path(runs.folder) / f"{job_id}_submitted.pkl").unlink()
+    slurm.forget(runs.job_ids[5])  # ended, and forgotten; its log must not be lost
+    log = Path(runs.folder) / f"{runs.job_ids[5]}_0_log.out"
+    log.write_text("what it said\n")
+    journal.intend(dataclasses.replace(runs, state="intended", job_ids=()))
+    _, (again, _) = submit(asked)
+    assert set(again.items) == {runs.items[1], runs.items[2], runs.items[5]}
+    adopted = next(s for s in journal.submissions() if s.token == runs.token)
+    kept = [0, 3, 4, 5, 6]
+    assert adopted.items == tuple(runs.items[k] for k in kept)
+    assert adopted.job_ids == tuple(runs.job_ids[k] for k in kept)
+    assert not {*lost} & {job["id"] for job in slurm.queue}
+    assert log.exists()
+
+
+def test_shapes_and_arguments():
+    profile = Profile(nodes=2, gpus_per_node=4, micro_batch=3, checkpoint_minutes=2.5)
+    digits = shape_of(profile, threads=1, is_on_videos=False)
+    assert (digits.nodes, digits.gpus, digits.processes_per_node) == (1, 1, 1)
+    videos = shape_of(profile, threads=1, is_on_videos=True)
+    assert (videos.gpus, videos.processes_per_node, videos.cpus_per_process) == (8, 4, 8)
+    words = " ".join(videos.execute_arguments(profile))
+    assert "--workers 7" in words
+    assert "--micro-batch 3 --workers 7 --checkpoint-minutes 2.5" in words
+    on_cpu = shape_of(Profile(nodes=2, processes_per_node=3), threads=2, is_on_videos=True)
+    assert (on_cpu.gpus, on_cpu.processes_per_node, on_cpu.cpus_per_process) == (0, 3, 2)
+    assert "--workers" not in on_cpu.execute_arguments(Profile())
+
+
+def test_what_would_outweigh_the_script_is_hidden(tmp_path, slurm, monkeypatch):
+    for name in ("SBATCH_TIMELIMIT", "SBATCH_ACCOUNT", "SBATCH_PARTITION"):
+        monkeypatch.setenv(name, "mine")
+    monkeypatch.setattr(submitit.SlurmExecutor, "_make_submission_command", see_environment)
+    with pytest.raises(SubmissionError):
+        submit(request(tmp_path, partition="gpu"))
+    seen = (tmp_path / "results" / "seen").read_text()
+    assert "SBATCH_ACCOUNT=mine" in seen  # the profile leaves it open
+    assert "SBATCH_TIMELIMIT" not in seen
+    assert "SBATCH_PARTITION" not in seen
+
+
+def see_environment(executor, path):
+    return ["sh", "-c", f"env > {Path(executor.folder).parents[2]}/seen; exit 1"]
+
+
+JOB = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from submitit.core import submission, utils
+from vswin.runs.slurm.job import RunJob
+
+folder, run = sys.argv[1:]
+delayed = utils.DelayedSubmission(RunJob(run, ("--threads", "1"), True))
+delayed.set_timeout(30, int(os.environ["TIMEOUTS"]))
+delayed.dump(Path(folder) / "7_submitted.pkl")
+
+def signal_in_training():
+    status = Path(run) / "status.json"
+    while not (status.exists() and '"training"' in status.read_text()):
+        time.sleep(0.02)
+    if os.fork() == 0:  # as a process that decodes, which the signals reach, too
+        os.kill(os.getpid(), signal.SIGUSR2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        Path(folder, "child").write_text("alive")
+        os._exit(0)
+    while not Path(folder, "child").exists():
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGUSR2)
+
+if "SIGNAL" in os.environ:
+    threading.Thread(target=signal_in_training, daemon=True).start()
+import vswin.runs.slurm.signals as signals
+signals.PAUSES_S = (0.1,)
+submission.process_job(folder)
+"""
+
+
+def as_a_job(tmp_path, run, **variables):
+    """A run executed by submitit, in a process of its own."""
+    folder = tmp_path / "submitit"
+    folder.mkdir(exist_ok=True)
+    inside = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "7", "TIMEOUTS": "9", **variables}
+    command = [sys.executable, "-c", JOB, str(folder), str(run.path)]
+    return subprocess.run(
+        command, env=os.environ | inside, capture_output=True, text=True, check=False, timeout=200
+    )
+
+
+@pytest.fixture
+def run(tmp_path):
+    asked = request(tmp_path)
+    config = next(iter(asked.configs.values()))
+    (folder,) = prepare([config], asked.store)
+    return folder
+
+
+def test_a_signal_puts_the_job_back_once(tmp_path, slurm, run):
+    (slurm.folder / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    (tmp_path / "submitit").mkdir()
+    for name in ("7_submitted", "7_0_result"):  # a former attempt was killed while it wrote these
+        (tmp_path / "submitit" / f"{name}.pkl.save_tmp").touch()
+    done = as_a_job(tmp_path, run, SIGNAL="1")
+    assert done.returncode == 255, done.stderr  # submitit's way to end
+    assert (tmp_path / "asked").read_text() == "requeue 7\n"
+    assert not (run.path / "error.json").exists()
+    assert run.state() == "interrupted"
+    again = as_a_job(tmp_path, run)
+    assert again.returncode == 0, again.stderr
+    assert run.state() == "done"
+
+
+def test_a_requeue_that_slurm_refuses_is_no_failure(tmp_path, slurm, run):
+    refusal = f"#!/bin/sh\necho x >> {tmp_path}/asked\necho 'Unable to contact' >&2\nexit 1\n"
+    (slurm.folder / "scontrol").write_text(refusal)
+    done = as_a_job(tmp_path, run, SIGNAL="1")
+    assert done.returncode == 1
+    assert (tmp_path / "asked").read_text() == "x\nx\n"
+    assert "submit again to go on" in done.stderr
+    assert (run.state(), run.status()["state"]) == ("interrupted", "interrupted")
+    assert run.status()["job"] == "7"
+
+
+def test_a_run_that_fails_fails_its_job(tmp_path, slurm, run):
+    (run.path / "checkpoints").write_text("no folder\n")
+    done = as_a_job(tmp_path, run)
+    assert done.returncode == 1
+    assert run.state() == "failed"
+
+
+def test_a_job_whose_source_failed_says_so_and_is_no_failure(tmp_path, slurm):
+    asked = request(tmp_path, "table8")
+    dependent = next(c for c in asked.configs.values() if sources_of(c))
+    source, run = prepare([*sources_of(dependent), dependent], asked.store)
+    write_json(source.path / "error.json", {"type": "E", "message": "bad"})
+    done = as_a_job(tmp_path, run)
+    assert done.returncode == 1
+    assert f"starts from {source.run_id}, which failed" in done.stderr
+    assert (run.status()["state"], run.status()["job"]) == ("interrupted", "7")
+
+
+def test_a_notebook_that_was_lost_is_submitted_again(tmp_path, slurm, smoke_results):
+    asked = request(tmp_path)
+    _, (runs, notebook) = submit(asked)
+    for path in (smoke_results / "smoke" / "runs").iterdir():  # the jobs end well
+        shutil.copytree(path, asked.store.run(path.name).path, dirs_exist_ok=True)
+    slurm.forget(*runs.job_ids)
+    assert submit(asked)[1] == []  # it still waits
+    slurm.set_state(*notebook.job_ids, "CANCELLED")
+    _, (again,) = submit(asked)
+    assert (again.kind, again.items) == ("notebook", ("table5",))
+    slurm.forget(*again.job_ids)
+    mark = rendered_mark(Journal(asked.store), "table5")
+    mark.parent.mkdir()
+    mark.touch()
+    assert submit(asked)[1] == []  # it was rendered
+
+
+def test_a_full_disk_at_submission_is_one_line(tmp_path, slurm, monkeypatch):
+    def is_full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", is_full)
+    with pytest.raises(NotWritableError, match="jobs/code/.*: No space left on device"):
+        submit(request(tmp_path))
+    assert slurm.queue == []
+
+
+def test_what_was_submitted_before_a_refusal_is_told(tmp_path, slurm):
+    told = []
+    asked = request(tmp_path, notebook={"partition": "nowhere"})
+    with pytest.raises(SubmissionError, match="jobs of the notebooks: .*nowhere"):
+        submit(asked, tell=told.append)
+    (runs,) = told
+    assert (runs.kind, len(runs.job_ids)) == ("runs", 7)
+    assert [s.token for s in Journal(asked.store).submissions()] == [runs.token]
+
+
+def test_approval_is_asked_for_what_is_submitted(tmp_path, slurm):
+    asked = request(tmp_path)
+    _, (runs, _) = submit(asked)
+    journal = Journal(asked.store)
+    journal.intend(dataclasses.replace(runs, state="intended", job_ids=()))
+    slurm.forget(*runs.job_ids)
+    shutil.rmtree(runs.folder)  # nothing of it was in place
+
+    def refuse(proposal):
+        assert len(proposal.configs) == 7
+        raise TooExpensiveError("no")
+
+    with pytest.raises(TooExpensiveError):
+        submit(asked, refuse)
+    assert not [job for job in slurm.queue if job["name"].startswith("table5")]
+
+
+def test_options_that_mean_nothing_are_refused(tmp_path):
+    common = ["table5", "--protocol", "smoke", "--results-dir", tmp_path]
+    here = vswin("submit", *common, "--profile", "here", "--max-gpu-hours", "0")
+    assert (here.returncode, "--max-gpu-hours has no meaning" in here.stderr) == (2, True)
+    (tmp_path / "c.toml").write_text("")
+    there = vswin("submit", *common, "--profile", tmp_path / "c.toml", "--jobs", "2")
+    assert (there.returncode, "--jobs has no meaning" in there.stderr) == (2, True)

@@ -113,6 +113,14 @@ CASES = [
     ("status", "no answer", "unknown", NOT_THERE),
     ("", "no answer", "unknown", NOT_THERE),
     ("error", "no answer", "failed", "at step 7"),
+    ("told", "FAILED", "interrupted", "job 7_1 stopped without an error: FAILED"),
+    ("told", "COMPLETED", "interrupted", "job 7_1 stopped without an error: COMPLETED"),
+    ("told", None, "interrupted", "job 7_1 stopped without an error"),
+    ("told", "CANCELLED by 1000", "cancelled", "job 7_1: CANCELLED by 1000"),
+    ("told", "PENDING", "queued", "Priority"),
+    ("told error", "FAILED", "failed", "at step 7"),
+    ("another told", "FAILED", "failed", "job 7_1: FAILED"),  # and since then this job failed
+    ("another told", None, "interrupted", "job 7_1 is not in the queue any more"),
     ("result", "no answer", "done", ""),
 ]
 
@@ -124,6 +132,9 @@ def test_where_a_run_stands(place, holds, says, standing, words):
         write_json(run.path / "result.json", RESULT)
     if "status" in holds or "own" in holds:
         write_json(run.path / "status.json", STATUS | ({"job": "7_1"} if "own" in holds else {}))
+    if "told" in holds:
+        told = {"state": "interrupted", "job": "7_2" if "another" in holds else "7_1"}
+        write_json(run.path / "status.json", STATUS | told)
     if "error" in holds:
         write_json(run.path / "error.json", ERROR)
     if says != "-":
@@ -245,15 +256,71 @@ def test_jobs_that_the_submitter_died_before_noting(place):
     assert (place.see(first).standing, place.see(second).standing) == ("queued", "missing")
 
 
+def job(job_id, name="t"):
+    """One that waits."""
+    return Job(job_id, name, "PENDING", "waiting", "", None, "")
+
+
 def test_a_job_that_was_cancelled_from_here_before_it_began(place):
     """Slurm forgets it at once."""
     run = place.run()
     place.submit(run, ids=["7"])
     assert place.see(run).standing == "unknown"
-    note_cancelled(place.journal, ["6", "7"])
+    note_cancelled(place.journal, [job("6"), job("7")])
     assert (place.see(run).standing, place.see(run).job_id) == ("cancelled", "7")
     place.slurm("7", "RUNNING")  # Slurm knows better
     assert place.see(run).standing == "running"
+    place.slurm("7", "FAILED")
+    write_json(run.path / "status.json", STATUS | {"state": "interrupted", "job": "7"})
+    assert place.see(run).standing == "cancelled"  # though it was told to stop, for that is how
+
+
+def test_a_job_of_the_same_id_on_another_cluster_is_not_the_runs(place):
+    run = place.run()
+    place.submit(run, ids=["7"], token="mine")
+    for state in ("PENDING", "RUNNING", "FAILED", "CANCELLED"):
+        place.slurm("7", state, nodes="n1", name="yours")
+        seen = place.see(run)
+        assert seen.standing == "unknown", state
+        assert "job 7 is not in the queue any more" in seen.detail
+    note_cancelled(place.journal, [job("7", "yours")])
+    assert place.see(run).standing == "unknown"
+    note_cancelled(place.journal, [job("7", "mine")])
+    assert place.see(run).standing == "cancelled"
+    place.submit(run, ids=["7"], token="again")  # and the new cluster gives the number once more
+    assert place.see(run).standing == "unknown"
+    place.slurm("7", "RUNNING", nodes="n1", name="again")
+    assert place.see(run).standing == "running"
+
+
+def test_the_error_of_another_process_is_told(place):
+    """Each process of a job has its own log, and error.json is the main one's alone."""
+    run = place.run()
+    log = place.submit(run, ids=["7"]).log
+    place.slurm("7", "FAILED")
+    failed = "vswin.runs.slurm.job.RunFailedError: x ended with code 1; see above\n"
+    log("7").write_text("training\nerror: connection closed by peer\n" + failed)
+    log("7", 1).write_text("[rank1]: Traceback ...\n[rank1]: ValueError: no frame 3\n" + failed)
+    log("7", 2).write_text("RuntimeError: connection closed by peer\n" + failed)
+    log("7", 3).write_text("training\nslurmstepd: error: *** STEP 7.0 ON n1 CANCELLED ***\n")
+    for process, time in ((0, 50), (1, 40), (2, 60), (3, 30)):
+        os.utime(log("7", process), (time, time))
+    seen = place.see(run)
+    assert (seen.standing, seen.log) == ("failed", log("7", 1))  # the first to fall silent
+    assert seen.detail == "job 7: FAILED: ValueError: no frame 3"
+    write_json(run.path / "error.json", ERROR)
+    seen = place.see(run)
+    assert (seen.log, "at step 7" in seen.detail) == (log("7"), True)
+
+
+def test_an_error_that_scrolled_away_or_words_like_one_are_none(place):
+    run = place.run()
+    log = place.submit(run, ids=["7"]).log("7")
+    place.slurm("7", "FAILED")
+    log.write_text("ValueError: long ago\n" + "step\n" * 20_000 + "no errors: fine\nErrors\n")
+    assert place.see(run).detail == "job 7: FAILED"
+    log.write_bytes(b"\xff\xfe\nKilled\nFatal Python error: Segmentation fault\n")
+    assert place.see(run).detail == "job 7: FAILED: Fatal Python error: Segmentation fault"
 
 
 @pytest.fixture
@@ -290,6 +357,23 @@ def test_a_run_whose_source_failed_is_blocked(place, family):
     last = place.run(third)
     place.run(second)
     assert f"is blocked: it starts from {source.run_id}" in place.see(last).detail
+
+
+def test_a_job_that_could_not_begin_is_given_again_once_its_source_is_repaired(place, family):
+    """It ended as a failure to Slurm, and says in status.json that it was none."""
+    source, first, _ = family
+    before, run = place.run(source), place.run(first)
+    write_json(before.path / "error.json", ERROR)
+    place.submit(run, ids=["7"])
+    place.slurm("7", "FAILED")
+    run.write_status(state="interrupted", job="7")
+    assert place.see(run).standing == "blocked"
+    (before.path / "error.json").unlink()
+    write_json(before.path / "result.json", RESULT)
+    before.weights.write_bytes(b"")
+    seen = place.see(run)
+    assert (seen.standing, seen.attempts) == ("interrupted", 0)
+    assert seen.detail == "job 7 stopped without an error: FAILED"
 
 
 def test_a_source_that_is_made_again_blocks_nobody(place, family):

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vswin.cost import Cost, Rule
+from vswin.cost_cache import cost_at
 from vswin.errors import UsageError
 from vswin.files import read_json
 from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
-from vswin.report.costs import cost_at
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.runs.embedded import AppearanceTask, EmbeddedProtocol
 from vswin.runs.experiments import Experiment, Row

@@ -29,7 +29,7 @@ from vswin.runs.reporter import Interrupted, Reporter
 from vswin.runs.store import RunFolder
 from vswin.runs.task import Outcome, Task
 from vswin.runs.video_run import train_and_test_videos
-from vswin.training.distributed import World, joined
+from vswin.training.distributed import World, joined, require_device
 from vswin.weights import save_weights
 
 
@@ -204,6 +204,7 @@ def main(argv: list[str] | None = None) -> int:
     folder = RunFolder(args.folder.resolve())
     try:
         effort = from_arguments(args)
+        require_device(args.device)
         with (
             _stoppable(),
             assisted(effort.processes, command, functools.partial(_note_death, folder)) as give_up,
@@ -225,12 +226,17 @@ def main(argv: list[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """Ends the run in an orderly way on SIGTERM and SIGINT, which it can be resumed after."""
+    """Ends the run in an orderly way on SIGTERM and SIGINT, which it can be resumed after.
+
+    In a job submitit lets SIGTERM pass, and so do we: with a grace time it comes that long before
+    the job is put back into the queue, and a job that ended by then would not be.
+    """
 
     def stop(signum: int, _: FrameType | None) -> None:
         raise Interrupted(f"signal {signum}")
 
-    signals = (signal.SIGTERM, signal.SIGINT)
+    in_job = "SUBMITIT_EXECUTOR" in os.environ
+    signals = (signal.SIGINT,) if in_job else (signal.SIGTERM, signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()
     before = {signum: signal.signal(signum, stop) for signum in signals} if is_main else {}
     try:

@@ -47,7 +47,9 @@ def run_lock(folder: Path, patience_s: float = 0.0) -> Iterator[Callable[[], boo
             after `STALE_S` of silence, so that a patience of somewhat more settles it.
 
     Yields:
-        Whether it is still ours: a writer whose host was silent for long may have lost it.
+        Whether it is still ours: a writer whose host was silent for long may have lost it. It is
+        lost where it is gone or says that it is another's. One that cannot be read just now says
+        nothing, and a file server that stumbles must not end a training.
 
     Raises:
         LockedError: if another process holds it and lives, or was not given up for dead in time.
@@ -58,7 +60,13 @@ def run_lock(folder: Path, patience_s: float = 0.0) -> Iterator[Callable[[], boo
     token = uuid.uuid4().hex
 
     def is_ours() -> bool:
-        return _owner(path).get("token") == token
+        try:
+            owner = _parsed(path.read_bytes())
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return owner.get("token", token) == token
 
     _acquire(path, token, patience_s)
     stop = threading.Event()
@@ -69,18 +77,18 @@ def run_lock(folder: Path, patience_s: float = 0.0) -> Iterator[Callable[[], boo
     finally:
         stop.set()
         beat.join()
-        if is_ours():
-            with contextlib.suppress(OSError):  # then it is a dead writer's as soon as we end
-                path.unlink(missing_ok=True)
+        _release(path, token)
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a living writer holds the run."""
+    """Whether a living writer holds the run; a lock that cannot be read just now may be one's."""
     path = folder / "lock"
     try:
         return not _look(path).is_dead
     except FileNotFoundError:
         return False
+    except OSError:
+        return True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,16 +131,25 @@ def _acquire(path: Path, token: str, patience_s: float) -> None:
     first: _Holder | None = None
     while True:
         with _guarded(path):
-            holder = None
-            with contextlib.suppress(FileNotFoundError):
-                holder = _look(path)
-            if holder is None or holder.is_dead:
+            try:
+                holder, reason = _look(path), None
+            except FileNotFoundError:
+                holder, reason = None, None
+            except OSError as error:
+                holder, reason = None, error
+            if reason is None and (holder is None or holder.is_dead):
                 _take(path, token)
                 return
-        first = first or holder
         remaining = deadline - time.monotonic()
-        if holder.is_here or holder.has_moved_since(first) or remaining <= 0:
-            raise LockedError(_who(path, holder))
+        if holder is not None:
+            first = first or holder
+            if holder.is_here or holder.has_moved_since(first) or remaining <= 0:
+                raise LockedError(_who(path, holder))
+        elif remaining <= 0:
+            raise LockedError(
+                f"{path} cannot be read ({reason.strerror}), so {path.parent.name} may be being "
+                "written by somebody; try again"
+            ) from reason
         time.sleep(min(WATCH_S, remaining))
 
 
@@ -167,11 +184,22 @@ def _take(path: Path, token: str) -> None:
     write_text(path, json.dumps(owner))
 
 
+def _release(path: Path, token: str) -> None:
+    """Removes the lock if it is ours; where that cannot be told, it is a dead writer's once we end.
+
+    Guarded: between a look at it and its removal, a successor could have taken it over.
+    """
+    with contextlib.suppress(OSError, NoLocksError), _guarded(path):
+        if _parsed(path.read_bytes()).get("token") == token:
+            path.unlink()
+
+
 def _look(path: Path) -> _Holder:
     """Reads a lock.
 
     Raises:
         FileNotFoundError: if there is none.
+        OSError: if it cannot be read.
     """
     with path.open("rb") as file:  # opened first: over NFS that makes the time of the beat new
         beat = os.fstat(file.fileno()).st_mtime_ns
@@ -204,14 +232,6 @@ def _who(path: Path, holder: _Holder) -> str:
         f"dead after {STALE_S:.0f} s"
     )
     return f"{path.parent.name} is being written by {where}{silent}; wait for it, or stop it first"
-
-
-def _owner(path: Path) -> dict[str, Any]:
-    """Who holds the lock; empty if there is none or it cannot be read."""
-    try:
-        return _parsed(path.read_bytes())
-    except OSError:
-        return {}
 
 
 def _parsed(content: bytes) -> dict[str, Any]:

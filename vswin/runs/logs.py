@@ -9,41 +9,75 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vswin.runs.lock import is_locked
+from vswin.runs.logged import logged_errors, newest
 from vswin.runs.slurm.journal import Journal
 from vswin.runs.slurm.queue import Queue
 from vswin.runs.store import RunFolder, Store
-from vswin.runs.survey import Seen, look, newest, placements
+from vswin.runs.survey import Seen, look, placements
 
 POLL_S = 0.5
 """Time between two looks at a log that is followed."""
+JOURNAL_S = 3.0
+"""Time between two looks into the journal for new jobs of that run."""
 QUEUE_S = 30.0
 """Time between two questions to Slurm, whose administrators ask not to be asked in a loop."""
+MOST_NAMED = 4
+"""Other processes' errors that are named."""
 _BLOCK = 1 << 16
 
 
-def run_logs(run: RunFolder, journal: Journal) -> list[Path]:
-    """All files that a run's processes print to, whether they exist yet or not."""
+def run_logs(run: RunFolder, journal: Journal, process: int = 0) -> list[Path]:
+    """The files that a process of a run prints to, in all its jobs, whether they exist yet or not.
+
+    Here, outside Slurm, all processes print to the main one's.
+    """
     places = placements(journal, Queue({})).get(run.run_id, [])
-    return [run.log, *(submission.log(job_id) for job_id, submission in places)]
+    here = [] if process else [run.log]
+    return [*here, *(submission.log(job_id, process) for job_id, submission in places)]
 
 
-def print_log(run: RunFolder, store: Store, lines: int) -> None:
+def print_log(run: RunFolder, store: Store, lines: int, process: int = 0) -> None:
     """Prints the end of the log that was written last.
+
+    Errors of the run's other processes are named, with where they are, unless the run is done or
+    goes on: the main process may know no more than that another one is gone.
 
     Args:
         run: whose.
         store: where it is.
         lines: how many lines; 0 means all.
+        process: of several that execute the run in a job; they count from 0.
     """
-    path = newest(run_logs(run, Journal(store)))
+    journal = Journal(store)
+    path = newest(run_logs(run, journal, process))
     if path is None:
-        _say(f"{run.run_id} has printed nothing yet")
+        _say(f"{_name(run, process)} has printed nothing yet")
+    else:
+        _say(f"{path}:")
+        _copy(path, _start_of_tail(path, lines))
+    _name_errors(run, journal, process)
+
+
+def _name(run: RunFolder, process: int) -> str:
+    return f"process {process} of {run.run_id}" if process else run.run_id
+
+
+def _name_errors(run: RunFolder, journal: Journal, shown: int) -> None:
+    """Names the errors of the processes that are not shown, in the run's last job."""
+    places = placements(journal, Queue({})).get(run.run_id, [])
+    if not places or run.state() in ("done", "running"):
         return
-    _say(f"{path}:")
-    _copy(path, _start_of_tail(path, lines))
+    job_id, submission = places[-1]
+    others = {p: path for p, path in submission.process_logs(job_id).items() if p != shown}
+    errors = logged_errors(others)
+    for error in errors[:MOST_NAMED]:
+        _say(f"process {error.process} of job {job_id} printed: {error.line}")
+        _say(f"  all of it: vswin logs {run.run_id} --process {error.process}")
+    if len(errors) > MOST_NAMED:
+        _say(f"and {len(errors) - MOST_NAMED} more processes printed errors")
 
 
-def follow_log(run: RunFolder, store: Store, lines: int) -> None:
+def follow_log(run: RunFolder, store: Store, lines: int, process: int = 0) -> None:
     """The same, and then what is added, until the run is neither running nor queued.
 
     A job that Slurm starts again goes on with its file. If the run goes on in another one (another
@@ -53,8 +87,12 @@ def follow_log(run: RunFolder, store: Store, lines: int) -> None:
     shown: Path | None = None
     offset, last = 0, False
     goes_on = _Watch(run, journal)
+    paths: list[Path] = []
+    listed = -JOURNAL_S
     while True:
-        path = newest(run_logs(run, journal))
+        if last or time.monotonic() - listed >= JOURNAL_S:
+            paths, listed = run_logs(run, journal, process), time.monotonic()
+        path = newest(paths)
         if path is not None and path != shown:
             _say(f"{path}:")
             offset = _start_of_tail(path, lines) if shown is None else 0
@@ -63,6 +101,7 @@ def follow_log(run: RunFolder, store: Store, lines: int) -> None:
             offset = _copy(shown, offset)
         if last:
             _say(f"{run.run_id}: {goes_on.ended_as()}")
+            _name_errors(run, journal, process)
             return
         last = not goes_on()  # then one more look: something was printed meanwhile
         if not last:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vswin.cost import Cost
+from vswin.cost_cache import cost_at
 from vswin.data.datasets import dataset
 from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
-from vswin.models.presets import VideoSwinConfig
+from vswin.files import DamagedFileError
 from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
 from vswin.runs.sources import MissingDataError, Sources, load_sources
-from vswin.runs.store import Store
+from vswin.runs.store import RunFolder, Store, StoreError
+
+_GPUS = ("NVIDIA", "Tesla", "GeForce", "Quadro", "TITAN", "Instinct")
+"""What names of GPUs hold, as torch tells them, and those of CPUs do not."""
 
 
 def missing_inputs(config: RunConfig, store: Store, sources: Sources) -> list[str]:
@@ -72,14 +76,42 @@ class Price:
         return self.train + self.test
 
 
-def estimate(
-    config: RunConfig,
-    cost: Cost,
-    store: Store,
-    peak_tflops: float,
-    share: float,
-) -> Price:
-    """GPU-hours from what complete runs took, or from a declared share of a GPU's peak.
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """How fast a GPU goes: as complete runs measured it, or else as it was declared."""
+
+    peak_tflops: float
+    """Of the GPU, dense, in the precision of the run."""
+    share: float
+    """Of the peak that training and testing reach."""
+    measured: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Operations per second of one GPU, by precision."""
+
+    def of(self, config: RunConfig) -> tuple[float, str]:
+        """Operations per second in a run, and what that is known from."""
+        measured = self.measured.get(config.recipe.precision)
+        if measured is not None:
+            return measured, f"measured, {measured / 1e12:.3g} TFLOP/s in other runs"
+        declared = f"{100 * self.share:g} % of {self.peak_tflops:g} TFLOP/s"
+        return self.peak_tflops * 1e12 * self.share, declared
+
+
+def speed_in(store: Store, peak_tflops: float, share: float) -> Speed:
+    """The speed on GPUs, with the means of the trainings that a store holds; it reads them all."""
+    rates: dict[str, list[float]] = {}
+    for folder in store:
+        with contextlib.suppress(DamagedFileError, StoreError):  # its own reader will say it
+            result = folder.result()
+            if result is None or not result.get("train_clips") or not _was_on_gpus(folder):
+                continue
+            flops = 6 * result["cost"]["flops"] * result["train_clips"]
+            rate = flops / result["seconds"]["train"] / result["processes"]
+            rates.setdefault(folder.config().recipe.precision, []).append(rate)
+    return Speed(peak_tflops, share, {name: sum(r) / len(r) for name, r in rates.items()})
+
+
+def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Price:
+    """GPU-hours from what the run took if it is complete, else from how fast GPUs go.
 
     A multiply-accumulate is two operations, and a training step three forward passes. Decoding is
     not counted: with too few CPU cores it decides instead.
@@ -88,8 +120,7 @@ def estimate(
         config: a run on videos.
         cost: of one clip's forward pass.
         store: where the run's result is, if it has been run.
-        peak_tflops: of the GPU, dense, in the precision of the run.
-        share: of the peak that training and testing reach.
+        speed: from `speed_in`, once for all runs.
 
     Raises:
         VswinError: if the run is not on videos.
@@ -97,20 +128,18 @@ def estimate(
     data, test = config.data, config.test
     if not isinstance(data, VideoData) or not isinstance(test, ViewsTest):
         raise VswinError(f"{config.run_id} is not on videos, and takes minutes")
-    result = store.run(config.run_id).result()
-    if result is not None:
+    folder = store.run(config.run_id)
+    result = folder.result()
+    if result is not None and _was_on_gpus(folder):
         seconds, gpus = result["seconds"], result["processes"]
         return Price(
             seconds["train"] * gpus / 3600, seconds["test"] * gpus / 3600, "measured, this run"
         )
-    measured = _measured_rate(store, config)
     about = dataset(data.dataset)
     if about.train_videos is None or about.test_videos is None:
         raise VswinError(f"{about.title} is rendered, in whatever size; its runs take minutes")
     flops = 2 * cost.flops
-    rate, basis = peak_tflops * 1e12 * share, f"{100 * share:g} % of {peak_tflops:g} TFLOP/s"
-    if measured is not None:
-        rate, basis = measured, f"measured, {measured / 1e12:.3g} TFLOP/s in other runs"
+    rate, basis = speed.of(config)
     is_trained = not (isinstance(config.init, Initialisation) and config.init.only_test)
     clips = about.train_videos * config.recipe.epochs if is_trained else 0
     views = about.test_videos * test.clips * test.crops
@@ -121,30 +150,16 @@ def estimate(
     )
 
 
-def _measured_rate(store: Store, config: RunConfig) -> float | None:
-    """Operations per second of a process in complete trainings of the same precision; the mean."""
-    rates = []
-    for folder in store:
-        result = folder.result()
-        if result is None or not result.get("train_clips"):
-            continue
-        if folder.config().recipe.precision == config.recipe.precision:
-            flops = 6 * result["cost"]["flops"] * result["train_clips"]
-            rates.append(flops / result["seconds"]["train"] / result["processes"])
-    return sum(rates) / len(rates) if rates else None
+def _was_on_gpus(folder: RunFolder) -> bool:
+    """Whether a complete run was executed on GPUs: CPUs tell nothing of how long those take."""
+    gpus = folder.status().get("gpus")
+    if isinstance(gpus, int):
+        return gpus > 0
+    device = (folder.provenance() or {}).get("device")  # status.json need not have come along
+    return isinstance(device, str) and any(word in device for word in _GPUS)
 
 
 def cost_of(config: RunConfig) -> Cost:
     """The cost of one clip's forward pass through a run's model."""
-    return _counted(config.model, config.data.frames, config.data.size)
-
-
-@functools.lru_cache(maxsize=256)
-def _counted(model: VideoSwinConfig, frames: int, size: int) -> Cost:
-    import torch  # planning does without
-
-    from vswin.cost import cost
-    from vswin.models.video_swin import VideoSwinTransformer
-
-    with torch.device("meta"):
-        return cost(VideoSwinTransformer(model), (model.in_channels, frames, size, size))
+    data, model = config.data, config.model
+    return cost_at(model, (model.in_channels, data.frames, data.size, data.size), "paper")

@@ -48,7 +48,7 @@ def find_targets(runs: Iterable[RunFolder], tables: Collection[str], journal: Jo
     processes: dict[str, int] = {}
     beyond: dict[str, str] = {}
     for run in runs:
-        own = live_jobs(queue, [job_id for job_id, _ in places.get(run.run_id, [])])
+        own = live_jobs(queue, places.get(run.run_id, []))
         jobs |= {job.job_id: (job, run.run_id) for job in own if not job.is_ending}
         if not own and run.state() == "running":
             owner = holder(run)
@@ -59,7 +59,7 @@ def find_targets(runs: Iterable[RunFolder], tables: Collection[str], journal: Jo
                 where = f"process {pid} on {owner.get('host')}"
                 beyond[run.run_id] = where + (f", Slurm job {job}" if job else "")
     for table in tables:
-        for job in live_jobs(queue, [job_id for job_id, _ in notebooks.get(table, [])]):
+        for job in live_jobs(queue, notebooks.get(table, [])):
             jobs[job.job_id] = (job, f"notebook of {table}")
     return Targets(jobs, processes, beyond, queue.problem)
 
@@ -85,4 +85,4 @@ def stop(targets: Targets, journal: Journal) -> None:
         targets.processes.pop(run_id, None)
     if targets.jobs:
         cancel_jobs(list(targets.jobs))
-        note_cancelled(journal, targets.jobs)
+        note_cancelled(journal, [job for job, _ in targets.jobs.values()])

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from vswin.files import DamagedFileError, read_json
 from vswin.runs.identity import RunConfig
+from vswin.runs.logged import logged_errors, newest
 from vswin.runs.slurm.cancelled import cancelled_jobs
 from vswin.runs.slurm.journal import Journal, Kind, Submission
 from vswin.runs.slurm.queue import Job, Phase, Queue, read_queue
@@ -149,9 +150,18 @@ def placements(journal: Journal, queue: Queue, kind: Kind = "runs") -> Placement
     return found
 
 
-def live_jobs(queue: Queue, ids: Collection[str]) -> list[Job]:
-    """Those of the jobs that wait or run."""
-    found = (queue.jobs.get(job_id) for job_id in ids)
+def job_of(queue: Queue, job_id: str, submission: Submission) -> Job | None:
+    """What the queue says of a submission's job; None where it does not list that one.
+
+    Its name must fit, too: ids may begin anew, and several clusters may share a file system.
+    """
+    job = queue.jobs.get(job_id)
+    return job if job is not None and job.name == submission.token else None
+
+
+def live_jobs(queue: Queue, places: Iterable[tuple[str, Submission]]) -> list[Job]:
+    """Those of the placements' jobs that wait or run."""
+    found = (job_of(queue, job_id, submission) for job_id, submission in places)
     return [job for job in found if job is not None and job.phase in ("waiting", "active")]
 
 
@@ -185,12 +195,22 @@ def _run_config() -> TypeAdapter[RunConfig]:
     return TypeAdapter(RunConfig)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """A run's place in a submission."""
+
+    job_id: str
+    submission: Submission
+    job: Job | None
+    """What the queue says of it, if anything."""
+
+
 @dataclasses.dataclass
 class _Surveyor:
     placements: Placements
     queue: Queue
-    cancelled: Collection[str]
-    """Jobs that were cancelled from here."""
+    cancelled: Collection[tuple[str, str]]
+    """Jobs that were cancelled from here, by id and name."""
     sources: Mapping[str, str]
     seen: dict[str, Seen] = dataclasses.field(default_factory=dict)
     """What has been found out, since many runs start from one."""
@@ -212,15 +232,21 @@ class _Surveyor:
             return dataclasses.replace(base, standing="done", top1=top1, eta_s=None)
         if state == "running":
             return _running(base, holder(run))
-        place, job = self._newest(places)
-        base = dataclasses.replace(base, job_id=place or base.job_id, eta_s=None)
-        standing, detail = self._at_rest(state, status, place, job, base)
+        place = self._newest(places)
+        job_id = place.job_id if place is not None else base.job_id
+        base = dataclasses.replace(base, job_id=job_id, eta_s=None)
+        standing, detail = self._at_rest(state, status, place, base)
+        if standing == "failed" and state != "failed" and place is not None:
+            for first in logged_errors(place.submission.process_logs(place.job_id))[:1]:
+                base = dataclasses.replace(base, log=first.path)
+                detail = f"{detail}: {first.line}"
         return dataclasses.replace(base, standing=standing, detail=detail)
 
     def _at_rest(
-        self, state: State, status: dict[str, Any], place: str | None, job: Job | None, base: Seen
+        self, state: State, status: dict[str, Any], place: _Place | None, base: Seen
     ) -> tuple[Standing, str]:
         """Where a run stands that nobody is writing, and why."""
+        job = place.job if place is not None else None
         if job is not None and job.phase == "waiting":
             return "queued", job.reason or job.state.lower()
         if job is not None and job.phase == "active" and not _has_failed(state, status, job):
@@ -230,23 +256,24 @@ class _Surveyor:
             return "failed", _last_words(base.run)
         if (blocker := self._blocker(base.run)) is not None:
             return "blocked", f"starts from {blocker.run.run_id}, which {_how(blocker)}"
-        if place is not None and (status.get("state"), status.get("job")) == ("interrupted", place):
-            # Its process was told to stop, and said so before it ended as Slurm sees it.
-            return "interrupted", f"job {place} was told to stop" + (
-                f": {job.state}" if job else ""
-            )
-        return self._after(state, place, job, base)
+        if place is not None and _has_put_off(status, place) and not self._is_cancelled(place):
+            # It was told to stop, or could not begin yet; to Slurm that may be a failure.
+            words = f"job {place.job_id} stopped without an error"
+            return "interrupted", words + (f": {job.state}" if job else "")
+        return self._after(state, place, base)
 
-    def _newest(self, places: list[tuple[str, Submission]]) -> tuple[str | None, Job | None]:
+    def _newest(self, places: list[tuple[str, Submission]]) -> _Place | None:
         """The job that counts: the newest that waits or runs, else the newest."""
-        ids = [job_id for job_id, _ in places]
-        if live := live_jobs(self.queue, ids):
-            return live[-1].job_id, live[-1]
-        return (ids[-1], self.queue.jobs.get(ids[-1])) if ids else (None, None)
+        known = [_Place(i, s, job_of(self.queue, i, s)) for i, s in places]
+        live = [p for p in known if p.job is not None and p.job.phase in ("waiting", "active")]
+        return (live or known or [None])[-1]
 
-    def _after(
-        self, state: State, place: str | None, job: Job | None, base: Seen
-    ) -> tuple[Standing, str]:
+    def _is_cancelled(self, place: _Place) -> bool:
+        """Whether somebody cancelled a job that has ended."""
+        noted = (place.job_id, place.submission.token) in self.cancelled
+        return noted or (place.job is not None and place.job.phase == "cancelled")
+
+    def _after(self, state: State, place: _Place | None, base: Seen) -> tuple[Standing, str]:
         """What a run is that nobody executes and that left no error, and why."""
         begun = f"stopped{f' in {base.state}' if base.state else ''}"
         begun += f", {base.step} of {base.steps}" if base.steps else ""
@@ -254,26 +281,28 @@ class _Surveyor:
             return "interrupted", "complete but for its weights, which runs that start from it need"
         if place is None:
             return ("missing", "") if state == "pending" else ("interrupted", begun)
-        if (known := self._end_of(place, job)) is not None:
+        if (known := self._end_of(place)) is not None:
             return known
-        words = f"job {place}: {job.state}" if job else f"job {place} is not in the queue any more"
+        job = place.job
+        words = f"job {place.job_id}" + (
+            f": {job.state}" if job else " is not in the queue any more"
+        )
         if state != "pending":
             return "interrupted", f"{begun}; {words}"
         left = f"its log: {base.log}" if base.log else "there is no log"
         return "unknown", f"{words} and left nothing; {left}"
 
-    def _end_of(self, place: str, job: Job | None) -> tuple[Standing, str] | None:
+    def _end_of(self, place: _Place) -> tuple[Standing, str] | None:
         """How a job ended, and what that makes of its run; None if that must tell by itself."""
+        job = place.job
+        if self._is_cancelled(place):
+            if job is not None and job.phase == "cancelled":
+                return "cancelled", f"job {place.job_id}: {job.state}"
+            return "cancelled", f"job {place.job_id} was cancelled with `vswin cancel`"
         if job is not None:
-            ends: dict[Phase, Standing] = {
-                "failed": "failed",
-                "cancelled": "cancelled",
-                "interrupted": "interrupted",
-            }
+            ends: dict[Phase, Standing] = {"failed": "failed", "interrupted": "interrupted"}
             end = ends.get(job.phase)
-            return None if end is None else (end, f"job {place}: {job.state}")
-        if place in self.cancelled:
-            return "cancelled", f"job {place} was cancelled with `vswin cancel`"
+            return None if end is None else (end, f"job {place.job_id}: {job.state}")
         return None if self.queue.problem is None else ("unknown", self.queue.problem)
 
     def _blocker(self, run: RunFolder) -> Seen | None:
@@ -331,6 +360,11 @@ def _has_failed(state: State, status: dict[str, Any], job: Job) -> bool:
     return state == "failed" and (job.is_ending or status.get("job") == job.job_id)
 
 
+def _has_put_off(status: dict[str, Any], place: _Place) -> bool:
+    """Whether a job said of its run that it can go on later."""
+    return (status.get("state"), status.get("job")) == ("interrupted", place.job_id)
+
+
 def _last_words(run: RunFolder) -> str:
     error = run.error() or {}
     lines = [line for line in str(error.get("message", "")).splitlines() if line.strip()]
@@ -339,15 +373,6 @@ def _last_words(run: RunFolder) -> str:
 
 def _how(blocker: Seen) -> str:
     return "failed" if blocker.standing == "failed" else f"is blocked: it {blocker.detail}"
-
-
-def newest(paths: Iterable[Path]) -> Path | None:
-    """The file that was written last; None if there is none of them."""
-    times = {}
-    for path in paths:
-        with contextlib.suppress(OSError):
-            times[path] = path.stat().st_mtime_ns
-    return max(times, key=times.__getitem__, default=None)
 
 
 def _existing(path: Path) -> Path | None:

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from vswin.files import naming
 from vswin.runs.slurm.journal import Journal
+from vswin.runs.slurm.queue import Job
 
 NAME = "cancelled"
-"""File in the journal's folder; a job's id in each line."""
+"""File in the journal's folder; in each line a job's id and its name, its submission's token. The
+id alone may be another job's one day: a new cluster counts from 1 again."""
 
 
-def note_cancelled(journal: Journal, job_ids: Iterable[str]) -> None:
+def note_cancelled(journal: Journal, jobs: Iterable[Job]) -> None:
     """Notes that Slurm has cancelled jobs.
 
     Raises:
@@ -19,12 +21,14 @@ def note_cancelled(journal: Journal, job_ids: Iterable[str]) -> None:
     """
     path = journal.folder / NAME
     with naming(path), path.open("a", encoding="utf-8") as file:
-        file.write("".join(f"{job_id}\n" for job_id in job_ids))
+        file.write("".join(f"{job.job_id} {job.name}\n" for job in jobs))
 
 
-def cancelled_jobs(journal: Journal) -> frozenset[str]:
-    """The ids of all that were noted."""
+def cancelled_jobs(journal: Journal) -> frozenset[tuple[str, str]]:
+    """The ids and names of all that were noted."""
     try:
-        return frozenset((journal.folder / NAME).read_text(encoding="utf-8").split())
+        text = (journal.folder / NAME).read_text(encoding="utf-8", errors="replace")
     except OSError:  # none was, or it cannot be told
         return frozenset()
+    lines = (line.partition(" ") for line in text.splitlines())
+    return frozenset((job_id, name) for job_id, _, name in lines)

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from vswin.files import TEMPORARY_PREFIX, require_writable, write_json
+from vswin.files import TEMPORARY_PREFIX, naming, require_writable, write_json
 from vswin.project import project_root
 from vswin.runs.provenance import git_state
 
@@ -21,6 +21,8 @@ FOLDERS = ("vswin", "experiments", "notebooks")
 RECORD = "snapshot.json"
 """What a snapshot says of itself; `vswin.runs.provenance` reads it in the place of git."""
 PATCH = "uncommitted.patch"
+Origin = tuple[str | None, bool | None]
+"""Commit, and whether the code was edited since; see `vswin.runs.provenance.git_state`."""
 
 
 def freeze_code(folder: Path) -> Path:
@@ -33,21 +35,27 @@ def freeze_code(folder: Path) -> Path:
         The snapshot. Put first on PYTHONPATH, with Python started in it, it is what is imported.
 
     Raises:
-        NotWritableError: if `folder` cannot be written.
-        OSError: if there is no room.
+        NotWritableError: if `folder` cannot be written, or is full.
     """
     root = project_root()
-    files = _files(root)
-    target = folder / _digest(files)
+    files = {name: path.read_bytes() for name, path in _files(root).items()}
+    origin = git_state(root)
+    target = folder / _digest(files, origin)
     if (target / RECORD).exists():
         return target
     require_writable(folder)
+    with naming(target):
+        _write(folder, target, files, root, origin)
+    return target
+
+
+def _write(folder: Path, target: Path, files: dict[str, bytes], root: Path, origin: Origin) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
     try:
-        for name, path in files.items():
+        for name, content in files.items():
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, temporary / name)
-        _describe(root, temporary)
+            (temporary / name).write_bytes(content)
+        _describe(root, temporary, origin)
         temporary.chmod(0o755)  # mkdtemp makes it private
         if target.exists():  # cut off, or damaged by hand: it has no record
             shutil.rmtree(target)
@@ -55,7 +63,6 @@ def freeze_code(folder: Path) -> Path:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    return target
 
 
 def _files(root: Path) -> dict[str, Path]:
@@ -73,20 +80,20 @@ def _files(root: Path) -> dict[str, Path]:
     }
 
 
-def _digest(files: dict[str, Path]) -> str:
-    found = hashlib.sha256()
-    for name, path in sorted(files.items()):
-        found.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+def _digest(files: dict[str, bytes], origin: Origin) -> str:
+    found = hashlib.sha256(repr(origin).encode())
+    for name, content in sorted(files.items()):
+        found.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\n".encode())
     return found.hexdigest()[:12]
 
 
-def _describe(root: Path, snapshot: Path) -> None:
+def _describe(root: Path, snapshot: Path, origin: Origin) -> None:
     """Writes where the code came from, and how it differs from its commit."""
-    commit, dirty = git_state(root)
+    commit, dirty = origin
     patch = b""
     if dirty:
         command = ["git", "diff", "HEAD", "--binary", "--", *FOLDERS]
-        patch = subprocess.run(command, cwd=root, capture_output=True, check=True).stdout
+        patch = subprocess.run(command, cwd=root, capture_output=True, check=False).stdout
         (snapshot / PATCH).write_bytes(patch)
     record = {"commit": commit, "dirty": dirty, "patch": PATCH if patch else None}
     write_json(snapshot / RECORD, record)

@@ -7,6 +7,7 @@ checkpoint of its run and goes on from there.
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import os
 import shutil
 import socket
@@ -17,6 +18,8 @@ from pathlib import Path
 import submitit
 
 from vswin.errors import VswinError
+from vswin.runs.place import slurm_job
+from vswin.runs.slurm.signals import settle_signals
 
 PATIENCE_S = 240.0
 """How long a job waits for a run's former writer to be recognised as dead; it was on a node that
@@ -56,15 +59,24 @@ class RunJob:
         from vswin.runs.execute import main  # in the job, from the snapshot; it needs torch
 
         environment = submitit.JobEnvironment()
-        if environment.global_rank == 0:
-            _clear(environment.paths)
+        _clear(environment.paths, is_first=environment.global_rank == 0)
+        settle_signals()
         if environment.num_tasks > 1:
             submitit.helpers.TorchDistributedEnvironment().export(
                 set_cuda_visible_devices=False, overwrite=True
             )
             os.environ["MASTER_ADDR"] = _address(os.environ["MASTER_ADDR"])
-        self.require_sources()
-        code = main([self.folder, *self.arguments, "--patience", str(PATIENCE_S)])
+        try:
+            self.require_sources()
+        except BlockedError:
+            if environment.global_rank == 0:
+                self._note_interruption()
+            raise
+        try:
+            code = main([self.folder, *self.arguments, "--patience", str(PATIENCE_S)])
+        finally:
+            for child in multiprocessing.active_children():
+                child.kill()  # they ignore the signal that Python would end them with, and wait for
         if code:
             raise RunFailedError(f"{Path(self.folder).name} ended with code {code}; see above")
         return code
@@ -101,6 +113,13 @@ class RunJob:
                 raise BlockedError(f"{folder.run_id} starts from {source.run_id}, which failed")
             init = init.pretraining.init
 
+    def _note_interruption(self) -> None:
+        """Leaves word that this job ended without a fault of its own run."""
+        from vswin.runs.store import RunFolder
+
+        folder = RunFolder(Path(self.folder))
+        folder.write_status(**folder.status() | {"state": "interrupted", "job": slurm_job()})
+
 
 @dataclasses.dataclass(frozen=True)
 class NotebookJob:
@@ -110,6 +129,8 @@ class NotebookJob:
     protocol: str
     seeds: int
     results_dir: str
+    mark: str
+    """A file that shall be as old as the store that the notebook has seen."""
 
     def __call__(self) -> int:
         """Executes it.
@@ -121,8 +142,15 @@ class NotebookJob:
         given = ("--protocol", self.protocol, "--seeds", str(self.seeds))
         given = (*given, "--results-dir", self.results_dir, "--no-run-missing")
         command = [sys.executable, "-m", "vswin", "notebook", self.table, *given]
-        if code := subprocess.run(command, check=False).returncode:
+        mark = Path(self.mark)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        seen = mark.with_name(f".tmp-{self.table}-{os.getpid()}")  # now, by the file system's clock
+        seen.touch()
+        code = subprocess.run(command, check=False).returncode
+        if code:
+            seen.unlink()
             raise NotebookFailedError(f"the notebook of {self.table} ended with code {code}")
+        seen.replace(mark)
         return 0
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
@@ -130,20 +158,35 @@ class NotebookJob:
         return submitit.helpers.DelayedSubmission(self)
 
 
-def _clear(paths: submitit.core.utils.JobPaths) -> None:
-    """Removes what an attempt that was killed while writing left; submitit would stumble on it."""
-    for path in (paths.submitted_pickle, paths.result_pickle):
+def _clear(paths: submitit.core.utils.JobPaths, is_first: bool) -> None:
+    """Removes what an attempt that was killed while writing left; submitit would stumble on it.
+
+    Args:
+        paths: of this process; its result is its own.
+        is_first: whether this process is the one that writes what the job was submitted with.
+    """
+    for path in (paths.result_pickle, *([paths.submitted_pickle] if is_first else [])):
         path.with_suffix(path.suffix + ".save_tmp").unlink(missing_ok=True)
 
 
 def _address(node: str) -> str:
-    """Where a node can be reached; Slurm's name for it need not be a host name."""
+    """Where a node can be reached; Slurm's name for it need not be a host name.
+
+    Raises:
+        RunFailedError: if neither the network nor Slurm knows.
+    """
     try:
         socket.getaddrinfo(node, None)
-    except OSError:
+        return node
+    except OSError as unknown:
         command = ["scontrol", "show", "node", node, "--oneliner"]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        for word in answer.stdout.split():
-            if word.startswith("NodeAddr="):
-                return word.removeprefix("NodeAddr=")
-    return node
+        try:
+            answer = subprocess.run(
+                command, capture_output=True, text=True, check=True, timeout=60
+            ).stdout
+        except (OSError, subprocess.SubprocessError) as error:
+            raise RunFailedError(f"node {node} has no address: {unknown}, {error}") from error
+    addresses = [word for word in answer.split() if word.startswith("NodeAddr=")]
+    if not addresses:
+        raise RunFailedError(f"node {node} has no address: scontrol names none")
+    return addresses[0].removeprefix("NodeAddr=")

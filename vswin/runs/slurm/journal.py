@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import socket
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -53,9 +54,20 @@ class Submission:
     host: str = ""
     """The machine that submitted."""
 
-    def log(self, job_id: str) -> Path:
-        """What the first process of a job printed, over all its attempts."""
-        return Path(self.folder) / f"{job_id}_0_log.out"
+    def log(self, job_id: str, process: int = 0) -> Path:
+        """What a process of a job printed, over all its attempts; they count from 0."""
+        return Path(self.folder) / f"{job_id}_{process}_log.out"
+
+    def process_logs(self, job_id: str) -> dict[int, Path]:
+        """Those of a job that exist, by process: each has a file of its own."""
+        found: dict[int, Path] = {}
+        process = 0
+        # On GPUs there is one for each; on the CPU, how many there were is not noted.
+        while (path := self.log(job_id, process)).exists() or process < self.gpus:
+            if path.exists():
+                found[process] = path
+            process += 1
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,10 +121,6 @@ class Journal:
         self._write(noted)
         return noted
 
-    def replace(self, submission: Submission) -> None:
-        """Corrects an entry."""
-        self._write(submission)
-
     def drop(self, submission: Submission) -> None:
         """Removes the entry of a submission that Slurm never had."""
         (self.folder / f"{submission.token}.json").unlink(missing_ok=True)
@@ -125,8 +133,11 @@ class Journal:
         """
         found = []
         for path in self.folder.glob("*.json"):
+            content = read_json(path)
+            if content is None and not path.exists():  # dropped since the folder was listed
+                continue
             try:
-                found.append(TypeAdapter(Submission).validate_python(read_json(path)))
+                found.append(_entry().validate_python(content))
             except ValidationError as error:
                 raise DamagedFileError(
                     f"{path} is no entry of the journal; remove it if none of its jobs is queued"
@@ -144,3 +155,8 @@ class Journal:
 
     def _write(self, submission: Submission) -> None:
         write_json(self.folder / f"{submission.token}.json", dataclasses.asdict(submission))
+
+
+@functools.cache
+def _entry() -> TypeAdapter[Submission]:
+    return TypeAdapter(Submission)

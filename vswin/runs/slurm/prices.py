@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from vswin.errors import VswinError
 from vswin.runs.identity import RunConfig
-from vswin.runs.requirements import cost_of, estimate
+from vswin.runs.requirements import cost_of, estimate, speed_in
 from vswin.runs.slurm.submit import Request
 
 
@@ -50,8 +50,7 @@ def price(request: Request, configs: Sequence[RunConfig]) -> Bill:
     if not all(config.is_on_videos for config in on_gpus):
         return Bill(None, "runs of the embedded benchmark take minutes on a GPU, not measured here")
     profile = request.profile
-    prices = [
-        estimate(c, cost_of(c), request.store, profile.peak_tflops, profile.share) for c in on_gpus
-    ]
+    speed = speed_in(request.store, profile.peak_tflops, profile.share)
+    prices = [estimate(c, cost_of(c), request.store, speed) for c in on_gpus]
     basis = ", ".join(dict.fromkeys(p.basis for p in prices))
     return Bill(sum(p.total for p in prices), basis)

@@ -183,8 +183,8 @@ class Profile(_FromToml):
     processes_per_node: Count | None = None
     """Training processes of one run on each of its nodes; None is one for each GPU, or one."""
     cpus_per_process: Count | None = None
-    """CPU cores of each training process, with those of its decoders; None takes the protocol's
-    number of threads, which is right on CPU. A GPU wants at least 8 to decode its videos."""
+    """CPU cores of each training process, with those of its decoders; None is 8 for one with a GPU,
+    which wants them to decode its videos, and the protocol's number of threads on CPU."""
     mem_gb_per_node: Positive | None = None
     """Memory of one run on each of its nodes, in GB; None takes the partition's default."""
     signal_delay_s: Annotated[int, Field(ge=10, le=3600)] = 120
@@ -203,7 +203,8 @@ class Profile(_FromToml):
     """Runs in one job array; the cluster's own limit is `scontrol show config | grep
     MaxArraySize` less one."""
     setup: Annotated[tuple[Annotated[str, AfterValidator(_setup_line)], ...], Strict(False)] = ()
-    """Lines of the shell before the run: modules, the activation of an environment."""
+    """Lines of the shell before the run: modules, the activation of an environment. A job ends at
+    one that fails."""
     python: Annotated[str, Field(min_length=1)] | None = None
     """Python on the nodes; None is the one that submits."""
     srun_args: Texts = ()

@@ -22,6 +22,8 @@ from vswin.runs.slurm.profile import Profile
 
 GPU_CPUS = 8
 """CPU cores of a process on a GPU, where the profile does not say: most decode its videos."""
+DEFAULTS = ("account", "partition", "qos", "constraint", "reservation", "clusters")
+"""What users set for all of their jobs through SBATCH_ACCOUNT and so on."""
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "VSWIN_ASSISTS")
 """Variables of a launcher that the submitter may live in; they would place the job's processes."""
 
@@ -119,8 +121,11 @@ def _common(
     data_file: Path | None,
     threads: int,
 ) -> dict[str, Any]:
+    # A module that is not there must not go unnoticed.
+    report = "trap 'echo \"error: setup failed at: $BASH_COMMAND\" >&2' ERR"
+    own = [report, "set -e", *profile.setup, "set +e", "trap - ERR"] if profile.setup else []
     setup = [
-        *profile.setup,
+        *own,
         f"unset {' '.join(LAUNCHER)}",
         f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
         *([f"export VSWIN_DATA={shlex.quote(str(data_file))}"] if data_file else []),
@@ -153,8 +158,12 @@ def script(profile: Profile, parameters: dict[str, Any], folder: Path, count: in
     )
 
 
-def test_only(text: str) -> str:
+def test_only(text: str, what: str) -> str:
     """Asks sbatch whether and when it would start a job; submits nothing.
+
+    Args:
+        text: the script.
+        what: what it is for, in words.
 
     Returns:
         sbatch's words.
@@ -162,8 +171,9 @@ def test_only(text: str) -> str:
     Raises:
         SubmissionError: if it would refuse the job, or there is no sbatch.
     """
+    given = {name: True for name in DEFAULTS if f"#SBATCH --{name}=" in text}
     try:
-        with _outside_of_jobs():
+        with _nothing_inherited(given):
             answer = subprocess.run(
                 ["sbatch", "--test-only"],
                 input=text,
@@ -176,7 +186,7 @@ def test_only(text: str) -> str:
         raise SubmissionError(f"sbatch cannot be asked: {error}") from error
     words = (answer.stderr + answer.stdout).strip()
     if answer.returncode:
-        raise SubmissionError(f"Slurm would refuse this: {one_line(words)}")
+        raise SubmissionError(f"Slurm would refuse the {what}: {one_line(words)}")
     return words
 
 
@@ -204,7 +214,8 @@ def submit_array(
         )
         executor.update_parameters(**{f"slurm_{name}": v for name, v in parameters.items()})
         # submitit prints what it raises, too
-        with _outside_of_jobs(), contextlib.redirect_stderr(io.StringIO()), executor.batch():
+        quiet = contextlib.redirect_stderr(io.StringIO())
+        with _nothing_inherited(parameters), quiet, executor.batch():
             jobs = [executor.submit(call) for call in calls]
     except (RuntimeError, OSError, submitit.core.utils.FailedJobError) as error:
         raise SubmissionError(f"Slurm did not take the jobs: {one_line(str(error))}") from error
@@ -212,12 +223,18 @@ def submit_array(
 
 
 @contextlib.contextmanager
-def _outside_of_jobs() -> Iterator[None]:
-    """Hides the job that the submitter may be in: its size would become that of the new ones."""
-    hidden = {}
+def _nothing_inherited(parameters: dict[str, Any]) -> Iterator[None]:
+    """Hides variables that would outweigh the script.
+
+    Those are sbatch's own (SBATCH_TIMELIMIT), but for defaults that the profile leaves open, and
+    those of a job that the submitter may be in, whose size would become that of the new ones.
+    """
+    kept = {f"SBATCH_{name.upper()}" for name in DEFAULTS if name not in parameters}
+    ours = [name for name in os.environ if name.startswith("SBATCH_") and name not in kept]
     if "SLURM_JOB_ID" in os.environ:
-        ours = [n for n in os.environ if n.startswith(("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_"))]
-        hidden = {name: os.environ.pop(name) for name in ours if name != "SLURM_CONF"}
+        inside = ("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_")
+        ours += [n for n in os.environ if n.startswith(inside) and n != "SLURM_CONF"]
+    hidden = {name: os.environ.pop(name) for name in ours}
     try:
         yield
     finally:

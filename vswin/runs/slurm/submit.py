@@ -11,9 +11,10 @@ import contextlib
 import dataclasses
 import secrets
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
+from vswin.errors import VswinError
 from vswin.project import notebooks_dir
 from vswin.runs.identity import Initialisation, RunConfig
 from vswin.runs.launch import prepare
@@ -39,6 +40,8 @@ from vswin.runs.survey import Seen, Standing, survey
 ABSENT: tuple[Standing, ...] = ("missing", "interrupted", "cancelled", "unknown")
 """Standings of runs that are submitted without being asked for by name."""
 FAILED: tuple[Standing, ...] = ("failed", "blocked")
+PICKLE = "_submitted.pkl"
+"""How the names of submitit's pickles end; they begin with the job's id."""
 PRESENT: tuple[Phase, ...] = ("waiting", "active")
 """Phases of jobs that the queue still has."""
 
@@ -116,8 +119,8 @@ def sources_of(config: RunConfig) -> list[RunConfig]:
 def propose(request: Request) -> Proposal:
     """Says what is missing, and how it would be submitted. Writes nothing."""
     journal = Journal(request.store)
-    queue = _queue(journal)
     configs = request.configs
+    queue = _queue(journal, configs.keys())
     folders = [request.store.run(run_id) for run_id in configs]
     sources = {i: first.run_id for i, config in configs.items() for first in sources_of(config)[:1]}
     seen = {s.run.run_id: s for s in survey(folders, journal, queue, sources)}
@@ -139,8 +142,18 @@ def propose(request: Request) -> Proposal:
     return Proposal(seen, arrays, tables, live, queue.problem)
 
 
-def submit(request: Request) -> tuple[Proposal, list[Submission]]:
+def submit(
+    request: Request,
+    approve: Callable[[Proposal], None] = lambda proposal: None,
+    tell: Callable[[Submission], None] = lambda submission: None,
+) -> tuple[Proposal, list[Submission]]:
     """Submits what is missing, and notes it; one submitter at a time.
+
+    Args:
+        request: what shall be submitted.
+        approve: told what would be submitted, with all other submitters waiting; raises to prevent
+            it.
+        tell: told of each submission when Slurm has taken it.
 
     Returns:
         What was missing, and what was submitted for it.
@@ -164,7 +177,8 @@ def submit(request: Request) -> tuple[Proposal, list[Submission]]:
             raise SubmissionError(
                 f"the queue cannot be asked, so nothing was submitted: {proposal.problem}"
             )
-        return proposal, _carry_out(request, proposal, journal)
+        approve(proposal)
+        return proposal, _carry_out(request, proposal, journal, tell)
 
 
 def scripts(request: Request, proposal: Proposal) -> list[str]:
@@ -176,11 +190,13 @@ def scripts(request: Request, proposal: Proposal) -> list[str]:
         name = f"{_name(request)}-TOKEN"
         parameters = run_parameters(request.profile, array.shape, name, code, data_file)
         parameters["array_parallelism"] = request.profile.parallel
+        if texts or _live_sources(array, proposal):
+            parameters["dependency"] = "afterany:JOBS"
         texts.append(script(request.profile, parameters, journal.folder / name, len(array.configs)))
     if proposal.tables:
         name = "notebook-TOKEN"
         parameters = notebook_parameters(request.profile, name, code, data_file)
-        if proposal.arrays:
+        if proposal.arrays or proposal.live:
             parameters["dependency"] = "afterany:JOBS"
         texts.append(
             script(request.profile, parameters, journal.folder / name, len(proposal.tables))
@@ -207,10 +223,11 @@ def _tables(
     journal: Journal,
     queue: Queue,
 ) -> tuple[str, ...]:
-    """Tables whose notebooks are due: something of theirs will end, and nobody waits for that."""
+    """Tables whose notebooks are due: something of theirs has ended or will, and no job waits."""
     if not request.notebook:
         return ()
     new = {config.run_id for array in arrays for config in array.configs}
+    placed = journal.placements().keys()
     waiting = {
         table
         for submission in journal.submissions()
@@ -221,13 +238,29 @@ def _tables(
     due = []
     for plan in request.plans:
         table, runs = plan.experiment.table, {planned.config.run_id for planned in plan.runs}
-        has_notebook = (notebooks_dir() / f"{table}.ipynb").exists()
-        if has_notebook and (runs & new or (runs & live.keys() and table not in waiting)):
+        is_stale = bool(runs & placed) and not is_rendered(journal, table, runs)
+        needs = runs & new or (table not in waiting and (runs & live.keys() or is_stale))
+        if needs and (notebooks_dir() / f"{table}.ipynb").exists():
             due.append(table)
     return tuple(due)
 
 
-def _carry_out(request: Request, proposal: Proposal, journal: Journal) -> list[Submission]:
+def is_rendered(journal: Journal, table: str, runs: Collection[str]) -> bool:
+    """Whether a job has executed a table's notebook since the newest of the runs' results."""
+    results = [journal.store.run(run_id).path / "result.json" for run_id in runs]
+    newest = max((path.stat().st_mtime for path in results if path.exists()), default=0.0)
+    mark = rendered_mark(journal, table)
+    return not newest or (mark.exists() and mark.stat().st_mtime >= newest)
+
+
+def rendered_mark(journal: Journal, table: str) -> Path:
+    """The file that a notebook's job touches when it begins on what is there, if it ends well."""
+    return journal.folder / "rendered" / table
+
+
+def _carry_out(
+    request: Request, proposal: Proposal, journal: Journal, tell: Callable[[Submission], None]
+) -> list[Submission]:
     if not proposal.arrays and not proposal.tables:
         return []
     prepare(proposal.configs, request.store)
@@ -239,7 +272,7 @@ def _carry_out(request: Request, proposal: Proposal, journal: Journal) -> list[S
         parameters = run_parameters(request.profile, array.shape, name, code, data_file)
         parameters["array_parallelism"] = request.profile.parallel
         before = [job for s in done for job in s.job_ids]  # earlier levels, and keeps to `parallel`
-        before += [live[s.run_id] for c in array.configs for s in sources_of(c) if s.run_id in live]
+        before += _live_sources(array, proposal)
         submission = Submission(
             token=name,
             kind="runs",
@@ -255,6 +288,7 @@ def _carry_out(request: Request, proposal: Proposal, journal: Journal) -> list[S
             for i in submission.items
         ]
         done.append(_submit(request, journal, submission, parameters | _after(before), calls))
+        tell(done[-1])
     if proposal.tables:
         name = _token("notebook")
         parameters = notebook_parameters(request.profile, name, code, data_file)
@@ -269,14 +303,23 @@ def _carry_out(request: Request, proposal: Proposal, journal: Journal) -> list[S
         )
         calls = [notebook_job(request, table) for table in proposal.tables]
         done.append(_submit(request, journal, submission, parameters | _after(before), calls))
+        tell(done[-1])
     return done
+
+
+def _live_sources(array: Array, proposal: Proposal) -> list[str]:
+    """Jobs that train what runs of an array start from, and that are in the queue already."""
+    sources = {source.run_id for config in array.configs for source in sources_of(config)}
+    return [job_id for run_id, job_id in proposal.live.items() if run_id in sources]
 
 
 def notebook_job(request: Request, table: str) -> NotebookJob:
     """What renders the notebook of one of the tables that are asked for."""
     (plan,) = (plan for plan in request.plans if plan.experiment.table == table)
     seeds = len({planned.seed for planned in plan.runs})
-    return NotebookJob(table, plan.protocol.protocol, seeds, str(request.store.results_dir))
+    mark = rendered_mark(Journal(request.store), table)
+    where = str(request.store.results_dir)
+    return NotebookJob(table, plan.protocol.protocol, seeds, where, str(mark))
 
 
 def _submit(
@@ -290,10 +333,11 @@ def _submit(
     noted = journal.intend(submission)
     try:
         jobs = submit_array(request.profile, parameters, Path(submission.folder), calls)
-    except SubmissionError:
-        with contextlib.suppress(SubmissionError):  # an answer that was lost is no refusal
+    except SubmissionError as error:
+        with contextlib.suppress(VswinError):  # an answer that was lost is no refusal
             _reconcile(journal)
-        raise
+        what = "of the notebooks" if submission.kind == "notebook" else f"of {len(calls)} runs"
+        raise SubmissionError(f"jobs {what}: {error}") from error
     return journal.submitted(noted, jobs)
 
 
@@ -312,18 +356,18 @@ def _reconcile(journal: Journal) -> None:
             f"{queue.problem}"
         )
     for submission in intended:
-        jobs = [job for job in queue.jobs.values() if job.name == submission.token]
         folder = Path(submission.folder)
-        whole = {j.job_id for j in jobs if (folder / f"{j.job_id}_submitted.pkl").exists()}
-        lost = [j.job_id for j in jobs if j.job_id not in whole and j.phase in PRESENT]
-        cancel_jobs(lost)
+        jobs = [job for job in queue.jobs.values() if job.name == submission.token]
+        # Named after the job once they are in place; jobs that have ended may be forgotten by now.
+        whole = [p.name.removesuffix(PICKLE) for p in folder.glob(f"*{PICKLE}")]
+        cancel_jobs([j.job_id for j in jobs if j.job_id not in whole and j.phase in PRESENT])
         if not whole:
             journal.drop(submission)
             shutil.rmtree(folder, ignore_errors=True)
             continue
-        by_item = {submission.items[_index(job_id)]: job_id for job_id in sorted(whole, key=_index)}
-        adopted = dataclasses.replace(submission, items=tuple(by_item))
-        journal.submitted(adopted, tuple(by_item.values()))
+        whole.sort(key=_index)
+        items = tuple(submission.items[_index(job_id)] for job_id in whole)
+        journal.submitted(dataclasses.replace(submission, items=items), tuple(whole))
 
 
 def _index(job_id: str) -> int:
@@ -331,9 +375,14 @@ def _index(job_id: str) -> int:
     return int(job_id.partition("_")[2] or 0)
 
 
-def _queue(journal: Journal) -> Queue:
-    """The queue, as far as the store's own jobs go; not asked where there are none."""
-    ids = [job_id for placed in journal.placements().values() for job_id, _ in placed[-1:]]
+def _queue(journal: Journal, runs: Collection[str]) -> Queue:
+    """The queue, for jobs of runs that are not complete; not asked where there are none."""
+    ids = []
+    for submission in journal.submissions():
+        ids += submission.job_ids if submission.kind == "notebook" else ()
+        for item, job_id in zip(submission.items, submission.job_ids, strict=False):
+            if item in runs and not (journal.store.run(item).path / "result.json").exists():
+                ids.append(job_id)
     return read_queue(ids) if ids else Queue({}, None)
 
 

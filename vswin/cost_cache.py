@@ -55,7 +55,7 @@ def cache_folder() -> Path:
 
 
 def _count(config: VideoSwinConfig, input_size: Size, rule: Rule) -> Cost:
-    import torch  # reports need torch for this alone
+    import torch  # reports and estimates need torch for this alone
 
     from vswin.models.video_swin import VideoSwinTransformer
 
@@ -86,7 +86,7 @@ def _read(entry: Path, key: dict[str, Any]) -> Cost | None:
 @functools.cache
 def _sources() -> str:
     """A digest of the code that decides what is counted."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parent
     found = hashlib.sha256()
     for path in [*sorted((package / "models").glob("*.py")), package / "cost.py"]:
         found.update(f"{path.relative_to(package).as_posix()}\n".encode() + path.read_bytes())
