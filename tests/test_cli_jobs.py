@@ -350,6 +350,27 @@ def test_a_log_that_is_followed_leaves_the_journal_alone_for_seconds(results, vs
     assert len(looks) < 8  # of a hundred looks at the log
 
 
+def test_the_last_job_is_not_missed_by_who_follows(results, vswin, slurm, monkeypatch):
+    """It began and ended between two looks into the journal."""
+    store, runs = planned(results)
+    run = runs["dim16", 0]
+    run.log.write_text("here\n")
+    monkeypatch.setattr("vswin.runs.logs.JOURNAL_S", 1000.0)
+    with run_lock(run.path):
+
+        def execute():
+            log = submit(store, [run.run_id], ["7"], [None], slurm).log("7")
+            log.write_text("in a job\n")
+            complete(run)
+            (run.path / "lock").unlink()
+
+        timer = threading.Timer(1.1, execute)
+        timer.start()
+        code, out, _ = vswin("logs", run.run_id, "-f", "--results-dir", results)
+        timer.join()
+    assert (code, out) == (0, "here\nin a job\n")
+
+
 def test_a_long_log_is_cut_at_the_right_line(results, vswin):
     _, runs = planned(results)
     run = runs["dim16", 0]

@@ -1,10 +1,13 @@
 """Protocol paper: every row of Tables 1 to 9 is a complete run, as section 4.1 has it."""
 
 import dataclasses
+import io
 
 import pytest
 import torch
+from rich.console import Console
 
+from vswin.cli_list import list_costs
 from vswin.data.clips import VideoData, ViewsTest
 from vswin.data.datasets import class_names
 from vswin.errors import UsageError
@@ -20,11 +23,15 @@ from vswin.runs.identity import Initialisation, PretrainedFile
 from vswin.runs.library import Library
 from vswin.runs.reading import ExperimentError
 from vswin.runs.requirements import Speed, cost_of, estimate, speed_in
+from vswin.runs.slurm.prices import TooExpensiveError, price
+from vswin.runs.slurm.profile import Profile
+from vswin.runs.slurm.submit import Request
 from vswin.runs.store import RESULT_KEYS, Store
 from vswin.runs.study import plan_study
 from vswin.weights import load_weights, to_layout
 
 LIBRARY = Library(experiments_dir())
+EIGHT_GPUS = Profile(gpus_per_node=8, peak_tflops=312, share=0.15)
 TABLES = [f"table{number}" for number in range(1, 10)]
 PAPER = LIBRARY.protocol("paper")
 
@@ -297,3 +304,30 @@ def test_a_number_is_the_same_run_however_it_is_written(tmp_path):
         experiment = Library(tmp_path).experiment("own")
         ids.add(PAPER.configure(experiment, experiment.rows[0], 0).run_id)
     assert len(ids) == 1
+
+
+def test_runs_on_rendered_videos_have_no_price_and_can_be_submitted(tmp_path):
+    asked = Request((plan_study("table7", "rehearsal", 1, tmp_path),), EIGHT_GPUS)
+    bill = price(asked, list(asked.configs.values()))
+    assert str(bill).startswith("GPU-hours unknown: Moving Digits as Kinetics is rendered")
+    bill.require(None)
+    with pytest.raises(TooExpensiveError):
+        bill.require(100)
+
+
+def test_a_store_is_read_once_for_all_prices(tmp_path, monkeypatch):
+    """It may hold a thousand runs, and a table has a dozen rows."""
+    looks, iterate = [], Store.__iter__
+    monkeypatch.setattr(Store, "__iter__", lambda self: looks.append(self) or iterate(self))
+    store = Store(tmp_path, "paper")
+    complete(store, configured("table1", "swin_t", seed=7), 100e12, status={"gpus": 8})
+    said = io.StringIO()
+    list_costs(Console(file=said, width=200), "table7", "paper", str(tmp_path), 312, 0.15)
+    assert said.getvalue().count("measured, 100 TFLOP/s in other runs") == 4
+    assert looks == [store]
+    asked = Request((plan_study("table7", "paper", 1, tmp_path),), EIGHT_GPUS)
+    looks.clear()
+    bill = price(asked, list(asked.configs.values()))
+    assert bill.basis == "measured, 100 TFLOP/s in other runs"
+    assert f"One seed: {bill.gpu_hours:.3g} GPU-hours" in said.getvalue()
+    assert looks == [store]

@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.slurm import cluster as tools
 from vswin.files import read_json
@@ -22,7 +23,7 @@ from vswin.files import read_json
 ROW = "dim4"
 STUDY = ("table5", "--protocol", "smoke", "--seeds", "1")
 ONE = (*STUDY, "--row", ROW)
-EPOCHS = 40
+EPOCHS = 200
 
 
 @pytest.fixture(scope="session")
@@ -186,6 +187,20 @@ def test_preemption(sweep, reference):
     sweep.require_same(reference, attempts=2)
 
 
+def test_preemption_with_a_time_of_grace(slurm, tmp_path):
+    # SIGTERM comes first, to all processes; a job that ended then would not be put back.
+    clone = tools.copy_of_project(tmp_path / "vswin", epochs=2000)
+    sweep = Sweep(slurm, clone, tmp_path, partition="graceful")
+    job = sweep.submit()
+    sweep.wait_for_epoch(3)
+    slurm.sbatch("--partition=urgent", "--nodes=2", "--exclusive", wrap="sleep 2")
+    slurm.wait_for_state(job, "PENDING", seconds=60)
+    assert "Bypassing signal SIGTERM" in sweep.log(job)
+    slurm.start_now(job)
+    sweep.wait_for_epoch(sweep.status["epoch"] + 1, attempt=2)
+    slurm.run("scancel", job)
+
+
 def test_preemption_with_a_signal(sweep, reference):
     job = sweep.submit()
     sweep.wait_for_epoch(3)
@@ -284,19 +299,23 @@ def test_vswin_cancel(sweep, reference):
     sweep.require_same(reference, attempts=2)
 
 
-def test_the_controller_restarts(sweep, reference):
+def test_the_controller_restarts(sweep, reference, tmp_path):
+    (tmp_path / "other").mkdir()
     job = sweep.submit()
     sweep.wait_for_epoch(3)
     process = sweep.process()
     os.kill(process, signal.SIGSTOP)  # or it would be done before Slurm is back
     sweep.slurm.stop_controller()
     assert sweep.standing(code=0)["standing"] == "running"  # the store says so
-    refused = sweep.submit_raw((*STUDY, "--row", "dim8"), code=1)
-    assert "nothing was submitted: squeue" in refused.stderr
+    other = Sweep(sweep.slurm, sweep.project, tmp_path / "other")
+    refused = other.submit_raw(ONE, code=1)
+    assert "Unable to contact slurm controller" in refused.stderr
     sweep.slurm.start_controller()
     os.kill(process, signal.SIGCONT)
     sweep.wait_until_done(job)
     sweep.require_same(reference, attempts=1)
+    again = other.submit()  # what was refused is no hindrance
+    sweep.slurm.run("scancel", again)
 
 
 def test_submit_twice_at_once(sweep, reference):
@@ -359,9 +378,19 @@ def test_a_partition_that_does_not_exist(slurm, project, tmp_path):
 
 
 def test_a_job_that_dies_before_it_begins(slurm, project, tmp_path):
-    sweep = Sweep(slurm, project, tmp_path, setup=["echo no such environment", "exit 3"])
+    sweep = Sweep(slurm, project, tmp_path, setup=["echo hello", "cd /no/such/environment"])
     job = sweep.submit()
     sweep.wait_until_done(job, ("FAILED",))
     seen = sweep.standing(code=1)
     assert (seen["standing"], seen["job_id"]) == ("failed", job)
-    assert "no such environment" in Path(seen["log"]).read_text()
+    assert "setup failed at: cd /no/such/environment" in Path(seen["log"]).read_text()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here the GPUs are some")
+def test_gpus_that_are_none(slurm, project, tmp_path):
+    sweep = Sweep(slurm, project, tmp_path, gpus_per_node=2, cpus_per_process=2)
+    job = sweep.submit("--yes")
+    assert slurm.run("squeue", "--noheader", "--jobs", job, "--format=%b").stdout.strip()
+    sweep.wait_until_done(job, ("FAILED",))
+    assert "--device cuda: not available here; known: cpu" in sweep.log(job)
+    assert sweep.standing(code=1)["standing"] == "failed"

@@ -61,6 +61,10 @@ def require_inputs(configs: Sequence[RunConfig], store: Store) -> None:
         )
 
 
+class NoEstimateError(VswinError):
+    """Nothing tells how long a run takes."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Price:
     """GPU-hours of a run."""
@@ -123,11 +127,11 @@ def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Price
         speed: from `speed_in`, once for all runs.
 
     Raises:
-        VswinError: if the run is not on videos.
+        NoEstimateError: if the run is not on videos, or on rendered ones.
     """
     data, test = config.data, config.test
     if not isinstance(data, VideoData) or not isinstance(test, ViewsTest):
-        raise VswinError(f"{config.run_id} is not on videos, and takes minutes")
+        raise NoEstimateError(f"{config.run_id} is not on videos, and takes minutes")
     folder = store.run(config.run_id)
     result = folder.result()
     if result is not None and _was_on_gpus(folder):
@@ -137,7 +141,7 @@ def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Price
         )
     about = dataset(data.dataset)
     if about.train_videos is None or about.test_videos is None:
-        raise VswinError(f"{about.title} is rendered, in whatever size; its runs take minutes")
+        raise NoEstimateError(f"{about.title} is rendered, in whatever size; its runs take minutes")
     flops = 2 * cost.flops
     rate, basis = speed.of(config)
     is_trained = not (isinstance(config.init, Initialisation) and config.init.only_test)

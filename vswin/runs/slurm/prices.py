@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from vswin.errors import VswinError
 from vswin.runs.identity import RunConfig
-from vswin.runs.requirements import cost_of, estimate, speed_in
+from vswin.runs.requirements import NoEstimateError, cost_of, estimate, speed_in
 from vswin.runs.slurm.submit import Request
 
 
@@ -51,6 +51,9 @@ def price(request: Request, configs: Sequence[RunConfig]) -> Bill:
         return Bill(None, "runs of the embedded benchmark take minutes on a GPU, not measured here")
     profile = request.profile
     speed = speed_in(request.store, profile.peak_tflops, profile.share)
-    prices = [estimate(c, cost_of(c), request.store, speed) for c in on_gpus]
+    try:
+        prices = [estimate(c, cost_of(c), request.store, speed) for c in on_gpus]
+    except NoEstimateError as error:  # it is no reason not to submit
+        return Bill(None, str(error))
     basis = ", ".join(dict.fromkeys(p.basis for p in prices))
     return Bill(sum(p.total for p in prices), basis)

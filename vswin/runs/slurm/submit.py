@@ -35,7 +35,7 @@ from vswin.runs.slurm.sbatch import (
 )
 from vswin.runs.store import Store
 from vswin.runs.study import StudyPlan
-from vswin.runs.survey import Seen, Standing, survey
+from vswin.runs.survey import Seen, Standing, live_jobs, survey
 
 ABSENT: tuple[Standing, ...] = ("missing", "interrupted", "cancelled", "unknown")
 """Standings of runs that are submitted without being asked for by name."""
@@ -137,7 +137,9 @@ def propose(request: Request) -> Proposal:
     asked = {planned.config.run_id for plan in request.plans for planned in plan.runs}
     wanted = [config for config in wanted if config.run_id in asked | needed]
     arrays = tuple(_arrays(request, wanted))
-    live = {i: s.job_id for i, s in seen.items() if s.job_id and _has(queue, s.job_id)}
+    places = journal.placements()
+    found = {run_id: live_jobs(queue, places.get(run_id, [])) for run_id in seen}
+    live = {run_id: jobs[-1].job_id for run_id, jobs in found.items() if jobs}
     tables = _tables(request, live, arrays, journal, queue)
     return Proposal(seen, arrays, tables, live, queue.problem)
 
@@ -233,7 +235,7 @@ def _tables(
         for submission in journal.submissions()
         if submission.kind == "notebook"
         for table, job_id in zip(submission.items, submission.job_ids, strict=False)
-        if _has(queue, job_id)
+        if live_jobs(queue, [(job_id, submission)])
     }
     due = []
     for plan in request.plans:
@@ -384,10 +386,6 @@ def _queue(journal: Journal, runs: Collection[str]) -> Queue:
             if item in runs and not (journal.store.run(item).path / "result.json").exists():
                 ids.append(job_id)
     return read_queue(ids) if ids else Queue({}, None)
-
-
-def _has(queue: Queue, job_id: str) -> bool:
-    return job_id in queue.jobs and queue.jobs[job_id].phase in PRESENT
 
 
 def _after(jobs: Iterable[str]) -> dict[str, str]:
