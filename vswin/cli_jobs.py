@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,13 +15,15 @@ from vswin.errors import UsageError, VswinError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for pydantic
     from vswin.runs.rows import TableRuns
+    from vswin.runs.slurm.journal import Journal
     from vswin.runs.store import RunFolder, Store
+    from vswin.runs.survey import Seen
 
 MOST_CANDIDATES = 8
 """Runs that are named where a name fits several."""
 
 TablesArgument = Annotated[
-    list[str] | None, typer.Argument(help="Tables (default: all runs that there are).")
+    list[str] | None, typer.Argument(help="Tables (default, and `all`: all runs that there are).")
 ]
 ProtocolOption = Annotated[
     str, typer.Option("--protocol", "-p", help="How rows are trained and tested: see `vswin list`.")
@@ -54,7 +56,8 @@ def status(
     store, tables = _tables(table or (), protocol, seeds, results_dir)
     sources = {run: source for each in tables for run, source in each.sources.items()}
     ids = dict.fromkeys(run_id for each in tables for run_id in each.run_ids)
-    found, queue = look((store.run(run_id) for run_id in ids), Journal(store), sources)
+    journal = Journal(store)
+    found, queue = look((store.run(run_id) for run_id in ids), journal, sources)
     seen = {s.run.run_id: s for s in found}
     if as_json:
         facts = {"protocol": protocol, "results_dir": str(store.results_dir)}
@@ -64,6 +67,11 @@ def status(
     else:
         console = Console(width=None if sys.stdout.isatty() else 160)
         cli_status.print_status(console, tables, seen, queue.problem)
+        for name in _unrendered(tables, seen, journal):
+            print(
+                f"the notebook of {name} was not executed since its newest result; `vswin submit` "
+                "sees to that, once no job waits for it"
+            )
     if any(s.standing in cli_status.BAD for s in found):
         raise typer.Exit(1)
 
@@ -104,7 +112,7 @@ def logs(
 
 
 def cancel(
-    table: Annotated[list[str] | None, typer.Argument(help="Tables, all seeds.")] = None,
+    table: Annotated[list[str] | None, typer.Argument(help="Tables, all seeds; or `all`.")] = None,
     run: Annotated[
         list[str] | None, typer.Option("--run", help="A run, by id or part of it (repeatable).")
     ] = None,
@@ -114,19 +122,19 @@ def cancel(
 ) -> None:
     """Cancel jobs that wait or run, and stop runs on this machine. What was done is kept."""
     from vswin.project import results_path
-    from vswin.runs.rows import runs_of_table
     from vswin.runs.slurm.journal import Journal
     from vswin.runs.stopping import find_targets, stop
     from vswin.runs.store import Store
 
     if not table and not run:
         raise UsageError("say what to cancel: tables, or runs with --run")
-    tables = [runs_of_table(name, protocol, None, results_dir) for name in table or ()]
     store = Store(results_path(results_dir), protocol)
+    tables = _tables(table, protocol, None, results_dir)[1] if table else []
     folders = [store.run(run_id) for each in tables for run_id in each.run_ids]
     folders += [_find_run(part, protocol, results_dir)[1] for part in run or ()]
     journal = Journal(store)
-    targets = find_targets(folders, table or (), journal)
+    names = [each.table for each in tables if each.table is not None]
+    targets = find_targets(folders, names, journal)
     if targets.problem is not None:
         print(f"the queue cannot be asked: {targets.problem}", file=sys.stderr)
     if targets.jobs or targets.processes:
@@ -165,10 +173,24 @@ def _tables(
     from vswin.runs.store import Store
 
     store = Store(results_path(results_dir), protocol)
-    if not names:
+    if not names or names == ["all"]:
         return store, runs_of_store(store)
     names = list(dict.fromkeys(names))
     return store, [runs_of_table(name, protocol, seeds, results_dir) for name in names]
+
+
+def _unrendered(
+    tables: Sequence[TableRuns], seen: Mapping[str, Seen], journal: Journal
+) -> list[str]:
+    """Tables that were submitted, have ended, and whose notebooks are older than that."""
+    promised = {i for s in journal.submissions() if s.kind == "notebook" for i in s.items}
+    return [
+        each.table
+        for each in tables
+        if each.table in promised
+        and not any(seen[i].standing in ("running", "queued") for i in each.run_ids)
+        and not journal.is_rendered(each.table, each.run_ids)
+    ]
 
 
 def _find_run(part: str, protocol: str | None, results_dir: str) -> tuple[Store, RunFolder]:

@@ -41,6 +41,12 @@ def print_status(
         console.print(_grid(table, seen))
     if problem is not None:
         _line(console, f"the queue cannot be asked: {problem}")
+    running = [s for s in seen.values() if s.standing == "running"]
+    for s in running[:MOST_NAMED]:
+        job = f", job {s.job_id}" if s.job_id else ""
+        _line(console, f"{s.run.run_id}: running: {s.detail}{job}")
+    if len(running) > MOST_NAMED:
+        _line(console, f"and {len(running) - MOST_NAMED} more that are running")
     wrong = [s for s in seen.values() if s.standing in NAMED]
     wrong.sort(key=lambda s: NAMED.index(s.standing))
     for s in wrong[:MOST_NAMED]:

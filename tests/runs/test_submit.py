@@ -35,7 +35,6 @@ from vswin.runs.slurm.submit import (
     FAILED,
     Request,
     propose,
-    rendered_mark,
     scripts,
     sources_of,
     submit,
@@ -574,10 +573,13 @@ def test_a_notebook_that_was_lost_is_submitted_again(tmp_path, slurm, smoke_resu
     _, (again,) = submit(asked)
     assert (again.kind, again.items) == ("notebook", ("table5",))
     slurm.forget(*again.job_ids)
-    mark = rendered_mark(Journal(asked.store), "table5")
+    status = ["status", "table5", "--protocol", "smoke", "--results-dir", tmp_path / "results"]
+    assert "the notebook of table5 was not executed since" in vswin(*status).stdout
+    mark = Journal(asked.store).rendered_mark("table5")
     mark.parent.mkdir()
     mark.touch()
     assert submit(asked)[1] == []  # it was rendered
+    assert "notebook" not in vswin(*status).stdout
 
 
 def test_a_full_disk_at_submission_is_one_line(tmp_path, slurm, monkeypatch):

@@ -12,7 +12,7 @@ import dataclasses
 import fcntl
 import functools
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
@@ -152,6 +152,17 @@ class Journal:
                 for item, job_id in zip(submission.items, submission.job_ids, strict=False):
                     found.setdefault(item, []).append((job_id, submission))
         return found
+
+    def rendered_mark(self, table: str) -> Path:
+        """What a job that executes a notebook leaves, as old as the store that it has seen."""
+        return self.folder / "rendered" / table
+
+    def is_rendered(self, table: str, runs: Collection[str]) -> bool:
+        """Whether a job has executed a table's notebook since the newest of the runs' results."""
+        results = [self.store.run(run_id).path / "result.json" for run_id in runs]
+        newest = max((path.stat().st_mtime for path in results if path.exists()), default=0.0)
+        mark = self.rendered_mark(table)
+        return not newest or (mark.exists() and mark.stat().st_mtime >= newest)
 
     def _write(self, submission: Submission) -> None:
         write_json(self.folder / f"{submission.token}.json", dataclasses.asdict(submission))

@@ -240,24 +240,11 @@ def _tables(
     due = []
     for plan in request.plans:
         table, runs = plan.experiment.table, {planned.config.run_id for planned in plan.runs}
-        is_stale = bool(runs & placed) and not is_rendered(journal, table, runs)
+        is_stale = bool(runs & placed) and not journal.is_rendered(table, runs)
         needs = runs & new or (table not in waiting and (runs & live.keys() or is_stale))
         if needs and (notebooks_dir() / f"{table}.ipynb").exists():
             due.append(table)
     return tuple(due)
-
-
-def is_rendered(journal: Journal, table: str, runs: Collection[str]) -> bool:
-    """Whether a job has executed a table's notebook since the newest of the runs' results."""
-    results = [journal.store.run(run_id).path / "result.json" for run_id in runs]
-    newest = max((path.stat().st_mtime for path in results if path.exists()), default=0.0)
-    mark = rendered_mark(journal, table)
-    return not newest or (mark.exists() and mark.stat().st_mtime >= newest)
-
-
-def rendered_mark(journal: Journal, table: str) -> Path:
-    """The file that a notebook's job touches when it begins on what is there, if it ends well."""
-    return journal.folder / "rendered" / table
 
 
 def _carry_out(
@@ -319,7 +306,7 @@ def notebook_job(request: Request, table: str) -> NotebookJob:
     """What renders the notebook of one of the tables that are asked for."""
     (plan,) = (plan for plan in request.plans if plan.experiment.table == table)
     seeds = len({planned.seed for planned in plan.runs})
-    mark = rendered_mark(Journal(request.store), table)
+    mark = Journal(request.store).rendered_mark(table)
     where = str(request.store.results_dir)
     return NotebookJob(table, plan.protocol.protocol, seeds, where, str(mark))
 
