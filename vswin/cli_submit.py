@@ -102,8 +102,7 @@ def submit(
     standings = ABSENT + FAILED if retry else ABSENT
     plans = _plans(tables, protocol, seeds, results_dir, row)
     if profile == HERE:
-        hours = max_gpu_hours is not None
-        _refuse(HERE, check=check, parallel=parallel, max_gpu_hours=hours, json=as_json)
+        _refuse_here(check, parallel, max_gpu_hours, as_json)
         _run_here(plans, standings, jobs, device, notebook, dry_run)
         return
     _refuse("a cluster's profile", jobs=jobs, device=device != "cpu")
@@ -139,13 +138,19 @@ def retry(
     plans = _plans(tables, protocol, seeds, results_dir, row)
     only = _known_runs(plans, run) if run else None
     if profile == HERE:
-        hours = max_gpu_hours is not None
-        _refuse(HERE, check=check, parallel=parallel, max_gpu_hours=hours, json=as_json)
+        _refuse_here(check, parallel, max_gpu_hours, as_json)
         _run_here(plans, FAILED, jobs, device, notebook, dry_run, only)
         return
     _refuse("a cluster's profile", jobs=jobs, device=device != "cpu")
     request = _request(plans, profile, FAILED, parallel, notebook, only)
     _hand_in(request, dry_run, check, max_gpu_hours, yes, as_json)
+
+
+def _refuse_here(
+    check: bool, parallel: int | None, max_gpu_hours: float | None, as_json: bool
+) -> None:
+    hours = max_gpu_hours is not None
+    _refuse(HERE, check=check, parallel=parallel, max_gpu_hours=hours, json=as_json)
 
 
 def _refuse(profile: str, **options: object) -> None:

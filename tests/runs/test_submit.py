@@ -36,7 +36,6 @@ from vswin.runs.slurm.submit import (
     Request,
     propose,
     scripts,
-    sources_of,
     submit,
 )
 from vswin.runs.study import plan_study
@@ -138,7 +137,7 @@ def test_sources_come_first_and_long_arrays_are_cut(tmp_path, slurm):
 
 def test_dependents_of_a_failed_run_wait_for_a_retry(tmp_path, slurm):
     asked = request(tmp_path, "table8")
-    source = next(s.run_id for c in asked.configs.values() for s in sources_of(c))
+    source = next(s.run_id for c in asked.configs.values() for s in c.sources)
     folder = asked.store.run(source)
     folder.create(asked.configs[source])
     write_json(folder.path / "error.json", {"type": "E", "message": "bad"})
@@ -381,7 +380,7 @@ def test_a_run_waits_for_the_job_that_trains_what_it_starts_from(tmp_path, slurm
     _, again = submit(asked)
     base = trains.job_ids[0].partition("_")[0]
     runs = [s for s in again if s.kind == "runs"]
-    waiting = [s for s in runs if sources_of(asked.configs[s.items[0]])]
+    waiting = [s for s in runs if asked.configs[s.items[0]].sources]
     assert waiting
     for submission in waiting:
         assert f"dependency=afterany:{base}" in slurm.script(
@@ -393,13 +392,13 @@ def test_a_run_waits_for_the_job_that_trains_what_it_starts_from(tmp_path, slurm
 
 
 def sources(asked):
-    return [source for config in asked.configs.values() for source in sources_of(config)]
+    return [source for config in asked.configs.values() for source in config.sources]
 
 
 def test_a_retry_of_one_run_takes_what_it_starts_from_along(tmp_path, slurm):
     asked = request(tmp_path, "table8")
-    dependent = next(c for c in asked.configs.values() if sources_of(c))
-    (source,) = sources_of(dependent)
+    dependent = next(c for c in asked.configs.values() if c.sources)
+    (source,) = dependent.sources
     folder = asked.store.run(source.run_id)
     folder.create(source)
     write_json(folder.path / "error.json", {"type": "E", "message": "bad"})
@@ -553,8 +552,8 @@ def test_a_run_that_fails_fails_its_job(tmp_path, slurm, run):
 
 def test_a_job_whose_source_failed_says_so_and_is_no_failure(tmp_path, slurm):
     asked = request(tmp_path, "table8")
-    dependent = next(c for c in asked.configs.values() if sources_of(c))
-    source, run = prepare([*sources_of(dependent), dependent], asked.store)
+    dependent = next(c for c in asked.configs.values() if c.sources)
+    source, run = prepare([*dependent.sources, dependent], asked.store)
     write_json(source.path / "error.json", {"type": "E", "message": "bad"})
     done = as_a_job(tmp_path, run)
     assert done.returncode == 1

@@ -103,6 +103,18 @@ class RunConfig:
         return isinstance(self.data, MovingDigits) and self.data.task == "stills"
 
     @property
+    def sources(self) -> list[RunConfig]:
+        """The runs that it starts from, one after the other, nearest first."""
+        if not isinstance(self.init, Initialisation):
+            return []
+        return [self.init.pretraining, *self.init.pretraining.sources]
+
+    @property
+    def length(self) -> int:
+        """How long it takes, for putting runs in an order: the frames that its windows see."""
+        return self.data.frames * self.model.window_size[0]
+
+    @property
     def keeps_weights(self) -> bool:
         """Whether its weights are kept: others start from them, or they took long to train."""
         return self.is_on_videos or self.is_pretraining

@@ -10,7 +10,7 @@ from vswin.errors import UsageError, VswinError
 from vswin.project import experiments_dir, results_path
 from vswin.runs.effort import Effort
 from vswin.runs.experiments import Experiment, Row
-from vswin.runs.identity import Initialisation, RunConfig
+from vswin.runs.identity import RunConfig
 from vswin.runs.launch import Snapshot, launch, pool_size, prepare
 from vswin.runs.library import Library, Protocol
 from vswin.runs.requirements import require_inputs
@@ -154,7 +154,7 @@ def run_configs(
     jobs = pool_size(jobs, device, threads, effort.processes if effort else 1)
     require_inputs(configs, store)
     # The longest first, so that no core is left with a long one at the end.
-    configs = sorted(configs, key=lambda c: -c.data.frames * c.model.window_size[0])
+    configs = sorted(configs, key=lambda c: -c.length)
     stages = [*_pretrainings(configs, store), configs]
     bad: dict[str, Snapshot] = {}
     snapshots: list[Snapshot] = []
@@ -177,17 +177,16 @@ def run_configs(
 
 
 def _lineage(config: RunConfig) -> set[str]:
-    """A run and the runs that it starts from, one after the other, by id."""
-    if not isinstance(config.init, Initialisation):
-        return {config.run_id}
-    return {config.run_id} | _lineage(config.init.pretraining)
+    """A run and the runs that it starts from, by id."""
+    return {each.run_id for each in (config, *config.sources)}
 
 
 def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[list[RunConfig]]:
     """What runs that are not complete start from, in stages: first what the others start from."""
     before = [
-        config.init.pretraining
+        source
         for config in configs
-        if isinstance(config.init, Initialisation) and store.run(config.run_id).state() != "done"
+        for source in config.sources[:1]
+        if store.run(config.run_id).state() != "done"
     ]
     return [*_pretrainings(before, store), before] if before else []

@@ -21,7 +21,7 @@ from vswin.runs.identity import RunConfig
 from vswin.runs.logged import logged_errors, newest
 from vswin.runs.slurm.cancelled import cancelled_jobs
 from vswin.runs.slurm.journal import Journal, Kind, Submission
-from vswin.runs.slurm.queue import Job, Phase, Queue, read_queue
+from vswin.runs.slurm.queue import PRESENT, Job, Phase, Queue, read_queue
 from vswin.runs.store import RunFolder, State
 
 Standing = Literal[
@@ -162,7 +162,7 @@ def job_of(queue: Queue, job_id: str, submission: Submission) -> Job | None:
 def live_jobs(queue: Queue, places: Iterable[tuple[str, Submission]]) -> list[Job]:
     """Those of the placements' jobs that wait or run."""
     found = (job_of(queue, job_id, submission) for job_id, submission in places)
-    return [job for job in found if job is not None and job.phase in ("waiting", "active")]
+    return [job for job in found if job is not None and job.phase in PRESENT]
 
 
 def holder(run: RunFolder) -> dict[str, Any]:
@@ -265,7 +265,7 @@ class _Surveyor:
     def _newest(self, places: list[tuple[str, Submission]]) -> _Place | None:
         """The job that counts: the newest that waits or runs, else the newest."""
         known = [_Place(i, s, job_of(self.queue, i, s)) for i, s in places]
-        live = [p for p in known if p.job is not None and p.job.phase in ("waiting", "active")]
+        live = [p for p in known if p.job is not None and p.job.phase in PRESENT]
         return (live or known or [None])[-1]
 
     def _is_cancelled(self, place: _Place) -> bool:

@@ -102,16 +102,13 @@ class RunJob:
         Raises:
             BlockedError: if that is so.
         """
-        from vswin.runs.identity import Initialisation
         from vswin.runs.store import RunFolder
 
         folder = RunFolder(Path(self.folder))
-        init = folder.config().init
-        while isinstance(init, Initialisation):
-            source = RunFolder(folder.path.with_name(init.pretraining.run_id))
+        for config in folder.config().sources:
+            source = RunFolder(folder.path.with_name(config.run_id))
             if source.state() == "failed":
                 raise BlockedError(f"{folder.run_id} starts from {source.run_id}, which failed")
-            init = init.pretraining.init
 
     def _note_interruption(self) -> None:
         """Leaves word that this job ended without a fault of its own run."""

@@ -23,6 +23,8 @@ Phase = Literal["waiting", "active", "completed", "cancelled", "interrupted", "f
 """What a state of Slurm means for a run. `interrupted` is the infrastructure's doing (a time limit,
 a lost node, a preemption): the run has not failed, and can go on."""
 
+PRESENT: tuple[Phase, ...] = ("waiting", "active")
+"""Phases of jobs that the queue still has."""
 TIMEOUT_S = 30.0
 """How long an answer of Slurm is waited for."""
 RETRY_S = 1.0

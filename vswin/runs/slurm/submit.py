@@ -16,13 +16,13 @@ from pathlib import Path
 
 from vswin.errors import VswinError
 from vswin.project import notebooks_dir
-from vswin.runs.identity import Initialisation, RunConfig
+from vswin.runs.identity import RunConfig
 from vswin.runs.launch import prepare
 from vswin.runs.slurm.frozen import freeze_code
 from vswin.runs.slurm.job import NotebookJob, RunJob
 from vswin.runs.slurm.journal import Journal, Submission
 from vswin.runs.slurm.profile import Profile
-from vswin.runs.slurm.queue import Phase, Queue, cancel_jobs, read_queue
+from vswin.runs.slurm.queue import PRESENT, Queue, cancel_jobs, read_queue
 from vswin.runs.slurm.sbatch import (
     Shape,
     SubmissionError,
@@ -42,8 +42,6 @@ ABSENT: tuple[Standing, ...] = ("missing", "interrupted", "cancelled", "unknown"
 FAILED: tuple[Standing, ...] = ("failed", "blocked")
 PICKLE = "_submitted.pkl"
 """How the names of submitit's pickles end; they begin with the job's id."""
-PRESENT: tuple[Phase, ...] = ("waiting", "active")
-"""Phases of jobs that the queue still has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +69,8 @@ class Request:
         asked = [planned.config for plan in self.plans for planned in plan.runs]
         found = {config.run_id: config for config in asked}
         for config in asked:
-            found |= {source.run_id: source for source in sources_of(config)}
-        return dict(sorted(found.items(), key=lambda item: len(sources_of(item[1]))))
+            found |= {source.run_id: source for source in config.sources}
+        return dict(sorted(found.items(), key=lambda item: len(item[1].sources)))
 
     def shape(self, config: RunConfig) -> Shape:
         """What a run gets of the cluster."""
@@ -109,30 +107,20 @@ class Proposal:
         return [config for array in self.arrays for config in array.configs]
 
 
-def sources_of(config: RunConfig) -> list[RunConfig]:
-    """The runs that a run starts from, nearest first."""
-    if not isinstance(config.init, Initialisation):
-        return []
-    return [config.init.pretraining, *sources_of(config.init.pretraining)]
-
-
 def propose(request: Request) -> Proposal:
     """Says what is missing, and how it would be submitted. Writes nothing."""
     journal = Journal(request.store)
     configs = request.configs
     queue = _queue(journal, configs.keys())
     folders = [request.store.run(run_id) for run_id in configs]
-    sources = {i: first.run_id for i, config in configs.items() for first in sources_of(config)[:1]}
+    sources = {i: first.run_id for i, config in configs.items() for first in config.sources[:1]}
     seen = {s.run.run_id: s for s in survey(folders, journal, queue, sources)}
     wanted = [c for i, c in configs.items() if seen[i].standing in request.standings]
     if request.only is not None:
-        meant = {s.run_id for i in request.only for s in sources_of(configs[i])} | request.only
+        meant = {s.run_id for i in request.only for s in configs[i].sources} | request.only
         wanted = [config for config in wanted if config.run_id in meant]
     needed = {
-        s.run_id
-        for c in configs.values()
-        if seen[c.run_id].standing != "done"
-        for s in sources_of(c)
+        s.run_id for c in configs.values() if seen[c.run_id].standing != "done" for s in c.sources
     }
     asked = {planned.config.run_id for plan in request.plans for planned in plan.runs}
     wanted = [config for config in wanted if config.run_id in asked | needed]
@@ -210,10 +198,10 @@ def _arrays(request: Request, wanted: Sequence[RunConfig]) -> Iterable[Array]:
     """Groups runs that need the same, cut to the site's limit; sources and long ones first."""
     groups: dict[tuple[int, Shape], list[RunConfig]] = {}
     for config in wanted:
-        groups.setdefault((len(sources_of(config)), request.shape(config)), []).append(config)
+        groups.setdefault((len(config.sources), request.shape(config)), []).append(config)
     size = request.profile.max_array_size
     for (level, shape), configs in sorted(groups.items(), key=lambda item: item[0][0]):
-        configs.sort(key=lambda c: -c.data.frames * c.model.window_size[0])
+        configs.sort(key=lambda c: -c.length)
         for start in range(0, len(configs), size):
             yield Array(level, shape, tuple(configs[start : start + size]))
 
@@ -298,7 +286,7 @@ def _carry_out(
 
 def _live_sources(array: Array, proposal: Proposal) -> list[str]:
     """Jobs that train what runs of an array start from, and that are in the queue already."""
-    sources = {source.run_id for config in array.configs for source in sources_of(config)}
+    sources = {source.run_id for config in array.configs for source in config.sources}
     return [job_id for run_id, job_id in proposal.live.items() if run_id in sources]
 
 
