@@ -1,6 +1,6 @@
-"""`make bench`, or `python -m benchmarks [models|ways|profile|training|decoding|report|page]`.
+"""`make bench`, or `python -m benchmarks [models|kernels|profile|training|decoding|report|page]`.
 
-Results are benchmarks/results/{cpu,cuda,ways,profile,training,decoding,report}.csv; `page` makes
+Results are benchmarks/results/{cpu,cuda,kernels,profile,training,decoding,report}.csv; `page` makes
 the text of them (`benchmarks.page`). Measure on a machine that does nothing else.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import decoding, models, page, profile, report, training, ways
+from benchmarks import decoding, kernels, models, page, profile, report, training
 from benchmarks.machine import RESULTS, BenchmarkError, about, write_table
 
-WHAT = ["ways", "profile", "training", "decoding", "report", "models", "page"]
+WHAT = ["kernels", "profile", "training", "decoding", "report", "models", "page"]
 BEFORE = "83677f5"
 """The commit before the work on speed, for the ratio of the proxy's training step."""
 
@@ -30,8 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     write = functools.partial(_write, on, args.output)
     try:
         for name in args.what or _all(args):
-            if name == "ways":
-                write(name, ways.run())
+            if name == "kernels":
+                write(name, kernels.run())
             elif name == "profile":
                 write(name, profile.run())
             elif name == "training":

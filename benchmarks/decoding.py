@@ -37,7 +37,7 @@ def whole_file(path: Path, indices: np.ndarray) -> np.ndarray:
     return np.stack([frames[index] for index in indices])
 
 
-WAYS: dict[str, Reader] = {
+VARIANTS: dict[str, Reader] = {
     "whole file": whole_file,
     "read_frames": read_frames,
     "read_frames, short side 224": lambda path, indices: read_frames(path, indices, 224),
@@ -45,26 +45,26 @@ WAYS: dict[str, Reader] = {
 
 
 def run() -> list[dict[str, Any]]:
-    """A line for each distance of key frames and way of reading."""
+    """A line for each distance of key frames and variant of reading."""
     with tempfile.TemporaryDirectory() as folder:
         return [line for gop in GOPS for line in _measure(_moving_scene(Path(folder), gop), gop)]
 
 
 def _measure(path: Path, gop: int) -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
-    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    times: dict[str, list[float]] = {name: [] for name in VARIANTS}
     for _ in track(range(1 + TURNS), description=f"a key frame every {gop}"):
         indices = dense_train(FRAMES, 32, 2, rng)
-        for name, way in WAYS.items():
+        for name, variant in VARIANTS.items():
             start = time.perf_counter()
-            way(path, indices)
+            variant(path, indices)
             times[name].append(time.perf_counter() - start)
     base = times["whole file"][1:]
     return [
         {
             "case": f"clip-gop{gop}",
             "gop": gop,
-            "way": name,
+            "variant": name,
             "turns": TURNS,
             "clip_ms": 1000 * statistics.median(found[1:]),
             "times_as_fast": statistics.median(b / f for b, f in zip(base, found[1:], strict=True)),

@@ -37,8 +37,8 @@ from benchmarks.machine import (
     seconds,
 )
 from benchmarks.peers import import_torchvision
-from vswin.models.presets import resolve_config
-from vswin.runs.study import plan_study
+from vswin.experiments.planning import plan_study
+from vswin.models.swin.config import resolve_config
 
 Mode = Literal["forward", "train"]
 Who = Literal["ours", "torchvision"]

@@ -66,7 +66,7 @@ def _content(results: Path) -> dict[str, Any]:
         "cuda": _table(results, "cuda") if is_cuda else None,
         "profiles": {case: _Profile(lines) for case, lines in profile.groupby("case", sort=False)},
         "proxy": PROXY,
-        "ways": _table(results, "ways"),
+        "kernels": _table(results, "kernels"),
         "training": training,
         "batch_ms": 1e3 * cases("cpu")[PROXY].batch / training.clips_per_s,
         "decoding": list(_table(results, "decoding").itertuples()),

@@ -22,8 +22,8 @@ from rich.progress import track
 
 from benchmarks.machine import RESULTS, last_words, naming, seconds
 from vswin.errors import VswinError
+from vswin.experiments.planning import StudyPlan, plan_study
 from vswin.report import load_study, write_report
-from vswin.runs.study import StudyPlan, plan_study
 
 TABLE, PROTOCOL = "table5", "proxy"
 RECORD = RESULTS.parents[1] / "results" / "reference"
@@ -38,7 +38,7 @@ def run(runs: int, repeats: int) -> list[dict[str, Any]]:
     """
     with naming(f"report-{TABLE}-{runs}"), tempfile.TemporaryDirectory() as folder:
         plan = fill(Path(folder), runs)
-        call = "import sys; from vswin.cli import main; sys.exit(main())"
+        call = "import sys; from vswin.cli.main import main; sys.exit(main())"
         command = [sys.executable, "-c", call, "report", TABLE, "--protocol", PROTOCOL]
         command += ["--results-dir", folder]
         environment = os.environ | {"PYTHONPATH": str(RESULTS.parents[1])}

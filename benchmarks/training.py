@@ -30,8 +30,8 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.machine import RESULTS, last_words, naming, seconds
 from benchmarks.models import proxy_config
 from vswin.errors import VswinError
-from vswin.models.initialisation import initialise_
-from vswin.models.video_swin import VideoSwinTransformer
+from vswin.models.swin.initialisation import initialise_
+from vswin.models.swin.model import VideoSwinTransformer
 from vswin.training.batch import by_step
 from vswin.training.loop import Options, Progress, train
 from vswin.training.recipe import build_optimizer
@@ -45,8 +45,8 @@ sys.path.insert(0, sys.argv[1])
 import torch
 import vswin
 assert vswin.__file__.startswith(sys.argv[1]), vswin.__file__
-from vswin.runs.study import plan_study
-from vswin.models.video_swin import VideoSwinTransformer
+from vswin.experiments.planning import plan_study
+from vswin.models.swin.model import VideoSwinTransformer
 from vswin.training.recipe import build_optimizer
 torch.set_num_threads(1)
 config = plan_study("table5", "proxy", rows=["win8"]).runs[0].config

@@ -6,8 +6,8 @@ import torch
 import vswin
 from tests.peers import randomise_
 from vswin.models.errors import WeightsError
-from vswin.models.layouts import LAYOUTS
-from vswin.weights import read_checkpoint, to_layout
+from vswin.models.swin.layouts import LAYOUTS
+from vswin.weights.files import read_checkpoint, to_layout
 
 TINY = {"embed_dim": 8, "depths": (2, 2), "num_heads": (1, 2), "num_classes": 5}
 VIDEO = TINY | {"window_size": (2, 3, 3)}

@@ -5,7 +5,8 @@ import os
 import pytest
 import torch
 
-from vswin.runs.study import plan_study, run_study
+from vswin.experiments.planning import plan_study
+from vswin.launch.study import run_study
 
 
 @pytest.fixture(autouse=True)

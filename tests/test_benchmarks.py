@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import machine, models, page, report, training, ways
+from benchmarks import kernels, machine, models, page, report, training
 from benchmarks.__main__ import main
 from benchmarks.machine import BenchmarkError
 from tests.peers import import_torchvision
@@ -90,10 +90,10 @@ def test_memory_is_that_of_a_process_of_its_own(tiny):
     assert 0 < models.peak_memory(tiny, "ours", 2) < 512
 
 
-def test_ways_are_measured_one_by_one(tiny, monkeypatch):
-    monkeypatch.setattr(ways, "CASES", (tiny,))
-    lines = ways.run()
-    assert [line["way"] for line in lines] == list(ways.WAYS)
+def test_kernel_variants_are_measured_one_by_one(tiny, monkeypatch):
+    monkeypatch.setattr(kernels, "CASES", (tiny,))
+    lines = kernels.run()
+    assert [line["variant"] for line in lines] == list(kernels.VARIANTS)
     assert lines[0]["times_as_long"] == 1
     assert all(line["step_s"] > 0 for line in lines)
 
@@ -183,9 +183,9 @@ def test_a_case_that_fails_in_its_process_is_named(tiny, monkeypatch):
     monkeypatch.setattr(models, "cases", lambda device: {"tiny": missing})
     with pytest.raises(BenchmarkError, match="^tiny: .*'swin_x'"):
         models.run(["tiny"], 1, "cpu")
-    monkeypatch.setattr(ways, "CASES", (missing,))
+    monkeypatch.setattr(kernels, "CASES", (missing,))
     with pytest.raises(BenchmarkError, match="^swin_x-train-2x16x24: .*'swin_x'"):
-        ways.run()
+        kernels.run()
 
 
 def test_reports_of_many_runs_are_of_many_runs(tmp_path):
@@ -227,7 +227,7 @@ def test_a_measurement_that_fails_ends_the_command_in_one_line(tmp_path, capsys,
 
 def test_the_committed_tables_say_where_they_were_measured():
     found = {path.stem: pd.read_csv(path) for path in machine.RESULTS.glob("*.csv")}
-    assert {"cpu", "training", "report", "ways"} <= set(found)
+    assert {"cpu", "training", "report", "kernels"} <= set(found)
     for table in found.values():
         assert {"case", "machine", "threads", "torch", "commit", "date"} <= set(table)
         assert not table["commit"].str.endswith("+").any()  # measured on committed code
@@ -275,6 +275,6 @@ def test_a_measured_gpu_is_shown(tables):
 
 
 def test_a_missing_table_is_named(tables):
-    (tables / "ways.csv").unlink()
-    with pytest.raises(BenchmarkError, match=r"ways\.csv is missing"):
+    (tables / "kernels.csv").unlink()
+    with pytest.raises(BenchmarkError, match=r"kernels\.csv is missing"):
         page.pages(tables)

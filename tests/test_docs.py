@@ -37,7 +37,7 @@ def test_files_that_protocols_cite_exist():
 def test_every_command_in_the_readme_is_one():
     from typer.main import get_command
 
-    from vswin.cli import app
+    from vswin.cli.main import app
 
     commands = set(get_command(app).commands)
     used = set(re.findall(r"^vswin (\w+)", (ROOT / "README.md").read_text(), re.M))

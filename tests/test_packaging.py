@@ -49,48 +49,6 @@ def test_conda_environment_installs_this_project_with_these_pins():
     assert "--constraint constraints.txt --editable '.[dev]'" in makefile
 
 
-def test_imports_point_one_way():
-    """cli -> report, runs -> training -> data, models; models import nothing of ours but models."""
-    layers = {
-        "models": {"models"},
-        "data": {"data", "errors", "files"},
-        "training": {"training", "data", "models", "errors", "files"},
-        "paper": {"paper"},
-        "runs": {
-            "runs",
-            "training",
-            "data",
-            "models",
-            "cost",
-            "cost_cache",
-            "weights",
-            "errors",
-            "files",
-            "project",
-        },
-        "report": {
-            "report",
-            "runs",
-            "paper",
-            "cost",
-            "cost_cache",
-            "data",
-            "models",
-            "errors",
-            "files",
-            "project",
-        },
-    }
-    for layer, allowed in {**layers, "cost_cache": {"cost", "files", "models"}}.items():
-        module = ROOT / "vswin" / f"{layer}.py"
-        for path in [module] if module.exists() else (ROOT / "vswin" / layer).rglob("*.py"):
-            found = set(re.findall(r"^\s*(?:from|import) vswin\.(\w+)", path.read_text(), re.M))
-            assert found <= allowed, f"{path}: imports {sorted(found - allowed)}"
-    for path in (ROOT / "vswin" / "report").rglob("*.py"):
-        text = path.read_text()
-        assert not re.search(r"vswin\.(runs\.(launch|execute|study)|training)", text), path
-
-
 def test_tracked_files_are_small():
     import subprocess
 

@@ -14,9 +14,9 @@ import time
 import numpy as np
 import pytest
 
+from vswin.experiments.planning import plan_study
 from vswin.runs.store import Store
-from vswin.runs.study import plan_study
-from vswin.weights import read_checkpoint
+from vswin.weights.files import read_checkpoint
 
 CLIPS = ("--frames", "8", "--stride", "8")  # the size follows from the window
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from vswin.cost import cost  # bound here: the function, not the module, is `vswin.cost`
+from vswin.costs.counting import cost  # bound here: the function, not the module, is `vswin.cost`
 from vswin.version import VERSION
 
 __version__ = VERSION
 
-_HOME = {
+HOME = {
+    "cost": "vswin.costs.counting",
     "build_model": "vswin.models",
-    "load_weights": "vswin.weights",
-    "save_weights": "vswin.weights",
+    "load_weights": "vswin.weights.files",
+    "save_weights": "vswin.weights.files",
     "load_study": "vswin.report",
     "write_report": "vswin.report",
-    "plan_study": "vswin.runs.study",
-    "run_study": "vswin.runs.study",
-    "check_parameters": "vswin.notebook",
+    "plan_study": "vswin.experiments.planning",
+    "run_study": "vswin.launch.study",
+    "check_parameters": "vswin.report.notebooks",
 }
 __all__ = [
     "build_model",
@@ -37,6 +38,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in HOME:
         raise AttributeError(f"module 'vswin' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    return getattr(importlib.import_module(HOME[name]), name)

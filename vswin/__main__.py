@@ -1,5 +1,5 @@
 """`python -m vswin …` is `vswin …`."""
 
-from vswin.cli import main
+from vswin.cli.main import main
 
 main()

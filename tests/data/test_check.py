@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.videos import numbered, write_video
-from vswin.cli_data import app
+from vswin.cli.data import app
 from vswin.data.annotations import Video, read_annotations
 from vswin.data.check import CheckError, check_videos
 from vswin.data.check_files import Stat, examine
@@ -346,7 +346,7 @@ def test_ctrl_c_says_that_it_can_be_resumed(tmp_path):
     # Every frame: on a quick machine the rest would be done before the signal comes.
     words += f"'--state', {str(tmp_path / 'state')!r}, '-j', '1', '--deep']"
     (tmp_path / "main.py").write_text(
-        "import signal\nfrom vswin.cli_data import app\nif __name__ == '__main__':\n"
+        "import signal\nfrom vswin.cli.data import app\nif __name__ == '__main__':\n"
         # A shell starts what is in the background with SIGINT ignored, and that is inherited.
         f"    signal.signal(signal.SIGINT, signal.default_int_handler)\n    app({words})\n"
     )

@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from vswin.models import attention, attention_cpu, inference_cpu, pieces
+from vswin.models.cpu import chunked
+from vswin.models.swin import attention
+from vswin.models.swin.cpu import attention as attention_cpu
+from vswin.models.swin.cpu import inference as inference_cpu
 
 
 def _refused(*args):
@@ -16,17 +19,17 @@ def way(request, monkeypatch):
     if request.param == "masked":
         monkeypatch.setattr(attention, "SMALL_WINDOW", 10**9)
         monkeypatch.setattr(attention, "SMALL_BYTES", 10**12)
-        monkeypatch.setattr(pieces, "CACHE_BYTES", 10**12)
+        monkeypatch.setattr(chunked, "CACHE_BYTES", 10**12)
         for module in (attention, attention_cpu):
             monkeypatch.setattr(module, "attention", _refused)
         return request.param
     monkeypatch.setattr(attention, "SMALL_BYTES", -1)
     monkeypatch.setattr(attention, "masked_attention", _refused)
     if request.param == "fused":  # as on a GPU, or under torch.compile
-        monkeypatch.setattr(pieces, "possible", lambda *args: False)
+        monkeypatch.setattr(chunked, "possible", lambda *args: False)
         return request.param
-    monkeypatch.setattr(pieces, "CHUNK", 3)
-    monkeypatch.setattr(pieces, "CACHE_BYTES", -1)
+    monkeypatch.setattr(chunked, "CHUNK", 3)
+    monkeypatch.setattr(chunked, "CACHE_BYTES", -1)
     monkeypatch.setattr(attention_cpu, "CACHE_BYTES", 1)  # one window after the other
     monkeypatch.setattr(inference_cpu, "WINDOW_CHUNK", 1)
     fused = attention.attention

@@ -7,8 +7,8 @@ import re
 import subprocess
 import sys
 
+from vswin.experiments.planning import plan_study
 from vswin.report import load_study
-from vswin.runs.study import plan_study
 
 SEEDS = 143
 """Times the seven runs of Table 5 with its controls."""

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from vswin.experiments.planning import plan_study
 from vswin.files import write_json
 from vswin.report import load_study, write_report
 from vswin.report.claims import judge_claims
 from vswin.report.page import details, page_content
 from vswin.runs.store import Store
-from vswin.runs.study import plan_study
 
 
 def complete(results, table, tops, protocol="paper", present=19_900):

@@ -8,12 +8,12 @@ import pytest
 
 from vswin.data.clips import VideoData, ViewsTest
 from vswin.data.moving_digits import MovingDigits
-from vswin.models.presets import PRESETS, VideoSwinConfig
+from vswin.evaluation.grid import GridTest
+from vswin.experiments.library import Library
+from vswin.models.swin.config import PRESETS, VideoSwinConfig
 from vswin.project import experiments_dir
 from vswin.runs.identity import RESULTS_VERSION, Initialisation, PretrainedFile, RunConfig
-from vswin.runs.library import Library
 from vswin.runs.store import RunFolder
-from vswin.training.evaluate import GridTest
 from vswin.training.recipe import Recipe
 
 GOLDEN = Path(__file__).parent / "golden_identity.json"

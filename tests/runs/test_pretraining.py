@@ -11,23 +11,24 @@ import torch
 
 import vswin
 from vswin.errors import UsageError
+from vswin.experiments.library import Library
+from vswin.experiments.planning import plan_study
+from vswin.experiments.tables import Row
 from vswin.files import write_json
-from vswin.models.inflation import inflate_bias_table, inflate_embedding
-from vswin.models.video_swin import VideoSwinTransformer
+from vswin.launch.pool import prepare
+from vswin.launch.study import run_study
+from vswin.models.swin.inflation import inflate_bias_table, inflate_embedding
+from vswin.models.swin.model import VideoSwinTransformer
 from vswin.project import experiments_dir
-from vswin.runs.effort import Effort
 from vswin.runs.execute import OtherWeightsError, execute
-from vswin.runs.experiments import Row
+from vswin.runs.execution import Task
 from vswin.runs.initial import initial_model
-from vswin.runs.launch import prepare
-from vswin.runs.library import Library
 from vswin.runs.lock import run_lock
 from vswin.runs.reporter import Interrupted, Reporter
+from vswin.runs.resources import Effort
 from vswin.runs.store import RunFolder, Store
-from vswin.runs.study import plan_study, run_study
-from vswin.runs.task import Task
 from vswin.training.distributed import World
-from vswin.weights import read_checkpoint, save_weights
+from vswin.weights.files import read_checkpoint, save_weights
 
 LIBRARY = Library(experiments_dir())
 

@@ -6,12 +6,11 @@ import socket
 
 import pytest
 
-from vswin.runs.place import slurm_job
+from tests.launch.test_pool import TINY, prepared
+from vswin.place import slurm_job
 from vswin.runs.reporter import Reporter
-from vswin.runs.wording import duration
 from vswin.training.loop import Progress
-
-from .test_launch import TINY, prepared
+from vswin.wording import duration
 
 PROGRESS = Progress(
     epoch=1,

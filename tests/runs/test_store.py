@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.runs.test_identity import BASE
 from vswin.files import (
     DamagedFileError,
     NotWritableError,
@@ -24,8 +25,6 @@ from vswin.files import (
 )
 from vswin.runs.lock import STALE_S, LockedError, is_locked, run_lock
 from vswin.runs.store import Store, StoreError
-
-from .test_identity import BASE
 
 
 @pytest.fixture

@@ -24,13 +24,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.launch.test_pool import LONG, TINY, prepared, wait_for_epoch, without_times
 from vswin.files import NotWritableError
 from vswin.runs import lock as locking
 from vswin.runs.execute import execute
 from vswin.runs.lock import LockedError, NoLocksError, is_locked, run_lock
 from vswin.runs.store import RunFolder
-
-from .test_launch import LONG, TINY, prepared, wait_for_epoch, without_times
 
 ENDURING = dataclasses.replace(TINY, recipe=dataclasses.replace(TINY.recipe, epochs=100))
 ELSEWHERE = {"token": "x", "host": "elsewhere", "pid": 1, "job": "7_3"}

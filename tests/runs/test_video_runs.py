@@ -15,21 +15,21 @@ import numpy as np
 import pytest
 
 from vswin.data.clips import VideoData, ViewsTest
+from vswin.data.data_file import VARIABLE, MissingDataError, load_sources
 from vswin.data.render_digits import make_digits
 from vswin.files import read_json
-from vswin.models.presets import PRESETS, resolve_config
-from vswin.runs.effort import Effort
+from vswin.launch.study import RunsFailedError, run_configs
+from vswin.models.swin.config import PRESETS, resolve_config
 from vswin.runs.execute import execute
 from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
 from vswin.runs.initial import WrongInitialisationError
 from vswin.runs.requirements import missing_inputs, require_inputs
-from vswin.runs.sources import VARIABLE, MissingDataError, load_sources
+from vswin.runs.resources import Effort
 from vswin.runs.store import Store
-from vswin.runs.study import RunsFailedError, run_configs
-from vswin.runs.video_run import OtherInputsError
+from vswin.runs.videos import OtherInputsError
 from vswin.training.distributed import World
 from vswin.training.recipe import Recipe
-from vswin.weights import read_checkpoint, save_weights
+from vswin.weights.files import read_checkpoint, save_weights
 
 IMAGES = RunConfig(
     preset="swin_t",

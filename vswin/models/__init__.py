@@ -1,6 +1,6 @@
 """The models of the paper (section 3). Torch and nothing of ours but itself.
 
-Names are loaded on first use, so that `vswin.models.presets` can be read without importing torch.
+Names are loaded on first use, so that configurations can be read without importing torch.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 _HOME = {
     "build_model": "vswin.models.build",
-    "VideoSwinTransformer": "vswin.models.video_swin",
-    "VideoSwinConfig": "vswin.models.presets",
-    "PRESETS": "vswin.models.presets",
+    "VideoSwinTransformer": "vswin.models.swin.model",
+    "VideoSwinConfig": "vswin.models.swin.config",
+    "PRESETS": "vswin.models.swin.config",
     "ModelError": "vswin.models.errors",
 }
 __all__ = list(_HOME)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from vswin.models import mlp_cpu, pieces
+from vswin.models.cpu import chunked
+from vswin.models.cpu import mlp as mlp_cpu
 
 
 class MLP(nn.Module):
@@ -23,7 +24,7 @@ class MLP(nn.Module):
 
 def feed_forward(x: Tensor, norm: nn.LayerNorm, mlp: MLP) -> Tensor:
     """FFN(LN(x)) of equation 1: (..., C) -> (..., C)."""
-    if pieces.has_listeners(mlp) or not mlp_cpu.serves(x, norm, mlp.fc1, mlp.fc2):
+    if chunked.has_listeners(mlp) or not mlp_cpu.serves(x, norm, mlp.fc1, mlp.fc2):
         return mlp(norm(x))
     weights = mlp_cpu.Weights(
         norm.weight, norm.bias, mlp.fc1.weight, mlp.fc1.bias, mlp.fc2.weight, mlp.fc2.bias

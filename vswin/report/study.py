@@ -8,19 +8,19 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vswin.cost import Cost, Rule
-from vswin.cost_cache import cost_at
+from vswin.costs.cache import cost_at
+from vswin.costs.counting import Cost, Rule
 from vswin.errors import UsageError
+from vswin.experiments.embedded import AppearanceTask, EmbeddedProtocol
+from vswin.experiments.library import Library, Protocol
+from vswin.experiments.tables import Experiment, Row
+from vswin.experiments.videos import VideoProtocol
 from vswin.files import read_json
 from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.statistics import Interval, t_interval, wilson_interval
-from vswin.runs.embedded import AppearanceTask, EmbeddedProtocol
-from vswin.runs.experiments import Experiment, Row
 from vswin.runs.identity import RunConfig
-from vswin.runs.library import Library, Protocol
 from vswin.runs.store import RunFolder, Store
-from vswin.runs.videos import VideoProtocol
 
 if TYPE_CHECKING:  # a report can do without, and is quicker then
     import pandas as pd

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from vswin.experiments.videos import VideoProtocol
 from vswin.report.benchmark import NOTHING, Section
 from vswin.report.study import Study
-from vswin.runs.videos import VideoProtocol
 
 Match = Literal["reproduced", "not reproduced", "not run"]
 

@@ -20,17 +20,17 @@ import torch
 from vswin.errors import VswinError
 from vswin.files import TEMPORARY_PREFIX, naming, write_json
 from vswin.models.errors import ModelError
-from vswin.runs.effort import Effort, add_arguments, from_arguments
-from vswin.runs.embedded_run import train_and_test_digits
+from vswin.runs.execution import Outcome, Task
 from vswin.runs.lock import run_lock
-from vswin.runs.processes import assisted
+from vswin.runs.moving_digits import train_and_test_digits
 from vswin.runs.provenance import now, provenance
 from vswin.runs.reporter import Interrupted, Reporter
+from vswin.runs.resources import Effort, add_arguments, from_arguments
 from vswin.runs.store import RunFolder
-from vswin.runs.task import Outcome, Task
-from vswin.runs.video_run import train_and_test_videos
+from vswin.runs.videos import train_and_test_videos
 from vswin.training.distributed import World, joined, require_device
-from vswin.weights import save_weights
+from vswin.training.processes import assisted
+from vswin.weights.files import save_weights
 
 
 class OtherWeightsError(VswinError):

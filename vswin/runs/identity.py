@@ -11,8 +11,8 @@ from pydantic import Discriminator, Tag
 
 from vswin.data.moving_digits import GridTest, MovingDigits
 from vswin.data.video_data import VideoData, ViewsTest
-from vswin.models.layouts import Kind
-from vswin.models.presets import BiasInit, EmbeddingInit, VideoSwinConfig
+from vswin.models.swin.config import BiasInit, EmbeddingInit, VideoSwinConfig
+from vswin.models.swin.layouts import Kind
 from vswin.training.recipe import Recipe
 
 RESULTS_VERSION = 1

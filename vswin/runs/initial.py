@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 
+from vswin.data.data_file import load_sources
 from vswin.errors import VswinError
 from vswin.models.errors import WeightsError
-from vswin.models.initialisation import initialise_
-from vswin.models.video_swin import VideoSwinTransformer
+from vswin.models.swin.initialisation import initialise_
+from vswin.models.swin.model import VideoSwinTransformer
+from vswin.runs.execution import Task
 from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
 from vswin.runs.lock import LockedError
-from vswin.runs.sources import load_sources
 from vswin.runs.store import RunFolder
-from vswin.runs.task import Task
-from vswin.weights import load_weights, read_checkpoint
+from vswin.weights.files import load_weights, read_checkpoint
 
 WAIT_S = 1.0
 """Time between two looks at a pre-training that another process executes."""

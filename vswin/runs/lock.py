@@ -17,7 +17,7 @@ from typing import Any
 
 from vswin.errors import VswinError
 from vswin.files import naming, write_text
-from vswin.runs.place import host, slurm_job
+from vswin.place import host, slurm_job
 
 HEARTBEAT_S = 5.0
 """How often a writer shows that it lives."""

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from vswin.errors import UsageError
-from vswin.runs.place import host, slurm_job
+from vswin.place import host, slurm_job
 from vswin.runs.store import RunFolder
-from vswin.runs.wording import duration
 from vswin.training.loop import Progress
+from vswin.wording import duration
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

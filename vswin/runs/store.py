@@ -28,7 +28,7 @@ RESULT_KEYS = {
     "seconds",
     "clips_per_second",
 }
-"""What every result has; `vswin.runs.embedded_run` and `vswin.runs.video_run` add theirs."""
+"""What every result has; `vswin.runs.moving_digits` and `vswin.runs.videos` add theirs."""
 
 
 class StoreError(VswinError):

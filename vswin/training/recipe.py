@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from vswin.errors import UsageError
-from vswin.models.presets import LinearStd
+from vswin.models.swin.config import LinearStd
 
 if TYPE_CHECKING:  # a recipe is plain data: planning runs has no use for torch
     import torch
@@ -39,7 +39,7 @@ class Recipe:
     grad_clip: Annotated[float, Gt(0)] | None = None
     """Largest norm of the gradient; the paper clips nothing."""
     linear_std: LinearStd = 0.02
-    """Initial standard deviation of linear layers, see `vswin.models.initialisation`."""
+    """Initial standard deviation of linear layers, see `vswin.models.swin.initialisation`."""
     bias_std: Annotated[float, Gt(0), Lt(math.inf)] = 0.02
     """Initial standard deviation of relative position bias tables, see there."""
     cosine_by: Literal["step", "epoch"] = "step"

@@ -1,0 +1,91 @@
+"""What each kernel variant brings: `python -m benchmarks kernels`.
+
+Swin-T as it is, and with one thing at a time taken away, turn by turn in one process: pieces (then
+layers are plain, and attention is torch's: fused in inference, unfused in training) and, on top of
+that, windows of many sizes (then shifted windows are full ones with a mask).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+from rich.progress import track
+
+from benchmarks.machine import naming, seconds
+from benchmarks.models import Case, build_one, step_of
+from vswin.models.cpu import chunked
+from vswin.models.swin import attention
+
+CASES = (
+    Case("swin_t", "forward", 1, 32, 224, pairs=6),
+    Case("swin_t", "train", 1, 32, 224, pairs=4),
+)
+
+
+@contextlib.contextmanager
+def as_it_is() -> Iterator[None]:
+    """Nothing taken away."""
+    yield
+
+
+@contextlib.contextmanager
+def without_pieces() -> Iterator[None]:
+    """As on a GPU."""
+    with mock.patch.object(chunked, "possible", lambda *_: False):
+        yield
+
+
+@contextlib.contextmanager
+def masked_windows() -> Iterator[None]:
+    """All windows of a layer in one call."""
+    with (
+        without_pieces(),
+        mock.patch.object(attention, "SMALL_WINDOW", 10**9),
+        mock.patch.object(attention, "SMALL_BYTES", 10**12),
+    ):
+        yield
+
+
+VARIANTS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
+    "as it is": as_it_is,
+    "without pieces": without_pieces,
+    "without pieces, masked windows": masked_windows,
+}
+
+
+def run() -> list[dict[str, Any]]:
+    """A line for each case and variant.
+
+    Raises:
+        BenchmarkError: if a case fails.
+    """
+    lines = []
+    for case in CASES:
+        with naming(case.name):
+            lines += _lines(case)
+    return lines
+
+
+def _lines(case: Case) -> list[dict[str, Any]]:
+    step = step_of(build_one(case, "ours"), case, case.batch)
+    times: dict[str, list[float]] = {name: [] for name in VARIANTS}
+    for _ in track(range(1 + case.pairs), description=case.name):
+        for name, variant in VARIANTS.items():
+            with variant():
+                times[name].append(seconds(step, torch.device("cpu")))
+    base = times["as it is"][1:]
+    return [
+        {
+            "case": case.name,
+            "variant": name,
+            "pairs": case.pairs,
+            "step_s": statistics.median(found[1:]),
+            "times_as_long": statistics.median(f / b for f, b in zip(found[1:], base, strict=True)),
+        }
+        for name, found in times.items()
+    ]

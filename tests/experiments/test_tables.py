@@ -1,0 +1,175 @@
+"""Experiment and protocol files: what they mean, and that a broken one says where it is broken."""
+
+import shutil
+
+import pytest
+
+from vswin.errors import UsageError
+from vswin.experiments.library import Library
+from vswin.experiments.planning import plan_study
+from vswin.paper.printed import printed_table
+from vswin.project import experiments_dir
+from vswin.reading import ExperimentError
+
+LIBRARY = Library(experiments_dir())
+
+
+@pytest.mark.parametrize("table", LIBRARY.tables())
+def test_every_printed_row_has_a_row_and_the_reverse(table):
+    experiment, printed = LIBRARY.experiment(table), printed_table(table)
+    assert [row.id for row in experiment.rows if not row.is_control] == [
+        row.id for row in printed.rows
+    ]
+    for claim in printed.claims:
+        for row in claim.rows:
+            experiment.row(row)
+    for cell in printed.suspicious:
+        assert printed.row(cell.row).cell(cell.metric) is not None
+
+
+@pytest.mark.parametrize("table", LIBRARY.tables())
+def test_every_protocol_of_a_table_can_run_all_its_rows(table):
+    for protocol in LIBRARY.experiment(table).protocols:
+        assert plan_study(table, protocol).runs
+
+
+@pytest.fixture
+def copy(tmp_path):
+    shutil.copytree(experiments_dir(), tmp_path / "experiments")
+    return Library(tmp_path / "experiments")
+
+
+def broken(library, file, old, new):
+    path = library.folder / file
+    text = path.read_text()
+    assert old in text
+    line = text[: text.index(old)].count("\n") + 1
+    path.write_text(text.replace(old, new, 1))
+    return path, line
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("table5.yaml", "num_classes: 400", "num_clases: 400", ["num_clases: unknown key"]),
+        (
+            "table5.yaml",
+            "num_classes: 400",
+            "num_classes: many",
+            ["num_classes", "integer", "'many'"],
+        ),
+        ("table5.yaml", "num_classes: 400", "num_classes: [400", ["not valid YAML"]),
+        ("table5.yaml", "table: table5", "table: table6", ["'table6'", "'table5'"]),
+        ("table5.yaml", "id: dim8", "id: dim4", ["repeated: dim4"]),
+        (
+            "table5.yaml",
+            "preset: swin_t",
+            "preset: swin_x",
+            ["rows.0", "'swin_x'", "swin_t, swin_s"],
+        ),
+        ("table5.yaml", "window_size: [16", "window: [16", ["rows.0", "'window'", "window_size"]),
+        ("protocols/proxy.yaml", "batch_size:", "batchsize:", ["recipe.batchsize: unknown key"]),
+        ("protocols/proxy.yaml", "  noise: 0.4", "  noise: loud", ["data.noise", "'loud'"]),
+        (
+            "protocols/proxy.yaml",
+            "spatial_window: 3",
+            "spatial_window: 0",
+            ["geometry.spatial_window", "greater than or equal to 1"],
+        ),
+    ],
+)
+def test_a_broken_file_names_file_line_and_key(copy, file, old, new, words):
+    path, line = broken(copy, file, old, new)
+    with pytest.raises(ExperimentError) as error:
+        copy.protocol(path.stem) if "protocols" in file else copy.experiment(path.stem)
+    message = str(error.value)
+    assert str(path) in message
+    for word in words:
+        assert word in message
+    if "unknown key" in message or "integer" in message or "'loud'" in message:
+        assert f"line {line}:" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("epochs: 30", "epochs: 0", ["recipe.epochs", "greater than or equal to 1"]),
+        ("lr: 4.0e-3", "lr: .nan", ["recipe.lr", "not nan"]),
+        ("coherence: 1.0", "coherence: 3", ["data.coherence", "less than or equal to 1"]),
+        ("clips_per_cell: 480", "clips_per_cell: 5", ["test.clips_per_cell", "12"]),
+        ("noise: [0.2, 0.4, 0.6]", "noise: []", ["test.noise", "at least 1"]),
+        ("in_channels: 1", "in_channels: 3", ["swin_t.in_channels is 3", "the clips have 1"]),
+        ("embed_dim: 24", "embed_dimm: 24", ["'embed_dimm'", "embed_dim"]),
+        ("epochs: 30 ", "epochs: 30\n  epochs: 31 ", ["epochs: key is given twice"]),
+    ],
+)
+def test_values_out_of_range_are_refused_with_file_and_key(copy, old, new, words):
+    path, _ = broken(copy, "protocols/proxy.yaml", old, new)
+    with pytest.raises(ExperimentError) as error:
+        copy.protocol("proxy")
+    for word in (str(path), *words):
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "wanted keys and values"),
+        (b"- a\n- b\n", "wanted keys and values"),
+        (b"title: \xff\xfe\n", "cannot be read as UTF-8 YAML"),
+        (b"title: \x01\n", "cannot be read as UTF-8 YAML"),
+        (b"title: 'a\n", "not valid YAML"),
+    ],
+)
+def test_files_that_are_no_experiment_at_all(copy, content, words):
+    (copy.folder / "table5.yaml").write_bytes(content)
+    with pytest.raises(ExperimentError, match=f"table5.yaml.*{words}"):
+        copy.experiment("table5")
+
+
+def test_a_missing_key_is_named(copy):
+    broken(copy, "table5.yaml", "title: ", "# title: ")
+    with pytest.raises(ExperimentError, match="title: required key is missing"):
+        copy.experiment("table5")
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    with pytest.raises(UsageError, match=r"unknown table 'table55'; known: .*table5.*did you mean"):
+        LIBRARY.experiment("table55")
+    with pytest.raises(
+        UsageError, match=r"unknown protocol 'prox'; known: .*proxy, rehearsal, smoke"
+    ):
+        LIBRARY.protocol("prox")
+    with pytest.raises(UsageError, match=r"unknown row 'dim' of table5; known: dim16"):
+        plan_study("table5", "smoke", rows=["dim"])
+    with pytest.raises(UsageError, match="table1 cannot be run under protocol proxy"):
+        plan_study("table1", "proxy")
+    for seeds in (0, -1, True, 1.5):
+        with pytest.raises(UsageError, match="seeds="):
+            plan_study("table5", "smoke", seeds=seeds)
+
+
+def test_a_new_ablation_is_one_more_file(copy):
+    (copy.folder / "my_ablation.yaml").write_text("""
+table: my_ablation
+title: Spatial shift only
+section: mine
+num_classes: 400
+protocols: [smoke]
+rows:
+  - {id: spatial, preset: swin_t, model: {shift: spatial}}
+""")
+    experiment = copy.experiment("my_ablation")
+    config = copy.protocol("smoke").run_config(experiment.rows[0], seed=3)
+    assert config.model.shift == "spatial"
+    assert config.model.window_size == (4, 3, 3)
+    assert config.seed == 3
+
+
+def test_sizes_that_cannot_be_scaled_down_are_refused(copy):
+    broken(copy, "table5.yaml", "frames: 8", "frames: 9")
+    experiment = copy.experiment("table5")
+    with pytest.raises(
+        UsageError, match="frames 9 cannot be divided by the protocol's temporal_divisor 2"
+    ):
+        copy.protocol("proxy").run_config(experiment.row("dim4"), 0)

@@ -1,0 +1,156 @@
+"""Notebooks: thin, clean, and executed for real."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import papermill
+import pytest
+
+from vswin.errors import UsageError
+from vswin.experiments.library import Library
+from vswin.project import experiments_dir, notebooks_dir, project_root
+from vswin.report.notebooks import PARAMETERS, NotebookError, check_parameters, execute_notebook
+
+NOTEBOOKS = sorted(notebooks_dir().glob("*.ipynb"))
+
+
+def test_there_is_a_notebook_for_every_table_that_can_be_run():
+    library = Library(experiments_dir())
+    trainable = [t for t in library.tables() if library.experiment(t).protocols]
+    assert trainable == [path.stem for path in NOTEBOOKS]
+    assert {"table4", "table5", "table6", "table8", "table9"} <= set(trainable)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_are_thin_and_clean(path):
+    content = json.loads(path.read_text())
+    assert content["metadata"]["kernelspec"]["name"] == "python3"
+    code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
+    assert all(len(cell["source"]) <= 8 for cell in code)
+    assert len(code) <= 12
+    assert set(papermill.inspect_notebook(str(path))) == set(PARAMETERS)
+
+
+def texts(executed):
+    content = json.loads(executed.read_text())
+    return json.dumps([cell.get("outputs") for cell in content["cells"]], ensure_ascii=False)
+
+
+def test_papermill_runs_the_notebook_from_a_folder_inside_the_repository(smoke_results, tmp_path):
+    """As a user calls it; the study is complete, so nothing is trained."""
+    results = tmp_path / "results"
+    shutil.copytree(smoke_results, results)
+    shutil.rmtree(results / "reports")
+    shutil.rmtree(results / "smoke" / "tables")
+    out = tmp_path / "out.ipynb"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "papermill",
+            "table5.ipynb",
+            str(out),
+            "-p",
+            "protocol",
+            "smoke",
+            "-p",
+            "results_dir",
+            str(results),
+        ],
+        cwd=project_root() / "notebooks",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = texts(out)
+    assert "12 of 12 printed cells reproduced" in found
+    assert "image/png" in found
+    for name in ("table5.smoke.html", "table5.smoke.png", "table5.smoke.md"):
+        assert (results / "reports" / name).stat().st_size > 1000
+    assert (results / "smoke" / "tables" / "table5.csv").exists()
+
+
+def test_the_command_runs_what_is_missing_and_fills_in_the_output_path(smoke_results, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(smoke_results, results)
+    (missing,) = (results / "smoke" / "runs").glob("swin_t-t2-*")
+    shutil.rmtree(missing)
+    executed, final = execute_notebook("table5", {"protocol": "smoke", "results_dir": str(results)})
+    assert executed == results / "reports" / "table5.smoke.ipynb"
+    assert final["seeds"] == 1
+    assert (missing / "result.json").exists()
+    assert f"{missing.name}: done" in texts(executed)
+    assert str(notebooks_dir()) not in executed.read_text()
+
+
+@pytest.fixture(scope="module")
+def shared_results(smoke_results, appearance_results, tmp_path_factory):
+    """Table 5 and Tables 8 and 9, whose runs the other tables share or add to."""
+    results = tmp_path_factory.mktemp("shared") / "results"
+    shutil.copytree(smoke_results, results)
+    shutil.copytree(appearance_results, results, dirs_exist_ok=True)
+    return results
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("table4", ["6 of 6 printed cells reproduced", "3 of 3 rows trained", "42.007", "36.489"]),
+        ("table6", ["3 of 3 rows trained", "w/o temporal shifting", "order"]),
+        ("table8", ["2 of 2 rows trained", "embedding center, bias duplicate", "digit"]),
+        ("table9", ["2 of 2 rows trained", "embedding inflate, bias center", "motion"]),
+    ],
+)
+def test_the_other_tables_run_under_smoke(table, words, shared_results):
+    executed, _ = execute_notebook(table, {"protocol": "smoke", "results_dir": str(shared_results)})
+    found = texts(executed)
+    assert "image/png" in found
+    for word in words:
+        assert word in found, word
+    page = (shared_results / "reports" / f"{table}.smoke.md").read_text()
+    assert "tests no claims" in page
+
+
+def test_missing_runs_render_as_not_run(tmp_path):
+    executed, _ = execute_notebook(
+        "table5", {"protocol": "smoke", "results_dir": str(tmp_path), "run_missing": False}
+    )
+    assert "0 of 6 rows trained" in texts(executed)
+    assert not (tmp_path / "smoke" / "runs").exists()
+
+
+def test_a_failing_cell_is_reported_and_its_notebook_kept(tmp_path):
+    with pytest.raises(NotebookError, match=r"UsageError: jobs=-1.*table5.smoke.failed.ipynb"):
+        execute_notebook("table5", {"protocol": "smoke", "results_dir": str(tmp_path), "jobs": -1})
+    names = [path.name for path in (tmp_path / "reports").iterdir()]
+    assert names == ["table5.smoke.failed.ipynb"]
+
+
+def test_an_unknown_parameter_stops_the_notebook_itself(tmp_path):
+    """Papermill alone only warns and goes on with the defaults."""
+    with pytest.raises(papermill.PapermillExecutionError, match="unknown notebook parameter"):
+        papermill.execute_notebook(
+            str(notebooks_dir() / "table5.ipynb"),
+            str(tmp_path / "out.ipynb"),
+            parameters={"protcol": "smoke", "results_dir": str(tmp_path)},
+            progress_bar=False,
+        )
+
+
+def test_parameters_are_checked_by_name_and_type():
+    good = {"protocol": "smoke", "seeds": 1, "results_dir": "x", "jobs": 0, "run_missing": True}
+    # A second pass in the same kernel: what the notebook has made meanwhile is no parameter.
+    check_parameters(good | {"_part": "x", "In": [], "plan": object(), "dials": ["a"]})
+    for bad, words in (
+        ({"seed": 1}, "did you mean 'seeds'"),
+        ({"seeds": "2"}, "wanted int"),
+        ({"seeds": True}, "wanted int"),
+        ({"run_missing": 1}, "wanted bool"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            check_parameters(good | bad)

@@ -1,0 +1,222 @@
+"""`vswin status`, `vswin logs` and `vswin cancel`: looking after runs, here or on a cluster."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from vswin.errors import UsageError, VswinError
+
+if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for pydantic
+    from vswin.experiments.rows import TableRuns
+    from vswin.launch.slurm.journal import Journal
+    from vswin.launch.status import Seen
+    from vswin.runs.store import RunFolder, Store
+
+MOST_CANDIDATES = 8
+"""Runs that are named where a name fits several."""
+
+TablesArgument = Annotated[
+    list[str] | None, typer.Argument(help="Tables (default, and `all`: all runs that there are).")
+]
+ProtocolOption = Annotated[
+    str, typer.Option("--protocol", "-p", help="How rows are trained and tested: see `vswin list`.")
+]
+ResultsOption = Annotated[
+    str,
+    typer.Option(
+        "--results-dir", help="Folder of results; a relative one counts from the project's root."
+    ),
+]
+
+
+def status(
+    table: TablesArgument = None,
+    protocol: ProtocolOption = "proxy",
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", "-s", help="Seeds from 0 on (default: those that were begun)."),
+    ] = None,
+    results_dir: ResultsOption = "results",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: every run, all that is known of it.")
+    ] = False,
+) -> None:
+    """Say where runs stand: done, running, queued, failed; exit code 1 if any failed."""
+    from vswin.cli import standings as cli_status
+    from vswin.launch.slurm.journal import Journal
+    from vswin.launch.status import look
+
+    store, tables = _tables(table or (), protocol, seeds, results_dir)
+    sources = {run: source for each in tables for run, source in each.sources.items()}
+    ids = dict.fromkeys(run_id for each in tables for run_id in each.run_ids)
+    journal = Journal(store)
+    found, queue = look((store.run(run_id) for run_id in ids), journal, sources)
+    seen = {s.run.run_id: s for s in found}
+    if as_json:
+        facts = {"protocol": protocol, "results_dir": str(store.results_dir)}
+        print(json.dumps(facts | cli_status.as_json(tables, seen, queue.problem), indent=2))
+    elif not tables:
+        print(f"no runs in {store.runs_dir}")
+    else:
+        console = Console(width=None if sys.stdout.isatty() else 160)
+        cli_status.print_status(console, tables, seen, queue.problem)
+        for name in _unrendered(tables, seen, journal):
+            print(
+                f"the notebook of {name} was not executed since its newest result; `vswin submit` "
+                "sees to that, once no job waits for it"
+            )
+    if any(s.standing in cli_status.BAD for s in found):
+        raise typer.Exit(1)
+
+
+def logs(
+    run: Annotated[str, typer.Argument(help="A run's id, its beginning, or any part of it.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on printing while it runs or is queued.")
+    ] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="Last lines to begin with (0: all).")
+    ] = 50,
+    process: Annotated[
+        int,
+        typer.Option(
+            "--process", min=0, help="Which of a job's processes, each of which has a log."
+        ),
+    ] = 0,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", "-p", help="Look only there (default: in all).")
+    ] = None,
+    results_dir: ResultsOption = "results",
+) -> None:
+    """Print what a run's processes printed last, here or in its jobs; and its error, if it failed.
+
+    Which file that is, is said on stderr.
+    """
+    from vswin.launch.logs import follow_log, print_log
+
+    store, folder = _find_run(run, protocol, results_dir)
+    if follow:
+        follow_log(folder, store, lines, process)
+    else:
+        print_log(folder, store, lines, process)
+    error = folder.error()
+    if error is not None:
+        print(f"error: {error.get('type')}: {error.get('message')}")
+
+
+def cancel(
+    table: Annotated[list[str] | None, typer.Argument(help="Tables, all seeds; or `all`.")] = None,
+    run: Annotated[
+        list[str] | None, typer.Option("--run", help="A run, by id or part of it (repeatable).")
+    ] = None,
+    protocol: ProtocolOption = "proxy",
+    results_dir: ResultsOption = "results",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Cancel jobs that wait or run, and stop runs on this machine. What was done is kept."""
+    from vswin.launch.cancel import find_targets, stop
+    from vswin.launch.slurm.journal import Journal
+    from vswin.project import results_path
+    from vswin.runs.store import Store
+
+    if not table and not run:
+        raise UsageError("say what to cancel: tables, or runs with --run")
+    store = Store(results_path(results_dir), protocol)
+    tables = _tables(table, protocol, None, results_dir)[1] if table else []
+    folders = [store.run(run_id) for each in tables for run_id in each.run_ids]
+    folders += [_find_run(part, protocol, results_dir)[1] for part in run or ()]
+    journal = Journal(store)
+    names = [each.table for each in tables if each.table is not None]
+    targets = find_targets(folders, names, journal)
+    if targets.problem is not None:
+        print(f"the queue cannot be asked: {targets.problem}", file=sys.stderr)
+    if targets.jobs or targets.processes:
+        what = f"{len(targets.jobs)} jobs, {len(targets.processes)} processes on this machine"
+        _confirm(f"cancel {what}?", yes)
+        stop(targets, journal)
+        done = [f"cancelled job {i} ({j.phase}): {whose}" for i, (j, whose) in targets.jobs.items()]
+        done += [f"asked process {pid} to stop: {i}" for i, pid in targets.processes.items()]
+        print("\n".join(done))
+        print("what was done is kept: `vswin submit` or `vswin run` goes on from there")
+        if targets.processes:
+            print("(a `vswin run` that is still going starts its next runs; end it with Ctrl-C)")
+    elif not targets.beyond and targets.problem is None:
+        print("nothing to cancel")
+    for run_id, where in targets.beyond.items():
+        print(f"cannot be stopped from here: {run_id}, {where}", file=sys.stderr)
+    if targets.beyond or targets.problem is not None:
+        raise typer.Exit(1)
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} There is no terminal to ask on; give --yes")
+    if not typer.confirm(question):
+        raise VswinError("nothing was cancelled")
+
+
+def _tables(
+    names: Sequence[str], protocol: str, seeds: int | None, results_dir: str
+) -> tuple[Store, list[TableRuns]]:
+    """The store, and the runs of the tables; without any, all that are there."""
+    from vswin.experiments.rows import runs_of_store, runs_of_table
+    from vswin.project import results_path
+    from vswin.runs.store import Store
+
+    store = Store(results_path(results_dir), protocol)
+    if not names or names == ["all"]:
+        return store, runs_of_store(store)
+    names = list(dict.fromkeys(names))
+    return store, [runs_of_table(name, protocol, seeds, results_dir) for name in names]
+
+
+def _unrendered(
+    tables: Sequence[TableRuns], seen: Mapping[str, Seen], journal: Journal
+) -> list[str]:
+    """Tables that were submitted, have ended, and whose notebooks are older than that."""
+    promised = {i for s in journal.submissions() if s.kind == "notebook" for i in s.items}
+    return [
+        each.table
+        for each in tables
+        if each.table in promised
+        and not any(seen[i].standing in ("running", "queued") for i in each.run_ids)
+        and not journal.is_rendered(each.table, each.run_ids)
+    ]
+
+
+def _find_run(part: str, protocol: str | None, results_dir: str) -> tuple[Store, RunFolder]:
+    """The one run that a name stands for: its id, else the beginning of one, else a part."""
+    from vswin.project import results_path
+    from vswin.runs.store import Store
+
+    root = results_path(results_dir)
+    protocols = [protocol] if protocol else sorted(p.parent.name for p in root.glob("*/runs"))
+    known = [(store, run) for p in protocols for store in [Store(root, p)] for run in store]
+    tests: tuple[Callable[[str], bool], ...] = (
+        part.__eq__,
+        lambda run_id: run_id.startswith(part),
+        lambda run_id: part in run_id,
+    )
+    for fits in tests:
+        found = [(store, run) for store, run in known if fits(run.run_id)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = [f"{run.run_id} ({store.protocol})" for store, run in found]
+            more = len(names) - MOST_CANDIDATES
+            rest = f" and {more} more" if more > 0 else ""
+            raise UsageError(
+                f"{part!r} fits {len(names)} runs: {', '.join(names[:MOST_CANDIDATES])}{rest}"
+            )
+    close = difflib.get_close_matches(part, [run.run_id for _, run in known], n=1, cutoff=0.4)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    raise UsageError(f"there is no run {part!r} in {root}{hint}; `vswin status` lists runs by row")

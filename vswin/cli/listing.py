@@ -1,0 +1,166 @@
+"""`vswin list`: tables, protocols, rows; what is done, what is missing, what it would cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from vswin.project import experiments_dir
+
+if TYPE_CHECKING:  # `vswin --help` does without
+    from vswin.runs.identity import RunConfig
+
+HOURS_NOTE = (
+    "GPU-hours: {basis}; training and one test, decoding not counted. Another GPU: --peak-tflops "
+    "and --share. A run that is done says what it took."
+)
+
+
+def list_all(console: Console) -> None:
+    """All tables and protocols."""
+    from vswin.experiments.library import Library
+
+    library = Library(experiments_dir())
+    grid = Table("table", "title", "rows", "protocols", title="Tables", title_justify="left")
+    for name in library.tables():
+        experiment = library.experiment(name)
+        grid.add_row(
+            name,
+            experiment.title,
+            str(len(experiment.rows)),
+            ", ".join(experiment.protocols) or "costs only",
+        )
+    console.print(grid)
+    grid = Table("protocol", "title", "what it shows", title="Protocols", title_justify="left")
+    for name in library.protocols():
+        found = library.protocol(name)
+        grid.add_row(name, found.title, found.shows)
+    console.print(grid)
+
+
+def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> None:
+    """The rows of a table, and where each stands under a protocol."""
+    from vswin.data.data_file import load_sources
+    from vswin.experiments.library import Library
+    from vswin.experiments.planning import plan_study
+    from vswin.launch.pool import snapshot
+    from vswin.paper.printed import printed_table
+    from vswin.runs.requirements import missing_inputs
+
+    library = Library(experiments_dir())
+    experiment, printed = library.experiment(table), printed_table(table)
+    states: dict[str, str] = {}
+    lacking: dict[str, list[str]] = {}
+    configs: dict[str, RunConfig] = {}
+    if library.protocol(protocol).protocol in experiment.protocols:
+        plan = plan_study(table, protocol, results_dir=results_dir)
+        first = [p for p in plan.runs if p.seed == 0]
+        configs = {p.row.id: p.config for p in first}
+        states = {p.row.id: snapshot(plan.folder(p)).state for p in first}
+        if any(p.config.is_on_videos for p in first):
+            sources = load_sources()
+            for p in first:
+                for item in missing_inputs(p.config, plan.store, sources):
+                    lacking.setdefault(item, []).append(p.row.id)
+    grid = Table(
+        Column("row", no_wrap=True),
+        "printed as",
+        "preset",
+        "frames",
+        "window",
+        "variant",
+        f"{protocol}, seed 0",
+        title=f"{table}: {experiment.title}",
+        title_justify="left",
+    )
+    for row in experiment.rows:
+        cells = printed.row(row.id) if printed else None
+        name = f"control: {row.control}" if row.is_control else "not printed"
+        name = ", ".join(cells.labels.values()) if cells else name
+        model = experiment.paper_model(row)
+        window = "×".join(map(str, model.window_size))
+        variant = [] if model.design == "joint" else [model.design]
+        variant += [] if model.shift == "3d" else [f"shift {model.shift}"]
+        if row.id in configs and configs[row.id].is_on_videos:
+            variant += _on_videos(configs[row.id])
+        elif row.init:
+            variant += [
+                f"from {row.init.dataset}: embedding {row.init.embedding}, bias {row.init.bias}"
+            ]
+        state = states.get(row.id, f"not under {protocol}")
+        if state == "pending" and any(row.id in rows for rows in lacking.values()):
+            state = "lacks data or weights"
+        grid.add_row(row.id, name, row.preset, str(row.frames), window, "; ".join(variant), state)
+    console.print(grid)
+    if lacking:
+        console.print(f"Missing on this machine, as far as {load_sources().file} says:")
+        for item, rows in lacking.items():
+            which = "" if len(rows) == len(states) else f" ({', '.join(rows)})"
+            console.print(f"  {item}{which}", soft_wrap=True, highlight=False)
+
+
+def _on_videos(config: RunConfig) -> list[str]:
+    """What a run on videos is trained on, starts from and is tested with, in words."""
+    from vswin.runs.identity import PretrainedFile
+
+    init = config.init
+    words = [f"{config.data.dataset}, {config.test} views"]  # type: ignore[union-attr]
+    if isinstance(init, PretrainedFile):
+        words += [f"from {init.file}"]
+    elif init is not None:
+        words += [f"{'tests' if init.only_test else 'from'} {init.pretraining.run_id}"]
+    if init is not None:
+        words += [f"embedding {init.embedding}"] if init.embedding != "inflate" else []
+        words += [f"bias {init.bias}"] if init.bias != "duplicate" else []
+    return words
+
+
+def list_costs(
+    console: Console,
+    table: str,
+    protocol: str,
+    results_dir: str,
+    peak_tflops: float,
+    share: float,
+) -> None:
+    """GPU-hours of each row under a protocol on videos, one seed."""
+    from vswin.experiments.planning import plan_study
+    from vswin.launch.estimate import estimate, speed_in
+    from vswin.report import load_study
+
+    plan = plan_study(table, protocol, 1, results_dir)
+    study = load_study(table, protocol, 1, results_dir)
+    grid = Table(
+        Column("row", no_wrap=True),
+        "dataset",
+        "10⁹ MACs",
+        "epochs",
+        "views",
+        "train, h",
+        "test, h",
+        "from",
+    )
+    speed = speed_in(plan.store, peak_tflops, share)
+    total, seen = 0.0, set[str]()
+    for p in plan.runs:
+        cost = study.paper_cost(p.row)
+        price = estimate(p.config, cost, plan.store, speed)
+        once = p.config.run_id not in seen
+        seen.add(p.config.run_id)
+        total += price.total if once else 0.0
+        grid.add_row(
+            p.row.id,
+            p.config.data.dataset,  # type: ignore[union-attr]
+            f"{cost.gflops:.0f}",
+            str(p.config.recipe.epochs),
+            str(p.config.test),
+            f"{price.train:.3g}" if once else "(the same run)",
+            f"{price.test:.2g}" if once else "",
+            price.basis,
+        )
+    console.print(grid)
+    console.print(f"One seed: {total:.3g} GPU-hours.", highlight=False)
+    basis = f"{100 * share:g} % of a GPU's {peak_tflops:g} TFLOP/s, as declared, not measured"
+    console.print(HOURS_NOTE.format(basis=basis), highlight=False, soft_wrap=True)

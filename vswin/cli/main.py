@@ -1,0 +1,356 @@
+"""The command line: `vswin …`. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from vswin.cli import data as cli_data
+from vswin.cli import jobs as cli_jobs
+from vswin.cli import submit as cli_submit
+from vswin.cli import videos as cli_videos
+from vswin.cli import weights as cli_weights
+from vswin.cli.options import DataFileOption, resumable, use_data_file
+from vswin.errors import UsageError, VswinError, unknown
+from vswin.models.errors import ModelError
+from vswin.version import VERSION
+
+app = typer.Typer(
+    help="The Video Swin Transformer paper, reproduced table by table.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(cli_weights.app, name="weights")
+app.add_typer(cli_data.app, name="data")
+cli_data.app.command("make-digits")(cli_videos.make_digits)
+
+TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
+ProtocolOption = Annotated[
+    str,
+    typer.Option("--protocol", "-p", help="How rows are trained and tested: see `vswin list`."),
+]
+ResultsOption = Annotated[
+    str,
+    typer.Option(
+        "--results-dir", help="Folder of results; a relative one counts from the project's root."
+    ),
+]
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds", "-s", help="How many seeds, from 0 on (default: as the protocol says)."
+    ),
+]
+JobsOption = Annotated[
+    int,
+    typer.Option(
+        "--jobs", "-j", help="Runs at a time (0: as many as there are cores or GPUs for)."
+    ),
+]
+
+
+def main() -> None:
+    """Entry point: errors a user can cause are one line on stderr and exit code 1 or 2."""
+    try:
+        app()
+    except (VswinError, ModelError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"vswin {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("list")
+def list_(
+    table: Annotated[str | None, typer.Argument(help="Show the rows of one table.")] = None,
+    protocol: ProtocolOption = "proxy",
+    results_dir: ResultsOption = "results",
+    cost: Annotated[
+        bool, typer.Option("--cost", help="GPU-hours of each row instead, under a video protocol.")
+    ] = False,
+    peak_tflops: Annotated[
+        float, typer.Option(min=0.1, help="A GPU's peak for --cost (312: A100, bf16 or fp16).")
+    ] = 312.0,
+    share: Annotated[
+        float, typer.Option(min=0.001, max=1.0, help="Share of the peak that is reached.")
+    ] = 0.15,
+    data_file: DataFileOption = None,
+) -> None:
+    """Tables and protocols; or the rows of a table, what is done, and what is missing."""
+    from vswin.cli import listing as cli_list
+
+    use_data_file(data_file)
+    if table is None:
+        cli_list.list_all(Console())
+    elif cost:
+        cli_list.list_costs(Console(), table, protocol, results_dir, peak_tflops, share)
+    else:
+        cli_list.list_rows(Console(), table, protocol, results_dir)
+
+
+@app.command()
+def run(
+    table: TableArgument,
+    row: Annotated[
+        list[str] | None, typer.Option("--row", "-r", help="Only this row (repeat for several).")
+    ] = None,
+    protocol: ProtocolOption = "proxy",
+    seeds: SeedsOption = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option("--seed", help="Exactly this seed (repeat for several) instead of --seeds."),
+    ] = None,
+    jobs: JobsOption = 0,
+    device: Annotated[
+        str, typer.Option(help="cpu; cuda (each process has a GPU of its own); cuda:N.")
+    ] = "cpu",
+    results_dir: ResultsOption = "results",
+    data_file: DataFileOption = None,
+    processes: Annotated[
+        int, typer.Option(help="Processes for each run: one for each GPU (videos).")
+    ] = 1,
+    micro_batch: Annotated[
+        int, typer.Option(help="Most clips at a time for each process (videos).")
+    ] = 8,
+    workers: Annotated[
+        int | None, typer.Option(help="Decoding processes for each process (default: by cores).")
+    ] = None,
+    checkpoint_minutes: Annotated[
+        float, typer.Option(help="Time between two checkpoints within an epoch.")
+    ] = 15.0,
+    max_replaced: Annotated[
+        float, typer.Option(help="Share of clips that may stand for unreadable videos.")
+    ] = 0.01,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's events, too.")
+    ] = False,
+) -> None:
+    """Train and test the rows of a table that are not done yet; resumes what was interrupted."""
+    from vswin.experiments.planning import plan_study
+    from vswin.launch.pool import decoders, pool_size
+    from vswin.launch.progress import progress
+    from vswin.launch.study import run_study
+    from vswin.runs.reporter import require_tensorboard
+    from vswin.runs.resources import Effort
+    from vswin.training.distributed import require_device
+
+    require_device(device, processes)
+    use_data_file(data_file)
+    if tensorboard:
+        require_tensorboard()
+    plan = plan_study(table, protocol, seeds, results_dir, row or (), seed or ())
+    effort = Effort(
+        processes, micro_batch, workers or 0, checkpoint_minutes, max_replaced, tensorboard
+    )
+    jobs = pool_size(jobs, device, plan.protocol.threads, processes)
+    if workers is None:
+        effort = dataclasses.replace(effort, workers=decoders(device, jobs * processes))
+    with resumable(), progress() as show:
+        snapshots = run_study(plan, jobs, device, show, effort)
+    where = "" if results_dir == "results" else f" --results-dir {results_dir}"
+    print(
+        f"{len(snapshots)} runs complete in {plan.store.runs_dir}\n"
+        f"next: vswin report {table} --protocol {protocol}{where}"
+    )
+
+
+@app.command()
+def report(
+    table: Annotated[str, typer.Argument(help="A table, or `all`.")],
+    protocol: ProtocolOption = "proxy",
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds", "-s", help="Only the first so many seeds (default: all there are)."
+        ),
+    ] = None,
+    results_dir: ResultsOption = "results",
+) -> None:
+    """Set what is on disk beside the printed numbers: CSV, HTML, Markdown, PNG. Trains nothing."""
+    from vswin.experiments.library import Library
+    from vswin.project import experiments_dir
+    from vswin.report import load_study, write_report
+
+    tables = Library(experiments_dir()).tables() if table == "all" else [table]
+    for name in tables:
+        study = load_study(name, protocol, seeds, results_dir)
+        files = write_report(study)
+        _print_study(study)
+        _print_files([files.csv, files.html, files.markdown, files.png])
+
+
+@app.command()
+def notebook(
+    table: TableArgument,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", "-p", help="See `vswin list`.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", "-s", help="Seeds from 0 on.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time.")] = None,
+    results_dir: Annotated[
+        str | None, typer.Option("--results-dir", help="Folder of results.")
+    ] = None,
+    run_missing: Annotated[
+        bool | None, typer.Option("--run-missing/--no-run-missing", help="Train first?")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="Any notebook parameter, as name=value.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Executed notebook (default: <results>/reports/TABLE.ipynb)."
+        ),
+    ] = None,
+) -> None:
+    """Execute a table's notebook: runs what is missing, then writes the report.
+
+    What is not given keeps the notebook's own default.
+    """
+    from vswin.report import load_study
+    from vswin.report.notebooks import execute_notebook, parse_parameters
+    from vswin.report.page import report_path
+
+    given = {
+        "protocol": protocol,
+        "seeds": seeds,
+        "jobs": jobs,
+        "results_dir": results_dir,
+        "run_missing": run_missing,
+    }
+    parameters = {k: v for k, v in given.items() if v is not None}
+    parameters |= parse_parameters(parameter or [])
+    with resumable():
+        executed, final = execute_notebook(table, parameters, output)
+    study = load_study(table, final["protocol"], final["seeds"], final["results_dir"])
+    _print_study(study)
+    root = study.store.results_dir
+    reports = [report_path(root, table, final["protocol"], s) for s in ("html", "md", "png")]
+    _print_files([root / final["protocol"] / "tables" / f"{table}.csv", *reports, executed])
+
+
+@app.command()
+def cost(
+    name: Annotated[
+        list[str],
+        typer.Argument(help="A preset (swin_t …) or a table (table1 …); several of either."),
+    ],
+    rule: Annotated[str, typer.Option(help="Counting rule: paper, macs or fvcore.")] = "paper",
+    frames: Annotated[int, typer.Option(help="Input frames, for a preset.")] = 32,
+    size: Annotated[int, typer.Option(help="Input height and width, for a preset.")] = 224,
+    window: Annotated[
+        str | None,
+        typer.Option(help="Window PxMxM, for a preset (default: 8x7x7; 1x7x7 for split)."),
+    ] = None,
+    classes: Annotated[int, typer.Option(help="Classes, for a preset.")] = 400,
+    design: Annotated[
+        str, typer.Option(help="Table 4's design, for a preset: joint, split, factorized.")
+    ] = "joint",
+) -> None:
+    """Multiply-accumulates and parameters, counted without weights or data."""
+    from vswin.experiments.library import Library
+    from vswin.models.swin.config import PRESETS
+    from vswin.project import experiments_dir
+    from vswin.report import load_study
+
+    console, tables = Console(), Library(experiments_dir()).tables()
+    window = window or ("1x7x7" if design == "split" else "8x7x7")
+    for each in name:
+        if each in PRESETS:
+            _print_preset_cost(console, each, rule, frames, size, window, classes, design)
+        elif each in tables:
+            grid = Table(
+                "row", "metric", "printed", "ours", "", "evidence", title=each, title_justify="left"
+            )
+            for cell in load_study(each).cost_lines(rule):
+                grid.add_row(
+                    cell["row"],
+                    cell["metric"],
+                    cell["printed"],
+                    cell["ours"],
+                    "✓" if cell["exact"] else "✗",
+                    cell["evidence"] or "",
+                )
+            console.print(grid)
+        else:
+            raise unknown("preset or table", each, [*PRESETS, *tables])
+
+
+def _print_preset_cost(
+    console: Console,
+    preset: str,
+    rule: str,
+    frames: int,
+    size: int,
+    window: str,
+    classes: int,
+    design: str,
+) -> None:
+    import torch
+
+    from vswin import build_model
+    from vswin import cost as count
+
+    try:
+        sizes = tuple(int(part) for part in window.split("x"))
+    except ValueError:
+        raise UsageError(f"--window {window}: wanted PxMxM, e.g. 8x7x7") from None
+    with torch.device("meta"):
+        model = build_model(preset, window_size=sizes, num_classes=classes, design=design)
+    found = count(model, (3, frames, size, size), rule=rule)  # type: ignore[arg-type]
+    console.print(
+        f"{preset}, {design}, {frames}×{size}×{size}, window {window}, rule {rule}: "
+        f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters"
+    )
+    for operator, value in found.by_operator.items():
+        if value:
+            console.print(f"  {operator:<15} {value / 1e9:10.3f} G")
+
+
+app.command()(cli_submit.submit)
+app.command()(cli_submit.retry)
+app.command()(cli_jobs.status)
+app.command()(cli_jobs.logs)
+app.command()(cli_jobs.cancel)
+app.command("eval")(cli_videos.evaluate)
+app.command("predict")(cli_videos.predict)
+
+
+def _print_study(study: object) -> None:
+    from vswin.report.page import display_lines, verdict_lines
+
+    header, lines = display_lines(study)
+    grid = Table(*header, title=study.title, title_justify="left")
+    for line in lines:
+        grid.add_row(*line)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(grid)
+    for line in verdict_lines(study):
+        console.print(line, soft_wrap=True)
+
+
+def _print_files(paths: list[Path]) -> None:
+    print("written:")
+    for path in paths:
+        print(f"  {path}")

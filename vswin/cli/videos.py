@@ -1,0 +1,298 @@
+"""`vswin eval` and `vswin predict`: a checkpoint on videos. `vswin data make-digits`: videos."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vswin.cli.options import DataFileOption, use_data_file
+from vswin.errors import UsageError
+
+if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
+    from vswin.data.annotations import VideoList
+    from vswin.data.clips import ViewsTest
+    from vswin.evaluation.views import VideoEvaluation
+    from vswin.weights.checkpoint import Checkpoint
+
+NEXT = {"kinetics": "table8", "ssv2": "table3"}
+"""A table that each layout is for; Table 3 starts from a model of the other's videos."""
+WeightsOption = Annotated[
+    Path, typer.Option("--weights", "-w", help="A video checkpoint in any public layout.")
+]
+ViewsOption = Annotated[
+    str | None, typer.Option(help="Clips x crops: 4x3, 10x5, 1x3, 1x1 (default: the dataset's).")
+]
+FramesOption = Annotated[int, typer.Option(min=1, help="Frames of a clip.")]
+StrideOption = Annotated[int, typer.Option(min=1, help="Every how many frames one is taken.")]
+SizeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Height and width of a crop in pixels (default: by the window, 224 for 7)."
+    ),
+]
+WindowOption = Annotated[
+    str | None, typer.Option(help="PxMxM, where the checkpoint leaves it open.")
+]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
+PrecisionOption = Annotated[str, typer.Option(help="fp32, bf16 or fp16.")]
+
+
+def evaluate(
+    weights: WeightsOption,
+    data: Annotated[str, typer.Option("--data", "-d", help="kinetics400, kinetics600, ssv2 …")],
+    data_file: DataFileOption = None,
+    split: Annotated[str, typer.Option(help="Of the machine's data file.")] = "test",
+    annotations: Annotated[
+        Path | None, typer.Option(help="A list of videos, in place of the data file's.")
+    ] = None,
+    videos: Annotated[Path | None, typer.Option(help="Folder of that list's files.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Something-Something's labels.")] = None,
+    views: ViewsOption = None,
+    frames: FramesOption = 32,
+    stride: StrideOption = 2,
+    size: SizeOption = None,
+    window: WindowOption = None,
+    device: DeviceOption = "cpu",
+    precision: PrecisionOption = "fp32",
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Decoding processes (default: by cores, on a GPU).")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="One for each GPU.")] = 1,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder that notes what was tested; goes on from there.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Predictions of each video (.npz).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Top-1 and top-5 of a checkpoint on a dataset, with their intervals.
+
+    Every listed video counts: one that cannot be read is wrong. Several processes (--processes, or
+    torchrun) share the videos; no video is counted twice.
+    """
+    import torch
+
+    from vswin.data.clips import ViewsTest
+    from vswin.evaluation.public import evaluate_weights
+    from vswin.files import require_writable
+    from vswin.launch.pool import decoders
+    from vswin.training.distributed import joined
+    from vswin.training.processes import assisted
+
+    use_data_file(data_file)
+    _require_device_and_precision(device, precision, processes)
+    clips, crops = _views(views or ("1x3" if data.endswith("ssv2") else "4x3"))
+    test, window_size = ViewsTest(clips, crops), _window(window)  # type: ignore[arg-type]
+    command = [sys.executable, "-m", "vswin", *sys.argv[1:]]
+    if workers is None:
+        workers = decoders(device, max(processes, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    if output is not None:
+        require_writable(output.expanduser().absolute().parent)
+    resume = resume and require_writable(resume.expanduser())
+    listed = _list(data, split, annotations, videos, labels)
+    with (
+        assisted(processes, command) as give_up,
+        joined(torch.device(device)) as world,
+        _progress("testing", world.is_main and not as_json) as show,
+    ):
+        try:
+            evaluation, checkpoint = evaluate_weights(
+                weights,
+                listed,
+                test,
+                world,
+                frames,
+                stride,
+                size,
+                window_size,
+                precision,
+                workers,
+                resume,
+                show,
+            )
+        except BaseException:
+            give_up()
+            raise
+        if not world.is_main:
+            return
+    _tell(weights, checkpoint, listed, test, evaluation, output, as_json)
+
+
+def predict(
+    video: Annotated[Path, typer.Argument(help="A video file.")],
+    weights: WeightsOption,
+    dataset: Annotated[
+        str | None, typer.Option(help="What the model was trained on (default: by its classes).")
+    ] = None,
+    views: ViewsOption = None,
+    frames: FramesOption = 32,
+    stride: StrideOption = 2,
+    size: SizeOption = None,
+    window: WindowOption = None,
+    top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 5,
+    device: DeviceOption = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What a video shows, in the names of the classes that a checkpoint was trained on."""
+    import torch
+
+    from vswin.data.clips import ViewsTest
+    from vswin.data.datasets import DATASETS, class_names
+    from vswin.evaluation.public import (
+        classes_for,
+        clips_for,
+        model_of,
+        natural_size,
+        predict_video,
+    )
+
+    _require_device_and_precision(device, "fp32")
+    asked = _views(views) if views is not None else None
+    model, _ = model_of(weights, _window(window))
+    names = classes_for(model.config.num_classes, dataset)
+    name = dataset or next(d for d in DATASETS if class_names(d) == names)
+    clips, crops = asked or _views("1x3" if name.endswith("ssv2") else "4x3")
+    test = ViewsTest(clips, crops)  # type: ignore[arg-type]
+    cut = clips_for(name, frames, stride, size or natural_size(model.config), test)
+    answers = predict_video(video, model, names, cut, test, torch.device(device), top)
+    if as_json:
+        print(json.dumps([{"class": a.name, "score": round(a.score, 6)} for a in answers]))
+        return
+    for answer in answers:
+        print(f"{100 * answer.score:5.1f} %  {answer.name}")
+
+
+def make_digits(
+    folder: Annotated[Path, typer.Argument(help="Where to; made if it is not there.")],
+    layout: Annotated[str, typer.Option(help="kinetics or ssv2.")],
+    train: Annotated[int, typer.Option(min=1, help="Training videos.")] = 300,
+    test: Annotated[int, typer.Option(min=1, help="Test videos.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Of the generator.")] = 0,
+) -> None:
+    """Render small videos of moving digits in a dataset's layout, to rehearse with."""
+    from vswin.data import render_digits
+
+    if layout not in ("kinetics", "ssv2"):
+        raise UsageError(f"--layout {layout}: wanted kinetics or ssv2")
+    with _progress("rendering", True) as show:
+        data_file = render_digits.make_digits(folder, layout, train, test, seed, show)  # type: ignore[arg-type]
+    print(
+        f"{train} + {test} videos in {data_file.parent / layout}\n"
+        f"next: vswin run {NEXT[layout]} --protocol rehearsal --data-file {data_file}"
+    )
+
+
+def _list(
+    dataset: str, split: str, annotations: Path | None, videos: Path | None, labels: Path | None
+) -> VideoList:
+    from vswin.data.annotations import read_annotations, require_clean
+    from vswin.data.data_file import load_sources
+
+    if annotations is not None:
+        return require_clean(read_annotations(dataset, annotations, videos, split, labels))
+    if videos is not None or labels is not None:
+        raise UsageError("--videos and --labels belong to --annotations")
+    if split not in ("train", "test"):
+        raise UsageError(f"--split {split}: the data file knows train and test")
+    return load_sources().videos(dataset, split)  # type: ignore[arg-type]
+
+
+def _tell(
+    weights: Path,
+    checkpoint: Checkpoint,
+    listed: VideoList,
+    test: ViewsTest,
+    evaluation: VideoEvaluation,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    import dataclasses
+
+    import numpy as np
+
+    from vswin.files import atomic_write
+    from vswin.report.statistics import wilson_interval
+
+    n = evaluation.listed
+    facts: dict[str, Any] = {
+        "weights": str(weights),
+        "layout": checkpoint.layout,
+        "digest": checkpoint.digest,
+        "dataset": listed.dataset,
+        "split": listed.split,
+        "list_digest": listed.digest,
+        "views": str(test),
+        "n": n,
+        "n_present": evaluation.present,
+    }
+    for name, share in (("top1", evaluation.top1), ("top5", evaluation.top5)):
+        found = wilson_interval(share, n)
+        facts |= {name: share, f"{name}_low": found.low, f"{name}_high": found.high}
+    if output is not None:
+        arrays = dataclasses.asdict(evaluation.predictions)
+        with atomic_write(output.expanduser()) as file:
+            np.savez_compressed(file, id=np.asarray([v.id for v in listed.videos]), **arrays)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    print(f"{weights.name}: {checkpoint.found.size()}, digest {checkpoint.digest[:12]}")
+    print(
+        f"{listed.dataset}, {listed.split}, {test} views: {evaluation.present} of {n} videos read"
+    )
+    for name in ("top1", "top5"):
+        low, high = 100 * facts[f"{name}_low"], 100 * facts[f"{name}_high"]
+        print(
+            f"{name.replace('top', 'top-')} {100 * facts[name]:.2f} % "
+            f"(95 % interval over videos: {low:.2f} to {high:.2f})"
+        )
+
+
+@contextmanager
+def _progress(what: str, wanted: bool) -> Iterator[Callable[[int, int], None]]:
+    """Yields a callback for (done, all): a bar with rate and time left, on stderr."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    if not wanted:
+        yield lambda done, total: None
+        return
+    columns = (
+        TextColumn(what),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _views(text: str) -> tuple[int, int]:
+    clips, _, crops = text.partition("x")
+    if not clips.isdecimal() or int(clips) < 1 or crops not in ("1", "3", "5"):
+        raise UsageError(f"--views {text}: wanted clips x crops with 1, 3 or 5 crops, such as 4x3")
+    return int(clips), int(crops)
+
+
+def _window(text: str | None) -> tuple[int, int, int] | None:
+    if text is None:
+        return None
+    parts = text.split("x")
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        raise UsageError(f"--window {text}: wanted PxMxM, such as 8x7x7")
+    return int(parts[0]), int(parts[1]), int(parts[2])
+
+
+def _require_device_and_precision(device: str, precision: str, processes: int = 1) -> None:
+    from vswin.training.distributed import require_device
+
+    require_device(device, processes)
+    if precision not in ("fp32", "bf16", "fp16"):
+        raise UsageError(f"--precision {precision}: wanted fp32, bf16 or fp16")

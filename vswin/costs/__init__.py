@@ -1,0 +1,1 @@
+"""What models cost, under named counting rules."""

@@ -1,0 +1,1 @@
+"""Reading tables, protocols and recipes; planning which runs a study has."""

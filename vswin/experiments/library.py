@@ -1,0 +1,69 @@
+"""The folder of experiments, protocols and recipes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import yaml
+
+from vswin.errors import unknown
+from vswin.experiments.embedded import EmbeddedProtocol
+from vswin.experiments.recipes import read_recipe_book
+from vswin.experiments.tables import Experiment
+from vswin.experiments.videos import VideoProtocol
+from vswin.reading import read_strictly, require_named
+
+Protocol = EmbeddedProtocol | VideoProtocol
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """The experiments and protocols of a folder."""
+
+    folder: Path
+
+    def tables(self) -> list[str]:
+        """Names of all experiments."""
+        return sorted(path.stem for path in self.folder.glob("*.yaml"))
+
+    def protocols(self) -> list[str]:
+        """Names of all protocols."""
+        return sorted(path.stem for path in (self.folder / "protocols").glob("*.yaml"))
+
+    def experiment(self, table: str) -> Experiment:
+        """Reads an experiment.
+
+        Raises:
+            UsageError: if there is none of that name.
+            ExperimentError: if its file is broken.
+        """
+        if table not in self.tables():
+            raise unknown("table", table, self.tables())
+        path = self.folder / f"{table}.yaml"
+        return require_named(path, "table", read_strictly(path, Experiment))
+
+    def protocol(self, name: str) -> Protocol:
+        """Reads a protocol.
+
+        Raises:
+            UsageError: if there is none of that name.
+            ExperimentError: if its file is broken.
+        """
+        if name not in self.protocols():
+            raise unknown("protocol", name, self.protocols())
+        path = self.folder / "protocols" / f"{name}.yaml"
+        kind = VideoProtocol if is_about_videos(path) else EmbeddedProtocol
+        protocol = require_named(path, "protocol", read_strictly(path, kind))
+        if isinstance(protocol, VideoProtocol):
+            return protocol.with_book(read_recipe_book(self.folder / "recipes", protocol.recipe))
+        return protocol
+
+
+def is_about_videos(path: Path) -> bool:
+    """Whether a protocol is for videos: it names a recipe, where the embedded ones spell it out."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False  # whoever reads it next says what is wrong
+    return isinstance(content, dict) and isinstance(content.get("recipe"), str)

@@ -1,0 +1,159 @@
+"""Experiments: YAML files that say what a table's rows are.
+
+An experiment is written in the paper's terms (presets, windows and frames as printed). A protocol
+maps those terms to what is trained, on Moving Digits (`vswin.experiments.embedded`) or on videos
+(`vswin.experiments.videos`). So a new ablation is one more experiment file, and runs under every
+protocol.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from vswin.data.moving_digits import Control
+from vswin.errors import unknown
+from vswin.experiments.recipes import Settings
+from vswin.models.swin.config import BiasInit, EmbeddingInit, VideoSwinConfig, resolve_config
+from vswin.reading import Strict
+
+Count = Annotated[int, Field(ge=1)]
+
+
+TaskName = Literal["temporal", "appearance"]
+"""Which task of the embedded benchmark stands for the paper's dataset."""
+ImageDataset = Literal["imagenet_1k", "imagenet_21k"]
+VideoDataset = Literal["kinetics400", "kinetics600", "ssv2"]
+Origin = Literal[ImageDataset, "kinetics400"]
+"""What the weights were trained on that a row starts from."""
+Views = Annotated[str, Field(pattern=r"^[1-9][0-9]*x[135]$")]
+"""Clips in time x crops in space, as `4x3`."""
+RowControl = Control | Literal["no_pretraining"]
+
+
+class Pretrained(Strict):
+    """What a row's weights start from (section 3.4)."""
+
+    dataset: ImageDataset
+    """Images that a 2D Swin Transformer was trained on."""
+    embedding: EmbeddingInit = "inflate"
+    """How the linear embedding gets its temporal extent (Table 8)."""
+    bias: BiasInit = "duplicate"
+    """How the relative position biases get theirs (Table 9)."""
+
+
+class RowOnVideos(Strict):
+    """In what a row differs from its table, when it is run on videos."""
+
+    pretrained: Origin | None = None
+    """What its weights start from; None takes the table's."""
+    checkpoint: str | None = None
+    """The published file to start from, where it is not the preset's usual one."""
+    tests: str | None = None
+    """The row whose model it tests, in other views; nothing is trained for it."""
+    views: Views | None = None
+    """Likewise."""
+    recipe: Settings = Field(default_factory=dict)
+    """Settings of the recipe that the row is about (Table 7)."""
+
+
+class OnVideos(Strict):
+    """What a table's rows have in common when they are run on videos, as printed."""
+
+    dataset: VideoDataset
+    pretrained: Origin
+    """What the weights start from (section 4.1)."""
+    views: Views = "4x3"
+    """Views of a test video."""
+
+
+class Row(Strict):
+    """One row of a table, in the paper's terms."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    """Name for the command line and for the printed cells in `vswin.paper`."""
+    preset: str
+    """A preset of section 3.3."""
+    frames: Count = 32
+    """Input frames; Table 5's temporal dimension times the patch's 2."""
+    image_size: Count | None = None
+    """Height and width of the input in pixels; None takes the table's."""
+    model: dict[str, Any] = Field(default_factory=dict)
+    """Overrides for `build_model`, window_size as printed."""
+    init: Pretrained | None = None
+    """Pre-trained weights that it starts from; None starts from random ones."""
+    control: RowControl = "none"
+    """Not a printed row but a check of the benchmark: destroys the evidence in its clips, or
+    starts from random weights where the others do not."""
+    videos: RowOnVideos = RowOnVideos()
+    """In what it differs from the table's `videos`."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Row:
+        resolve_config(self.preset, **self.model)
+        if self.control == "no_pretraining" and self.init is not None:
+            raise ValueError("control no_pretraining excludes init")
+        return self
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the row is a check of the benchmark instead of a row of the paper."""
+        return self.control != "none"
+
+
+class Experiment(Strict):
+    """A table of the paper, or an ablation of one's own."""
+
+    table: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    title: str
+    section: str
+    """Where the paper discusses it."""
+    num_classes: Count
+    """Classes of the paper's dataset, which its parameter counts include."""
+    image_size: Count = 224
+    """Height and width of the paper's input in pixels, unless a row has its own."""
+    task: TaskName = "temporal"
+    """Which task of the embedded benchmark stands for the dataset."""
+    protocols: tuple[str, ...]
+    """Protocols it can be run under. Empty: its costs can be compared, nothing is trained yet."""
+    videos: OnVideos | None = None
+    """What it takes to run it on videos; None: it cannot be."""
+    choices: tuple[str, ...] = ()
+    """What the paper leaves open about the rows, and what was chosen."""
+    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Experiment:
+        ids = [row.id for row in self.rows]
+        doubled = sorted({i for i in ids if ids.count(i) > 1})
+        if doubled:
+            raise ValueError(f"row ids must differ; repeated: {', '.join(doubled)}")
+        for row in self.rows:
+            trained = [other.id for other in self.rows if other.videos.tests is None]
+            if row.videos.tests is not None and row.videos.tests not in trained:
+                raise ValueError(
+                    f"row {row.id} tests {row.videos.tests}, which is no row that is trained; "
+                    f"those are {', '.join(trained)}"
+                )
+        return self
+
+    def row(self, row_id: str) -> Row:
+        """The row of that id.
+
+        Raises:
+            UsageError: if there is none.
+        """
+        for row in self.rows:
+            if row.id == row_id:
+                return row
+        raise unknown("row", row_id, [row.id for row in self.rows], f" of {self.table}")
+
+    def paper_model(self, row: Row) -> VideoSwinConfig:
+        """The architecture at the paper's own size, for its cost."""
+        return resolve_config(row.preset, **{"num_classes": self.num_classes, **row.model})
+
+    def paper_input(self, row: Row) -> tuple[int, int, int, int]:
+        """(channels, T, H, W) of the paper's input."""
+        side = row.image_size or self.image_size
+        return (3, row.frames, side, side)

@@ -1,0 +1,248 @@
+"""Launching many runs on this machine: a bounded pool of processes, one for each run."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from vswin.errors import UsageError
+from vswin.files import naming, require_writable
+from vswin.launch.gpus import Slots, runs_at_a_time, visible_gpus
+from vswin.runs.identity import RunConfig
+from vswin.runs.resources import Effort
+from vswin.runs.store import RunFolder, State, Store
+
+POLL_S = 0.25
+GRACE_S = 15.0
+"""How long a run may take to stop when asked to, before it is killed (it can still be resumed)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """Where one run stands."""
+
+    run: RunFolder
+    state: State
+    step: int = 0
+    steps: int = 0
+    clips_per_second: float | None = None
+    eta_s: float | None = None
+    """Seconds that what it is doing will still take."""
+    detail: str = ""
+    """For a failed run, its error; for a running one, what it is doing; for one whose process has
+    just ended before it was done, that process's last words."""
+
+
+def snapshot(run: RunFolder) -> Snapshot:
+    """Reads a run's folder."""
+    state, status = run.state(), run.status()
+    detail = status.get("state", "")
+    if state == "failed":
+        error = run.error() or {}
+        detail = f"{error.get('type')}: {error.get('message')}"
+    return Snapshot(
+        run,
+        state,
+        status.get("step", 0),
+        status.get("steps", 0),
+        status.get("clips_per_second"),
+        status.get("eta_s"),
+        detail,
+    )
+
+
+def prepare(configs: Sequence[RunConfig], store: Store) -> list[RunFolder]:
+    """Creates the folders of the runs that are asked for; each run once, in the order given.
+
+    The folders that a report will go to are tried as well, before hours of training.
+
+    Raises:
+        NotWritableError: if the results folder cannot be written; nothing was started then.
+    """
+    for folder in (store.runs_dir, store.tables_dir, store.reports_dir):
+        require_writable(folder)
+    unique = {config.run_id: config for config in configs}
+    for run_id, config in unique.items():
+        store.run(run_id).create(config)
+    return [store.run(run_id) for run_id in unique]
+
+
+def launch(
+    runs: Sequence[RunFolder],
+    jobs: int,
+    threads: int = 1,
+    device: str = "cpu",
+    on_poll: Callable[[list[Snapshot]], None] = lambda snapshots: None,
+    effort: Effort | None = None,
+) -> list[Snapshot]:
+    """Executes the runs that are not done, at most `jobs` at a time, and waits for all.
+
+    Each run is a process of its own, so that a crash takes nothing else with it. On device "cuda"
+    it has GPUs of its own, one for each of its processes, and sees no others. A run that another
+    process is already executing is watched, and started only if that process gives it up before
+    it is done. On Ctrl-C (or any exception in `on_poll`) the processes are asked to stop; every
+    run can be resumed by the next call.
+
+    Args:
+        runs: folders from `prepare`.
+        jobs: how many runs at a time; 0 is as many as there are CPU cores or GPUs for.
+        threads: CPU threads of each run. Another number can change the last bits of a result.
+        device: a torch device for every run; "cuda:0", say, is shared by all.
+        on_poll: called several times a second with where each run stands.
+        effort: means that each run is given.
+
+    Returns:
+        Where each run stands in the end.
+
+    Raises:
+        UsageError: if there are fewer GPUs than that.
+        NotWritableError: if a run's log cannot be written.
+    """
+    effort = effort or Effort()
+    jobs = pool_size(jobs, device, threads, effort.processes)
+    slots = Slots(visible_gpus(), effort.processes) if device == "cuda" else None
+    by_id = {run.run_id: run for run in runs}
+    states = {run_id: run.state() for run_id, run in by_id.items()}
+    waiting = collections.deque(by_id[i] for i, s in states.items() if s not in ("done", "running"))
+    watched = {run_id for run_id, state in states.items() if state == "running"}
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    ended: dict[str, int] = {}
+    try:
+        while True:
+            for run_id in [r for r, process in processes.items() if process.poll() is not None]:
+                ended[run_id] = processes.pop(run_id).returncode
+                if slots is not None:
+                    slots.give_back(run_id)
+                if by_id[run_id].state() == "running":  # somebody else was quicker to lock it
+                    watched.add(run_id)
+            while waiting and len(processes) < jobs:
+                run = waiting.popleft()
+                own = slots.take(run.run_id) if slots is not None else {}
+                processes[run.run_id] = _start(run, threads, device, effort, own)
+            snapshots = [_seen(snapshot(run), processes, ended) for run in runs]
+            on_poll(snapshots)
+            for seen in snapshots:
+                if seen.run.run_id in watched and seen.state != "running":
+                    watched.remove(seen.run.run_id)
+                    if seen.state != "done":
+                        waiting.append(seen.run)
+            if not processes and not waiting and not watched:
+                return snapshots
+            time.sleep(POLL_S)
+    finally:
+        _stop(processes.values())
+
+
+def available_cpus() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pool_size(jobs: int, device: str, threads: int = 1, processes: int = 1) -> int:
+    """How many runs go on at a time.
+
+    Args:
+        jobs: what was asked for; 0 is as many as the CPU cores or the GPUs have room for.
+        device: cpu, cuda, or one GPU (cuda:N), which runs take turns on unless `jobs` says more.
+        threads: CPU threads of each process.
+        processes: processes of each run; each takes a GPU of its own on cuda.
+
+    Raises:
+        UsageError: if `jobs` is negative, or there are fewer GPUs than that.
+    """
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 0:
+        raise UsageError(f"jobs={jobs!r}: wanted an integer >= 0 (0: what there is room for)")
+    if device == "cuda":
+        return runs_at_a_time(jobs, len(visible_gpus()), processes)
+    if device == "cpu":
+        return jobs or max(1, available_cpus() // (threads * processes))
+    return jobs or 1
+
+
+def decoders(device: str, processes: int) -> int:
+    """Decoding processes for each of `processes`: a GPU must not wait, a CPU takes turns."""
+    return 0 if device == "cpu" else max(1, available_cpus() // processes - 1)
+
+
+def _seen(
+    snapshot: Snapshot, processes: dict[str, subprocess.Popen[bytes]], ended: dict[str, int]
+) -> Snapshot:
+    """What the folder says, and what is known of the run's process beside.
+
+    A run whose process has just started is running, whatever an earlier attempt left behind. One
+    whose process is gone and left no error was killed, or there was no room for the error.
+    """
+    run_id = snapshot.run.run_id
+    if snapshot.state in ("done", "running"):
+        return snapshot
+    if run_id in processes:
+        return dataclasses.replace(snapshot, state="running", detail="starting")
+    if snapshot.state == "failed" or run_id not in ended:
+        return snapshot
+    return dataclasses.replace(snapshot, detail=_last_words(snapshot.run, ended[run_id]))
+
+
+def _last_words(run: RunFolder, code: int) -> str:
+    names = {number.value: number.name for number in signal.Signals}
+    how = f"by {names.get(-code, f'signal {-code}')}" if code < 0 else f"with code {code}"
+    lines = run.log.read_text(errors="replace").split("\n") if run.log.exists() else []
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+    return f"its process was ended {how}; the last line of its log: {last}"
+
+
+def _start(
+    run: RunFolder, threads: int, device: str, effort: Effort, own: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    """Starts a run's process.
+
+    Args:
+        run: its folder.
+        threads: CPU threads.
+        device: a torch device.
+        effort: means that it is given.
+        own: what its environment says of its GPUs.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "vswin.runs.execute",
+        str(run.path),
+        "--threads",
+        str(threads),
+        "--device",
+        device,
+        *effort.arguments(),
+    ]
+    # The variables are read when torch is imported; without them its pools take every core.
+    pools = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    with naming(run.log):
+        log = run.log.open("ab")
+    with log:
+        # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop the runs.
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=os.environ | pools | own,
+            start_new_session=True,
+        )
+
+
+def _stop(processes: collections.abc.Iterable[subprocess.Popen[bytes]]) -> None:
+    alive = [process for process in processes if process.poll() is None]
+    for process in alive:
+        process.terminate()
+    deadline = time.monotonic() + GRACE_S
+    for process in alive:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,189 @@
+"""What runs inside a job. Stateless: what is pickled is words; what was done is on disk.
+
+A job that Slurm starts again, on whatever node and for whatever reason, finds the newest valid
+checkpoint of its run and goes on from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import submitit
+
+from vswin.errors import VswinError
+from vswin.launch.slurm.signals import settle_signals
+from vswin.place import slurm_job
+
+PATIENCE_S = 240.0
+"""How long a job waits for a run's former writer to be recognised as dead; it was on a node that
+may have been lost seconds ago."""
+
+
+class RunFailedError(VswinError):
+    """A job's run did not complete; Slurm shall know."""
+
+
+class BlockedError(VswinError):
+    """A job's run starts from another one, which failed."""
+
+
+class NotebookFailedError(VswinError):
+    """A job's notebook stopped with an error."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunJob:
+    """Trains and tests one run, or goes on with it."""
+
+    folder: str
+    """The run's folder."""
+    arguments: tuple[str, ...]
+    """What `vswin.runs.execute` is called with beside the folder."""
+    requeue: bool
+    """Whether the site lets a job be put back into the queue."""
+
+    def __call__(self) -> int:
+        """Executes the run.
+
+        Raises:
+            RunFailedError: if it did not complete.
+            BlockedError: if a run that it starts from failed.
+        """
+        from vswin.runs.execute import main  # in the job, from the snapshot; it needs torch
+
+        environment = submitit.JobEnvironment()
+        _clear(environment.paths, is_first=environment.global_rank == 0)
+        settle_signals()
+        if environment.num_tasks > 1:
+            submitit.helpers.TorchDistributedEnvironment().export(
+                set_cuda_visible_devices=False, overwrite=True
+            )
+            os.environ["MASTER_ADDR"] = _address(os.environ["MASTER_ADDR"])
+        try:
+            self.require_sources()
+        except BlockedError:
+            if environment.global_rank == 0:
+                self._note_interruption()
+            raise
+        try:
+            code = main([self.folder, *self.arguments, "--patience", str(PATIENCE_S)])
+        finally:
+            for child in multiprocessing.active_children():
+                child.kill()  # they ignore the signal that Python would end them with, and wait for
+        if code:
+            raise RunFailedError(f"{Path(self.folder).name} ended with code {code}; see above")
+        return code
+
+    def checkpoint(self) -> submitit.helpers.DelayedSubmission:
+        """What submitit puts back into the queue after a signal: the same words.
+
+        This runs between two instructions of whatever the run was doing, so it saves nothing.
+
+        Raises:
+            Interrupted: if this job cannot be put back; the run ends as one that can be resumed.
+        """
+        from vswin.runs.reporter import Interrupted
+
+        if not self.requeue or shutil.which("scontrol") is None:
+            why = "the profile says requeue = false" if not self.requeue else "no scontrol here"
+            raise Interrupted(f"Slurm wants the node back, and {why}; submit again to go on")
+        return submitit.helpers.DelayedSubmission(self)
+
+    def require_sources(self) -> None:
+        """Refuses to repeat, in each job that starts from it, a run that has failed.
+
+        Raises:
+            BlockedError: if that is so.
+        """
+        from vswin.runs.store import RunFolder
+
+        folder = RunFolder(Path(self.folder))
+        for config in folder.config().sources:
+            source = RunFolder(folder.path.with_name(config.run_id))
+            if source.state() == "failed":
+                raise BlockedError(f"{folder.run_id} starts from {source.run_id}, which failed")
+
+    def _note_interruption(self) -> None:
+        """Leaves word that this job ended without a fault of its own run."""
+        from vswin.runs.store import RunFolder
+
+        folder = RunFolder(Path(self.folder))
+        folder.write_status(**folder.status() | {"state": "interrupted", "job": slurm_job()})
+
+
+@dataclasses.dataclass(frozen=True)
+class NotebookJob:
+    """Executes a table's notebook on what is in the store."""
+
+    table: str
+    protocol: str
+    seeds: int
+    results_dir: str
+    mark: str
+    """A file that shall be as old as the store that the notebook has seen."""
+
+    def __call__(self) -> int:
+        """Executes it.
+
+        Raises:
+            NotebookFailedError: if a cell failed.
+        """
+        # A command, for notebooks are above runs: they know reports.
+        given = ("--protocol", self.protocol, "--seeds", str(self.seeds))
+        given = (*given, "--results-dir", self.results_dir, "--no-run-missing")
+        command = [sys.executable, "-m", "vswin", "notebook", self.table, *given]
+        mark = Path(self.mark)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        seen = mark.with_name(f".tmp-{self.table}-{os.getpid()}")  # now, by the file system's clock
+        seen.touch()
+        code = subprocess.run(command, check=False).returncode
+        if code:
+            seen.unlink()
+            raise NotebookFailedError(f"the notebook of {self.table} ended with code {code}")
+        seen.replace(mark)
+        return 0
+
+    def checkpoint(self) -> submitit.helpers.DelayedSubmission:
+        """The same again."""
+        return submitit.helpers.DelayedSubmission(self)
+
+
+def _clear(paths: submitit.core.utils.JobPaths, is_first: bool) -> None:
+    """Removes what an attempt that was killed while writing left; submitit would stumble on it.
+
+    Args:
+        paths: of this process; its result is its own.
+        is_first: whether this process is the one that writes what the job was submitted with.
+    """
+    for path in (paths.result_pickle, *([paths.submitted_pickle] if is_first else [])):
+        path.with_suffix(path.suffix + ".save_tmp").unlink(missing_ok=True)
+
+
+def _address(node: str) -> str:
+    """Where a node can be reached; Slurm's name for it need not be a host name.
+
+    Raises:
+        RunFailedError: if neither the network nor Slurm knows.
+    """
+    try:
+        socket.getaddrinfo(node, None)
+        return node
+    except OSError as unknown:
+        command = ["scontrol", "show", "node", node, "--oneliner"]
+        try:
+            answer = subprocess.run(
+                command, capture_output=True, text=True, check=True, timeout=60
+            ).stdout
+        except (OSError, subprocess.SubprocessError) as error:
+            raise RunFailedError(f"node {node} has no address: {unknown}, {error}") from error
+    addresses = [word for word in answer.split() if word.startswith("NodeAddr=")]
+    if not addresses:
+        raise RunFailedError(f"node {node} has no address: scontrol names none")
+    return addresses[0].removeprefix("NodeAddr=")

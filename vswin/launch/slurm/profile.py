@@ -1,0 +1,347 @@
+"""The profile of a cluster: one TOML file that says how this project's jobs run there.
+
+It holds what belongs to the cluster, never what belongs to a run: two profiles give the same
+results. `slurm/cluster.example.toml` shows every key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from vswin.errors import VswinError
+from vswin.launch.slurm.toml_lines import key_lines, tomllib
+from vswin.runs.resources import Effort
+
+LEAST_MINUTES = 5
+"""A job needs some of its time to start and to load what it goes on from."""
+SIGNAL_MARGIN_S = 180
+"""Seconds of work that a time limit must leave before the signal: Slurm may send that up to 60 s
+early, and Python ends at once if it comes before the job can handle it."""
+_OPTIONS = {
+    **{name: name for name in ("partition", "account", "qos", "constraint", "exclude", "nodes")},
+    **dict.fromkeys(("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket"), "gpus_per_node"),
+    **dict.fromkeys(("ntasks", "ntasks-per-node", "ntasks-per-gpu"), "processes_per_node"),
+    **dict.fromkeys(("cpus-per-task", "cpus-per-gpu"), "cpus_per_process"),
+    **dict.fromkeys(("mem", "mem-per-cpu", "mem-per-gpu"), "mem_gb_per_node"),
+    **{"time": "time", "time-min": "time", "signal": "signal_delay_s"},
+    **dict.fromkeys(("requeue", "no-requeue"), "requeue"),
+}
+"""Options of sbatch that keys of a profile set, with the key."""
+_OURS = ("array", "job-name", "output", "error", "open-mode", "dependency", "test-only", "wrap")
+"""Options of sbatch that `vswin submit` sets by itself."""
+
+
+class ProfileError(VswinError):
+    """A profile is not what it should be; one line for each problem, with file, line and key."""
+
+
+def _word(text: str) -> str:
+    if not text or re.search(r"\s", text):
+        raise ValueError(f"wanted a word without spaces, not {text!r}")
+    return text
+
+
+def _minutes(value: Any) -> int:
+    """Whole minutes of a time limit, rounded up as Slurm does.
+
+    Raises:
+        ValueError: if it is in none of Slurm's forms, or less than `LEAST_MINUTES`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"wanted minutes or a text such as '2-00:00:00', not {value!r}")
+    minutes = _minutes_of_text(str(value))
+    if minutes < LEAST_MINUTES:
+        raise ValueError(f"{value!r} is {minutes} minutes; wanted at least {LEAST_MINUTES}")
+    return minutes
+
+
+def _minutes_of_text(text: str) -> int:
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d\d))?(?::(\d\d))?", text, re.ASCII)
+    if not found:
+        raise ValueError(
+            f"{text!r} is no time limit; wanted minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or "
+            "D-HH:MM:SS"
+        )
+    days, *rest = found.groups()
+    numbers = [int(part) for part in rest if part is not None]
+    if days is not None:  # then hours come first
+        hours, minutes, seconds = [*numbers, 0, 0][:3]
+    elif len(numbers) == 3:
+        hours, minutes, seconds = numbers
+    else:  # the first number is minutes
+        hours, (minutes, seconds) = 0, [*numbers, 0][:2]
+    return 24 * 60 * int(days or 0) + 60 * hours + minutes + (seconds > 0)
+
+
+def _setup_line(line: str) -> str:
+    if line.lstrip().startswith("#SBATCH"):
+        raise ValueError("sbatch does not read options there; put them into [sbatch]")
+    if "\n" in line:
+        raise ValueError("wanted one line of the shell for each item of the list")
+    return line
+
+
+def _option_name(name: str) -> str:
+    if name in _OPTIONS:
+        raise ValueError(f"the profile's key {_OPTIONS[name]!r} sets this; use that")
+    if name in _OURS:
+        raise ValueError("`vswin submit` sets this itself; remove it")
+    if name in Profile.model_fields:
+        raise ValueError(
+            "this is a key of the profile and no option of sbatch; put it above the first [...]"
+        )
+    if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
+        raise ValueError("wanted a long option of sbatch without its dashes, such as mail-user")
+    return name
+
+
+def _option_value(value: Any) -> Any:
+    if value is False:
+        raise ValueError("wanted true or a value; an option that is not wanted is left out")
+    if not isinstance(value, str | int) or (isinstance(value, str) and "\n" in value):
+        raise ValueError(f"wanted one line of text, an integer or true, not {value!r}")
+    return value
+
+
+Word = Annotated[str, AfterValidator(_word)]
+Minutes = Annotated[int, BeforeValidator(_minutes)]
+Texts = Annotated[tuple[str, ...], Strict(False)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Options = dict[
+    Annotated[str, AfterValidator(_option_name)],
+    Annotated[str | int | bool, BeforeValidator(_option_value)],
+]
+"""Options of sbatch, by their long names; true for those without a value."""
+
+
+class _FromToml(BaseModel):
+    """As `vswin.experiments.tables.Strict`, and "4" is no 4; that one would bring torch along."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class NotebookProfile(_FromToml):
+    """The job that renders the notebook when the runs have ended: one process, no GPU."""
+
+    partition: Word | None = None
+    """Partition; None takes the runs'."""
+    account: Word | None = None
+    """Account; None takes the runs'."""
+    qos: Word | None = None
+    """Quality of service; None takes the runs'."""
+    constraint: Word | None = None
+    """Features of its node; None asks for none, whatever the runs ask for."""
+    minutes: Annotated[int, Field(ge=LEAST_MINUTES)] = 60
+    """Time limit in minutes."""
+    mem_gb: Positive | None = 8
+    """Memory in GB; None takes the partition's default."""
+    cpus: Count = 2
+    """CPU cores."""
+    sbatch: Options = {}
+    """Any further option of sbatch; those of the runs are not taken."""
+
+
+class Profile(_FromToml):
+    """How a table's runs are executed on one cluster. Every key has a default."""
+
+    partition: Word | None = None
+    """Partition, or several with commas; None takes the cluster's default."""
+    account: Word | None = None
+    """Account that is charged; None takes the user's default."""
+    qos: Word | None = None
+    """Quality of service; None takes the account's default."""
+    constraint: Word | None = None
+    """Features that the nodes must have, such as `a100`."""
+    exclude: Word | None = None
+    """Nodes that must not be used, such as `node[07,12-14]`."""
+    nodes: Count = 1
+    """Nodes of one run."""
+    gpus_per_node: Annotated[int, Field(ge=0)] = 0
+    """GPUs of one run on each of its nodes; 0 trains on CPU."""
+    processes_per_node: Count | None = None
+    """Training processes of one run on each of its nodes; None is one for each GPU, or one."""
+    cpus_per_process: Count | None = None
+    """CPU cores of each training process, with those of its decoders; None is 8 for one with a GPU,
+    which wants them to decode its videos, and the protocol's number of threads on CPU."""
+    mem_gb_per_node: Positive | None = None
+    """Memory of one run on each of its nodes, in GB; None takes the partition's default."""
+    signal_delay_s: Annotated[int, Field(ge=10, le=3600)] = 120
+    """Seconds before the time limit at which a job is told to go back to the queue, from where it
+    goes on from its last checkpoint."""
+    time: Minutes = Field(default="1-00:00:00")  # type: ignore[assignment]
+    """Time limit of a job in minutes, read from any of Slurm's forms. A run that needs longer
+    goes on in the next job."""
+    requeue: bool = True
+    """Whether Slurm may put a job back into the queue after a preemption or a node's failure."""
+    max_timeouts: Annotated[int, Field(ge=0)] = 100
+    """Times that a run may go on after a time limit before it counts as failed."""
+    parallel: Count = 64
+    """Runs at a time."""
+    max_array_size: Count = 1000
+    """Runs in one job array; the cluster's own limit is `scontrol show config | grep
+    MaxArraySize` less one."""
+    setup: Annotated[tuple[Annotated[str, AfterValidator(_setup_line)], ...], Strict(False)] = ()
+    """Lines of the shell before the run: modules, the activation of an environment. A job ends at
+    one that fails."""
+    python: Annotated[str, Field(min_length=1)] | None = None
+    """Python on the nodes; None is the one that submits."""
+    srun_args: Texts = ()
+    """Further arguments of srun, such as `--cpu-bind=none`."""
+    micro_batch: Count = Effort.micro_batch
+    """Most clips that a process sends through the model at a time."""
+    checkpoint_minutes: Positive = Effort.checkpoint_minutes
+    """Minutes between two checkpoints within an epoch."""
+    max_replaced: Annotated[float, Field(ge=0, le=1)] = Effort.max_replaced
+    """Share of an epoch's clips that may stand for unreadable videos before training stops."""
+    peak_tflops: Positive = 312.0
+    """Peak of one GPU in TFLOP/s, for the estimate of GPU-hours; 312 is an A100 in bfloat16."""
+    share: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """Share of that peak that training reaches, for the same estimate."""
+    sbatch: Options = {}
+    """Any further option of sbatch for the runs' jobs, such as mail-user."""
+    notebook: NotebookProfile = NotebookProfile()
+    """The job that renders the notebook."""
+
+    @field_validator("processes_per_node")
+    @classmethod
+    def _one_process_for_each_gpu(cls, value: int | None, info: ValidationInfo) -> int | None:
+        gpus = info.data.get("gpus_per_node", 0)
+        if value is not None and gpus and value != gpus:
+            raise ValueError(
+                f"{value} processes cannot share {gpus} GPUs evenly, one for each; leave "
+                "processes_per_node out"
+            )
+        return value
+
+    @field_validator("time")
+    @classmethod
+    def _leaves_time_to_work(cls, value: int, info: ValidationInfo) -> int:
+        delay = info.data.get("signal_delay_s", 0)
+        if value * 60 <= delay + SIGNAL_MARGIN_S:
+            raise ValueError(
+                f"{value} minutes leave no time to work before the signal; wanted more than the "
+                f"{(delay + SIGNAL_MARGIN_S) / 60:.4g} of signal_delay_s + {SIGNAL_MARGIN_S} s"
+            )
+        return value
+
+    @field_validator("sbatch")
+    @classmethod
+    def _gpus_are_named_once(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if re.search(r"\bgpu\b", str(value.get("gres", ""))):
+            raise ValueError("gres: the profile's key 'gpus_per_node' sets GPUs; use that")
+        return value
+
+    @property
+    def minutes(self) -> int:
+        """Time limit of a job in minutes."""
+        return self.time
+
+    @property
+    def processes(self) -> int:
+        """Training processes of one run, over all its nodes."""
+        return self.nodes * (self.processes_per_node or self.gpus_per_node or 1)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one run, over all its nodes."""
+        return self.nodes * self.gpus_per_node
+
+
+def load_profile(path: str | Path) -> Profile:
+    """Reads and validates a profile.
+
+    Raises:
+        ProfileError: if there is no such file, it is no TOML, or says what cannot be; all problems
+            at once, one line each, with file, line and key.
+    """
+    path = Path(path).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ProfileError(
+            f"there is no profile {path}; copy slurm/cluster.example.toml and adapt it"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    try:
+        return Profile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(_explain_syntax(path, text, str(error))) from error
+    except ValidationError as error:
+        lines = key_lines(text)
+        problems = sorted(_explain(lines, problem) for problem in error.errors())
+        raise ProfileError(
+            "\n".join(f"{path}, line {line}: {message}" for line, message in problems)
+        ) from error
+
+
+def _explain_syntax(path: Path, text: str, message: str) -> str:
+    """One line for what the TOML reader could not read."""
+    found = re.search(r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$", message)
+    what, line = found.groups() if found else (message, None)
+    if what.startswith(("Cannot overwrite", "Cannot declare")):
+        what = "a key or table is given twice"
+    return f"{path}, line {line or max(1, len(text.splitlines()))}: not valid TOML: {what}"
+
+
+def _explain(lines: dict[tuple[str, ...], int], problem: Any) -> tuple[int, str]:
+    """Where one problem is, and its key with what was wanted."""
+    place = [str(part) for part in problem["loc"] if part != "[key]"]
+    line = _nearest_line(lines, place)
+    if problem["type"] == "extra_forbidden":
+        return line, f"unknown key {'.'.join(place)!r}; {_nearest_key(place)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    for theirs, ours in (
+        ("Input should be", "wanted"),
+        ("greater than or equal to", "at least"),
+        ("less than or equal to", "at most"),
+        ("greater than", "more than"),
+        (" a valid dictionary or instance of NotebookProfile", " a table"),
+        ("a valid tuple", "a list"),
+        ("a valid dictionary", "a table"),
+        ("valid ", ""),
+        ("a integer", "an integer"),
+    ):
+        message = message.replace(theirs, ours)
+    if problem["type"] != "value_error":
+        message += f", not {problem['input']!r}"
+    return line, f"{'.'.join(place)}: {message}"
+
+
+def _nearest_key(place: list[str]) -> str:
+    """What to do about an unknown key."""
+    *table, name = place
+    if table and name in Profile.model_fields:
+        return f"it belongs above the first [...], not into [{'.'.join(table)}]"
+    known = list((NotebookProfile if table else Profile).model_fields)
+    close = difflib.get_close_matches(name.replace("-", "_").lower(), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _nearest_line(lines: dict[tuple[str, ...], int], place: list[str]) -> int:
+    """The line of the innermost part of `place` that the file has."""
+    while place and tuple(place) not in lines:
+        place = place[:-1]
+    return lines.get(tuple(place), 1)

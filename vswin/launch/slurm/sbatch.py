@@ -1,0 +1,258 @@
+"""From a profile to sbatch: the script's text, and its submission through submitit."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.slurm.slurm import _make_sbatch_string  # the text without Slurm; tests hold it to it
+
+from vswin.errors import VswinError
+from vswin.launch.slurm.profile import Profile
+from vswin.runs.resources import Effort
+
+GPU_CPUS = 8
+"""CPU cores of a process on a GPU, where the profile does not say: most decode its videos."""
+DEFAULTS = ("account", "partition", "qos", "constraint", "reservation", "clusters")
+"""What users set for all of their jobs through SBATCH_ACCOUNT and so on."""
+LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "VSWIN_ASSISTS")
+"""Variables of a launcher that the submitter may live in; they would place the job's processes."""
+
+
+class SubmissionError(VswinError):
+    """Slurm refused a job, or there is no Slurm; carries sbatch's own words."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What one run gets of the cluster."""
+
+    nodes: int
+    gpus_per_node: int
+    processes_per_node: int
+    cpus_per_process: int
+    threads: int
+    """Of torch in each process."""
+
+    @property
+    def gpus(self) -> int:
+        """Over all nodes."""
+        return self.nodes * self.gpus_per_node
+
+    def execute_arguments(self, profile: Profile) -> tuple[str, ...]:
+        """What `vswin.runs.execute` is called with in each process."""
+        effort = Effort(
+            micro_batch=profile.micro_batch,
+            workers=max(1, self.cpus_per_process - 1) if self.gpus_per_node else 0,
+            checkpoint_minutes=profile.checkpoint_minutes,
+            max_replaced=profile.max_replaced,
+        )
+        device = "cuda" if self.gpus_per_node else "cpu"
+        return ("--threads", str(self.threads), "--device", device, *effort.arguments())
+
+
+def shape_of(profile: Profile, threads: int, is_on_videos: bool) -> Shape:
+    """What a run gets. One of the embedded benchmark is a single process with at most one GPU."""
+    gpus = profile.gpus_per_node if is_on_videos else min(1, profile.gpus_per_node)
+    return Shape(
+        profile.nodes if is_on_videos else 1,
+        gpus,
+        (profile.processes_per_node or gpus or 1) if is_on_videos else 1,
+        profile.cpus_per_process or (GPU_CPUS if gpus else threads),
+        threads,
+    )
+
+
+def run_parameters(
+    profile: Profile, shape: Shape, name: str, code: Path, data_file: Path | None
+) -> dict[str, Any]:
+    """Parameters of sbatch for an array of runs, as submitit calls them."""
+    srun = ["--kill-on-bad-exit=1", f"--cpus-per-task={shape.cpus_per_process}", *profile.srun_args]
+    return _common(profile, profile.sbatch, name, code, data_file, shape.threads) | _given(
+        partition=profile.partition,
+        account=profile.account,
+        qos=profile.qos,
+        constraint=profile.constraint,
+        exclude=profile.exclude,
+        time=profile.minutes,
+        nodes=shape.nodes,
+        ntasks_per_node=shape.processes_per_node,
+        cpus_per_task=shape.cpus_per_process,
+        gpus_per_node=shape.gpus_per_node or None,
+        mem=_memory(profile.mem_gb_per_node),
+        srun_args=srun,
+    )
+
+
+def notebook_parameters(
+    profile: Profile, name: str, code: Path, data_file: Path | None
+) -> dict[str, Any]:
+    """Parameters of sbatch for notebooks: a few CPU cores."""
+    own = profile.notebook
+    srun = ["--kill-on-bad-exit=1", f"--cpus-per-task={own.cpus}"]
+    return _common(profile, own.sbatch, name, code, data_file, own.cpus) | _given(
+        partition=own.partition or profile.partition,
+        account=own.account or profile.account,
+        qos=own.qos or profile.qos,
+        constraint=own.constraint,
+        time=own.minutes,
+        nodes=1,
+        ntasks_per_node=1,
+        cpus_per_task=own.cpus,
+        mem=_memory(own.mem_gb),
+        srun_args=srun,
+    )
+
+
+def _common(
+    profile: Profile,
+    options: dict[str, Any],
+    name: str,
+    code: Path,
+    data_file: Path | None,
+    threads: int,
+) -> dict[str, Any]:
+    # A module that is not there must not go unnoticed.
+    report = "trap 'echo \"error: setup failed at: $BASH_COMMAND\" >&2' ERR"
+    own = [report, "set -e", *profile.setup, "set +e", "trap - ERR"] if profile.setup else []
+    setup = [
+        *own,
+        f"unset {' '.join(LAUNCHER)}",
+        f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
+        *([f"export VSWIN_DATA={shlex.quote(str(data_file))}"] if data_file else []),
+        f"export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}",
+        f"cd {shlex.quote(str(code))} || exit 1  # Python looks here first",
+    ]
+    requeue = {"requeue" if profile.requeue else "no-requeue": True}
+    return {
+        "job_name": name,
+        "setup": setup,
+        "signal_delay_s": profile.signal_delay_s,
+        "stderr_to_stdout": True,
+        "additional_parameters": requeue | options,
+    }
+
+
+def _given(**parameters: Any) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _memory(gb: float | None) -> str | None:
+    return None if gb is None else f"{round(1024 * gb)}MB"
+
+
+def script(profile: Profile, parameters: dict[str, Any], folder: Path, count: int) -> str:
+    """The text that sbatch gets for `count` jobs; submitit writes the same one."""
+    command = f"{_python(profile)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
+    return _make_sbatch_string(
+        command, folder, map_count=count if count > 1 else None, **parameters
+    )
+
+
+def test_only(text: str, what: str) -> str:
+    """Asks sbatch whether and when it would start a job; submits nothing.
+
+    Args:
+        text: the script.
+        what: what it is for, in words.
+
+    Returns:
+        sbatch's words.
+
+    Raises:
+        SubmissionError: if it would refuse the job, or there is no sbatch.
+    """
+    given = {name: True for name in DEFAULTS if f"#SBATCH --{name}=" in text}
+    try:
+        with _nothing_inherited(given):
+            answer = subprocess.run(
+                ["sbatch", "--test-only"],
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SubmissionError(f"sbatch cannot be asked: {error}") from error
+    words = (answer.stderr + answer.stdout).strip()
+    if answer.returncode:
+        raise SubmissionError(f"Slurm would refuse the {what}: {one_line(words)}")
+    return words
+
+
+def submit_array(
+    profile: Profile,
+    parameters: dict[str, Any],
+    folder: Path,
+    calls: Sequence[Callable[[], Any]],
+) -> tuple[str, ...]:
+    """Hands an array to Slurm, through submitit.
+
+    Returns:
+        The id of each call's job, in order.
+
+    Raises:
+        SubmissionError: with sbatch's own words, or if there is no Slurm here.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        executor = submitit.AutoExecutor(
+            folder,
+            cluster="slurm",
+            slurm_max_num_timeout=profile.max_timeouts,
+            slurm_python=_python(profile),
+        )
+        executor.update_parameters(**{f"slurm_{name}": v for name, v in parameters.items()})
+        # submitit prints what it raises, too
+        quiet = contextlib.redirect_stderr(io.StringIO())
+        with _nothing_inherited(parameters), quiet, executor.batch():
+            jobs = [executor.submit(call) for call in calls]
+    except (RuntimeError, OSError, submitit.core.utils.FailedJobError) as error:
+        raise SubmissionError(f"Slurm did not take the jobs: {one_line(str(error))}") from error
+    return tuple(job.job_id for job in jobs)
+
+
+@contextlib.contextmanager
+def _nothing_inherited(parameters: dict[str, Any]) -> Iterator[None]:
+    """Hides variables that would outweigh the script.
+
+    Those are sbatch's own (SBATCH_TIMELIMIT), but for defaults that the profile leaves open, and
+    those of a job that the submitter may be in, whose size would become that of the new ones.
+    """
+    kept = {f"SBATCH_{name.upper()}" for name in DEFAULTS if name not in parameters}
+    ours = [name for name in os.environ if name.startswith("SBATCH_") and name not in kept]
+    if "SLURM_JOB_ID" in os.environ:
+        inside = ("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_")
+        ours += [n for n in os.environ if n.startswith(inside) and n != "SLURM_CONF"]
+    hidden = {name: os.environ.pop(name) for name in ours}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def _python(profile: Profile) -> str:
+    return profile.python or shlex.quote(sys.executable)
+
+
+def one_line(words: str) -> str:
+    """Several lines of a program's words as one."""
+    return "; ".join(line.strip() for line in words.splitlines() if line.strip())
+
+
+def data_file_of_jobs() -> Path | None:
+    """The machine's data file, which jobs are told by an absolute path; None without one."""
+    from vswin.data.data_file import sources_file
+
+    path = sources_file()
+    return path.absolute() if path.is_file() else None

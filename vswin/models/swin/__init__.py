@@ -1,0 +1,1 @@
+"""The Video Swin Transformer (section 3)."""

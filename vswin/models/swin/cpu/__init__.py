@@ -1,0 +1,1 @@
+"""Kernels of the Video Swin Transformer for the CPU."""

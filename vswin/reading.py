@@ -1,0 +1,112 @@
+"""Reading experiment and protocol files so that every mistake is named by file, line and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vswin.errors import VswinError
+
+
+class ExperimentError(VswinError):
+    """An experiment or protocol file is not what it should be; names file, line and key."""
+
+
+class Strict(BaseModel):
+    """Data from a file: unknown keys are refused, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def require_named(path: Path, key: str, value: Any) -> Any:
+    """`value`, whose `key` must be the file's own name.
+
+    Raises:
+        ExperimentError: if it is not.
+    """
+    if getattr(value, key) != path.stem:
+        raise ExperimentError(
+            f"{path}: key '{key}' is {getattr(value, key)!r}, but the file is "
+            f"called {path.stem!r}; they must agree"
+        )
+    return value
+
+
+def read_strictly(path: Path, kind: type[BaseModel]) -> Any:
+    """Reads and validates a YAML file.
+
+    Raises:
+        ExperimentError: if it is no YAML, repeats a key, or is not what `kind` says.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else "?"
+        raise ExperimentError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        words = str(error).splitlines()[0]
+        raise ExperimentError(f"{path} cannot be read as UTF-8 YAML: {words}") from error
+    if not isinstance(node, yaml.MappingNode):
+        raise ExperimentError(f"{path}, line 1: wanted keys and values, such as `title: ...`")
+    _refuse_repeated_keys(path, node)
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        problems = error.errors()
+        inside = {problem["loc"][:1] for problem in problems if len(problem["loc"]) > 1}
+        # A list whose items are all refused is also called too short; that is no second mistake.
+        problems = [p for p in problems if p["type"] != "too_short" or p["loc"] not in inside]
+        raise ExperimentError("\n".join(_explain(path, node, p) for p in problems)) from error
+
+
+def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
+    """YAML itself lets the last one win, silently."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise ExperimentError(f"{path}, line {line}: {key.value}: key is given twice")
+            seen.add(key.value)
+            _refuse_repeated_keys(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated_keys(path, item)
+
+
+def _explain(path: Path, node: yaml.Node | None, error: Any) -> str:
+    """One line for one problem: file, line, key, what is wrong."""
+    location = [part for part in error["loc"] if part != "function-after"]
+    key = ".".join(map(str, location)) or "the file"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        message = "unknown key"
+    elif error["type"] in ("missing", "missing_argument"):
+        message = "required key is missing"
+    elif "input" in error and not isinstance(error["input"], dict | list):
+        message += f", not {error['input']!r}"
+    return f"{path}, line {_line(node, location)}: {key}: {message}"
+
+
+def _line(node: yaml.Node | None, location: list[Any]) -> int:
+    """Line (from 1) of the deepest part of `location` that the file has."""
+    line = 1
+    for part in location:
+        child = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == part:
+                    line, child = key.start_mark.line + 1, value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            child = node.value[part] if part < len(node.value) else None
+            line = child.start_mark.line + 1 if child is not None else line
+        if child is None:
+            break
+        node = child
+    return line

@@ -1,0 +1,69 @@
+"""Training and testing a run on Moving Digits."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from vswin.costs.counting import cost
+from vswin.data.moving_digits import GridTest, MovingDigits
+from vswin.errors import UsageError
+from vswin.evaluation.grid import evaluate_control, evaluate_grid
+from vswin.runs.execution import Outcome, Task
+from vswin.runs.initial import initial_model
+from vswin.training.batch import by_step
+from vswin.training.loop import Options, train
+from vswin.training.recipe import build_optimizer, group_summary
+from vswin.weights.checkpoint import checkpoint_of
+
+CONTROL_CLIPS = 960
+
+
+def train_and_test_digits(task: Task) -> Outcome:
+    """Trains and tests; raises what `vswin.training.loop.train` does."""
+    config, device = task.config, task.world.device
+    data, test, reporter = config.data, config.test, task.reporter
+    assert isinstance(data, MovingDigits)
+    assert isinstance(test, GridTest)
+    if task.world.size > 1 or reporter is None:
+        raise UsageError("a run of the embedded benchmark takes one process; wanted --processes 1")
+    model, loaded = initial_model(task)
+    train_seconds = train(
+        model,
+        by_step(lambda step: data.batch("train", (config.seed, step), config.recipe.batch_size)),
+        config.recipe,
+        config.seed,
+        task.folder.checkpoints,
+        task.world,
+        Options(on_step=reporter.step, on_epoch=reporter.epoch),
+    )
+    reporter.state("testing")
+    start = time.perf_counter()
+    evaluation = evaluate_grid(model, data, test, device)
+    easy = dataclasses.replace(
+        test, coherence=(data.coherence,), noise=(data.noise,), clips_per_cell=CONTROL_CLIPS
+    )
+    in_distribution = evaluate_grid(model, data, easy, device).cells[0]
+    weights = checkpoint_of(model) if config.keeps_weights else None
+    counted = cost(model, (config.model.in_channels, data.frames, *[data.image_size] * 2))
+    result = {
+        "top1": evaluation.top1,
+        "top5": evaluation.top5,
+        "n": len(evaluation.predictions.label),
+        "per_class": evaluation.per_class,
+        "cells": [dataclasses.asdict(cell) for cell in evaluation.cells],
+        "in_distribution": dataclasses.asdict(in_distribution),
+        # The same model, tested (not trained) on clips whose evidence is destroyed.
+        "tested_on": {
+            control: evaluate_control(model, data, control, CONTROL_CLIPS, device)
+            for control in ("single_frame", "shuffled_frames")
+            if data.frames > 1
+        },
+        "initialisation": loaded,
+        "weights_digest": weights.digest if weights else None,
+        "cost": {"flops": counted.flops, "params": counted.params, "rule": counted.rule},
+        "optimizer_groups": group_summary(build_optimizer(model, config.recipe)),
+        "seconds": {"train": train_seconds, "test": time.perf_counter() - start},
+        "clips_per_second": config.recipe.steps * config.recipe.batch_size / train_seconds,
+    }
+    return Outcome(result, dataclasses.asdict(evaluation.predictions), weights)

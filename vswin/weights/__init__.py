@@ -1,0 +1,1 @@
+"""Checkpoint files: recognising, loading and saving them."""

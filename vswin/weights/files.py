@@ -1,0 +1,253 @@
+"""Checkpoint files: loading them into a model, writing a model's weights in any public layout.
+
+Files are read with torch's `weights_only` or as safetensors: no code in them ever runs.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from vswin.files import atomic_write, require_intact_zip
+from vswin.models.errors import WeightsError
+from vswin.models.swin.inflation import BiasInit, EmbeddingInit
+from vswin.models.swin.layouts import LAYOUTS, Kind, Layout, from_ours
+from vswin.models.swin.model import VideoSwinTransformer
+from vswin.models.swin.windows import relative_position_index
+from vswin.version import VERSION
+from vswin.weights.checkpoint import EMBEDDING, Checkpoint, checkpoint_of, parse_checkpoint
+from vswin.weights.loading import LoadReport, load_checkpoint
+
+SUFFIXES = (".pth", ".pt", ".safetensors")
+
+
+def load_weights(
+    model: VideoSwinTransformer,
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    expect: Kind | None = None,
+    embedding: EmbeddingInit = "inflate",
+    bias: BiasInit = "duplicate",
+    head: bool | None = None,
+) -> LoadReport:
+    """Loads published or own weights into `model`, in place; the layout is recognised by its keys.
+
+    2D weights are inflated to a video model (section 3.4); a video checkpoint is copied. If
+    anything does not fit, nothing is loaded.
+
+    Args:
+        model: from `vswin.build_model`.
+        source: a .pth, .pt or .safetensors file, or a mapping with its content.
+        expect: "2d" or "video" to refuse the other; None takes both, as far as the model can.
+        embedding: how a 2D linear embedding gets its temporal extent (Table 8).
+        bias: how 2D relative position biases get theirs (Table 9).
+        head: whether to load the classifier; None does so unless 2D weights are inflated, whose
+            classes are other ones.
+
+    Returns:
+        What was mapped, inflated, resized, cropped, left fresh and ignored. It is logged, too.
+
+    Raises:
+        WeightsError: if the source cannot be read, has an unknown layout, is of another kind,
+            preset or design, lacks a weight or has one of a wrong shape or too many, was made
+            for a smaller window, or if `embedding` or `bias` would have no effect.
+    """
+    for name, value, known in (
+        ("expect", expect, (None, *get_args(Kind))),
+        ("embedding", embedding, get_args(EmbeddingInit)),
+        ("bias", bias, get_args(BiasInit)),
+        ("head", head, (None, True, False)),
+    ):
+        if value not in known:
+            wanted = ", ".join(map(repr, known))
+            raise WeightsError(f"{name}={value!r} is not possible; wanted one of {wanted}")
+    if not isinstance(model, VideoSwinTransformer):
+        raise WeightsError(
+            f"the model is a {type(model).__name__}, wanted one of vswin.build_model"
+        )
+    checkpoint = read_checkpoint(source)
+    return load_checkpoint(
+        model, checkpoint, expect=expect, embedding=embedding, bias=bias, head=head
+    )
+
+
+def read_checkpoint(source: str | os.PathLike[str] | Mapping[str, Any]) -> Checkpoint:
+    """Reads and recognises a checkpoint without a model.
+
+    Raises:
+        WeightsError: if it cannot be read or its layout is unknown.
+    """
+    if isinstance(source, Mapping):
+        return parse_checkpoint(source)
+    if not isinstance(source, str | os.PathLike):
+        raise WeightsError(
+            f"weights are a {type(source).__name__}, wanted a path or a mapping of tensors"
+        )
+    return parse_checkpoint(_read_file(_expanded(source)), str(source))
+
+
+def save_weights(
+    weights: VideoSwinTransformer | Checkpoint, path: str | os.PathLike[str], layout: str = "vswin"
+) -> None:
+    """Writes weights in a public layout, atomically; a .pth or .pt or a .safetensors file.
+
+    Lookup tables that a layout's own loader asks for (relative_position_index) are written, too.
+    The 2D layout's attn_mask depends on the image size and is not: Microsoft's loader makes it.
+
+    Args:
+        weights: a model, or a checkpoint from `read_checkpoint`.
+        path: where to; its suffix decides the format.
+        layout: a key of `vswin.models.swin.layouts.LAYOUTS`.
+
+    Raises:
+        WeightsError: if the layout or the suffix is unknown, or the layout cannot hold the weights.
+    """
+    target = _expanded(path)
+    if not isinstance(layout, str) or layout not in LAYOUTS:
+        raise WeightsError(f"unknown layout {layout!r}; known: {', '.join(LAYOUTS)}")
+    _require_suffix(target)
+    if isinstance(weights, VideoSwinTransformer):
+        weights = checkpoint_of(weights)
+    if not isinstance(weights, Checkpoint):
+        raise WeightsError(
+            f"weights are a {type(weights).__name__}, wanted a model, or a checkpoint from "
+            "vswin.weights.read_checkpoint"
+        )
+    tensors = to_layout(weights, LAYOUTS[layout])
+    try:
+        with atomic_write(target) as file:
+            if target.suffix == ".safetensors":
+                about = {"format": "pt", "layout": layout, "vswin": VERSION}
+                file.write(safetensors.torch.save(tensors, about))
+            else:
+                wrapper = LAYOUTS[layout].wrapper
+                torch.save({wrapper: tensors} if wrapper else tensors, file)
+    except OSError as error:
+        raise WeightsError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def to_layout(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
+    """A checkpoint's weights as another layout has them, with its lookup tables.
+
+    Raises:
+        WeightsError: if the layout is for the other kind of model, or has no names for a weight.
+    """
+    found = checkpoint.found
+    if layout.kind not in (None, found.kind):
+        words = {"2d": "2D (image)", "video": "video"}
+        raise WeightsError(
+            f"{checkpoint.source} is a {words[found.kind]} checkpoint, but layout {layout.name} is "
+            f"for {words[layout.kind]} models"
+            + (": inflate it first, with vswin.load_weights" if found.kind == "2d" else "")
+        )
+    weights = {name: value.detach().cpu() for name, value in checkpoint.weights.items()}
+    if layout.kind == "2d":
+        weights[EMBEDDING] = weights[EMBEDDING].squeeze(2)
+    window = found.window_size
+    if layout.name == "timm_2d" and (window is None or window[1] != window[2]):
+        raise WeightsError(
+            f"layout timm_2d cannot say that the window is {window}; wanted (1, M, M)"
+        )
+    if layout.kind is not None:
+        weights |= _index_tables(checkpoint, layout)
+    elif found.window_size is not None:  # which the shapes do not always say
+        weights["window_size"] = torch.tensor(found.window_size, device="cpu")
+    # Copies: two names may share one tensor, which safetensors refuses.
+    return {name: value.contiguous().clone() for name, value in from_ours(weights, layout).items()}
+
+
+def _index_tables(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
+    """`relative_position_index` for each block, where the layout's own loader wants it."""
+    if layout.name == "timm_2d":
+        return {}
+    window = checkpoint.found.window_size
+    if window is None:
+        raise WeightsError(
+            f"{checkpoint.source} has bias tables that fit several windows; only layout vswin "
+            "can hold them"
+        )
+    index = relative_position_index(window, window)
+    end = "relative_position_bias_table"
+    tables = [name for name in checkpoint.weights if name.endswith(end)]
+    return {name.replace(end, "relative_position_index"): index.clone() for name in tables}
+
+
+def _read_file(path: Path) -> Mapping[str, Any]:
+    """The content of a checkpoint file; runs nothing that is in it."""
+    _require_suffix(path)
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
+    if not is_file:
+        raise WeightsError(
+            f"{path} is a folder, wanted a file" if is_folder else f"there is no file {path}"
+        )
+    try:
+        content = _read_tensors(path)
+    except pickle.UnpicklingError as error:
+        if "GLOBAL " not in str(error):
+            raise WeightsError(_not_a_checkpoint(path)) from error
+        raise WeightsError(
+            f"{path} holds more than tensors ({_first_global(str(error))}), and to read that would "
+            "run code from the file; wanted a file with the weights alone, which one that you "
+            "trust can be made into with torch.load(..., weights_only=False) and torch.save"
+        ) from error
+    except Exception as error:  # whatever a damaged file makes the readers raise
+        raise WeightsError(_not_a_checkpoint(path)) from error
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{path} holds a {type(content).__name__}, wanted a mapping of tensors")
+    return content
+
+
+def _read_tensors(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return safetensors.torch.load_file(path)
+    if zipfile.is_zipfile(path):  # older files are not
+        require_intact_zip(path)
+    with warnings.catch_warnings():  # about pickle versions; what cannot be read is an error
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _not_a_checkpoint(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            start = file.read(40)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror or error}"
+    size = path.stat().st_size
+    text = start.decode("ascii", "replace").split("\n")[0]
+    shown = f", begins with {text!r}" if text.isprintable() and text and text.isascii() else ""
+    return (
+        f"{path} is no {path.suffix} checkpoint, or a damaged one ({size:,} bytes{shown}); was the "
+        "download cut short?"
+    )
+
+
+def _first_global(message: str) -> str:
+    """The offender's name in torch's long explanation."""
+    _, found, rest = message.partition("GLOBAL ")
+    return rest.split()[0] if found else "Python objects"
+
+
+def _expanded(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # nobody has that home directory
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def _require_suffix(path: Path) -> None:
+    if path.suffix not in SUFFIXES:
+        raise WeightsError(f"{path}: wanted a file name that ends in {', '.join(SUFFIXES)}")
