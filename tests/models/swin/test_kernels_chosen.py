@@ -17,21 +17,21 @@ def taken(monkeypatch):
     """The ways that were taken, by name; clear it between calls."""
     found = []
 
-    def spy(module, name):
+    def spy(module, name, label):
         original = getattr(module, name)
 
         def call(*args):
-            found.append(f"{module.__name__.rpartition('.')[2]}.{name}")
+            found.append(f"{label}.{name}")
             return original(*args)
 
         monkeypatch.setattr(module, name, call)
 
-    for module in (attention_cpu, attention):
-        spy(module, "attention")
-    spy(attention, "masked_attention")
-    spy(inference_cpu, "attend")
-    spy(inference_cpu, "feed_forward")
-    spy(mlp_cpu, "feed_forward")
+    spy(attention_cpu, "attention", "attention_cpu")
+    spy(attention, "attention", "attention")
+    spy(attention, "masked_attention", "attention")
+    spy(inference_cpu, "attend", "inference_cpu")
+    spy(inference_cpu, "feed_forward", "inference_cpu")
+    spy(mlp_cpu, "feed_forward", "mlp_cpu")
     return found
 
 
