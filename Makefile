@@ -37,7 +37,8 @@ lint: $(VENV)/.installed
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check --quiet .
 
 test: lint
-	@$(VENV)/bin/python -m pytest --ignore tests/slurm
+	@$(VENV)/bin/python -m pytest --ignore tests/slurm \
+	  --numprocesses logical --maxprocesses 8 --dist loadgroup
 
 # The tests take their cluster down; the trap is for when they are killed.
 test-slurm: $(VENV)/.installed

@@ -1,9 +1,17 @@
-"""Shared by all tests: one CPU thread, and a study that was really run once."""
+"""Shared by all tests: folders of their own, one CPU thread, and studies that were really run once.
+
+Tests may run in several processes at a time (pytest-xdist). Whatever a process writes for the
+user, as a cache, goes to a folder of the session, and so does what its own processes write.
+"""
 
 import os
+import shutil
+
+os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # before torch is imported
 
 import pytest
 import torch
+from filelock import FileLock
 
 from vswin.experiments.planning import plan_study
 from vswin.launch.study import run_study
@@ -17,24 +25,51 @@ def _one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory):
+    """A folder that all test processes of this session share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _cache_of_our_own(tmp_path_factory):
-    """Counted costs are kept for this session, and not in the user's cache."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+def _home_of_our_own(session_folder):
+    """Counted costs, fonts and the history of kernels are kept for this session only."""
+    for variable, name in (("HOME", "home"), ("XDG_CACHE_HOME", "cache")):
+        folder = session_folder / name
+        folder.mkdir(exist_ok=True)
+        os.environ[variable] = str(folder)
 
 
 @pytest.fixture(scope="session")
-def smoke_results(tmp_path_factory):
+def made_once(session_folder, tmp_path_factory):
+    """Makes a folder once for all test processes; each gets a copy of its own to read."""
+
+    def copy(name, make):
+        original = session_folder / "made" / name
+        original.parent.mkdir(exist_ok=True)
+        with FileLock(f"{original}.lock"):
+            done = original.with_suffix(".done")
+            if not done.exists():
+                make(original)
+                done.touch()
+        return shutil.copytree(original, tmp_path_factory.mktemp(name) / "results")
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def smoke_results(made_once):
     """A results folder with Table 5 under protocol smoke, complete. Read only, please."""
-    folder = tmp_path_factory.mktemp("smoke") / "results"
-    run_study(plan_study("table5", "smoke", 1, folder))
-    return folder
+    return made_once("smoke", lambda folder: run_study(plan_study("table5", "smoke", 1, folder)))
 
 
 @pytest.fixture(scope="session")
-def appearance_results(tmp_path_factory):
+def appearance_results(made_once):
     """A results folder with Tables 8 and 9 under protocol smoke, complete. Read only, please."""
-    folder = tmp_path_factory.mktemp("appearance") / "results"
-    for table in ("table8", "table9"):
-        run_study(plan_study(table, "smoke", 1, folder))
-    return folder
+
+    def make(folder):
+        for table in ("table8", "table9"):
+            run_study(plan_study(table, "smoke", 1, folder))
+
+    return made_once("appearance", make)

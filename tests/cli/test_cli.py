@@ -10,22 +10,9 @@ import pytest
 import torch
 
 import vswin as vswin_package
+from tests.command import vswin, vswin_process
 from vswin import build_model, load_weights, save_weights
 from vswin.project import project_root
-
-
-def vswin(*args, cwd=None):
-    """Runs the command in a process of its own; the wide terminal keeps lines whole."""
-    return subprocess.run(
-        [sys.executable, "-c", "from vswin.cli.main import main; main()", *args],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        env={"COLUMNS": "200", "PATH": "/usr/bin:/bin"},
-        check=False,
-        timeout=300,  # a command that should refuse must not train instead
-    )
 
 
 def test_help_names_every_command_without_importing_torch():
@@ -38,6 +25,20 @@ def test_help_names_every_command_without_importing_torch():
     assert done.returncode == 0, done.stderr
     for command in ("list", "run", "report", "notebook", "cost"):
         assert command in done.stdout
+
+
+def test_a_refusal_and_an_answer_of_a_process_of_its_own(tmp_path):
+    """The other tests call the command in their own process."""
+    (tmp_path / "data.yaml").write_text("- a")
+    at = ["--protocol", "paper", "--data-file", str(tmp_path / "data.yaml")]
+    for args in (["run", "table9000"], ["list"], ["list", "table8", *at], ["--version"]):
+        done, here = vswin_process(*args), vswin(*args)
+        assert (done.returncode, done.stdout, done.stderr) == (
+            here.returncode,
+            here.stdout,
+            here.stderr,
+        )
+        assert (done.returncode == 0) == (done.stderr == "")
 
 
 WITH_RESULTS = ("run", "report", "notebook", "list")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import submitit
 
+from tests.command import vswin, vswin_process
 from tests.launch.fake_slurm import FakeSlurm
 from vswin.experiments.planning import plan_study
 from vswin.files import NotWritableError, write_json
@@ -54,11 +55,6 @@ def slurm(tmp_path, monkeypatch):
 def request(tmp_path, table="table5", protocol="smoke", seeds=1, standings=ABSENT, **profile):
     plan = plan_study(table, protocol, seeds, tmp_path / "results")
     return Request((plan,), Profile(**profile), standings)
-
-
-def vswin(*arguments):
-    command = [sys.executable, "-m", "vswin", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_the_scripts_text():
@@ -179,7 +175,7 @@ def test_a_submitter_that_dies_between_sbatch_and_its_notes(tmp_path, slurm):
     command = ["submit", "table5", "--protocol", "smoke", "--seeds", "1", "--profile", profile,
                "--results-dir", tmp_path / "results"]  # fmt: skip
     (slurm.folder / "die").touch()
-    assert vswin(*command).returncode == -signal.SIGKILL
+    assert vswin_process(*command).returncode == -signal.SIGKILL
     (slurm.folder / "die").unlink()
     assert len(slurm.queue) == 7  # accepted; but their pickles were not yet in place
     done = vswin(*command)
