@@ -15,9 +15,16 @@ from vswin.experiments.embedded import EmbeddedProtocol
 from vswin.experiments.library import Library
 from vswin.experiments.planning import plan_study
 from vswin.files import write_json
-from vswin.launch.estimate import Speed, TooExpensiveError, cost_of, estimate, price, speed_in
+from vswin.launch.estimate import (
+    Speed,
+    TooExpensiveError,
+    cost_of,
+    estimate,
+    estimate_all,
+    speed_in,
+)
+from vswin.launch.proposal import Request
 from vswin.launch.slurm.profile import Profile
-from vswin.launch.slurm.submit import Request
 from vswin.models.swin.config import resolve_config
 from vswin.models.swin.layouts import LAYOUTS
 from vswin.models.swin.model import VideoSwinTransformer
@@ -185,11 +192,11 @@ def test_gpu_hours_follow_from_multiply_accumulates(tmp_path):
     config = configured("table1", "swin_t")
     with torch.device("meta"):
         counted = cost(VideoSwinTransformer(config.model), (3, 32, 224, 224))
-    price = estimate(config, counted, Store(tmp_path, "paper"), Speed(312, 0.15))
-    assert price.train == pytest.approx(
+    found = estimate(config, counted, Store(tmp_path, "paper"), Speed(312, 0.15))
+    assert found.train == pytest.approx(
         6 * 87.889e9 * 246_534 * 30 / (312e12 * 0.15) / 3600, rel=1e-3
     )
-    assert price.test == pytest.approx(
+    assert found.test == pytest.approx(
         2 * 87.889e9 * 19_906 * 12 / (312e12 * 0.15) / 3600, rel=1e-3
     )
     tested = configured("table1", "swin_l_384_50")
@@ -218,16 +225,16 @@ def test_what_gpus_were_measured_to_do_outweighs_what_is_declared(tmp_path):
     complete(store, third, 300e12, provenance={"device": "NVIDIA H200"})
     speed = speed_in(store, 312, 0.15)
     assert speed.measured == pytest.approx({"fp16": 200e12})
-    price = estimate(asked, counted, store, speed)
-    assert price.train == pytest.approx(6e9 * 246_534 * 30 / 200e12 / 3600)
-    assert price.basis == "measured, 200 TFLOP/s in other runs"
+    found = estimate(asked, counted, store, speed)
+    assert found.train == pytest.approx(6e9 * 246_534 * 30 / 200e12 / 3600)
+    assert found.basis == "measured, 200 TFLOP/s in other runs"
     exact = dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, precision="fp32"))
     assert estimate(exact, counted, store, speed).basis == "15 % of 312 TFLOP/s"
-    price = estimate(other, counted, store, speed)
-    assert (price.test, price.basis) == (0.8, "measured, this run")
+    found = estimate(other, counted, store, speed)
+    assert (found.test, found.basis) == (0.8, "measured, this run")
 
 
-def test_cpus_price_no_gpus(tmp_path):
+def test_cpus_tell_nothing_of_gpus(tmp_path):
     store = Store(tmp_path, "paper")
     runs = [configured("table1", "swin_t", seed=seed) for seed in range(5)]
     complete(store, runs[0], 1e9, status={"gpus": 0}, provenance={"device": "NVIDIA H200"})
@@ -305,16 +312,16 @@ def test_a_number_is_the_same_run_however_it_is_written(tmp_path):
     assert len(ids) == 1
 
 
-def test_runs_on_rendered_videos_have_no_price_and_can_be_submitted(tmp_path):
+def test_runs_on_rendered_videos_have_no_estimate_and_can_be_submitted(tmp_path):
     asked = Request((plan_study("table7", "rehearsal", 1, tmp_path),), EIGHT_GPUS)
-    bill = price(asked, list(asked.configs.values()))
-    assert str(bill).startswith("GPU-hours unknown: Moving Digits as Kinetics is rendered")
-    bill.require(None)
+    total = estimate_all(list(asked.configs.values()), asked.store, EIGHT_GPUS)
+    assert str(total).startswith("GPU-hours unknown: Moving Digits as Kinetics is rendered")
+    total.require(None)
     with pytest.raises(TooExpensiveError):
-        bill.require(100)
+        total.require(100)
 
 
-def test_a_store_is_read_once_for_all_prices(tmp_path, monkeypatch):
+def test_a_store_is_read_once_for_all_estimates(tmp_path, monkeypatch):
     """It may hold a thousand runs, and a table has a dozen rows."""
     looks, iterate = [], Store.__iter__
     monkeypatch.setattr(Store, "__iter__", lambda self: looks.append(self) or iterate(self))
@@ -326,7 +333,7 @@ def test_a_store_is_read_once_for_all_prices(tmp_path, monkeypatch):
     assert looks == [store]
     asked = Request((plan_study("table7", "paper", 1, tmp_path),), EIGHT_GPUS)
     looks.clear()
-    bill = price(asked, list(asked.configs.values()))
-    assert bill.basis == "measured, 100 TFLOP/s in other runs"
-    assert f"One seed: {bill.gpu_hours:.3g} GPU-hours" in said.getvalue()
+    total = estimate_all(list(asked.configs.values()), asked.store, EIGHT_GPUS)
+    assert total.basis == "measured, 100 TFLOP/s in other runs"
+    assert f"One seed: {total.gpu_hours:.3g} GPU-hours" in said.getvalue()
     assert looks == [store]

@@ -15,10 +15,12 @@ import submitit
 
 from tests.command import vswin, vswin_process
 from tests.launch.fake_slurm import FakeSlurm
+from vswin.cli.submit import _notebooks
 from vswin.experiments.planning import plan_study
 from vswin.files import NotWritableError, write_json
-from vswin.launch.estimate import TooExpensiveError, price
+from vswin.launch.estimate import TooExpensiveError, estimate_all
 from vswin.launch.pool import prepare
+from vswin.launch.proposal import ABSENT, FAILED, Request, propose
 from vswin.launch.slurm.job import BlockedError, RunJob
 from vswin.launch.slurm.journal import Journal
 from vswin.launch.slurm.profile import Profile
@@ -30,14 +32,7 @@ from vswin.launch.slurm.sbatch import (
     shape_of,
 )
 from vswin.launch.slurm.snapshot import freeze_code
-from vswin.launch.slurm.submit import (
-    ABSENT,
-    FAILED,
-    Request,
-    propose,
-    scripts,
-    submit,
-)
+from vswin.launch.submit import scripts, submit
 from vswin.project import project_root
 from vswin.runs.reporter import Interrupted
 
@@ -54,7 +49,11 @@ def slurm(tmp_path, monkeypatch):
 
 def request(tmp_path, table="table5", protocol="smoke", seeds=1, standings=ABSENT, **profile):
     plan = plan_study(table, protocol, seeds, tmp_path / "results")
-    return Request((plan,), Profile(**profile), standings)
+    return Request((plan,), Profile(**profile), standings, notebooks=_notebooks((plan,)))
+
+
+def total(asked):
+    return estimate_all(propose(asked).configs, asked.store, asked.profile)
 
 
 def test_the_scripts_text():
@@ -260,16 +259,16 @@ def test_a_cut_snapshot_is_made_again(tmp_path):
 
 def test_gpu_hours_are_limited(tmp_path, slurm):
     asked = request(tmp_path, "table5", "paper", 1, gpus_per_node=8)
-    bill = price(asked, propose(asked).configs)
-    assert 50 < bill.gpu_hours < 200  # six trainings of 240,000 clips, 30 times
-    bill.require(bill.gpu_hours)
+    hours = total(asked)
+    assert 50 < hours.gpu_hours < 200  # six trainings of 240,000 clips, 30 times
+    hours.require(hours.gpu_hours)
     with pytest.raises(TooExpensiveError, match="--max-gpu-hours 7, and this would be"):
-        bill.require(7)
+        hours.require(7)
     small = request(tmp_path, gpus_per_node=8)  # of the embedded benchmark: nothing tells
     with pytest.raises(TooExpensiveError, match="unknown"):
-        price(small, propose(small).configs).require(7)
+        total(small).require(7)
     on_cpu = request(tmp_path)
-    price(on_cpu, propose(on_cpu).configs).require(0)
+    total(on_cpu).require(0)
 
 
 def test_at_the_command_line(tmp_path, slurm):
@@ -364,7 +363,7 @@ def test_the_same_commands_here(tmp_path, smoke_results):
 
 def test_a_run_waits_for_the_job_that_trains_what_it_starts_from(tmp_path, slurm):
     asked = request(tmp_path, "table8")
-    _, first = submit(dataclasses.replace(asked, notebook=False))
+    _, first = submit(dataclasses.replace(asked, notebooks={}))
     journal = Journal(asked.store)
     trains = next(s for s in first if {*s.items} & {source.run_id for source in sources(asked)})
     for submission in first:

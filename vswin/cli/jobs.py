@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from vswin.errors import UsageError, VswinError
+from vswin.cli.options import ProtocolOption, ResultsOption, YesOption, confirm
+from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for pydantic
     from vswin.experiments.rows import TableRuns
@@ -24,15 +25,6 @@ MOST_CANDIDATES = 8
 
 TablesArgument = Annotated[
     list[str] | None, typer.Argument(help="Tables (default, and `all`: all runs that there are).")
-]
-ProtocolOption = Annotated[
-    str, typer.Option("--protocol", "-p", help="How rows are trained and tested: see `vswin list`.")
-]
-ResultsOption = Annotated[
-    str,
-    typer.Option(
-        "--results-dir", help="Folder of results; a relative one counts from the project's root."
-    ),
 ]
 
 
@@ -118,7 +110,7 @@ def cancel(
     ] = None,
     protocol: ProtocolOption = "proxy",
     results_dir: ResultsOption = "results",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Cancel jobs that wait or run, and stop runs on this machine. What was done is kept."""
     from vswin.launch.cancel import find_targets, stop
@@ -139,7 +131,7 @@ def cancel(
         print(f"the queue cannot be asked: {targets.problem}", file=sys.stderr)
     if targets.jobs or targets.processes:
         what = f"{len(targets.jobs)} jobs, {len(targets.processes)} processes on this machine"
-        _confirm(f"cancel {what}?", yes)
+        confirm(f"cancel {what}?", yes, "nothing was cancelled")
         stop(targets, journal)
         done = [f"cancelled job {i} ({j.phase}): {whose}" for i, (j, whose) in targets.jobs.items()]
         done += [f"asked process {pid} to stop: {i}" for i, pid in targets.processes.items()]
@@ -153,15 +145,6 @@ def cancel(
         print(f"cannot be stopped from here: {run_id}, {where}", file=sys.stderr)
     if targets.beyond or targets.problem is not None:
         raise typer.Exit(1)
-
-
-def _confirm(question: str, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question} There is no terminal to ask on; give --yes")
-    if not typer.confirm(question):
-        raise VswinError("nothing was cancelled")
 
 
 def _tables(

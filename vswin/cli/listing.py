@@ -146,19 +146,19 @@ def list_costs(
     total, seen = 0.0, set[str]()
     for p in plan.runs:
         cost = study.paper_cost(p.row)
-        price = estimate(p.config, cost, plan.store, speed)
+        found = estimate(p.config, cost, plan.store, speed)
         once = p.config.run_id not in seen
         seen.add(p.config.run_id)
-        total += price.total if once else 0.0
+        total += found.total if once else 0.0
         grid.add_row(
             p.row.id,
             p.config.data.dataset,  # type: ignore[union-attr]
             f"{cost.gflops:.0f}",
             str(p.config.recipe.epochs),
             str(p.config.test),
-            f"{price.train:.3g}" if once else "(the same run)",
-            f"{price.test:.2g}" if once else "",
-            price.basis,
+            f"{found.train:.3g}" if once else "(the same run)",
+            f"{found.test:.2g}" if once else "",
+            found.basis,
         )
     console.print(grid)
     console.print(f"One seed: {total:.3g} GPU-hours.", highlight=False)

@@ -16,7 +16,17 @@ from vswin.cli import jobs as cli_jobs
 from vswin.cli import submit as cli_submit
 from vswin.cli import videos as cli_videos
 from vswin.cli import weights as cli_weights
-from vswin.cli.options import DataFileOption, resumable, use_data_file
+from vswin.cli.options import (
+    DataFileOption,
+    JobsOption,
+    ProtocolOption,
+    ResultsOption,
+    RowOption,
+    SeedsOption,
+    TableArgument,
+    resumable,
+    use_data_file,
+)
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.errors import ModelError
 from vswin.version import VERSION
@@ -31,30 +41,6 @@ app = typer.Typer(
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_data.app, name="data")
 cli_data.app.command("make-digits")(cli_videos.make_digits)
-
-TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
-ProtocolOption = Annotated[
-    str,
-    typer.Option("--protocol", "-p", help="How rows are trained and tested: see `vswin list`."),
-]
-ResultsOption = Annotated[
-    str,
-    typer.Option(
-        "--results-dir", help="Folder of results; a relative one counts from the project's root."
-    ),
-]
-SeedsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--seeds", "-s", help="How many seeds, from 0 on (default: as the protocol says)."
-    ),
-]
-JobsOption = Annotated[
-    int,
-    typer.Option(
-        "--jobs", "-j", help="Runs at a time (0: as many as there are cores or GPUs for)."
-    ),
-]
 
 
 def main() -> None:
@@ -112,9 +98,7 @@ def list_(
 @app.command()
 def run(
     table: TableArgument,
-    row: Annotated[
-        list[str] | None, typer.Option("--row", "-r", help="Only this row (repeat for several).")
-    ] = None,
+    row: RowOption = None,
     protocol: ProtocolOption = "proxy",
     seeds: SeedsOption = None,
     seed: Annotated[
@@ -329,7 +313,7 @@ def _print_preset_cost(
 
 
 app.command()(cli_submit.submit)
-app.command()(cli_submit.retry)
+app.command("retry", help=cli_submit.RETRY_HELP)(cli_submit.submit)
 app.command()(cli_jobs.status)
 app.command()(cli_jobs.logs)
 app.command()(cli_jobs.cancel)

@@ -12,6 +12,34 @@ from typing import Annotated
 
 import typer
 
+from vswin.errors import UsageError, VswinError
+
+TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
+ProtocolOption = Annotated[
+    str, typer.Option("--protocol", "-p", help="How rows are trained and tested: see `vswin list`.")
+]
+RowOption = Annotated[
+    list[str] | None, typer.Option("--row", "-r", help="Only this row (repeat for several).")
+]
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds", "-s", help="How many seeds, from 0 on (default: as the protocol says)."
+    ),
+]
+ResultsOption = Annotated[
+    str,
+    typer.Option(
+        "--results-dir", help="Folder of results; a relative one counts from the project's root."
+    ),
+]
+JobsOption = Annotated[
+    int,
+    typer.Option(
+        "--jobs", "-j", min=0, help="Runs at a time (0: as many as there are cores or GPUs for)."
+    ),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DataFileOption = Annotated[
     Path | None,
     typer.Option(
@@ -26,6 +54,21 @@ def use_data_file(path: Path | None) -> None:
         from vswin.data.data_file import VARIABLE  # brings torch, which `--help` has no use for
 
         os.environ[VARIABLE] = str(path.expanduser().absolute())
+
+
+def confirm(question: str, yes: bool, refusal: str) -> None:
+    """Asks on the terminal, unless `--yes` was given.
+
+    Raises:
+        UsageError: if there is no terminal to ask on.
+        VswinError: the refusal, if the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} There is no terminal to ask on; give --yes")
+    if not typer.confirm(question):
+        raise VswinError(refusal)
 
 
 @contextlib.contextmanager

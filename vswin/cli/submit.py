@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -12,145 +13,106 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vswin.cli.options import DataFileOption, resumable, use_data_file
-from vswin.errors import UsageError, VswinError
+from vswin.cli.options import (
+    DataFileOption,
+    JobsOption,
+    ProtocolOption,
+    ResultsOption,
+    RowOption,
+    SeedsOption,
+    YesOption,
+    confirm,
+    resumable,
+    use_data_file,
+)
+from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # `vswin --help` does without
-    from vswin.launch.estimate import Bill
+    from vswin.experiments.planning import StudyPlan
+    from vswin.launch.estimate import Total
+    from vswin.launch.proposal import Proposal, Request
     from vswin.launch.slurm.journal import Submission
-    from vswin.launch.slurm.submit import Proposal, Request
 
 HERE = "here"
 SHOWN = 12
 """Jobs that are printed before the rest is only counted."""
+RETRY_HELP = """Submit what failed again, with the same seeds, from the last checkpoints.
 
-TablesArgument = Annotated[list[str], typer.Argument(help="Tables, e.g. table5; or `all`.")]
-ProfileOption = Annotated[
-    str,
-    typer.Option(
-        "--profile",
-        envvar="VSWIN_PROFILE",
-        help="The cluster's file (see slurm/cluster.example.toml), or `here`: this machine.",
-    ),
-]
-ProtocolOption = Annotated[
-    str, typer.Option("--protocol", "-p", help="How rows are trained and tested: see `vswin list`.")
-]
-SeedsOption = Annotated[
-    int | None, typer.Option("--seeds", "-s", help="Seeds from 0 on (default: the protocol's).")
-]
-RowOption = Annotated[
-    list[str] | None, typer.Option("--row", "-r", help="Only this row (repeat for several).")
-]
-ResultsOption = Annotated[
-    str,
-    typer.Option("--results-dir", help="Folder of results; relative to the project's root."),
-]
-ParallelOption = Annotated[
-    int | None, typer.Option(min=1, help="Runs at a time on the cluster (default: the profile's).")
-]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would be submitted, and sbatch's scripts.")
-]
-CheckOption = Annotated[
-    bool, typer.Option("--check", help="Ask the cluster whether it would take the jobs.")
-]
-HoursOption = Annotated[
-    float | None, typer.Option(min=0, help="Refuse to submit more than so many GPU-hours.")
-]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before GPUs are used.")]
-NotebookOption = Annotated[
-    bool, typer.Option("--notebook/--no-notebook", help="Render the notebooks afterwards.")
-]
-JobsOption = Annotated[
-    int,
-    typer.Option(
-        "--jobs", "-j", min=0, help="With --profile here: runs at a time (0: all that fit)."
-    ),
-]
-DeviceOption = Annotated[str, typer.Option(help="With --profile here: cpu, cuda or cuda:N.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+Nothing else is submitted; otherwise as `vswin submit`."""
 
 
 def submit(
-    tables: TablesArgument,
-    profile: ProfileOption,
+    context: typer.Context,
+    tables: Annotated[list[str], typer.Argument(help="Tables, e.g. table5; or `all`.")],
+    profile: Annotated[
+        str,
+        typer.Option(
+            envvar="VSWIN_PROFILE",
+            help="The cluster's file (see slurm/cluster.example.toml), or `here`: this machine.",
+        ),
+    ],
     protocol: ProtocolOption = "proxy",
     row: RowOption = None,
+    run: Annotated[
+        list[str] | None, typer.Option(help="Only this run, by its id (repeat for several).")
+    ] = None,
     seeds: SeedsOption = None,
     results_dir: ResultsOption = "results",
-    retry: Annotated[bool, typer.Option("--retry", help="Also what failed.")] = False,
-    parallel: ParallelOption = None,
-    dry_run: DryRunOption = False,
-    check: CheckOption = False,
-    max_gpu_hours: HoursOption = None,
+    retry: Annotated[bool, typer.Option("--retry", help="With submit: also what failed.")] = False,
+    parallel: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at a time on the cluster (default: the profile's)."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be submitted, and sbatch's scripts.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask the cluster whether it would take the jobs.")
+    ] = False,
+    max_gpu_hours: Annotated[
+        float | None, typer.Option(min=0, help="Refuse to submit more than so many GPU-hours.")
+    ] = None,
     yes: YesOption = False,
-    notebook: NotebookOption = True,
+    notebook: Annotated[
+        bool,
+        typer.Option("--notebook/--no-notebook", help="Execute the notebooks afterwards."),
+    ] = True,
     jobs: JobsOption = 0,
-    device: DeviceOption = "cpu",
+    device: Annotated[str, typer.Option(help="With --profile here: cpu, cuda or cuda:N.")] = "cpu",
     data_file: DataFileOption = None,
-    as_json: JsonOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
     """Submit what is missing of whole tables, and return at once.
 
     Runs that are complete, running or queued are left alone, so the same command again submits
     only what was lost. Jobs that are preempted, time out or lose their node go on by themselves.
     """
-    from vswin.launch.slurm.submit import ABSENT, FAILED
+    from vswin.launch.proposal import ABSENT, FAILED, Request
+    from vswin.launch.slurm.profile import Profile, load_profile
 
     use_data_file(data_file)
-    standings = ABSENT + FAILED if retry else ABSENT
-    plans = _plans(tables, protocol, seeds, results_dir, row)
-    if profile == HERE:
-        _refuse_here(check, parallel, max_gpu_hours, as_json)
-        _run_here(plans, standings, jobs, device, notebook, dry_run)
-        return
-    _refuse("a cluster's profile", jobs=jobs, device=device != "cpu")
-    request = _request(plans, profile, standings, parallel, notebook)
-    _hand_in(request, dry_run, check, max_gpu_hours, yes, as_json)
-
-
-def retry(
-    tables: TablesArgument,
-    profile: ProfileOption,
-    protocol: ProtocolOption = "proxy",
-    row: RowOption = None,
-    seeds: SeedsOption = None,
-    run: Annotated[
-        list[str] | None, typer.Option("--run", help="Only this run, by its id (repeatable).")
-    ] = None,
-    results_dir: ResultsOption = "results",
-    parallel: ParallelOption = None,
-    dry_run: DryRunOption = False,
-    check: CheckOption = False,
-    max_gpu_hours: HoursOption = None,
-    yes: YesOption = False,
-    notebook: NotebookOption = True,
-    jobs: JobsOption = 0,
-    device: DeviceOption = "cpu",
-    data_file: DataFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Submit what failed again, with the same seeds, from the last checkpoints; nothing else."""
-    from vswin.launch.slurm.submit import FAILED
-
-    use_data_file(data_file)
+    only_failed = context.info_name == "retry"  # one function is both commands
+    if only_failed and retry:
+        raise UsageError("--retry has no meaning with `vswin retry`; leave it out")
+    states = FAILED if only_failed else ABSENT + FAILED if retry else ABSENT
     plans = _plans(tables, protocol, seeds, results_dir, row)
     only = _known_runs(plans, run) if run else None
+    notebooks = _notebooks(plans) if notebook else {}
     if profile == HERE:
-        _refuse_here(check, parallel, max_gpu_hours, as_json)
-        _run_here(plans, FAILED, jobs, device, notebook, dry_run, only)
+        hours = max_gpu_hours is not None
+        _refuse(HERE, check=check, parallel=parallel, max_gpu_hours=hours, json=as_json)
+        request = Request(plans, Profile(), states, only, notebooks)
+        _run_here(request, jobs, device, dry_run)
         return
     _refuse("a cluster's profile", jobs=jobs, device=device != "cpu")
-    request = _request(plans, profile, FAILED, parallel, notebook, only)
-    _hand_in(request, dry_run, check, max_gpu_hours, yes, as_json)
-
-
-def _refuse_here(
-    check: bool, parallel: int | None, max_gpu_hours: float | None, as_json: bool
-) -> None:
-    hours = max_gpu_hours is not None
-    _refuse(HERE, check=check, parallel=parallel, max_gpu_hours=hours, json=as_json)
+    cluster = load_profile(profile)
+    if parallel is not None:
+        cluster = cluster.model_copy(update={"parallel": parallel})
+    request = Request(plans, cluster, states, only, notebooks)
+    if dry_run or check:
+        _show(request, dry_run, check, as_json)
+    else:
+        _hand_in(request, max_gpu_hours, yes, as_json)
 
 
 def _refuse(profile: str, **options: object) -> None:
@@ -163,7 +125,7 @@ def _refuse(profile: str, **options: object) -> None:
 
 def _plans(
     tables: list[str], protocol: str, seeds: int | None, results_dir: str, rows: list[str] | None
-) -> tuple[Any, ...]:
+) -> tuple[StudyPlan, ...]:
     from vswin.experiments.library import Library
     from vswin.experiments.planning import plan_study
     from vswin.project import experiments_dir
@@ -181,7 +143,7 @@ def _plans(
     )
 
 
-def _known_runs(plans: tuple[Any, ...], run: list[str]) -> frozenset[str]:
+def _known_runs(plans: Sequence[StudyPlan], run: list[str]) -> frozenset[str]:
     known = {planned.config.run_id for plan in plans for planned in plan.runs}
     for run_id in run:
         if run_id not in known:
@@ -189,81 +151,73 @@ def _known_runs(plans: tuple[Any, ...], run: list[str]) -> frozenset[str]:
     return frozenset(run)
 
 
-def _request(
-    plans: tuple[Any, ...],
-    profile: str,
-    standings: tuple[Any, ...],
-    parallel: int | None,
-    notebook: bool,
-    only: frozenset[str] | None = None,
-) -> Request:
-    from vswin.launch.slurm.profile import load_profile
-    from vswin.launch.slurm.submit import Request
+def _notebooks(plans: Sequence[StudyPlan]) -> dict[str, tuple[str, ...]]:
+    """By table, the arguments of the command that executes its notebook on what is in the store."""
+    from vswin.project import notebooks_dir
 
-    cluster = load_profile(profile)
-    if parallel is not None:
-        cluster = cluster.model_copy(update={"parallel": parallel})
-    return Request(plans, cluster, standings, only, notebook)
+    return {
+        plan.experiment.table: (
+            *("notebook", plan.experiment.table, "--protocol", plan.protocol.protocol),
+            *("--seeds", str(len({planned.seed for planned in plan.runs}))),
+            *("--results-dir", str(plan.store.results_dir), "--no-run-missing"),
+        )
+        for plan in plans
+        if (notebooks_dir() / f"{plan.experiment.table}.ipynb").exists()
+    }
 
 
-def _hand_in(
-    request: Request,
-    dry_run: bool,
-    check: bool,
-    max_gpu_hours: float | None,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    from vswin.launch.estimate import price
-    from vswin.launch.slurm import submit as slurm
+def _show(request: Request, dry_run: bool, check: bool, as_json: bool) -> None:
+    """Prints what would be submitted, and what the cluster says of it."""
+    from vswin.launch.estimate import estimate_all
+    from vswin.launch.proposal import propose
     from vswin.launch.slurm.sbatch import test_only
+    from vswin.launch.submit import scripts
+
+    proposal = propose(request)
+    total = estimate_all(proposal.configs, request.store, request.profile)
+    texts = scripts(request, proposal)
+    waits = "#SBATCH --dependency=afterany:JOBS\n"
+    names = [f"{len(array.configs)} runs" for array in proposal.arrays] + ["notebooks"]
+    asked = [(name, text.replace(waits, "")) for name, text in zip(names, texts, strict=False)]
+    answers = [f"{name}: {test_only(text, name)}" for name, text in asked if check]
+    if as_json:
+        print(json.dumps(_as_json(request, proposal, total, [], texts, answers), indent=2))
+        return
+    print(f"{_summary(request, proposal)}\nestimate: {total}")
+    if dry_run:
+        print("\n".join(f"  would submit {config.run_id}" for config in proposal.configs))
+        print("\n\n".join(texts))
+    print("\n".join(answers))
+
+
+def _hand_in(request: Request, max_gpu_hours: float | None, yes: bool, as_json: bool) -> None:
+    """Submits, and prints what was submitted."""
+    from vswin.launch.estimate import estimate_all
+    from vswin.launch.submit import submit
     from vswin.runs.requirements import require_inputs
 
-    if dry_run or check:
-        proposal = slurm.propose(request)
-        bill, texts = price(request, proposal.configs), slurm.scripts(request, proposal)
-        waits = "#SBATCH --dependency=afterany:JOBS\n"
-        names = [f"{len(array.configs)} runs" for array in proposal.arrays] + ["notebooks"]
-        asked = [(name, text.replace(waits, "")) for name, text in zip(names, texts, strict=False)]
-        answers = [f"{name}: {test_only(text, name)}" for name, text in asked if check]
-        if as_json:
-            print(json.dumps(_as_json(request, proposal, bill, [], texts, answers), indent=2))
-            return
-        print(f"{_summary(request, proposal)}\nestimate: {bill}")
-        if dry_run:
-            print("\n".join(f"  would submit {config.run_id}" for config in proposal.configs))
-            print("\n\n".join(texts))
-        print("\n".join(answers))
-        return
-
-    bill = None
+    total: Total | None = None
 
     def approve(proposal: Proposal) -> None:
-        nonlocal bill
-        bill = price(request, proposal.configs)
+        nonlocal total
+        total = estimate_all(proposal.configs, request.store, request.profile)
         if not as_json:
-            print(f"{_summary(request, proposal)}\nestimate: {bill}", flush=True)
+            print(f"{_summary(request, proposal)}\nestimate: {total}", flush=True)
         require_inputs(proposal.configs, request.store)
-        bill.require(max_gpu_hours)
-        if proposal.configs and bill.gpu_hours != 0 and not yes:
-            _ask(f"submit {len(proposal.configs)} runs ({bill})?")
+        total.require(max_gpu_hours)
+        if proposal.configs and total.gpu_hours != 0:
+            question = f"submit {len(proposal.configs)} runs ({total})?"
+            confirm(question, yes, "nothing was submitted")
 
     def tell(submission: Submission) -> None:
         if not as_json:
             _print_submission(submission)
 
-    proposal, submissions = slurm.submit(request, approve, tell)
+    proposal, submissions = submit(request, approve, tell)
     if as_json:
-        print(json.dumps(_as_json(request, proposal, bill, submissions), indent=2))
+        print(json.dumps(_as_json(request, proposal, total, submissions), indent=2))
     else:
         print(f"next: {_status_command(request)}" if submissions else "nothing to submit")
-
-
-def _ask(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("GPUs are used: give --yes to submit without being asked")
-    if not typer.confirm(question):
-        raise VswinError("nothing was submitted")
 
 
 def _summary(request: Request, proposal: Proposal) -> str:
@@ -304,7 +258,7 @@ def _status_command(request: Request) -> str:
 def _as_json(
     request: Request,
     proposal: Proposal,
-    bill: Bill | None,
+    total: Total | None,
     submissions: list[Submission],
     scripts: Sequence[str] = (),
     answers: Sequence[str] = (),
@@ -314,55 +268,44 @@ def _as_json(
         "protocol": request.plans[0].protocol.protocol,
         "standings": {run_id: s.standing for run_id, s in proposal.seen.items()},
         "to_submit": [config.run_id for config in proposal.configs],
-        "gpu_hours": bill and bill.gpu_hours,
+        "gpu_hours": total and total.gpu_hours,
         "submissions": [dataclasses.asdict(submission) for submission in submissions],
         "scripts": list(scripts),
         "checks": list(answers),
     }
 
 
-def _run_here(
-    plans: tuple[Any, ...],
-    standings: tuple[Any, ...],
-    jobs: int,
-    device: str,
-    notebook: bool,
-    dry_run: bool,
-    only: frozenset[str] | None = None,
-) -> None:
+def _run_here(request: Request, jobs: int, device: str, dry_run: bool) -> None:
     """The same in a pool on this machine; waits for it."""
     from vswin.launch.pool import decoders, pool_size
     from vswin.launch.progress import progress
-    from vswin.launch.slurm.profile import Profile
-    from vswin.launch.slurm.submit import Request, notebook_job, propose
+    from vswin.launch.proposal import propose
     from vswin.launch.study import RunsFailedError, run_configs
-    from vswin.report.notebooks import execute_notebook
     from vswin.runs.resources import Effort
     from vswin.training.distributed import require_device
 
     require_device(device)
-    request = Request(plans, Profile(), standings, only, notebook)
     proposal = propose(request)
     print(_summary(request, proposal))
     if dry_run:
         print("\n".join(f"  would run {config.run_id}" for config in proposal.configs))
         return
-    threads = plans[0].protocol.threads
+    threads = request.plans[0].protocol.threads
     jobs = pool_size(jobs, device, threads)
     effort = Effort(workers=decoders(device, jobs))
-    failed = None
+    failed, codes = None, []
     with resumable():
         try:
             with progress() as show:
                 run_configs(proposal.configs, request.store, jobs, threads, device, show, effort)
         except RunsFailedError as error:
             failed = error
-        for table in proposal.tables:  # also of what failed, as on a cluster
-            job = notebook_job(request, table)
-            names = ("protocol", "seeds", "results_dir")
-            given = {name: getattr(job, name) for name in names} | {"run_missing": False}
-            print(f"rendering {table} ...")
-            print(f"  {execute_notebook(table, given)[0]}")
+        for table in proposal.tables:  # also of what failed, and by the same command, as in a job
+            print(f"executing the notebook of {table} ...", flush=True)
+            command = [sys.executable, "-m", "vswin", *request.notebooks[table]]
+            codes.append(subprocess.run(command, check=False).returncode)
     if failed is not None:
         raise failed
+    if any(codes):
+        raise typer.Exit(1)  # the command has said why
     print(f"next: {_status_command(request)}")

@@ -12,7 +12,7 @@ from vswin.data.datasets import dataset
 from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
 from vswin.files import DamagedFileError
-from vswin.launch.slurm.submit import Request
+from vswin.launch.slurm.profile import Profile
 from vswin.runs.identity import Initialisation, RunConfig
 from vswin.runs.store import RunFolder, Store, StoreError
 
@@ -25,7 +25,7 @@ class NoEstimateError(VswinError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Price:
+class Estimate:
     """GPU-hours of a run."""
 
     train: float
@@ -73,7 +73,7 @@ def speed_in(store: Store, peak_tflops: float, share: float) -> Speed:
     return Speed(peak_tflops, share, {name: sum(r) / len(r) for name, r in rates.items()})
 
 
-def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Price:
+def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Estimate:
     """GPU-hours from what the run took if it is complete, else from how fast GPUs go.
 
     A multiply-accumulate is two operations, and a training step three forward passes. Decoding is
@@ -95,7 +95,7 @@ def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Price
     result = folder.result()
     if result is not None and _was_on_gpus(folder):
         seconds, gpus = result["seconds"], result["processes"]
-        return Price(
+        return Estimate(
             seconds["train"] * gpus / 3600, seconds["test"] * gpus / 3600, "measured, this run"
         )
     about = dataset(data.dataset)
@@ -106,7 +106,7 @@ def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Price
     is_trained = not (isinstance(config.init, Initialisation) and config.init.only_test)
     clips = about.train_videos * config.recipe.epochs if is_trained else 0
     views = about.test_videos * test.clips * test.crops
-    return Price(
+    return Estimate(
         3 * flops * clips / rate / 3600,
         flops * views / rate / 3600,
         basis,
@@ -133,7 +133,7 @@ class TooExpensiveError(VswinError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Bill:
+class Total:
     """GPU-hours of several runs together."""
 
     gpu_hours: float | None
@@ -159,18 +159,18 @@ class Bill:
             raise TooExpensiveError(f"--max-gpu-hours {most:g}, and this would be {self}")
 
 
-def price(request: Request, configs: Sequence[RunConfig]) -> Bill:
+def estimate_all(configs: Sequence[RunConfig], store: Store, profile: Profile) -> Total:
     """An estimate for runs; what they did before they were interrupted is not taken off."""
-    on_gpus = [config for config in configs if request.shape(config).gpus]
-    if not on_gpus:
-        return Bill(0.0, "no GPU" if configs else "nothing to run")
-    if not all(config.is_on_videos for config in on_gpus):
-        return Bill(None, "runs of the embedded benchmark take minutes on a GPU, not measured here")
-    profile = request.profile
-    speed = speed_in(request.store, profile.peak_tflops, profile.share)
+    if not configs or not profile.gpus_per_node:
+        return Total(0.0, "no GPU" if configs else "nothing to run")
+    if not all(config.is_on_videos for config in configs):
+        return Total(
+            None, "runs of the embedded benchmark take minutes on a GPU, not measured here"
+        )
+    speed = speed_in(store, profile.peak_tflops, profile.share)
     try:
-        prices = [estimate(c, cost_of(c), request.store, speed) for c in on_gpus]
+        estimates = [estimate(config, cost_of(config), store, speed) for config in configs]
     except NoEstimateError as error:  # it is no reason not to submit
-        return Bill(None, str(error))
-    basis = ", ".join(dict.fromkeys(p.basis for p in prices))
-    return Bill(sum(p.total for p in prices), basis)
+        return Total(None, str(error))
+    basis = ", ".join(dict.fromkeys(e.basis for e in estimates))
+    return Total(sum(e.total for e in estimates), basis)

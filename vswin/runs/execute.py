@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -193,8 +193,16 @@ def _require_same_weights(folder: RunFolder, before: dict[str, Any] | None, dige
         )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point of a run's own process; 0 done, 1 failed, 130 interrupted."""
+def main(
+    argv: list[str] | None = None,
+    stop_signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
+) -> int:
+    """Entry point of a run's own process; 0 done, 1 failed, 130 interrupted.
+
+    Args:
+        argv: the command line; None is this process's own.
+        stop_signals: on which the run ends in an orderly way, so that it can be resumed.
+    """
     argv = sys.argv[1:] if argv is None else argv
     args = _parser().parse_args(argv)
 
@@ -206,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
         effort = from_arguments(args)
         require_device(args.device)
         with (
-            _stoppable(),
+            _stoppable(stop_signals),
             assisted(effort.processes, command, functools.partial(_note_death, folder)) as give_up,
             joined(torch.device(args.device)) as world,
         ):
@@ -225,18 +233,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Ends the run in an orderly way on SIGTERM and SIGINT, which it can be resumed after.
-
-    In a job submitit lets SIGTERM pass, and so do we: with a grace time it comes that long before
-    the job is put back into the queue, and a job that ended by then would not be.
-    """
+def _stoppable(signals: Sequence[signal.Signals]) -> Iterator[None]:
+    """Ends the run in an orderly way on these signals; it can be resumed afterwards."""
 
     def stop(signum: int, _: FrameType | None) -> None:
         raise Interrupted(f"signal {signum}")
 
-    in_job = "SUBMITIT_EXECUTOR" in os.environ
-    signals = (signal.SIGINT,) if in_job else (signal.SIGTERM, signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()
     before = {signum: signal.signal(signum, stop) for signum in signals} if is_main else {}
     try:

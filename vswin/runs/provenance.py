@@ -8,17 +8,20 @@ import platform
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from vswin.files import read_json
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "pandas")
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
     """Commit, versions and machine, as JSON; to be taken when a run starts."""
+    import torch  # who only asks for the commit does without
+
     commit, dirty = git_state()
     return {
         "commit": commit,

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from vswin.errors import UsageError
 from vswin.place import host, slurm_job
 from vswin.runs.store import RunFolder
-from vswin.training.loop import Progress
 from vswin.wording import duration
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+    from vswin.training.loop import Progress
 
 STATUS_S = 1.0
 """Time between two looks at the lock and writes of status.json while steps go by."""

@@ -10,6 +10,7 @@ import dataclasses
 import multiprocessing
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,8 +19,11 @@ from pathlib import Path
 import submitit
 
 from vswin.errors import VswinError
+from vswin.launch.slurm.private import remove_cut_files
 from vswin.launch.slurm.signals import settle_signals
 from vswin.place import slurm_job
+from vswin.runs.reporter import Interrupted
+from vswin.runs.store import RunFolder
 
 PATIENCE_S = 240.0
 """How long a job waits for a run's former writer to be recognised as dead; it was on a node that
@@ -34,8 +38,8 @@ class BlockedError(VswinError):
     """A job's run starts from another one, which failed."""
 
 
-class NotebookFailedError(VswinError):
-    """A job's notebook stopped with an error."""
+class CommandFailedError(VswinError):
+    """A job's command ended with an error."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +60,10 @@ class RunJob:
             RunFailedError: if it did not complete.
             BlockedError: if a run that it starts from failed.
         """
-        from vswin.runs.execute import main  # in the job, from the snapshot; it needs torch
+        from vswin.runs.execute import main  # needs torch, which whoever submits does without
 
         environment = submitit.JobEnvironment()
-        _clear(environment.paths, is_first=environment.global_rank == 0)
+        remove_cut_files(environment.paths.folder, environment.job_id, environment.global_rank)
         settle_signals()
         if environment.num_tasks > 1:
             submitit.helpers.TorchDistributedEnvironment().export(
@@ -73,7 +77,10 @@ class RunJob:
                 self._note_interruption()
             raise
         try:
-            code = main([self.folder, *self.arguments, "--patience", str(PATIENCE_S)])
+            # submitit ignores SIGTERM, and so must the run: with a grace time it comes that long
+            # before the job is put back into the queue, and a job that ended by then would not be.
+            arguments = [self.folder, *self.arguments, "--patience", str(PATIENCE_S)]
+            code = main(arguments, stop_signals=(signal.SIGINT,))
         finally:
             for child in multiprocessing.active_children():
                 child.kill()  # they ignore the signal that Python would end them with, and wait for
@@ -89,8 +96,6 @@ class RunJob:
         Raises:
             Interrupted: if this job cannot be put back; the run ends as one that can be resumed.
         """
-        from vswin.runs.reporter import Interrupted
-
         if not self.requeue or shutil.which("scontrol") is None:
             why = "the profile says requeue = false" if not self.requeue else "no scontrol here"
             raise Interrupted(f"Slurm wants the node back, and {why}; submit again to go on")
@@ -102,8 +107,6 @@ class RunJob:
         Raises:
             BlockedError: if that is so.
         """
-        from vswin.runs.store import RunFolder
-
         folder = RunFolder(Path(self.folder))
         for config in folder.config().sources:
             source = RunFolder(folder.path.with_name(config.run_id))
@@ -112,58 +115,41 @@ class RunJob:
 
     def _note_interruption(self) -> None:
         """Leaves word that this job ended without a fault of its own run."""
-        from vswin.runs.store import RunFolder
-
         folder = RunFolder(Path(self.folder))
         folder.write_status(**folder.status() | {"state": "interrupted", "job": slurm_job()})
 
 
 @dataclasses.dataclass(frozen=True)
-class NotebookJob:
-    """Executes a table's notebook on what is in the store."""
+class CommandJob:
+    """Calls vswin once runs have ended, for a report of them, say."""
 
-    table: str
-    protocol: str
-    seeds: int
-    results_dir: str
+    arguments: tuple[str, ...]
+    """Of the command line."""
     mark: str
-    """A file that shall be as old as the store that the notebook has seen."""
+    """A file that shall be as old as the store that the command has seen."""
 
     def __call__(self) -> int:
-        """Executes it.
+        """Calls it.
 
         Raises:
-            NotebookFailedError: if a cell failed.
+            CommandFailedError: if it ended with an error.
         """
-        # A command, for notebooks are above runs: they know reports.
-        given = ("--protocol", self.protocol, "--seeds", str(self.seeds))
-        given = (*given, "--results-dir", self.results_dir, "--no-run-missing")
-        command = [sys.executable, "-m", "vswin", "notebook", self.table, *given]
         mark = Path(self.mark)
         mark.parent.mkdir(parents=True, exist_ok=True)
-        seen = mark.with_name(f".tmp-{self.table}-{os.getpid()}")  # now, by the file system's clock
+        seen = mark.with_name(f".tmp-{mark.name}-{os.getpid()}")  # by the file system's clock
         seen.touch()
+        command = [sys.executable, "-m", "vswin", *self.arguments]
         code = subprocess.run(command, check=False).returncode
         if code:
             seen.unlink()
-            raise NotebookFailedError(f"the notebook of {self.table} ended with code {code}")
+            words = " ".join(("vswin", *self.arguments))
+            raise CommandFailedError(f"`{words}` ended with code {code}; see above")
         seen.replace(mark)
         return 0
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
         """The same again."""
         return submitit.helpers.DelayedSubmission(self)
-
-
-def _clear(paths: submitit.core.utils.JobPaths, is_first: bool) -> None:
-    """Removes what an attempt that was killed while writing left; submitit would stumble on it.
-
-    Args:
-        paths: of this process; its result is its own.
-        is_first: whether this process is the one that writes what the job was submitted with.
-    """
-    for path in (paths.result_pickle, *([paths.submitted_pickle] if is_first else [])):
-        path.with_suffix(path.suffix + ".save_tmp").unlink(missing_ok=True)
 
 
 def _address(node: str) -> str:

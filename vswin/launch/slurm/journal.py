@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from vswin.errors import VswinError
 from vswin.files import DamagedFileError, read_json, require_writable, write_json
+from vswin.launch.slurm.private import log_path
 from vswin.runs.store import Store
 
 Kind = Literal["runs", "notebook"]
@@ -56,7 +57,7 @@ class Submission:
 
     def log(self, job_id: str, process: int = 0) -> Path:
         """What a process of a job printed, over all its attempts; they count from 0."""
-        return Path(self.folder) / f"{job_id}_{process}_log.out"
+        return log_path(Path(self.folder), job_id, process)
 
     def process_logs(self, job_id: str) -> dict[int, Path]:
         """Those of a job that exist, by process: each has a file of its own."""

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import submitit
-from submitit.slurm.slurm import _make_sbatch_string  # the text without Slurm; tests hold it to it
 
+from vswin.data.data_file import sources_file
 from vswin.errors import VswinError
+from vswin.launch.slurm.private import sbatch_script
 from vswin.launch.slurm.profile import Profile
 from vswin.runs.resources import Effort
 
@@ -152,10 +153,7 @@ def _memory(gb: float | None) -> str | None:
 
 def script(profile: Profile, parameters: dict[str, Any], folder: Path, count: int) -> str:
     """The text that sbatch gets for `count` jobs; submitit writes the same one."""
-    command = f"{_python(profile)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
-    return _make_sbatch_string(
-        command, folder, map_count=count if count > 1 else None, **parameters
-    )
+    return sbatch_script(_python(profile), folder, count, parameters)
 
 
 def test_only(text: str, what: str) -> str:
@@ -217,7 +215,7 @@ def submit_array(
         quiet = contextlib.redirect_stderr(io.StringIO())
         with _nothing_inherited(parameters), quiet, executor.batch():
             jobs = [executor.submit(call) for call in calls]
-    except (RuntimeError, OSError, submitit.core.utils.FailedJobError) as error:
+    except (RuntimeError, OSError) as error:
         raise SubmissionError(f"Slurm did not take the jobs: {one_line(str(error))}") from error
     return tuple(job.job_id for job in jobs)
 
@@ -252,7 +250,5 @@ def one_line(words: str) -> str:
 
 def data_file_of_jobs() -> Path | None:
     """The machine's data file, which jobs are told by an absolute path; None without one."""
-    from vswin.data.data_file import sources_file
-
     path = sources_file()
     return path.absolute() if path.is_file() else None
