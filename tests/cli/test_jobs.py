@@ -338,12 +338,14 @@ def test_a_log_that_is_followed_leaves_the_journal_alone_for_seconds(results, vs
     monkeypatch.setattr(Journal, "submissions", lambda self: looks.append(1) or read(self))
     monkeypatch.setattr("vswin.launch.logs.POLL_S", 0.01)
     with run_lock(run.path):
-        done = threading.Timer(1.0, complete, [run])
-        done.start()
-        timer = threading.Timer(1.0, (run.path / "lock").unlink)
+
+        def end():
+            complete(run)
+            (run.path / "lock").unlink()
+
+        timer = threading.Timer(1.0, end)
         timer.start()
         code, out, err = vswin("logs", run.run_id, "-f", "--results-dir", results)
-        done.join()
         timer.join()
     assert (code, out) == (0, "here\n")
     assert err.splitlines()[-1] == f"{run.run_id}: done"
