@@ -22,6 +22,7 @@ HOME = {
     "write_report": "vswin.report",
     "plan_study": "vswin.experiments.planning",
     "run_study": "vswin.launch.study",
+    "progress": "vswin.launch.progress",
     "check_parameters": "vswin.report.notebooks",
 }
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "load_study",
     "load_weights",
     "plan_study",
+    "progress",
     "run_study",
     "save_weights",
     "write_report",

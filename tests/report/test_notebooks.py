@@ -1,6 +1,7 @@
 """Notebooks: thin, clean, and executed for real."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import sys
 import papermill
 import pytest
 
+from tools import make_notebooks
 from vswin.errors import UsageError
 from vswin.experiments.library import Library
 from vswin.project import experiments_dir, notebooks_dir, project_root
@@ -23,6 +25,13 @@ def test_there_is_a_notebook_for_every_table_that_can_be_run():
     assert {"table4", "table5", "table6", "table8", "table9"} <= set(trainable)
 
 
+def test_notebooks_are_what_the_template_says():
+    made = make_notebooks.notebooks()
+    assert sorted(made) == NOTEBOOKS
+    differing = [path.name for path, text in made.items() if path.read_text() != text]
+    assert not differing, "run tools/make_notebooks.py"
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebooks_are_thin_and_clean(path):
     content = json.loads(path.read_text())
@@ -32,6 +41,13 @@ def test_notebooks_are_thin_and_clean(path):
     assert all(len(cell["source"]) <= 8 for cell in code)
     assert len(code) <= 12
     assert set(papermill.inspect_notebook(str(path))) == set(PARAMETERS)
+
+
+def outputs_of(executed, words):
+    """The outputs of the one cell that says `words`."""
+    cells = json.loads(executed.read_text())["cells"]
+    (cell,) = [cell for cell in cells if words in "".join(cell["source"])]
+    return cell["outputs"]
 
 
 def texts(executed):
@@ -84,7 +100,10 @@ def test_the_command_runs_what_is_missing_and_fills_in_the_output_path(smoke_res
     assert executed == results / "reports" / "table5.smoke.ipynb"
     assert final["seeds"] == 1
     assert (missing / "result.json").exists()
-    assert f"{missing.name}: done" in texts(executed)
+    (shown,) = outputs_of(executed, "vswin.run_study")  # updated in place
+    text = "".join(shown["data"]["text/plain"])
+    assert re.fullmatch(rf"7 of 7 runs done\n{missing.name}: done, top-1 [\d.]+ %", text), text
+    assert f"<td>{missing.name}</td>" in "".join(shown["data"]["text/html"])
     assert str(notebooks_dir()) not in executed.read_text()
 
 

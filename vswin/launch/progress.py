@@ -1,10 +1,18 @@
-"""Showing where runs stand while they are being executed: bars in a terminal, lines elsewhere."""
+"""Showing where runs stand while they are being executed.
+
+A table that updates in place in a notebook, bars in a terminal, and a few lines elsewhere.
+"""
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import dataclasses
+import html
+import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -12,35 +20,40 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from vswin.launch.pool import Snapshot
 from vswin.wording import duration
 
-LINE_S = 15.0
-"""Seconds between two lines about a running run, where there are no bars."""
+LINE_S = 60.0
+"""Seconds between two lines about the runs, where there are neither bars nor a notebook."""
+UPDATE_S = 1.0
+"""Seconds between two updates of a notebook's table."""
 
 OnPoll = Callable[[list[Snapshot]], None]
 
 
 @contextlib.contextmanager
 def progress(console: Console | None = None) -> Iterator[OnPoll]:
-    """Yields a callback for `launch`: live bars on a terminal, else a line now and then."""
+    """Yields a callback for `launch` that shows where runs stand, as well as the place allows."""
     console = console or Console()
-    if not console.is_terminal:
+    if _in_notebook():
+        yield _NotebookTable()
+    elif not console.is_terminal:
         yield _Lines(
             lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True)
         )
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TextColumn("{task.fields[detail]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, refresh_per_second=4) as bars:
-        yield _Bars(bars)
+    else:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console, refresh_per_second=4) as bars:
+            yield _Bars(bars)
 
 
-def print_lines() -> OnPoll:
-    """A callback for `launch` that prints a line when a run starts, ends, and now and then."""
-    return _Lines(lambda text: print(text, flush=True))
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")  # a kernel has imported it; nobody else needs to
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 class _Bars:
@@ -62,21 +75,81 @@ class _Bars:
 
 
 class _Lines:
+    """A line when a run ends, and now and then one about all of them."""
+
     def __init__(self, write: Callable[[str], None]) -> None:
         self.write = write
-        self.states: dict[str, str] = {}
+        self.seen = dict[str, Snapshot]()
         self.last = time.monotonic()
 
     def __call__(self, snapshots: list[Snapshot]) -> None:
-        due = time.monotonic() - self.last >= LINE_S
         for s in snapshots:
-            run_id = s.run.run_id
-            changed = self.states.get(run_id, "pending") != s.state
-            if changed or (due and s.state == "running"):
-                self.write(f"{run_id}: {_detail(s)}")
-            self.states[run_id] = s.state
-        if due:
+            before = self.seen.get(s.run.run_id, s)
+            if before.state != s.state and s.state in ("done", "failed", "interrupted"):
+                self.write(f"{s.run.run_id}: {_detail(s)}")
+            self.seen[s.run.run_id] = s
+        if time.monotonic() - self.last >= LINE_S:
+            running = [s for s in self.seen.values() if s.state == "running"]
+            details = [f"{s.run.run_id}: {_detail(s)}" for s in running]
+            self.write("; ".join([_counts(self.seen), *details]))
             self.last = time.monotonic()
+
+
+class _NotebookTable:
+    """Counts of all runs, and a line for each that was not complete before, in one output."""
+
+    def __init__(self) -> None:
+        self.seen = dict[str, Snapshot]()
+        self.lines = dict[str, str]()
+        self.shown: _Standing | None = None
+        self.handle: Any = None
+        self.last = time.monotonic()
+
+    def __call__(self, snapshots: list[Snapshot]) -> None:
+        before = {run_id: s.state for run_id, s in self.seen.items()}
+        self.seen |= {s.run.run_id: s for s in snapshots}
+        changed = before != {run_id: s.state for run_id, s in self.seen.items()}
+        if not changed and time.monotonic() - self.last < UPDATE_S:
+            return
+        for s in snapshots:
+            if s.state != "pending" and (s.state != "done" or s.run.run_id in self.lines):
+                self.lines[s.run.run_id] = _detail(s)
+        self._show(_Standing(_counts(self.seen), tuple(self.lines.items())))
+        self.last = time.monotonic()
+
+    def _show(self, standing: _Standing) -> None:
+        from IPython.display import display  # only a notebook gets here, and it has this
+
+        if self.handle is None:
+            self.handle = display(standing, display_id=True)
+        elif standing != self.shown:
+            self.handle.update(standing)
+        self.shown = standing
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Standing:
+    """What a notebook shows: a title above a table of run ids and what they are doing."""
+
+    title: str
+    lines: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        return "\n".join([self.title, *(f"{run_id}: {detail}" for run_id, detail in self.lines)])
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><td>{html.escape(run_id)}</td><td>{html.escape(detail)}</td></tr>"
+            for run_id, detail in self.lines
+        )
+        return f"<p>{html.escape(self.title)}</p>" + (f"<table>{cells}</table>" if cells else "")
+
+
+def _counts(seen: dict[str, Snapshot]) -> str:
+    """As "3 of 9 runs done, 2 running, 4 pending"."""
+    counts = collections.Counter(s.state for s in seen.values())
+    others = [f", {n} {state}" for state, n in counts.items() if state != "done"]
+    return f"{counts['done']} of {len(seen)} runs done" + "".join(others)
 
 
 def _detail(s: Snapshot) -> str:
