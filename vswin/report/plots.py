@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image, PngImagePlugin
 
 from vswin.report.picture import DIGEST_KEY, Column, Picture, picture_of
 from vswin.report.study import Study
 
 PAPER, OURS, GRAY = "#9a9a9a", "#0b6e8a", "#c9c9c9"
 DPI = 130
+COLOURS = 64
 
 
 def figure(study: Study) -> Figure:
@@ -26,9 +28,17 @@ def figure(study: Study) -> Figure:
 
 
 def png(picture: Picture) -> bytes:
-    """The figure as a file, which says of what it is a picture."""
-    file = io.BytesIO()
-    draw(picture).savefig(file, format="png", dpi=DPI, metadata={DIGEST_KEY: picture.digest()})
+    """The figure as a file, which says of what it is a picture.
+
+    It has a palette, which looks the same and makes it a third as large.
+    """
+    drawn, file = io.BytesIO(), io.BytesIO()
+    draw(picture).savefig(drawn, format="png", dpi=DPI)
+    about = PngImagePlugin.PngInfo()
+    about.add_text(DIGEST_KEY, picture.digest())
+    with Image.open(drawn) as image:
+        few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        few.save(file, "PNG", optimize=True, dpi=(DPI, DPI), pnginfo=about)
     return file.getvalue()
 
 
