@@ -38,7 +38,7 @@ from benchmarks.machine import (
 )
 from benchmarks.peers import import_torchvision
 from vswin.experiments.planning import plan_study
-from vswin.models.swin.config import resolve_config
+from vswin.models.registry import resolve_config
 
 Mode = Literal["forward", "train"]
 Who = Literal["ours", "torchvision"]

@@ -10,7 +10,7 @@ import pytest
 
 from vswin.costs import cache as costs
 from vswin.costs.cache import cost_at
-from vswin.models.swin.config import resolve_config
+from vswin.models.registry import resolve_config
 
 SMALL = resolve_config("swin_t", embed_dim=8, depths=(1, 1), num_heads=(1, 2))
 SIZE = (3, 4, 32, 32)

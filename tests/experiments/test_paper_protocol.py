@@ -25,7 +25,7 @@ from vswin.launch.estimate import (
 )
 from vswin.launch.proposal import Request
 from vswin.launch.slurm.profile import Profile
-from vswin.models.swin.config import resolve_config
+from vswin.models.registry import resolve_config
 from vswin.models.swin.layouts import LAYOUTS
 from vswin.models.swin.model import VideoSwinTransformer
 from vswin.paper.printed import printed_table

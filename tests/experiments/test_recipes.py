@@ -14,7 +14,7 @@ from vswin.experiments.recipes import (
     recipe_names,
     split,
 )
-from vswin.models.swin.config import resolve_config
+from vswin.models.registry import resolve_config
 from vswin.project import experiments_dir
 from vswin.reading import ExperimentError
 from vswin.training.recipe import Recipe, lr_factor

@@ -19,7 +19,8 @@ from vswin.data.data_file import VARIABLE, MissingDataError, load_sources
 from vswin.data.render_digits import make_digits
 from vswin.files import read_json
 from vswin.launch.study import RunsFailedError, run_configs
-from vswin.models.swin.config import PRESETS, resolve_config
+from vswin.models.registry import resolve_config
+from vswin.models.swin.config import PRESETS
 from vswin.runs.execute import execute
 from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
 from vswin.runs.initial import WrongInitialisationError

@@ -14,7 +14,8 @@ from pydantic import Field, model_validator
 from vswin.data.moving_digits import CHANNELS, Control, GridTest, MovingDigits
 from vswin.errors import UsageError
 from vswin.experiments.tables import Count, Experiment, ImageDataset, Row, Strict, TaskName
-from vswin.models.swin.config import Triple, VideoSwinConfig, resolve_config
+from vswin.models.registry import resolve_config
+from vswin.models.swin.config import Triple, VideoSwinConfig
 from vswin.runs.identity import Initialisation, RunConfig
 from vswin.training.recipe import Recipe
 

@@ -15,7 +15,8 @@ from pydantic import Field, model_validator
 from vswin.data.moving_digits import Control
 from vswin.errors import unknown
 from vswin.experiments.recipes import Settings
-from vswin.models.swin.config import BiasInit, EmbeddingInit, VideoSwinConfig, resolve_config
+from vswin.models.registry import resolve_config
+from vswin.models.swin.config import BiasInit, EmbeddingInit, VideoSwinConfig
 from vswin.reading import Strict
 
 Count = Annotated[int, Field(ge=1)]

@@ -13,7 +13,8 @@ from vswin.errors import UsageError
 from vswin.experiments.embedded import Geometry
 from vswin.experiments.recipes import RecipeBook, Settings, Sourced, split, split_given
 from vswin.experiments.tables import Count, Experiment, OnVideos, Origin, Row, Strict, VideoDataset
-from vswin.models.swin.config import VideoSwinConfig, resolve_config
+from vswin.models.registry import resolve_config
+from vswin.models.swin.config import VideoSwinConfig
 from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
 from vswin.training.recipe import Recipe
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vswin.models.swin.config import resolve_config
-from vswin.models.swin.initialisation import new_model
-from vswin.models.swin.model import VideoSwinTransformer
+import torch
+
+from vswin.models.registry import build, initialise_, resolve_config
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
-def build_model(name: str, **overrides: Any) -> VideoSwinTransformer:
-    """Builds a preset of section 3.3 with fresh weights.
+def build_model(name: str, **overrides: Any) -> nn.Module:
+    """Builds a preset, such as those of section 3.3, with fresh weights.
 
     Args:
-        name: a key of `vswin.models.swin.config.PRESETS`, e.g. "swin_t".
-        **overrides: fields of `VideoSwinConfig`, e.g. `num_classes=174, window_size=(16, 7, 7)`.
+        name: a preset of any family, e.g. "swin_t"; `vswin.models.registry.presets` has all.
+        **overrides: fields of the family's configuration, e.g. `num_classes=174`. What is left out
+            has the preset's value, or the one that goes with what is given.
 
     Returns:
         The model in training mode. Under `with torch.device("meta")` it has shapes and no weights.
@@ -22,4 +26,7 @@ def build_model(name: str, **overrides: Any) -> VideoSwinTransformer:
     Raises:
         ModelError: if the preset or an override is unknown, or a value is impossible.
     """
-    return new_model(resolve_config(name, **overrides))
+    model = build(resolve_config(name, **overrides))
+    if next(model.parameters()).device != torch.device("meta"):
+        initialise_(model)
+    return model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Any, Literal, get_args
 
 from vswin.models.errors import ModelError
@@ -19,11 +18,6 @@ LinearStd = float | Literal["fan_in"]
 """Initial standard deviation of linear layers, see `vswin.models.swin.initialisation`."""
 PAPER_FRAMES = 16
 """T' of the paper's clips: 32 frames, two to a token."""
-
-
-def _did_you_mean(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _is_count(value: object) -> bool:
@@ -154,25 +148,3 @@ PRESETS: dict[str, VideoSwinConfig] = {
     "swin_b": VideoSwinConfig(128, (2, 2, 18, 2), (4, 8, 16, 32), drop_path=0.3),
     "swin_l": VideoSwinConfig(192, (2, 2, 18, 2), (6, 12, 24, 48), drop_path=0.4),
 }
-
-OVERRIDES: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(VideoSwinConfig))
-
-
-def resolve_config(name: str, **overrides: Any) -> VideoSwinConfig:
-    """The configuration of preset `name` with `overrides` laid over it; lists become tuples.
-
-    Raises:
-        ModelError: if the preset or an override is unknown, or a value is impossible.
-    """
-    if name not in PRESETS:
-        raise ModelError(
-            f"unknown preset {name!r}; known: {', '.join(PRESETS)}" + _did_you_mean(name, PRESETS)
-        )
-    for key in overrides:
-        if key not in OVERRIDES:
-            raise ModelError(
-                f"unknown model option {key!r}; known: {', '.join(OVERRIDES)}"
-                + _did_you_mean(key, OVERRIDES)
-            )
-    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()}
-    return dataclasses.replace(PRESETS[name], **frozen)

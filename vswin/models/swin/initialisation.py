@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import nn
 
 from vswin.models.swin.attention import WindowAttention3D
-from vswin.models.swin.config import LinearStd, VideoSwinConfig
+from vswin.models.swin.config import LinearStd
 from vswin.models.swin.designs import FactorizedTemporalAttention
 from vswin.models.swin.model import VideoSwinTransformer
 
@@ -47,11 +46,3 @@ def initialise_(
         elif isinstance(module, FactorizedTemporalAttention):
             nn.init.zeros_(module.gate)
     nn.init.normal_(model.head.weight, std=HEAD_STD)
-
-
-def new_model(config: VideoSwinConfig) -> VideoSwinTransformer:
-    """A model with fresh weights; on the meta device, one without any."""
-    model = VideoSwinTransformer(config)
-    if next(model.parameters()).device != torch.device("meta"):
-        initialise_(model)
-    return model

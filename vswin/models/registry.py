@@ -1,0 +1,164 @@
+"""Model families: all that code outside `vswin.models` needs to know of a model.
+
+A family describes itself in plain data and small functions of configurations, so that planning
+runs and reading results need no torch; what does need it stands in a module of its own that is
+imported on first use. A family that is not built in is made known by `register`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vswin.models.errors import ModelError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from torch import nn
+
+BUILT_IN = ("vswin.models.swin.family",)
+"""Modules that each define a family as FAMILY."""
+
+
+def _same(overrides: dict[str, Any]) -> dict[str, Any]:
+    return overrides
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """One kind of model, with its presets.
+
+    A configuration is a frozen dataclass with the fields `num_classes` and `in_channels`, among
+    others; its constructor refuses impossible values with a `ModelError` that names the field.
+    """
+
+    name: str
+    version: int
+    """Raised by hand when a change of the family's code changes results."""
+    config_type: type[Any]
+    presets: Mapping[str, Any]
+    """Named architectures: a configuration for each."""
+    code: str
+    """The module with what needs torch: `build(config)`, a model with uninitialised weights;
+    `initialise_(model, linear_std, bias_std)`, in place; `is_spared(name, groups)`, whether weight
+    decay spares a parameter; `HEAD`, how the names of the classifier's parameters begin."""
+    slug: Callable[[Any, int], tuple[str, ...]]
+    """For a configuration and a number of frames, the words that a run's id is made of."""
+    work: Callable[[Any, int], int]
+    """For the same, how long a run takes in comparison with others."""
+    shrink: Callable[[Any, int, Mapping[str, Any], Mapping[str, Any]], Any]
+    """How a configuration becomes small enough for the embedded benchmark: from it, a divisor of
+    all temporal sizes, the family's own options in the protocol, and overrides."""
+    is_image_model: Callable[[Any], bool] = lambda config: False
+    """Whether a configuration is of a 2D model, which sees single frames."""
+    image_counterpart: Callable[[Any, int], Any] | None = None
+    """The 2D model that a configuration's weights can be initialised from, with so many classes;
+    None where a family cannot be initialised from images."""
+    inflation: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Choices in initialising from images, each with its values; the first is the default."""
+    complete: Callable[[dict[str, Any]], dict[str, Any]] = _same
+    """Adds to overrides the defaults that go with them."""
+
+
+@functools.cache
+def _known() -> dict[str, Family]:
+    found = (importlib.import_module(module).FAMILY for module in BUILT_IN)
+    return {family.name: family for family in found}
+
+
+def register(new: Family) -> None:
+    """Makes a family known, under its name and the names of its presets.
+
+    Raises:
+        ModelError: if a name is taken by another family.
+    """
+    if new.name in _known():
+        raise ModelError(f"there is a model family {new.name!r} already; choose another name")
+    if taken := new.presets.keys() & presets().keys():
+        raise ModelError(f"there is a preset {min(taken)!r} already; choose another name")
+    _known()[new.name] = new
+
+
+def families() -> tuple[Family, ...]:
+    """All families that are known."""
+    return tuple(_known().values())
+
+
+def family(name: str) -> Family:
+    """The family of that name.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    if name not in _known():
+        raise _unknown("model family", name, _known())
+    return _known()[name]
+
+
+def family_of(model: Any) -> Family:
+    """The family of a configuration, or of a model that has one as `config`.
+
+    Raises:
+        ModelError: if it is of no family that is known.
+    """
+    config = getattr(model, "config", model)
+    for found in families():
+        if isinstance(config, found.config_type):
+            return found
+    raise ModelError(f"{type(model).__name__} is no model (or configuration) of vswin.build_model")
+
+
+def presets() -> dict[str, Family]:
+    """The names of all presets, each with its family."""
+    return {name: found for found in families() for name in found.presets}
+
+
+def resolve_config(name: str, **overrides: Any) -> Any:
+    """The configuration of preset `name` with `overrides` laid over it; lists become tuples.
+
+    Raises:
+        ModelError: if the preset or an override is unknown, or a value is impossible.
+    """
+    known = presets()
+    if name not in known:
+        raise _unknown("preset", name, known)
+    found = known[name]
+    options = [field.name for field in dataclasses.fields(found.config_type)]
+    for key in overrides:
+        if key not in options:
+            raise _unknown("model option", key, options)
+    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()}
+    return dataclasses.replace(found.presets[name], **found.complete(frozen))
+
+
+def code_of(model: Any) -> ModuleType:
+    """The torch module of the family of a configuration or model, see `Family.code`."""
+    return importlib.import_module(family_of(model).code)
+
+
+def build(config: Any) -> nn.Module:
+    """A model with uninitialised weights; under `torch.device("meta")` without any."""
+    return code_of(config).build(config)
+
+
+def initialise_(model: nn.Module, linear_std: float | str = 0.02, bias_std: float = 0.02) -> None:
+    """Draws all weights anew, in place, from torch's global generator.
+
+    Args:
+        model: of any family.
+        linear_std: standard deviation for linear layers, or "fan_in" for 1/sqrt of their width.
+        bias_std: standard deviation of tables of position biases, where the family has them.
+    """
+    code_of(model).initialise_(model, linear_std, bias_std)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> ModelError:
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return ModelError(f"unknown {what} {name!r}; known: {', '.join(known)}{hint}")
