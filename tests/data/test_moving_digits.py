@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import sklearn.datasets
 import torch
 
 from vswin.data.moving_digits import (
@@ -18,6 +19,16 @@ from vswin.data.moving_digits import (
 )
 
 CLEAN = MovingDigits(generator_seed=7, noise=0.0)
+
+
+def test_the_scans_are_those_of_scikit_learn():
+    bundle = sklearn.datasets.load_digits()
+    parts = [_load_scans(split) for split in ("train", "test")]
+    for found, expected in zip(
+        zip(*parts, strict=True), (bundle.images / 16, bundle.target), strict=True
+    ):
+        assert np.array_equal(np.concatenate(found), expected)
+        assert np.concatenate(found).dtype == expected.dtype
 
 
 def test_same_key_same_clips_another_key_others():

@@ -82,7 +82,6 @@ def half_window(window: Triple, axes: str) -> Triple:
     return tuple(w // 2 * s for w, s in zip(window, shifted, strict=True))  # type: ignore[return-value]
 
 
-@torch.compiler.assume_constant_result  # integers that torch.compile need not look into
 def window_layout(
     grid: Triple,
     window_size: Triple,
@@ -113,6 +112,12 @@ def window_layout(
         batch: clips.
     """
     return _window_layout(grid, window_size, shift_size, device, masked, batch)
+
+
+# Integers that torch.compile need not read. The mark is what torch.compiler.assume_constant_result
+# sets; calling that imports the compiler, which takes a second of every process that has no use
+# for it. A test compiles a model.
+window_layout._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @functools.lru_cache(maxsize=64)
