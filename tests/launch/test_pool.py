@@ -24,7 +24,7 @@ TINY = dataclasses.replace(
     ),
     data=dataclasses.replace(BASE.data, frames=4, digits=2),
     recipe=dataclasses.replace(BASE.recipe, steps_per_epoch=2, epochs=6, batch_size=4),
-    test=dataclasses.replace(BASE.test, clips_per_cell=24),
+    test=dataclasses.replace(BASE.test, clips_per_cell=24, control_clips=24),
 )
 ENDLESS = dataclasses.replace(TINY, recipe=dataclasses.replace(TINY.recipe, epochs=100_000))
 LONG = dataclasses.replace(TINY, recipe=dataclasses.replace(TINY.recipe, epochs=30))

@@ -210,6 +210,8 @@ class GridTest:
     """Values of `MovingDigits.coherence` to test at."""
     noise: Annotated[tuple[Annotated[float, Ge(0), Le(100)], ...], Len(1)]
     """Values of `MovingDigits.noise` to test at."""
+    control_clips: Annotated[int, Ge(1)] = 960
+    """Test clips at the training dials, and for each control."""
 
 
 # Of noiseless clips with five digits on 24 x 24; fixed numbers, so that a clip does not depend on

@@ -16,8 +16,6 @@ from vswin.training.loop import Options, train
 from vswin.training.recipe import build_optimizer, group_summary
 from vswin.weights.checkpoint import checkpoint_of
 
-CONTROL_CLIPS = 960
-
 
 def train_and_test_digits(task: Task) -> Outcome:
     """Trains and tests; raises what `vswin.training.loop.train` does."""
@@ -41,7 +39,7 @@ def train_and_test_digits(task: Task) -> Outcome:
     start = time.perf_counter()
     evaluation = evaluate_grid(model, data, test, device)
     easy = dataclasses.replace(
-        test, coherence=(data.coherence,), noise=(data.noise,), clips_per_cell=CONTROL_CLIPS
+        test, coherence=(data.coherence,), noise=(data.noise,), clips_per_cell=test.control_clips
     )
     in_distribution = evaluate_grid(model, data, easy, device).cells[0]
     weights = checkpoint_of(model) if config.keeps_weights else None
@@ -55,7 +53,7 @@ def train_and_test_digits(task: Task) -> Outcome:
         "in_distribution": dataclasses.asdict(in_distribution),
         # The same model, tested (not trained) on clips whose evidence is destroyed.
         "tested_on": {
-            control: evaluate_control(model, data, control, CONTROL_CLIPS, device)
+            control: evaluate_control(model, data, control, test.control_clips, device)
             for control in ("single_frame", "shuffled_frames")
             if data.frames > 1
         },
