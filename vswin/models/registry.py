@@ -12,7 +12,7 @@ import difflib
 import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vswin.models.errors import ModelError
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+LinearStd = float | Literal["fan_in"]
+"""Initial standard deviation of linear layers; "fan_in" is 1/sqrt of their input's width."""
 BUILT_IN = ("vswin.models.swin.family",)
 """Modules that each define a family as FAMILY."""
 
@@ -146,7 +148,7 @@ def build(config: Any) -> nn.Module:
     return code_of(config).build(config)
 
 
-def initialise_(model: nn.Module, linear_std: float | str = 0.02, bias_std: float = 0.02) -> None:
+def initialise_(model: nn.Module, linear_std: LinearStd = 0.02, bias_std: float = 0.02) -> None:
     """Draws all weights anew, in place, from torch's global generator.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from vswin.errors import UsageError
-from vswin.models.swin.config import LinearStd
+from vswin.models.registry import LinearStd, code_of
 
 if TYPE_CHECKING:  # a recipe is plain data: planning runs has no use for torch
     import torch
@@ -39,7 +39,7 @@ class Recipe:
     grad_clip: Annotated[float, Gt(0)] | None = None
     """Largest norm of the gradient; the paper clips nothing."""
     linear_std: LinearStd = 0.02
-    """Initial standard deviation of linear layers, see `vswin.models.swin.initialisation`."""
+    """Initial standard deviation of linear layers, see `vswin.models.registry.initialise_`."""
     bias_std: Annotated[float, Gt(0), Lt(math.inf)] = 0.02
     """Initial standard deviation of relative position bias tables, see there."""
     cosine_by: Literal["step", "epoch"] = "step"
@@ -101,10 +101,11 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW with the groups of section 4.1: backbone and head, with and without weight decay.
 
     `groups="intended"` is what the paper and the released configuration say: the whole backbone
-    has the lower learning rate, its LayerNorms and bias tables (and Table 4's gates) no decay.
+    has the lower learning rate, and its normalisations and tables of position biases no decay.
     `groups="official"` is what the released optimiser does: of the configuration's keys it applies
-    the longest that matches a name alone, so that bias tables have the head's learning rate and no
-    decay, and LayerNorms, as part of the backbone, decay.
+    only the longest that matches a name, so that bias tables have the head's learning rate and no
+    decay, and LayerNorms, as part of the backbone, decay. Which parameters those are, the model's
+    family says.
     """
     import torch  # here, where it is wanted
 
@@ -115,12 +116,12 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
         {"params": [], "name": name, "base_lr": recipe.lr * share, "weight_decay": wd}
         for name, share, wd in (("backbone", ratio, decay), spared, ("head", 1.0, decay))
     ]
-    is_spared = _is_bias_table if official else _is_exempt
+    code = code_of(model)
     for name, parameter in model.named_parameters():
-        if name.startswith("head."):
+        if name.startswith(code.HEAD):
             groups[2]["params"].append(parameter)
         else:
-            groups[int(is_spared(name))]["params"].append(parameter)
+            groups[int(code.is_spared(name, recipe.groups))]["params"].append(parameter)
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas, fused=True)
 
 
@@ -141,13 +142,3 @@ def group_summary(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
         }
         for g in optimizer.param_groups
     ]
-
-
-def _is_exempt(name: str) -> bool:
-    """Whether a parameter is spared weight decay: LayerNorms (all norm*), bias tables, gates."""
-    parts = name.split(".")
-    return _is_bias_table(name) or parts[-1] == "gate" or parts[-2].startswith("norm")
-
-
-def _is_bias_table(name: str) -> bool:
-    return name.endswith(".relative_position_bias_table")

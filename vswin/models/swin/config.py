@@ -14,8 +14,6 @@ EmbeddingInit = Literal["inflate", "center"]
 """How 2D weights of the linear embedding become 3D ones (Table 8), see `inflation`."""
 BiasInit = Literal["duplicate", "center"]
 """Likewise of the relative position biases (Table 9)."""
-LinearStd = float | Literal["fan_in"]
-"""Initial standard deviation of linear layers, see `vswin.models.swin.initialisation`."""
 PAPER_FRAMES = 16
 """T' of the paper's clips: 32 frames, two to a token."""
 

@@ -6,8 +6,8 @@ import math
 
 from torch import nn
 
+from vswin.models.registry import LinearStd
 from vswin.models.swin.attention import WindowAttention3D
-from vswin.models.swin.config import LinearStd
 from vswin.models.swin.designs import FactorizedTemporalAttention
 from vswin.models.swin.model import VideoSwinTransformer
 
