@@ -1,6 +1,6 @@
 """What each kernel variant brings: `python -m benchmarks kernels`.
 
-Swin-T as it is, and with one thing at a time taken away, turn by turn in one process: pieces (then
+Swin-T as it is, and with one thing at a time taken away, turn by turn in one process: chunks (then
 layers are plain, and attention is torch's: fused in inference, unfused in training) and, on top of
 that, windows of many sizes (then shifted windows are full ones with a mask).
 """
@@ -34,7 +34,7 @@ def as_it_is() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def without_pieces() -> Iterator[None]:
+def without_chunks() -> Iterator[None]:
     """As on a GPU."""
     with mock.patch.object(chunked, "possible", lambda *_: False):
         yield
@@ -44,7 +44,7 @@ def without_pieces() -> Iterator[None]:
 def masked_windows() -> Iterator[None]:
     """All windows of a layer in one call."""
     with (
-        without_pieces(),
+        without_chunks(),
         mock.patch.object(attention, "SMALL_WINDOW", 10**9),
         mock.patch.object(attention, "SMALL_BYTES", 10**12),
     ):
@@ -53,8 +53,8 @@ def masked_windows() -> Iterator[None]:
 
 VARIANTS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "as it is": as_it_is,
-    "without pieces": without_pieces,
-    "without pieces, masked windows": masked_windows,
+    "without chunks": without_chunks,
+    "without chunks, masked windows": masked_windows,
 }
 
 

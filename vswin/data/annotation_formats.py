@@ -1,4 +1,4 @@
-"""The ways in which videos and their classes are listed, each read as far as its content says.
+"""The formats in which videos and their classes are listed, each read as far as its content says.
 
 What a class's label is, which videos are listed twice and where the files are is not decided here
 but in `vswin.data.annotations`.

@@ -1,7 +1,7 @@
-"""Looking at every listed video: is it there, can it be decoded, is it long enough.
+"""Checking every listed video: is it there, can it be decoded, is it long enough.
 
 Results are appended to a file as they come, so that a check that is stopped goes on where it was,
-and one that is repeated looks only at what is new, has changed or could not be read.
+and one that is repeated examines only what is new, has changed or could not be read.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class CheckReport:
     present: int
     """Of the examined: whose file is there, readable or not."""
     fresh: int
-    """Of the examined: looked at this time; the others were good and have not changed since."""
+    """Of the examined: read this time; the others were good and have not changed since."""
     classes: int
     """Classes with at least one listed video."""
     problems: tuple[Problem, ...]

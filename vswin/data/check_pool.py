@@ -24,7 +24,7 @@ def run_each(
 ) -> Iterator[tuple[T, R | None]]:
     """Calls `function` on every task in `workers` processes; yields in the order of completion.
 
-    A process that dies takes the others with it, so the tasks that were under way are then tried
+    A process that dies takes the others with it, so the tasks that were in progress are then tried
     one at a time: each gets its result, but the one that kills its process, which gets None.
 
     Args:
@@ -54,7 +54,7 @@ def run_each(
                 yield from ((task, None) for task in running.values())
             else:
                 suspects.extend(running.values())
-        finally:  # also when interrupted: what is under way ends, nothing more begins
+        finally:  # also when interrupted: what is in progress ends, nothing more begins
             pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -149,8 +149,8 @@ def collate(samples: list[Sample], first: int) -> ClipBatch:
 def read_views(video: Video, data: VideoData, test: ViewsTest) -> Tensor:
     """All views of a video: each clip is decoded once, scaled, and cropped.
 
-    Frames are scaled as the released models were tested, not by the decoder, whose smoother way is
-    kept for training.
+    Frames are scaled as the released models were tested, not by the decoder, whose smoother filter
+    is kept for training.
 
     Returns:
         uint8 (clips * crops, 3, T, size, size), clip by clip.

@@ -1,7 +1,7 @@
 """The video datasets of section 4 and their classes, in the order in which models are trained.
 
 Two more datasets, `digits_kinetics` and `digits_ssv2`, are rendered by this project itself. They
-stand in for Kinetics and Something-Something wherever the way from video files to a table is tried
+stand in for Kinetics and Something-Something wherever the path from video files to a table is tried
 out without them.
 """
 
@@ -78,7 +78,7 @@ def class_names(name: str) -> tuple[str, ...]:
 
 
 def stand_in_classes(name: str) -> tuple[str, ...]:
-    """The classes of a stand-in: which digit is seen, or how what is seen moves."""
+    """The classes of a rendered dataset: which digit is seen, or how what is seen moves."""
     if name == "digits_kinetics":
         return tuple(f"digit {digit}" for digit in range(10))
     from vswin.data.moving_digits import TASKS  # brings numpy, which the other lists do not need

@@ -80,7 +80,7 @@ def decode_wanted(
         stream: its stream.
         table: the stream's packets.
         wanted: time -> anything, e.g. the frame's index; not empty. Emptied one by one; what is
-            left at the end could not be reached in this way.
+            left at the end could not be reached like this.
 
     Yields:
         The value and the frame, ascending in time unless the file is damaged.

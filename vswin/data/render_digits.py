@@ -1,6 +1,6 @@
 """Moving Digits as video files, in the layout of Kinetics or of Something-Something.
 
-They take the place of those datasets wherever the way from a video file to a table is rehearsed:
+They take the place of those datasets wherever the path from a video file to a table is rehearsed:
 decoder, transforms, distributed training, views. Kinetics' classes can mostly be told from a single
 frame, and so can these: a clip shows one digit several times, and each digit has its colour.
 Something-Something's cannot: what is seen there is any digits, and the class is how they move.

@@ -160,7 +160,7 @@ def normalise(clips: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
     Args:
         clips: (B, 3, T, H, W) or (3, T, H, W), 0 to 255.
-        dtype: of the result; single precision is used on the way.
+        dtype: of the result; single precision is used in between.
     """
     mean, std = (
         torch.tensor(value, dtype=torch.float32, device=clips.device)[:, None, None, None]
@@ -176,7 +176,7 @@ def draw_erasing(
 
     Its share of the area is uniform between 0.02 and 1/3, its height divided by its width
     log-uniform between 0.3 and 1 / 0.3. Of ten tries the first that is smaller than the frame
-    both ways is taken; if none is, nothing is erased.
+    in both directions is taken; if none is, nothing is erased.
     """
     if rng.random() >= probability:
         return None

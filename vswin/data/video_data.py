@@ -1,6 +1,6 @@
 """What runs on videos train on and are tested on, as data; `vswin.data.clips` carries it out.
 
-Apart from it, because planning runs and looking at a store have no use for torch and decoders.
+Apart from it, because planning runs and reading a store have no use for torch and decoders.
 """
 
 from __future__ import annotations
