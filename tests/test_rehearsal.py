@@ -82,8 +82,8 @@ def runs(store):
     """The three runs: images, Kinetics' stand-in, Something-Something's."""
     (planned,) = plan_study("table3", "rehearsal", 1, store.results_dir).runs
     motion = planned.config
-    kinetics = motion.init.pretraining
-    images = kinetics.init.pretraining
+    kinetics = motion.source
+    images = kinetics.source
     return [store.run(config.run_id) for config in (images, kinetics, motion)]
 
 

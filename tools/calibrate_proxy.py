@@ -30,7 +30,7 @@ from vswin.launch.pool import available_cpus
 from vswin.launch.progress import progress
 from vswin.launch.study import run_configs
 from vswin.project import experiments_dir, results_path
-from vswin.runs.identity import RunConfig
+from vswin.runs.config import FromRun, RunConfig
 from vswin.runs.store import Store
 
 GENERATOR_SEED = 1000
@@ -78,15 +78,14 @@ def candidate(table: str, row_id: str, dials: Dials, seed: int) -> RunConfig:
     library = Library(experiments_dir())
     experiment = library.experiment(table)
     row = experiment.row(row_id)
-    base = library.protocol("proxy").run_config(row, seed, experiment.task)
+    base = library.protocol("proxy").configure(experiment, row, seed)
     recipe = {k: v for k, v in dials.items() if hasattr(base.recipe, k)}
     data = {k: v for k, v in dials.items() if hasattr(base.data, k)}
     assert not dials.keys() - recipe.keys() - data.keys(), dials
     init = base.init
-    if init is not None:
-        images = dataclasses.replace(init.pretraining.data, generator_seed=GENERATOR_SEED)
-        pretraining = dataclasses.replace(init.pretraining, data=images)
-        init = dataclasses.replace(init, pretraining=pretraining)
+    if isinstance(init, FromRun):
+        images = dataclasses.replace(init.run.data, generator_seed=GENERATOR_SEED)
+        init = dataclasses.replace(init, run=dataclasses.replace(init.run, data=images))
     return dataclasses.replace(
         base,
         recipe=dataclasses.replace(base.recipe, **recipe),

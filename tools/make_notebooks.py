@@ -110,14 +110,14 @@ def notebooks() -> dict[Path, str]:
     return {
         notebooks_dir() / f"{table}.ipynb": notebook(table, library)
         for table in library.tables()
-        if library.experiment(table).protocols
+        if library.protocols_of(library.experiment(table))
     }
 
 
 def notebook(table: str, library: Library) -> str:
     """A table's notebook as JSON."""
     experiment = library.experiment(table)
-    words = SMALL if "proxy" in experiment.protocols else LARGE
+    words = SMALL if "proxy" in library.protocols_of(experiment) else LARGE
     words = words | {
         "table": table,
         "title": load_study(table).title,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,40 @@ def require_named(path: Path, key: str, value: Any) -> Any:
     return value
 
 
-def read_strictly(path: Path, kind: type[BaseModel]) -> Any:
+def read_strictly(path: Path, kind: type[BaseModel] | Mapping[str, type[BaseModel]]) -> Any:
     """Reads and validates a YAML file.
+
+    A file that says `extends: other` has from other.yaml, beside it, what it does not say itself.
+
+    Args:
+        path: the file.
+        kind: what it must hold; or what it may hold, by the value of its key `kind`.
 
     Raises:
         ExperimentError: if it is no YAML, repeats a key, or is not what `kind` says.
     """
+    node, content = _read(path)
+    if isinstance(kind, Mapping):
+        chosen = kind.get(str(content.get("kind")))
+        if chosen is None:
+            line = _line(node, ["kind"])
+            raise ExperimentError(
+                f"{path}, line {line}: kind: should be one of {', '.join(kind)}, "
+                f"not {content.get('kind')!r}"
+            )
+        kind = chosen
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        problems = error.errors()
+        inside = {problem["loc"][:1] for problem in problems if len(problem["loc"]) > 1}
+        # A list whose items are all refused is also called too short; that is no second mistake.
+        problems = [p for p in problems if p["type"] != "too_short" or p["loc"] not in inside]
+        raise ExperimentError("\n".join(_explain(path, node, p) for p in problems)) from error
+
+
+def _read(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
+    """A file's own keys with their lines, and its content with that of the file it extends."""
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -55,14 +84,13 @@ def read_strictly(path: Path, kind: type[BaseModel]) -> Any:
     if not isinstance(node, yaml.MappingNode):
         raise ExperimentError(f"{path}, line 1: wanted keys and values, such as `title: ...`")
     _refuse_repeated_keys(path, node)
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        problems = error.errors()
-        inside = {problem["loc"][:1] for problem in problems if len(problem["loc"]) > 1}
-        # A list whose items are all refused is also called too short; that is no second mistake.
-        problems = [p for p in problems if p["type"] != "too_short" or p["loc"] not in inside]
-        raise ExperimentError("\n".join(_explain(path, node, p) for p in problems)) from error
+    if "extends" not in content:
+        return node, content
+    other = path.with_name(f"{content.pop('extends')}.yaml")
+    if other == path or not other.exists():
+        line = _line(node, ["extends"])
+        raise ExperimentError(f"{path}, line {line}: extends: there is no other file {other.name}")
+    return node, _read(other)[1] | content
 
 
 def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:

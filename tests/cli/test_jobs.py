@@ -17,7 +17,6 @@ from vswin.cli.main import main
 from vswin.experiments.planning import plan_study
 from vswin.files import write_json
 from vswin.launch.slurm.journal import Journal, Submission
-from vswin.runs.identity import Initialisation
 from vswin.runs.lock import is_locked, run_lock
 from vswin.runs.store import RESULT_KEYS
 
@@ -65,11 +64,8 @@ def planned(results, table="table5", seeds=1, protocol="smoke"):
     """The folders of a table's runs, as if they had been asked for, by row and seed."""
     plan = plan_study(table, protocol, seeds, results)
     for p in plan.runs:
-        config = p.config
-        while config is not None:
+        for config in (p.config, *p.config.ancestors):
             plan.store.run(config.run_id).create(config)
-            init = config.init
-            config = init.pretraining if isinstance(init, Initialisation) else None
     return plan.store, {(p.row.id, p.seed): plan.folder(p) for p in plan.runs}
 
 

@@ -31,7 +31,7 @@ from vswin.models.swin.model import VideoSwinTransformer
 from vswin.paper.printed import printed_table
 from vswin.project import experiments_dir
 from vswin.reading import ExperimentError
-from vswin.runs.identity import Initialisation, PretrainedFile
+from vswin.runs.config import FromCheckpoint, TestOnly
 from vswin.runs.store import RESULT_KEYS, Store
 from vswin.weights.checkpoint import checkpoint_of
 from vswin.weights.files import load_weights, to_layout
@@ -54,8 +54,8 @@ def test_every_printed_row_is_a_complete_run(table, protocol, tmp_path):
     assert {p.row.id for p in plan.runs} == {row.id for row in printed_table(table).rows}
     for planned in plan.runs:
         config = planned.config
-        assert config.is_on_videos
-        assert config.init is not None  # nothing in the paper starts from random weights
+        assert config.data.kind == "videos"
+        assert config.init.kind != "random"  # nothing in the paper starts from random weights
         assert config.model.num_classes == len(class_names(config.data.dataset))
         printed = printed_table(table).row(planned.row.id).labels.get("views")
         if printed is not None:
@@ -92,7 +92,7 @@ def test_section_4_1_word_by_word():
     assert ssv2.data.sampling == "segments"
     assert (ssv2.data.flip, ssv2.data.rand_augment, ssv2.data.erasing) == (0, (4, 7), 0.25)
     assert ssv2.test == ViewsTest(1, 3)
-    assert ssv2.init.kind == "video"
+    assert ssv2.init.expect == "video"
 
 
 def test_the_released_settings_where_they_differ():
@@ -124,15 +124,15 @@ def test_tables_7_8_and_9_change_one_thing():
         "ratio_1_0_21k": 1.0,
     }
     assert ratios["ratio_0_1_21k"].run_id == configured("table1", "swin_b").run_id
-    assert configured("table8", "center").init.embedding == "center"
-    assert configured("table9", "center").init.bias == "center"
+    assert configured("table8", "center").init.inflation == {"embedding": "center"}
+    assert configured("table9", "center").init.inflation == {"bias": "center"}
 
 
 def test_fifty_views_test_the_model_of_the_row_above():
     for table in ("table1", "table2"):
         trained = configured(table, "swin_l_384")
         tested = configured(table, "swin_l_384_50")
-        assert tested.init == Initialisation(trained, only_test=True)
+        assert tested.init == TestOnly(trained)
         assert tested.test == ViewsTest(10, 5)
         assert trained.data.size == 384
         assert trained.data.resize == 438  # 256 at 224 pixels
@@ -143,14 +143,14 @@ def test_fifty_views_test_the_model_of_the_row_above():
 def test_checkpoints_of_the_named_kind_fit_the_rows(table):
     """Each row's model, two blocks deep, takes a checkpoint of the layout that its file has."""
     for row in LIBRARY.experiment(table).rows:
-        if row.is_control or row.videos.tests or row.preset not in ("swin_t", "swin_b"):
+        if row.is_control or row.tests or row.preset not in ("swin_t", "swin_b"):
             continue
         config = PAPER.configure(LIBRARY.experiment(table), row, 0)
-        assert isinstance(config.init, PretrainedFile)
+        assert isinstance(config.init, FromCheckpoint)
         small = dataclasses.replace(config.model, depths=(1, 1), num_heads=(3, 6), embed_dim=96)
         model = VideoSwinTransformer(small)
         source = small
-        if config.init.kind == "2d":
+        if config.init.expect == "2d":
             source = resolve_config(
                 "swin_t",
                 depths=(1, 1),
@@ -159,15 +159,12 @@ def test_checkpoints_of_the_named_kind_fit_the_rows(table):
                 window_size=(1, 7, 7),
                 num_classes=1000,
             )
-        layout = LAYOUTS["official_2d" if config.init.kind == "2d" else "official_video"]
+        layout = LAYOUTS["official_2d" if config.init.expect == "2d" else "official_video"]
         with torch.no_grad():
             saved = to_layout(checkpoint_of(VideoSwinTransformer(source)), layout)
-        how = {"embedding": config.init.embedding, "bias": config.init.bias}
-        if config.init.kind == "video" or config.model.design != "joint":
-            how.pop("bias")
-            how = how if config.init.kind == "2d" else {}
+        init = config.init
         report = load_weights(
-            model, {layout.wrapper: saved}, expect=config.init.kind, head=False, **how
+            model, {layout.wrapper: saved}, expect=init.expect, head=False, **init.inflation
         )
         assert {"head.weight", "head.bias"} <= set(report.fresh)
 
@@ -260,7 +257,7 @@ def test_a_rows_own_word_counts_in_a_rehearsal_and_stays_its_own(tmp_path):
         "ratio_1_0_21k": 1.0,
     }
     first, second = rows["ratio_0_1_1k"], rows["ratio_1_0_1k"]
-    assert first.init.pretraining == second.init.pretraining
+    assert first.source == second.source
     assert first.recipe.lr == 2e-3  # the rehearsal's
 
 
@@ -282,8 +279,8 @@ table: own
 title: t
 section: s
 num_classes: 400
-protocols: [paper]
-videos: {dataset: kinetics400, pretrained: imagenet_1k}
+start: {from: imagenet_1k}
+videos: {dataset: kinetics400}
 rows: [{id: a, preset: swin_t, videos: {recipe: RECIPE}}]
 """
 

@@ -29,8 +29,21 @@ def test_every_printed_row_has_a_row_and_the_reverse(table):
 
 @pytest.mark.parametrize("table", LIBRARY.tables())
 def test_every_protocol_of_a_table_can_run_all_its_rows(table):
-    for protocol in LIBRARY.experiment(table).protocols:
+    found = LIBRARY.protocols_of(LIBRARY.experiment(table))
+    has_small_models = table in ("table4", "table5", "table6", "table8", "table9")
+    small = {"proxy", "smoke"} if has_small_models else set()
+    assert set(found) == {"paper", "paper_printed", "rehearsal"} | small
+    for protocol in found:
         assert plan_study(table, protocol).runs
+
+
+def test_a_protocol_that_extends_another_says_only_in_what_it_differs(copy):
+    printed, official = copy.protocol("paper_printed"), copy.protocol("paper")
+    differ = {k for k, v in official if v != getattr(printed, k)}
+    assert differ == {"protocol", "title", "shows", "recipe", "book"}
+    broken(copy, "protocols/paper_printed.yaml", "extends: paper", "extends: papers")
+    with pytest.raises(ExperimentError, match=r"line 3: extends: there is no other file papers.y"):
+        copy.protocol("paper_printed")
 
 
 @pytest.fixture
@@ -74,7 +87,19 @@ def broken(library, file, old, new):
             "protocols/proxy.yaml",
             "spatial_window: 3",
             "spatial_window: 0",
-            ["geometry.spatial_window", "greater than or equal to 1"],
+            ["the file", "spatial_window, an integer >= 1"],
+        ),
+        (
+            "protocols/proxy.yaml",
+            "swin: {spatial",
+            "swim: {spatial",
+            ["geometry", "swim is no model family"],
+        ),
+        (
+            "protocols/proxy.yaml",
+            "kind: moving_digits",
+            "kind: audio",
+            ["kind", "videos", "'audio'"],
         ),
     ],
 )
@@ -86,7 +111,7 @@ def test_a_broken_file_names_file_line_and_key(copy, file, old, new, words):
     assert str(path) in message
     for word in words:
         assert word in message
-    if "unknown key" in message or "integer" in message or "'loud'" in message:
+    if "unknown key" in message or "valid integer" in message or "'loud'" in message:
         assert f"line {line}:" in message
 
 
@@ -155,12 +180,12 @@ table: my_ablation
 title: Spatial shift only
 section: mine
 num_classes: 400
-protocols: [smoke]
 rows:
   - {id: spatial, preset: swin_t, model: {shift: spatial}}
 """)
     experiment = copy.experiment("my_ablation")
-    config = copy.protocol("smoke").run_config(experiment.rows[0], seed=3)
+    assert copy.protocols_of(experiment) == ["proxy", "smoke"]  # nothing is said of videos
+    config = copy.protocol("smoke").configure(experiment, experiment.rows[0], seed=3)
     assert config.model.shift == "spatial"
     assert config.model.window_size == (4, 3, 3)
     assert config.seed == 3
@@ -172,4 +197,4 @@ def test_sizes_that_cannot_be_scaled_down_are_refused(copy):
     with pytest.raises(
         UsageError, match="frames 9 cannot be divided by the protocol's temporal_divisor 2"
     ):
-        copy.protocol("proxy").run_config(experiment.row("dim4"), 0)
+        copy.protocol("proxy").configure(experiment, experiment.row("dim4"), 0)

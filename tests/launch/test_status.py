@@ -13,7 +13,7 @@ from vswin.launch.slurm.journal import Journal, Submission
 from vswin.launch.slurm.queue import Job, Queue, phase_of
 from vswin.launch.status import look, survey
 from vswin.models.swin.config import PRESETS
-from vswin.runs.identity import Initialisation
+from vswin.runs.config import FromRun, TestOnly
 from vswin.runs.lock import STALE_S, run_lock
 from vswin.runs.store import RESULT_KEYS, Store
 
@@ -328,9 +328,9 @@ def family():
     """Two runs that start from a third."""
     image = dataclasses.replace(PRESETS["swin_t"], num_classes=10, window_size=(1, 3, 3))
     stills = dataclasses.replace(BASE.data, task="stills", frames=1)
-    source = dataclasses.replace(BASE, model=image, data=stills)
-    first = dataclasses.replace(BASE, init=Initialisation(source))
-    return source, first, dataclasses.replace(first, init=Initialisation(source, bias="center"))
+    source = dataclasses.replace(BASE, model=image, data=stills, is_pretraining=True)
+    first = dataclasses.replace(BASE, init=FromRun(source))
+    return source, first, dataclasses.replace(first, init=FromRun(source, {"bias": "center"}))
 
 
 def test_a_run_whose_source_failed_is_blocked(place, family):
@@ -353,7 +353,7 @@ def test_a_run_whose_source_failed_is_blocked(place, family):
     assert place.see(other).standing == "missing"
     assert place.see(other, sources={other.run_id: before.run_id}).standing == "blocked"
     # And it is passed on.
-    third = dataclasses.replace(BASE, seed=3, init=Initialisation(second, only_test=True))
+    third = dataclasses.replace(BASE, seed=3, init=TestOnly(second))
     last = place.run(third)
     place.run(second)
     assert f"is blocked: it starts from {source.run_id}" in place.see(last).detail

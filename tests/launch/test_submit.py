@@ -132,7 +132,7 @@ def test_sources_come_first_and_long_arrays_are_cut(tmp_path, slurm):
 
 def test_dependents_of_a_failed_run_wait_for_a_retry(tmp_path, slurm):
     asked = request(tmp_path, "table8")
-    source = next(s.run_id for c in asked.configs.values() for s in c.sources)
+    source = next(s.run_id for c in asked.configs.values() for s in c.ancestors)
     folder = asked.store.run(source)
     folder.create(asked.configs[source])
     write_json(folder.path / "error.json", {"type": "E", "message": "bad"})
@@ -375,7 +375,7 @@ def test_a_run_waits_for_the_job_that_trains_what_it_starts_from(tmp_path, slurm
     _, again = submit(asked)
     base = trains.job_ids[0].partition("_")[0]
     runs = [s for s in again if s.kind == "runs"]
-    waiting = [s for s in runs if asked.configs[s.items[0]].sources]
+    waiting = [s for s in runs if asked.configs[s.items[0]].ancestors]
     assert waiting
     for submission in waiting:
         assert f"dependency=afterany:{base}" in slurm.script(
@@ -387,13 +387,13 @@ def test_a_run_waits_for_the_job_that_trains_what_it_starts_from(tmp_path, slurm
 
 
 def sources(asked):
-    return [source for config in asked.configs.values() for source in config.sources]
+    return [source for config in asked.configs.values() for source in config.ancestors]
 
 
 def test_a_retry_of_one_run_takes_what_it_starts_from_along(tmp_path, slurm):
     asked = request(tmp_path, "table8")
-    dependent = next(c for c in asked.configs.values() if c.sources)
-    (source,) = dependent.sources
+    dependent = next(c for c in asked.configs.values() if c.ancestors)
+    (source,) = dependent.ancestors
     folder = asked.store.run(source.run_id)
     folder.create(source)
     write_json(folder.path / "error.json", {"type": "E", "message": "bad"})
@@ -547,8 +547,8 @@ def test_a_run_that_fails_fails_its_job(tmp_path, slurm, run):
 
 def test_a_job_whose_source_failed_says_so_and_is_no_failure(tmp_path, slurm):
     asked = request(tmp_path, "table8")
-    dependent = next(c for c in asked.configs.values() if c.sources)
-    source, run = prepare([*dependent.sources, dependent], asked.store)
+    dependent = next(c for c in asked.configs.values() if c.ancestors)
+    source, run = prepare([*dependent.ancestors, dependent], asked.store)
     write_json(source.path / "error.json", {"type": "E", "message": "bad"})
     done = as_a_job(tmp_path, run)
     assert done.returncode == 1

@@ -21,10 +21,10 @@ from vswin.files import read_json
 from vswin.launch.study import RunsFailedError, run_configs
 from vswin.models.registry import resolve_config
 from vswin.models.swin.config import PRESETS
+from vswin.runs.config import FromCheckpoint, FromRun, RunConfig, TestOnly
 from vswin.runs.execute import execute
-from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
 from vswin.runs.initial import WrongInitialisationError
-from vswin.runs.requirements import missing_inputs, require_inputs
+from vswin.runs.requirements import SourceNotReadyError, missing_inputs, require_inputs
 from vswin.runs.resources import Effort
 from vswin.runs.store import Store
 from vswin.runs.videos import OtherInputsError
@@ -64,7 +64,7 @@ TINY = dataclasses.replace(
     ),
     recipe=dataclasses.replace(IMAGES.recipe, epochs=3, label_smoothing=0.1, cosine_by="epoch"),
     test=ViewsTest(2, 3),
-    init=Initialisation(IMAGES, embedding="center"),
+    init=FromRun(IMAGES, {"embedding": "center"}),
 )
 
 
@@ -102,24 +102,32 @@ def start(folder, *options, environment=None):
 @pytest.fixture(scope="module")
 def calm(tree, tmp_path_factory):
     """A run that nothing happened to, and its pre-training."""
-    folder = folder_of(tmp_path_factory.mktemp("calm"))
-    assert start(folder, environment=os.environ | {VARIABLE: str(tree)}).wait() == 0
+    place = tmp_path_factory.mktemp("calm")
+    images, folder = folder_of(place, IMAGES), folder_of(place)
+    for run in (images, folder):
+        assert start(run, environment=os.environ | {VARIABLE: str(tree)}).wait() == 0
+    return folder
+
+
+def pretrained_folder(calm, tmp_path):
+    """A run's folder beside that of the complete pre-training that it starts from."""
+    folder = folder_of(tmp_path)
+    shutil.copytree(calm.path.with_name(IMAGES.run_id), folder.path.with_name(IMAGES.run_id))
     return folder
 
 
 def test_a_run_that_is_killed_at_any_step_ends_like_one_that_was_not(calm, tmp_path):
-    folder = folder_of(tmp_path)
-    # Killed once in its pre-training, then in the middle of epochs, then just after one.
+    folder = pretrained_folder(calm, tmp_path)
+    # Killed in the middle of epochs, then just after one.
     options = ("--checkpoint-minutes", "0.0000001")
-    images = folder.path.with_name(IMAGES.run_id)
-    waits = [(images, 2), (folder.path, 2), (folder.path, 5), (folder.path, 8), (folder.path, 13)]
+    waits = (2, 5, 8, 13)
     kills = 0
-    for path, step in waits:
+    for step in waits:
         process = start(folder, *options)
         deadline = time.monotonic() + 100
         while process.poll() is None:
             assert time.monotonic() < deadline
-            reached = [int(p.stem[5:]) for p in (path / "checkpoints").glob("step-*.pt")]
+            reached = [int(p.stem[5:]) for p in folder.checkpoints.glob("step-*.pt")]
             if reached and max(reached) >= step:
                 process.send_signal(signal.SIGKILL)
                 kills += process.wait() == -signal.SIGKILL
@@ -133,8 +141,7 @@ def test_a_run_that_is_killed_at_any_step_ends_like_one_that_was_not(calm, tmp_p
 
 
 def test_the_means_of_a_run_do_not_change_what_it_ends_with(calm, tmp_path):
-    folder = folder_of(tmp_path)
-    shutil.copytree(calm.path.with_name(IMAGES.run_id), folder.path.with_name(IMAGES.run_id))
+    folder = pretrained_folder(calm, tmp_path)
     execute(folder, World(), Effort(workers=2, checkpoint_minutes=1e-9))
     assert facts(folder) == facts(calm)
 
@@ -157,7 +164,7 @@ def test_what_a_complete_run_says(calm):
 
 
 def test_two_processes_do_the_same_run(calm, tmp_path):
-    folder = folder_of(tmp_path)
+    folder = pretrained_folder(calm, tmp_path)
     process = start(folder, "--processes", "2")
     assert process.wait(timeout=200) == 0
     result, metrics, predictions, _ = facts(folder)
@@ -183,7 +190,7 @@ def children(pid):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_if_one_process_dies_the_run_ends_and_can_be_resumed(calm, tmp_path):
-    folder = folder_of(tmp_path)
+    folder = pretrained_folder(calm, tmp_path)
     process = start(folder, "--processes", "2", "--checkpoint-minutes", "0.0000001")
     deadline = time.monotonic() + 100
     while not list(folder.checkpoints.glob("step-*.pt")):
@@ -202,7 +209,7 @@ def test_if_one_process_dies_the_run_ends_and_can_be_resumed(calm, tmp_path):
 
 
 def test_a_run_refuses_to_start_without_its_initialisation(tmp_path, monkeypatch, tree, calm):
-    init = PretrainedFile("swin_tiny_patch4_window7_224.pth", "2d")
+    init = FromCheckpoint("swin_tiny_patch4_window7_224.pth", "2d")
     config = dataclasses.replace(TINY, init=init)
     folder = folder_of(tmp_path, config)
     with pytest.raises(MissingDataError, match=r"no swin_tiny.*never silently from random ones"):
@@ -233,7 +240,7 @@ def test_a_run_refuses_to_start_without_its_initialisation(tmp_path, monkeypatch
 
 
 def test_other_weights_than_the_declared_ones_are_refused(tmp_path, monkeypatch, tree, calm):
-    init = PretrainedFile("images.pth", "2d", digest="0" * 64)
+    init = FromCheckpoint("images.pth", "2d", digest="0" * 64)
     source = read_checkpoint(calm.path.with_name(IMAGES.run_id) / "weights.safetensors")
     save_weights(source, tmp_path / "images.pth", "official_2d")
     data = tmp_path / "data.yaml"
@@ -259,18 +266,15 @@ def test_a_run_is_not_continued_with_other_videos(tmp_path, monkeypatch, tree):
 
 
 def test_weights_that_were_removed_are_not_trained_again_unasked(calm, tmp_path):
-    folder = folder_of(tmp_path)
-    images = folder.path.with_name(IMAGES.run_id)
-    shutil.copytree(calm.path.with_name(IMAGES.run_id), images)
-    (images / "weights.safetensors").unlink()
-    with pytest.raises(WrongInitialisationError, match="missing or damaged: put it back"):
+    folder = pretrained_folder(calm, tmp_path)
+    (folder.path.with_name(IMAGES.run_id) / "weights.safetensors").unlink()
+    with pytest.raises(SourceNotReadyError, match="is missing: put it back, or remove the folder"):
         execute(folder)
+    assert folder.state() == "pending"
 
 
 def test_a_row_that_only_tests_another_rows_model(calm, tmp_path):
-    more = dataclasses.replace(
-        TINY, test=ViewsTest(10, 5), init=Initialisation(TINY, only_test=True)
-    )
+    more = dataclasses.replace(TINY, test=ViewsTest(10, 5), init=TestOnly(TINY))
     folder = folder_of(tmp_path, more)
     for name in (IMAGES.run_id, TINY.run_id):
         shutil.copytree(calm.path.with_name(name), folder.path.with_name(name))
@@ -300,7 +304,7 @@ def test_a_pool_runs_pretraining_first_and_says_what_is_missing(tmp_path, calm):
 
 def test_a_run_that_fails_takes_only_those_with_it_that_start_from_it(tmp_path):
     bad = dataclasses.replace(IMAGES, recipe=dataclasses.replace(IMAGES.recipe, lr=1e30))
-    never = dataclasses.replace(IMAGES, model=TINY.model, init=Initialisation(bad))
+    never = dataclasses.replace(IMAGES, model=TINY.model, init=FromRun(bad))
     alone = dataclasses.replace(IMAGES, seed=1)
     store = Store(tmp_path, "rehearsal")
     with pytest.raises(RunsFailedError) as raised:

@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from vswin.project import experiments_dir
 
 if TYPE_CHECKING:  # `vswin --help` does without
-    from vswin.runs.identity import RunConfig
+    from vswin.runs.config import RunConfig
 
 HOURS_NOTE = (
     "GPU-hours: {basis}; training and one test, decoding not counted. Another GPU: --peak-tflops "
@@ -30,7 +30,7 @@ def list_all(console: Console) -> None:
             name,
             experiment.title,
             str(len(experiment.rows)),
-            ", ".join(experiment.protocols) or "costs only",
+            ", ".join(library.protocols_of(experiment)) or "costs only",
         )
     console.print(grid)
     grid = Table("protocol", "title", "what it shows", title="Protocols", title_justify="left")
@@ -54,12 +54,12 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
     states: dict[str, str] = {}
     lacking: dict[str, list[str]] = {}
     configs: dict[str, RunConfig] = {}
-    if library.protocol(protocol).protocol in experiment.protocols:
+    if library.protocol(protocol).can_run(experiment):
         plan = plan_study(table, protocol, results_dir=results_dir)
         first = [p for p in plan.runs if p.seed == 0]
         configs = {p.row.id: p.config for p in first}
         states = {p.row.id: snapshot(plan.folder(p)).state for p in first}
-        if any(p.config.is_on_videos for p in first):
+        if any(p.config.data.kind == "videos" for p in first):
             sources = load_sources()
             for p in first:
                 for item in missing_inputs(p.config, plan.store, sources):
@@ -83,12 +83,8 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
         window = "×".join(map(str, model.window_size))
         variant = [] if model.design == "joint" else [model.design]
         variant += [] if model.shift == "3d" else [f"shift {model.shift}"]
-        if row.id in configs and configs[row.id].is_on_videos:
-            variant += _on_videos(configs[row.id])
-        elif row.init:
-            variant += [
-                f"from {row.init.dataset}: embedding {row.init.embedding}, bias {row.init.bias}"
-            ]
+        if row.id in configs:
+            variant += _in_words(configs[row.id])
         state = states.get(row.id, f"not under {protocol}")
         if state == "pending" and any(row.id in rows for rows in lacking.values()):
             state = "lacks data or weights"
@@ -101,20 +97,20 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
             console.print(f"  {item}{which}", soft_wrap=True, highlight=False)
 
 
-def _on_videos(config: RunConfig) -> list[str]:
-    """What a run on videos is trained on, starts from and is tested with, in words."""
-    from vswin.runs.identity import PretrainedFile
-
-    init = config.init
-    words = [f"{config.data.dataset}, {config.test} views"]  # type: ignore[union-attr]
-    if isinstance(init, PretrainedFile):
-        words += [f"from {init.file}"]
-    elif init is not None:
-        words += [f"{'tests' if init.only_test else 'from'} {init.pretraining.run_id}"]
-    if init is not None:
-        words += [f"embedding {init.embedding}"] if init.embedding != "inflate" else []
-        words += [f"bias {init.bias}"] if init.bias != "duplicate" else []
-    return words
+def _in_words(config: RunConfig) -> list[str]:
+    """What a run is trained on, tested with and starts from, in words."""
+    data, init = config.data, config.init
+    words = [f"{data.dataset}, {config.test} views"] if data.kind == "videos" else []
+    match init.kind:
+        case "checkpoint":
+            words += [f"from {init.file}"]
+        case "run":
+            words += [f"from {init.run.run_id}"]
+        case "test_only":
+            return [*words, f"tests {init.run.run_id}"]
+        case "random":
+            return words
+    return words + [f"{name} {choice}" for name, choice in init.inflation.items()]
 
 
 def list_costs(

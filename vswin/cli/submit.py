@@ -132,8 +132,8 @@ def _plans(
 
     if "all" in tables:
         library = Library(experiments_dir())
-        library.protocol(protocol)  # a name that does not exist is said to be that
-        names = [t for t in library.tables() if protocol in library.experiment(t).protocols]
+        chosen = library.protocol(protocol)
+        names = [t for t in library.tables() if chosen.can_run(library.experiment(t))]
         if len(tables) > 1 or not names or rows:
             raise UsageError("`all` stands alone, without --row, for every table of a protocol")
         tables = names

@@ -23,7 +23,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.metadata
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le, Len
@@ -118,6 +118,15 @@ class MovingDigits:
     """Destroys the evidence: one frame in place of all, or frames in a random order."""
     task: Task = "temporal"
     """What the classes are, see `TASKS`."""
+    kind: Literal["moving_digits"] = "moving_digits"
+    VERSION: ClassVar[int] = 1
+    """Raised by hand when a change of the code changes the clips; see `vswin.runs.identity`."""
+
+    @property
+    def slug(self) -> tuple[str, ...]:
+        """Words for the name of a run: in what the clips differ from the usual ones."""
+        task = () if self.task == "temporal" else (self.task,)
+        return task if self.control == "none" else (*task, self.control)
 
     @property
     def classes(self) -> Classes:
@@ -212,6 +221,12 @@ class GridTest:
     """Values of `MovingDigits.noise` to test at."""
     control_clips: Annotated[int, Ge(1)] = 960
     """Test clips at the training dials, and for each control."""
+    kind: Literal["grid"] = "grid"
+    VERSION: ClassVar[int] = 1
+    """Raised by hand when a change of the code changes what is tested, or how."""
+
+    def __str__(self) -> str:
+        return "grid"
 
 
 # Of noiseless clips with five digits on 24 x 24; fixed numbers, so that a clip does not depend on

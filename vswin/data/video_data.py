@@ -6,7 +6,7 @@ Apart from it, because planning runs and reading a store have no use for torch a
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Len
 
@@ -46,6 +46,14 @@ class VideoData:
     """(N, M) of RandAugment: operations, and their magnitude of 30."""
     erasing: Share = 0.0
     """Probability that a box of a training clip is erased."""
+    kind: Literal["videos"] = "videos"
+    VERSION: ClassVar[int] = 1
+    """Raised by hand when a change of the code changes the clips; see `vswin.runs.identity`."""
+
+    @property
+    def slug(self) -> tuple[str, ...]:
+        """Words for the name of a run."""
+        return (self.dataset,)
 
 
 def sampling_of(dataset: str) -> Sampling:
@@ -61,6 +69,9 @@ class ViewsTest:
     """Clips, evenly spread over the video; section 4.1 says 4 x 3 views for Kinetics."""
     crops: Literal[1, 3, 5] = 3
     """Square crops of each clip along its longer side; one is the centre."""
+    kind: Literal["views"] = "views"
+    VERSION: ClassVar[int] = 1
+    """Raised by hand when a change of the code changes how videos are tested."""
 
     def __str__(self) -> str:
         return f"{self.clips}×{self.crops}"

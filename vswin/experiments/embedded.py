@@ -7,53 +7,22 @@ the place of each preset.
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from vswin.data.moving_digits import CHANNELS, Control, GridTest, MovingDigits
 from vswin.errors import UsageError
-from vswin.experiments.tables import Count, Experiment, ImageDataset, Row, Strict, TaskName
+from vswin.experiments.geometry import Geometry, image_model
+from vswin.experiments.recipes import PretrainedOn
+from vswin.experiments.tables import Count, Experiment, Row, Strict, TaskName
 from vswin.models.registry import resolve_config
-from vswin.models.swin.config import Triple, VideoSwinConfig
-from vswin.runs.identity import Initialisation, RunConfig
+from vswin.runs.config import FromRun, Init, Random, RunConfig
 from vswin.training.recipe import Recipe
 
 
-class Geometry(Strict):
-    """How the paper's sizes are scaled down."""
-
-    temporal_divisor: Count
-    """Divides frames and temporal windows."""
-    spatial_window: Count
-    """Stands for M = 7."""
-
-    def window(self, window: Triple) -> Triple:
-        """What stands for a window.
-
-        Raises:
-            UsageError: if its temporal size cannot be divided.
-        """
-        time = self.time("temporal window", window[0]) if window[0] > 1 else 1
-        return (time, *[self.spatial_window] * 2)
-
-    def time(self, what: str, size: int) -> int:
-        """What stands for a temporal size.
-
-        Raises:
-            UsageError: if it cannot be divided; says so of `what`.
-        """
-        scaled, rest = divmod(size, self.temporal_divisor)
-        if rest or not scaled:
-            raise UsageError(
-                f"{what} {size} cannot be divided by the protocol's temporal_divisor "
-                f"{self.temporal_divisor}"
-            )
-        return scaled
-
-
 class Pretraining(Strict):
-    """How the 2D model that stands for an ImageNet model is trained on still images."""
+    """How a 2D model is trained on still images, in the place of one trained on ImageNet."""
 
     data: MovingDigits
     recipe: Recipe
@@ -67,8 +36,8 @@ class AppearanceTask(Strict):
     data: MovingDigits
     recipe: Recipe
     test: GridTest
-    pretraining: dict[ImageDataset, Pretraining]
-    """What stands for each dataset of images."""
+    pretraining: dict[PretrainedOn, Pretraining]
+    """What takes the place of each dataset of images."""
     deviations: tuple[str, ...]
     """In what it differs from the paper's setup; takes the place of the protocol's own."""
     calibration: str
@@ -89,6 +58,7 @@ class AppearanceTask(Strict):
 class EmbeddedProtocol(Strict):
     """How the rows of any table are trained and tested on Moving Digits."""
 
+    kind: Literal["moving_digits"]
     protocol: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     title: str
     shows: str
@@ -103,7 +73,7 @@ class EmbeddedProtocol(Strict):
     """CPU threads of a run. Fixed, so that results depend on neither cores nor `jobs`."""
     geometry: Geometry
     models: dict[str, dict[str, Any]]
-    """For each preset, the overrides that make its stand-in."""
+    """For each preset, the overrides that make the small model in its place."""
     data: MovingDigits
     recipe: Recipe
     test: GridTest
@@ -116,8 +86,7 @@ class EmbeddedProtocol(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> EmbeddedProtocol:
-        for preset, overrides in self.models.items():
-            found = resolve_config(preset, **overrides)
+        for preset, found in self.geometry.require_possible(self.models).items():
             if found.in_channels != CHANNELS:
                 raise ValueError(
                     f"models.{preset}.in_channels is {found.in_channels}, but the "
@@ -125,6 +94,11 @@ class EmbeddedProtocol(Strict):
                 )
         _require_possible(self.data, self.test)
         return self
+
+    def can_run(self, experiment: Experiment) -> bool:
+        """Whether there is a small model for each row of a table, and a task like its own."""
+        has_task = experiment.task == "temporal" or self.appearance is not None
+        return has_task and all(row.preset in self.models for row in experiment.rows)
 
     def includes(self, row: Row) -> bool:
         """Whether the row is run under this protocol: every row is."""
@@ -144,29 +118,23 @@ class EmbeddedProtocol(Strict):
         return self.appearance
 
     def configure(self, experiment: Experiment, row: Row, seed: int) -> RunConfig:
-        """The run that stands for a row of a table; raises as `run_config` does."""
-        return self.run_config(row, seed, experiment.task)
-
-    def run_config(self, row: Row, seed: int, task: TaskName = "temporal") -> RunConfig:
-        """The run that stands for `row` in a table of that task.
+        """The run of a row with a seed.
 
         Raises:
-            UsageError: if the protocol has no stand-in for the row's preset or pre-training, or
-                the row's sizes cannot be scaled down.
+            UsageError: if the protocol has no small model for the row's preset, nothing in the
+                place of what it starts from, or the row's sizes cannot be scaled down.
         """
-        stage = self.stage(task)
+        if row.tests is not None:
+            raise UsageError(f"row {row.id} tests other views, of which Moving Digits has none")
         if row.preset not in self.models:
             raise UsageError(
-                f"protocol {self.protocol} has no stand-in for preset {row.preset}; "
+                f"protocol {self.protocol} has no small model for preset {row.preset}; "
                 f"it has {', '.join(self.models)}"
             )
-        overrides = {**row.model, **self.models[row.preset]}
-        overrides["num_classes"] = len(stage.data.classes)
-        overrides["window_size"] = self.geometry.window(
-            resolve_config(row.preset, **row.model).window_size
-        )
-        model = resolve_config(row.preset, **overrides)
-        frames = self.geometry.time("frames", row.frames)
+        stage = self.stage(experiment.task)
+        overrides = {**self.models[row.preset], "num_classes": len(stage.data.classes)}
+        model = self.geometry.model(resolve_config(row.preset, **row.model), overrides)
+        frames = self.geometry.frames(row.frames)
         if frames > stage.data.timeline:
             raise UsageError(
                 f"row {row.id} wants {frames} frames, but clips of protocol {self.protocol} have "
@@ -174,32 +142,40 @@ class EmbeddedProtocol(Strict):
             )
         control: Control = "none" if row.control == "no_pretraining" else row.control
         data = dataclasses.replace(stage.data, frames=frames, control=control)
-        init = self._initialisation(row, model, seed, task)
+        init = self._init(experiment, row, model, seed)
         return RunConfig(row.preset, model, data, stage.recipe, stage.test, seed, init)
 
-    def _initialisation(
-        self, row: Row, model: VideoSwinConfig, seed: int, task: TaskName
-    ) -> Initialisation | None:
-        """The pre-training that stands for the row's, with the 2D model that fits its model."""
-        if row.init is None:
-            return None
-        stages = self.appearance.pretraining if self.appearance and task == "appearance" else {}
-        if row.init.dataset not in stages:
+    def _init(self, experiment: Experiment, row: Row, model: Any, seed: int) -> Init:
+        """What the row starts from: a 2D model of the same kind, trained on still images.
+
+        The temporal task has no such models: there, every row starts from random weights.
+        """
+        stage = self.stage(experiment.task)
+        if not isinstance(stage, AppearanceTask):
+            if row.start.inflation:
+                raise UsageError(
+                    f"row {row.id} is about inflation, but nothing is pre-trained in task temporal"
+                )
+            return Random()
+        origin = experiment.start_of(row).pretrained
+        if origin is None:
+            return Random()
+        if origin not in stage.pretraining:
             raise UsageError(
-                f"row {row.id} starts from {row.init.dataset}, for which protocol "
-                f"{self.protocol} has no stand-in in task {task}"
+                f"row {row.id} starts from {origin}, and protocol {self.protocol} has nothing to "
+                f"take its place in task {experiment.task}"
             )
-        stage = stages[row.init.dataset]
-        image_model = dataclasses.replace(
-            model,
-            patch_size=(1, *model.patch_size[1:]),
-            window_size=(1, *model.window_size[1:]),
-            num_classes=len(stage.data.classes),
-            design="joint",
-            shift="3d",
+        images = stage.pretraining[origin]
+        run = RunConfig(
+            row.preset,
+            image_model(model, len(images.data.classes)),
+            images.data,
+            images.recipe,
+            images.test,
+            seed,
+            is_pretraining=True,
         )
-        pretraining = RunConfig(row.preset, image_model, stage.data, stage.recipe, stage.test, seed)
-        return Initialisation(pretraining, row.init.embedding, row.init.bias)
+        return FromRun(run, experiment.inflation_of(row))
 
 
 def _require_possible(data: MovingDigits, test: GridTest) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import yaml
-
 from vswin.errors import unknown
 from vswin.experiments.embedded import EmbeddedProtocol
 from vswin.experiments.recipes import read_recipe_book
@@ -15,6 +13,8 @@ from vswin.experiments.videos import VideoProtocol
 from vswin.reading import read_strictly, require_named
 
 Protocol = EmbeddedProtocol | VideoProtocol
+KINDS = {"moving_digits": EmbeddedProtocol, "videos": VideoProtocol}
+"""Kinds of protocols, by the kind of data that their runs are on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +30,10 @@ class Library:
     def protocols(self) -> list[str]:
         """Names of all protocols."""
         return sorted(path.stem for path in (self.folder / "protocols").glob("*.yaml"))
+
+    def protocols_of(self, experiment: Experiment) -> list[str]:
+        """Names of the protocols that an experiment can be run under."""
+        return [name for name in self.protocols() if self.protocol(name).can_run(experiment)]
 
     def experiment(self, table: str) -> Experiment:
         """Reads an experiment.
@@ -53,17 +57,7 @@ class Library:
         if name not in self.protocols():
             raise unknown("protocol", name, self.protocols())
         path = self.folder / "protocols" / f"{name}.yaml"
-        kind = VideoProtocol if is_about_videos(path) else EmbeddedProtocol
-        protocol = require_named(path, "protocol", read_strictly(path, kind))
+        protocol = require_named(path, "protocol", read_strictly(path, KINDS))
         if isinstance(protocol, VideoProtocol):
             return protocol.with_book(read_recipe_book(self.folder / "recipes", protocol.recipe))
         return protocol
-
-
-def is_about_videos(path: Path) -> bool:
-    """Whether a protocol is for videos: it names a recipe, where the embedded ones spell it out."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return False  # whoever reads it next says what is wrong
-    return isinstance(content, dict) and isinstance(content.get("recipe"), str)

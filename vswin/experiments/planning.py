@@ -1,22 +1,25 @@
-"""A study: all runs of a table under one protocol, and which they are."""
+"""Which runs a study has: those of a table's rows, with each seed, under one protocol."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vswin.errors import UsageError
 from vswin.experiments.library import Library, Protocol
 from vswin.experiments.tables import Experiment, Row
 from vswin.project import experiments_dir, results_path
-from vswin.runs.identity import RunConfig
+from vswin.runs.config import RunConfig
 from vswin.runs.store import RunFolder, Store
+
+_NAME = re.compile(r"(?P<slug>.+)-s(?P<seed>\d+)-[0-9a-f]{10}$")
 
 
 @dataclasses.dataclass(frozen=True)
 class PlannedRun:
-    """What stands for one row with one seed. Rows that say the same share one run."""
+    """A row with one seed, and its run. Rows that say the same share one run."""
 
     row: Row
     seed: int
@@ -35,6 +38,56 @@ class StudyPlan:
     def folder(self, planned: PlannedRun) -> RunFolder:
         """Where a planned run is or will be."""
         return self.store.run(planned.config.run_id)
+
+
+class PresentRuns:
+    """The ids of runs that exist, ordered so that a row's are found without trying every seed."""
+
+    def __init__(self, run_ids: Iterable[str]) -> None:
+        self.run_ids = frozenset(run_ids)
+        self.groups: dict[str, list[str]] = {}
+        """Runs that differ in nothing that their names say but the seed, by that name."""
+        for run_id in sorted(self.run_ids):
+            found = _NAME.match(run_id)
+            self.groups.setdefault(found["slug"] if found else run_id, []).append(run_id)
+
+    def seeds(self, config: RunConfig) -> list[int]:
+        """Seeds of runs whose names are like a run's but for the seed."""
+        ids = self.groups.get(config.slug.removesuffix(f"-s{config.seed}"), [])
+        return sorted({int(found["seed"]) for run_id in ids if (found := _NAME.match(run_id))})
+
+
+def study_runs(
+    experiment: Experiment,
+    protocol: Protocol,
+    seeds: Sequence[int] | None = None,
+    rows: Sequence[Row] = (),
+    present: PresentRuns | None = None,
+) -> Iterator[PlannedRun]:
+    """The runs of a study: one for each row with each seed. This is the only place that says so.
+
+    Args:
+        experiment: whose rows.
+        protocol: how they are run; a table that it cannot run has no runs.
+        seeds: which seeds; None is all that are present, or else as many as the protocol says.
+        rows: which rows; none means all that are run under the protocol.
+        present: only the runs that exist. Finding a few thousand takes a second.
+
+    Yields:
+        Row by row, and in each seed by seed.
+    """
+    if not protocol.can_run(experiment):
+        return
+    for row in rows or [row for row in experiment.rows if protocol.includes(row)]:
+        if present is not None:
+            begun = present.seeds(protocol.configure(experiment, row, 0))
+            tried = [seed for seed in begun if seeds is None or seed in seeds]
+        else:
+            tried = list(range(protocol.seeds) if seeds is None else seeds)
+        for seed in tried:
+            config = protocol.configure(experiment, row, seed)
+            if present is None or config.run_id in present.run_ids:
+                yield PlannedRun(row, seed, config)
 
 
 def plan_study(
@@ -62,20 +115,17 @@ def plan_study(
     """
     library = Library(experiments_dir())
     experiment, chosen = library.experiment(table), library.protocol(protocol)
-    if protocol not in experiment.protocols:
-        allowed = ", ".join(experiment.protocols) or "none yet; `vswin cost` compares its costs"
+    if not chosen.can_run(experiment):
+        others = ", ".join(library.protocols_of(experiment))
         raise UsageError(
-            f"{table} cannot be run under protocol {protocol}; it can under: {allowed}"
+            f"{table} cannot be run under protocol {protocol}; it can under: "
+            f"{others or 'none; `vswin cost` compares its costs'}"
         )
-    wanted = [experiment.row(row_id) for row_id in rows] or [
-        row for row in experiment.rows if chosen.includes(row)
-    ]
-    runs = tuple(
-        PlannedRun(row, seed, chosen.configure(experiment, row, seed))
-        for seed in _seeds(chosen.seeds if seeds is None else seeds, seeds is not None, only_seeds)
-        for row in wanted
-    )
-    return StudyPlan(experiment, chosen, runs, Store(results_path(results_dir), protocol))
+    wanted = _seeds(chosen.seeds if seeds is None else seeds, seeds is not None, only_seeds)
+    runs = study_runs(experiment, chosen, wanted, [experiment.row(row_id) for row_id in rows])
+    # Seed by seed: a table is complete with one seed before the next is begun.
+    ordered = sorted(runs, key=lambda planned: wanted.index(planned.seed))
+    return StudyPlan(experiment, chosen, tuple(ordered), Store(results_path(results_dir), protocol))
 
 
 def _seeds(count: int, is_given: bool, only: Sequence[int]) -> Sequence[int]:

@@ -31,7 +31,7 @@ from pydantic import (
 )
 
 from vswin.errors import unknown
-from vswin.models.swin.config import PRESETS
+from vswin.models.registry import presets
 from vswin.reading import ExperimentError, read_strictly, require_named
 from vswin.training.recipe import Recipe
 
@@ -39,12 +39,6 @@ Dataset = Literal["kinetics400", "kinetics600", "ssv2"]
 """What a row is trained on."""
 PretrainedOn = Literal["imagenet_1k", "imagenet_21k", "kinetics400"]
 """What the weights that a row starts from were trained on."""
-_KNOWN = {
-    "preset": tuple(PRESETS),
-    "dataset": get_args(Dataset),
-    "pretrained": (*get_args(PretrainedOn), None),
-}
-
 T = TypeVar("T")
 
 
@@ -74,7 +68,7 @@ _DATA_KINDS: dict[str, Any] = {
 RECIPE_FIELDS = tuple(field.name for field in dataclasses.fields(Recipe))
 """Settings of the training, see `vswin.training.recipe.Recipe`."""
 MODEL_FIELDS = tuple(_MODEL_KINDS)
-"""Settings of the model that belong to its training: rates in [0, 1), see `VideoSwinConfig`."""
+"""Settings of the model that belong to its training: rates in [0, 1), whatever its family."""
 DATA_FIELDS = tuple(_DATA_KINDS)
 """Settings of the training clips. `flip`: probability of a horizontal flip. `rand_augment`:
 (n operations, magnitude m of 30), None for none. `erasing`: probability that a box is erased.
@@ -91,8 +85,8 @@ def _listed(value: Any) -> Any:
 
 
 def _is_preset(name: str) -> str:
-    if name not in PRESETS:
-        raise ValueError(f"should be one of {', '.join(PRESETS)}")
+    if name not in presets():
+        raise ValueError(f"should be one of {', '.join(presets())}")
     return name
 
 
@@ -155,7 +149,7 @@ class RecipeBook(_Strict):
         """The value and source of every setting for a row of the paper.
 
         Args:
-            preset: a preset of section 3.3.
+            preset: a preset of a model family.
             dataset: what is trained on: kinetics400, kinetics600 or ssv2.
             pretrained: what the weights to start from were trained on: imagenet_1k, imagenet_21k
                 or kinetics400; None starts from random ones.
@@ -168,9 +162,14 @@ class RecipeBook(_Strict):
             ExperimentError: if the book has no value of a setting for such a row.
         """
         row = {"preset": preset, "dataset": dataset, "pretrained": pretrained}
+        known = {
+            "preset": tuple(presets()),
+            "dataset": get_args(Dataset),
+            "pretrained": (*get_args(PretrainedOn), None),
+        }
         for condition, name in row.items():
-            if name not in _KNOWN[condition]:
-                raise unknown(condition, str(name), map(str, _KNOWN[condition]))
+            if name not in known[condition]:
+                raise unknown(condition, str(name), map(str, known[condition]))
         return {name: self._last(name, entries, row) for name, entries in self.fields}
 
     def _last(

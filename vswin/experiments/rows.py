@@ -1,20 +1,16 @@
-"""Which runs stand for which rows of which tables, in a store: for looking at many at once."""
+"""The runs of tables in a store, row by row: for reading where many stand at once."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from vswin.experiments.library import Library, Protocol
-from vswin.experiments.planning import plan_study
-from vswin.experiments.tables import Experiment, Row
+from vswin.experiments.library import Library
+from vswin.experiments.planning import PlannedRun, PresentRuns, plan_study, study_runs
+from vswin.experiments.tables import Experiment
 from vswin.project import experiments_dir
-from vswin.runs.identity import Initialisation, RunConfig
 from vswin.runs.store import Store
-
-_NAME = re.compile(r"(?P<slug>.+)-s(?P<seed>\d+)-[0-9a-f]{10}$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,15 +58,13 @@ def runs_of_table(
         ExperimentError: if a file is broken.
     """
     plan = plan_study(table, protocol, seeds, results_dir)
-    study = _Study(plan.experiment, plan.protocol)
+    runs: Iterable[PlannedRun] = plan.runs
     if seeds is None:
-        present = _Present(run.run_id for run in plan.store)
-        begun = {seed for row in study.rows for seed, _, _ in present.of(study, row)}
-        wanted: Sequence[int] = sorted(begun) or range(plan.protocol.seeds)
-    else:
-        wanted = range(seeds)
-    configs = {row.id: [study.configure(row, seed) for seed in wanted] for row in study.rows}
-    return _table_runs(study, {i: {c.run_id: c for c in found} for i, found in configs.items()})
+        present = PresentRuns(plan.store.run_ids())
+        found = study_runs(plan.experiment, plan.protocol, present=present)
+        begun = sorted({planned.seed for planned in found}) or range(plan.protocol.seeds)
+        runs = study_runs(plan.experiment, plan.protocol, begun)
+    return _table_runs(plan.experiment, runs)
 
 
 def runs_of_store(store: Store) -> list[TableRuns]:
@@ -80,16 +74,14 @@ def runs_of_store(store: Store) -> list[TableRuns]:
         UsageError: if there is no such protocol.
         ExperimentError: if a file is broken.
     """
-    present = _Present(run.run_id for run in store)
+    present = PresentRuns(store.run_ids())
     library = Library(experiments_dir())
     protocol = library.protocol(store.protocol)
     tables = {}
     for table in library.tables() if present.run_ids else ():
         experiment = library.experiment(table)
-        if store.protocol in experiment.protocols:
-            study = _Study(experiment, protocol)
-            found = {row.id: {i: c for _, i, c in present.of(study, row)} for row in study.rows}
-            tables[table] = _only(_table_runs(study, found), present.run_ids)
+        runs = _table_runs(experiment, study_runs(experiment, protocol, present=present))
+        tables[table] = _only(runs, present.run_ids)
     left, chosen = set(present.run_ids), set[str]()
     while left:  # rows that say the same share a run, so that one run may be in several tables
         best = max(tables, key=lambda t: len(left.intersection(tables[t].run_ids)), default=None)
@@ -99,69 +91,34 @@ def runs_of_store(store: Store) -> list[TableRuns]:
         left.difference_update(tables[best].run_ids)
     shown = [runs for table, runs in tables.items() if table in chosen]
     if left:
-        rows = tuple(RowRuns(label, tuple(ids)) for label, ids in _by_slug(sorted(left)).items())
+        rows = tuple(RowRuns(name, tuple(ids)) for name, ids in PresentRuns(left).groups.items())
         shown.append(TableRuns(None, "other runs", rows))
     return shown
 
 
-@dataclasses.dataclass(frozen=True)
-class _Study:
-    """A table under a protocol."""
-
-    experiment: Experiment
-    protocol: Protocol
-
-    @property
-    def rows(self) -> list[Row]:
-        """Those that are run under the protocol."""
-        return [row for row in self.experiment.rows if self.protocol.includes(row)]
-
-    def configure(self, row: Row, seed: int) -> RunConfig:
-        """The run that stands for a row with a seed."""
-        return self.protocol.configure(self.experiment, row, seed)
-
-
-class _Present:
-    """What a store holds, by slug, so that not every seed has to be tried for every row."""
-
-    def __init__(self, run_ids: Iterable[str]) -> None:
-        self.run_ids = frozenset(run_ids)
-        self.seeds: dict[str, set[int]] = {}
-        for run_id in self.run_ids:
-            if found := _NAME.match(run_id):
-                self.seeds.setdefault(found["slug"], set()).add(int(found["seed"]))
-
-    def of(self, study: _Study, row: Row) -> Iterator[tuple[int, str, RunConfig]]:
-        """The seeds of a row that have a run, with that run's id and what it is."""
-        slug = study.configure(row, 0).slug.removesuffix("-s0")
-        for seed in sorted(self.seeds.get(slug, ())):
-            config = study.configure(row, seed)
-            run_id = config.run_id
-            if run_id in self.run_ids:
-                yield seed, run_id, config
-
-
-def _table_runs(study: _Study, configs: dict[str, dict[str, RunConfig]]) -> TableRuns:
-    """The runs of a table, from those of its rows, by id."""
-    rows = {
-        row_id: RowRuns(row_id, tuple(found), next((c.recipe.epochs for c in found.values()), None))
-        for row_id, found in configs.items()
-    }
-    named = {run_id for found in configs.values() for run_id in found}
+def _table_runs(experiment: Experiment, runs: Iterable[PlannedRun]) -> TableRuns:
+    """The runs of a table, by row, and those that they start from."""
+    rows: dict[str, list[PlannedRun]] = {}
+    for planned in runs:
+        rows.setdefault(planned.row.id, []).append(planned)
+    named = {planned.config.run_id for found in rows.values() for planned in found}
     sources: dict[str, str] = {}
     before: dict[str, dict[str, int]] = {}
-    for run_id, config in (pair for found in configs.values() for pair in found.items()):
-        of, init = run_id, config.init
-        while isinstance(init, Initialisation) and of not in sources:
-            source = init.pretraining
-            sources[of] = source.run_id
-            if sources[of] not in named:
+    for planned in (planned for found in rows.values() for planned in found):
+        config = planned.config
+        while config.source is not None and config.run_id not in sources:
+            source = config.source
+            sources[config.run_id] = source.run_id
+            if source.run_id not in named:
                 label = f"starts from {source.slug.rpartition('-s')[0]}"
-                before.setdefault(label, {})[sources[of]] = source.recipe.epochs
-            of, init = sources[of], source.init
-    starts = [RowRuns(k, tuple(ids), next(iter(ids.values()))) for k, ids in before.items()]
-    experiment = study.experiment
-    return TableRuns(experiment.table, experiment.title, (*starts, *rows.values()), sources)
+                before.setdefault(label, {})[source.run_id] = source.recipe.epochs
+            config = source
+    starts = [RowRuns(label, tuple(ids), next(iter(ids.values()))) for label, ids in before.items()]
+    of_rows = [
+        RowRuns(row, tuple(p.config.run_id for p in found), found[0].config.recipe.epochs)
+        for row, found in rows.items()
+    ]
+    return TableRuns(experiment.table, experiment.title, (*starts, *of_rows), sources)
 
 
 def _only(runs: TableRuns, run_ids: frozenset[str]) -> TableRuns:
@@ -171,12 +128,3 @@ def _only(runs: TableRuns, run_ids: frozenset[str]) -> TableRuns:
         for row in runs.rows
     )
     return dataclasses.replace(runs, rows=tuple(row for row in rows if row.run_ids))
-
-
-def _by_slug(run_ids: Iterable[str]) -> dict[str, list[str]]:
-    """Runs that differ in nothing that their names say but the seed."""
-    groups: dict[str, list[str]] = {}
-    for run_id in run_ids:
-        found = _NAME.match(run_id)
-        groups.setdefault(found["slug"] if found else run_id, []).append(run_id)
-    return groups

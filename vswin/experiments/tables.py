@@ -14,47 +14,48 @@ from pydantic import Field, model_validator
 
 from vswin.data.moving_digits import Control
 from vswin.errors import unknown
-from vswin.experiments.recipes import Settings
-from vswin.models.registry import resolve_config
-from vswin.models.swin.config import BiasInit, EmbeddingInit, VideoSwinConfig
+from vswin.experiments.recipes import Dataset, PretrainedOn, Settings
+from vswin.models.registry import presets, resolve_config
 from vswin.reading import Strict
 
 Count = Annotated[int, Field(ge=1)]
 
-
 TaskName = Literal["temporal", "appearance"]
-"""Which task of the embedded benchmark stands for the paper's dataset."""
-ImageDataset = Literal["imagenet_1k", "imagenet_21k"]
-VideoDataset = Literal["kinetics400", "kinetics600", "ssv2"]
-Origin = Literal[ImageDataset, "kinetics400"]
-"""What the weights were trained on that a row starts from."""
+"""Which task of the embedded benchmark takes the place of the paper's dataset."""
 Views = Annotated[str, Field(pattern=r"^[1-9][0-9]*x[135]$")]
 """Clips in time x crops in space, as `4x3`."""
 RowControl = Control | Literal["no_pretraining"]
 
 
-class Pretrained(Strict):
-    """What a row's weights start from (section 3.4)."""
+class Start(Strict):
+    """What a row's weights are before the first step (section 3.4).
 
-    dataset: ImageDataset
-    """Images that a 2D Swin Transformer was trained on."""
-    embedding: EmbeddingInit = "inflate"
-    """How the linear embedding gets its temporal extent (Table 8)."""
-    bias: BiasInit = "duplicate"
-    """How the relative position biases get theirs (Table 9)."""
+    A table says it for all its rows; what a row leaves out, it has from its table.
+    """
+
+    origin: PretrainedOn | Literal["random"] | None = Field(default=None, alias="from")
+    """What they were trained on; random: on nothing. None is the table's."""
+    checkpoint: str | None = None
+    """The published file, where it is not the preset's usual one."""
+    inflation: dict[str, str] = Field(default_factory=dict)
+    """How an image model becomes a video model, where it is not by the family's defaults
+    (Tables 8 and 9)."""
+
+    @property
+    def pretrained(self) -> PretrainedOn | None:
+        """What the weights were trained on; None for random ones."""
+        return None if self.origin in (None, "random") else self.origin
+
+    def over(self, other: Start) -> Start:
+        """This start, with the other's word where this one has none."""
+        return other.model_copy(update={name: value for name, value in self if value})
 
 
 class RowOnVideos(Strict):
     """In what a row differs from its table, when it is run on videos."""
 
-    pretrained: Origin | None = None
-    """What its weights start from; None takes the table's."""
-    checkpoint: str | None = None
-    """The published file to start from, where it is not the preset's usual one."""
-    tests: str | None = None
-    """The row whose model it tests, in other views; nothing is trained for it."""
     views: Views | None = None
-    """Likewise."""
+    """Views of a test video; None takes the table's."""
     recipe: Settings = Field(default_factory=dict)
     """Settings of the recipe that the row is about (Table 7)."""
 
@@ -62,9 +63,7 @@ class RowOnVideos(Strict):
 class OnVideos(Strict):
     """What a table's rows have in common when they are run on videos, as printed."""
 
-    dataset: VideoDataset
-    pretrained: Origin
-    """What the weights start from (section 4.1)."""
+    dataset: Dataset
     views: Views = "4x3"
     """Views of a test video."""
 
@@ -75,15 +74,17 @@ class Row(Strict):
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     """Name for the command line and for the printed cells in `vswin.paper`."""
     preset: str
-    """A preset of section 3.3."""
+    """A preset of a model family."""
     frames: Count = 32
     """Input frames; Table 5's temporal dimension times the patch's 2."""
     image_size: Count | None = None
     """Height and width of the input in pixels; None takes the table's."""
     model: dict[str, Any] = Field(default_factory=dict)
-    """Overrides for `build_model`, window_size as printed."""
-    init: Pretrained | None = None
-    """Pre-trained weights that it starts from; None starts from random ones."""
+    """Overrides for `build_model`, as printed."""
+    start: Start = Start()
+    """In what it differs from the table's `start`."""
+    tests: str | None = None
+    """The row whose model it tests, in other views; nothing is trained for it."""
     control: RowControl = "none"
     """Not a printed row but a check of the benchmark: destroys the evidence in its clips, or
     starts from random weights where the others do not."""
@@ -93,8 +94,15 @@ class Row(Strict):
     @model_validator(mode="after")
     def _check(self) -> Row:
         resolve_config(self.preset, **self.model)
-        if self.control == "no_pretraining" and self.init is not None:
-            raise ValueError("control no_pretraining excludes init")
+        choices = presets()[self.preset].inflation
+        for name, choice in self.start.inflation.items():
+            if choice not in choices.get(name, ()):
+                known = "; ".join(f"{what}: {', '.join(of)}" for what, of in choices.items())
+                raise ValueError(
+                    f"start.inflation: {name}: {choice} is no choice of {self.preset}; {known}"
+                )
+        if self.control == "no_pretraining" and self.start.origin != "random":
+            raise ValueError("control no_pretraining wants `start: {from: random}`")
         return self
 
     @property
@@ -116,8 +124,8 @@ class Experiment(Strict):
     """Height and width of the paper's input in pixels, unless a row has its own."""
     task: TaskName = "temporal"
     """Which task of the embedded benchmark stands for the dataset."""
-    protocols: tuple[str, ...]
-    """Protocols it can be run under. Empty: its costs can be compared, nothing is trained yet."""
+    start: Start = Start()
+    """What the weights of its rows are before the first step; left out, they are random."""
     videos: OnVideos | None = None
     """What it takes to run it on videos; None: it cannot be."""
     choices: tuple[str, ...] = ()
@@ -131,10 +139,10 @@ class Experiment(Strict):
         if doubled:
             raise ValueError(f"row ids must differ; repeated: {', '.join(doubled)}")
         for row in self.rows:
-            trained = [other.id for other in self.rows if other.videos.tests is None]
-            if row.videos.tests is not None and row.videos.tests not in trained:
+            trained = [other.id for other in self.rows if other.tests is None]
+            if row.tests is not None and row.tests not in trained:
                 raise ValueError(
-                    f"row {row.id} tests {row.videos.tests}, which is no row that is trained; "
+                    f"row {row.id} tests {row.tests}, which is no row that is trained; "
                     f"those are {', '.join(trained)}"
                 )
         return self
@@ -150,7 +158,17 @@ class Experiment(Strict):
                 return row
         raise unknown("row", row_id, [row.id for row in self.rows], f" of {self.table}")
 
-    def paper_model(self, row: Row) -> VideoSwinConfig:
+    def start_of(self, row: Row) -> Start:
+        """What a row's weights are before the first step, its table's word included."""
+        return row.start.over(self.start)
+
+    def inflation_of(self, row: Row) -> dict[str, str]:
+        """In what a row's inflation is not by the defaults of its model's family."""
+        usual = presets()[row.preset].inflation
+        found = self.start_of(row).inflation
+        return {name: choice for name, choice in found.items() if choice != usual[name][0]}
+
+    def paper_model(self, row: Row) -> Any:
         """The architecture at the paper's own size, for its cost."""
         return resolve_config(row.preset, **{"num_classes": self.num_classes, **row.model})
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from vswin.data.datasets import class_names
 from vswin.data.video_data import VideoData, ViewsTest, sampling_of
 from vswin.errors import UsageError
-from vswin.experiments.embedded import Geometry
-from vswin.experiments.recipes import RecipeBook, Settings, Sourced, split, split_given
-from vswin.experiments.tables import Count, Experiment, OnVideos, Origin, Row, Strict, VideoDataset
-from vswin.models.registry import resolve_config
-from vswin.models.swin.config import VideoSwinConfig
-from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
+from vswin.experiments.geometry import Geometry, image_model
+from vswin.experiments.recipes import (
+    Dataset,
+    PretrainedOn,
+    RecipeBook,
+    Settings,
+    Sourced,
+    split,
+    split_given,
+)
+from vswin.experiments.tables import Count, Experiment, OnVideos, Row, Strict
+from vswin.runs.config import FromCheckpoint, FromRun, Init, Random, RunConfig, TestOnly
 from vswin.training.recipe import Recipe
 
 SPAN = 64
@@ -23,11 +29,11 @@ SPAN = 64
 (Table 5) are spread over the same stretch."""
 PIXELS = 224
 """Clip size of section 4.1, which a recipe's `resize` belongs to."""
-IMAGES: tuple[Origin, ...] = ("imagenet_1k", "imagenet_21k")
-"""Origins that are 2D models."""
+IMAGES: tuple[PretrainedOn, ...] = ("imagenet_1k", "imagenet_21k")
+"""Datasets of images: models that were trained on them are 2D."""
 
 
-class StandIn(Strict):
+class Substitute(Strict):
     """A run that takes the place of a published checkpoint in a rehearsal."""
 
     dataset: str
@@ -44,20 +50,26 @@ class Rehearsal(Strict):
     size: Count
     """Height and width of a clip in pixels."""
     models: dict[str, dict[str, Any]]
-    """For each preset, the overrides that make its stand-in."""
+    """For each preset, the overrides that make the small model in its place."""
     datasets: dict[str, str]
-    """What stands for each dataset of the paper."""
+    """What takes the place of each dataset of the paper."""
     recipe: Settings
     """Settings that replace those of the recipe."""
-    data: dict[VideoDataset, Settings] = Field(default_factory=dict)
+    data: dict[Dataset, Settings] = Field(default_factory=dict)
     """For each dataset, settings of the clips that replace the recipe's, likewise."""
-    pretraining: dict[Origin, StandIn]
-    """What stands for each thing that weights start from."""
+    pretraining: dict[PretrainedOn, Substitute]
+    """What takes the place of each checkpoint, by what that was trained on."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Rehearsal:
+        self.geometry.require_possible(self.models)
+        return self
 
 
 class VideoProtocol(Strict):
     """How the rows of any table are trained and tested on videos (section 4.1)."""
 
+    kind: Literal["videos"]
     protocol: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     title: str
     shows: str
@@ -75,7 +87,7 @@ class VideoProtocol(Strict):
     """CPU threads of a run."""
     recipe: str
     """A recipe of `experiments/recipes`."""
-    weights: dict[Origin, dict[str, str]] = Field(default_factory=dict)
+    weights: dict[PretrainedOn, dict[str, str]] = Field(default_factory=dict)
     """Published checkpoints that rows start from: by what they were trained on and preset."""
     digests: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
         default_factory=dict
@@ -99,6 +111,12 @@ class VideoProtocol(Strict):
     def with_book(self, book: RecipeBook) -> VideoProtocol:
         """This protocol with its recipe."""
         return self.model_copy(update={"book": book})
+
+    def can_run(self, experiment: Experiment) -> bool:
+        """Whether the table says what it takes to run it on videos, and the models are there."""
+        presets = {row.preset for row in experiment.rows}
+        has_models = self.small is None or presets <= self.small.models.keys()
+        return experiment.videos is not None and has_models
 
     def includes(self, row: Row) -> bool:
         """Whether the row is run under this protocol: no checks of the embedded benchmark are."""
@@ -126,28 +144,25 @@ class VideoProtocol(Strict):
     def _from_book(self, experiment: Experiment, row: Row) -> dict[str, Sourced]:
         dataset = _on_videos(experiment, row).dataset
         assert self.book is not None  # the library sees to it
-        return self.book.resolve(row.preset, dataset, _origin(experiment, row))
+        return self.book.resolve(row.preset, dataset, experiment.start_of(row).pretrained)
 
     def configure(self, experiment: Experiment, row: Row, seed: int) -> RunConfig:
-        """The run that stands for a row of a table.
+        """The run of a row with a seed.
 
         Raises:
-            UsageError: if the row cannot be run on videos, or a stand-in is missing.
+            UsageError: if the row cannot be run on videos, or nothing takes the place of what it
+                starts from.
         """
         views = _views(row.videos.views or _on_videos(experiment, row).views)
-        if row.videos.tests is not None:
-            tested = self.configure(experiment, experiment.row(row.videos.tests), seed)
-            return dataclasses.replace(
-                tested, test=views, init=Initialisation(tested, only_test=True)
-            )
+        if row.tests is not None:
+            tested = self.configure(experiment, experiment.row(row.tests), seed)
+            return dataclasses.replace(tested, test=views, init=TestOnly(tested))
         run = self._by_the_book(experiment, row, views, seed)
         own, rates, clips = split_given(row.videos.recipe)
-        how = {"embedding": row.init.embedding, "bias": row.init.bias} if row.init else {}
-        origin = _origin(experiment, row)
         if self.small is not None:
-            run = _rehearse(self.small, run, origin, how)
+            run = _rehearse(self.small, run, experiment, row)
         else:
-            run = dataclasses.replace(run, init=self._published(origin, row, how))
+            run = dataclasses.replace(run, init=self._published(experiment, row))
         return dataclasses.replace(
             run,
             recipe=dataclasses.replace(run.recipe, **own),
@@ -173,15 +188,18 @@ class VideoProtocol(Strict):
         model = dataclasses.replace(experiment.paper_model(row), **rates)
         return RunConfig(row.preset, model, clips, Recipe(**recipe), views, seed)
 
-    def _published(self, origin: Origin, row: Row, how: dict[str, Any]) -> PretrainedFile:
-        file = row.videos.checkpoint or self.weights.get(origin, {}).get(row.preset)
+    def _published(self, experiment: Experiment, row: Row) -> Init:
+        start, inflation = experiment.start_of(row), experiment.inflation_of(row)
+        if start.pretrained is None:
+            return Random()
+        file = start.checkpoint or self.weights.get(start.pretrained, {}).get(row.preset)
         if file is None:
             raise UsageError(
                 f"protocol {self.protocol} names no checkpoint of {row.preset} that was trained on "
-                f"{origin}"
+                f"{start.pretrained}"
             )
-        kind = "2d" if origin in IMAGES else "video"
-        return PretrainedFile(file, kind, **how, digest=self.digests.get(file))
+        expect: Literal["2d", "video"] = "2d" if start.pretrained in IMAGES else "video"
+        return FromCheckpoint(file, expect, inflation, self.digests.get(file))
 
 
 def _on_videos(experiment: Experiment, row: Row) -> OnVideos:
@@ -191,29 +209,20 @@ def _on_videos(experiment: Experiment, row: Row) -> OnVideos:
     return experiment.videos
 
 
-def _origin(experiment: Experiment, row: Row) -> Origin:
-    """What a row's weights start from: its own word, or the table's."""
-    if row.videos.pretrained is not None:
-        return row.videos.pretrained
-    return row.init.dataset if row.init else _on_videos(experiment, row).pretrained
-
-
 def _views(text: str) -> ViewsTest:
     clips, crops = map(int, text.split("x"))
     return ViewsTest(clips, crops)  # type: ignore[arg-type]
 
 
-def _rehearse(small: Rehearsal, run: RunConfig, origin: Origin, how: dict[str, Any]) -> RunConfig:
+def _rehearse(small: Rehearsal, run: RunConfig, experiment: Experiment, row: Row) -> RunConfig:
     """The run in small: another model, other videos, and a run in place of a checkpoint."""
     if run.preset not in small.models:
         raise UsageError(
-            f"the protocol has no stand-in for preset {run.preset}; it has "
+            f"the protocol has no small model for preset {run.preset}; it has "
             f"{', '.join(small.models)}"
         )
     assert isinstance(run.data, VideoData)
-    window = small.geometry.window(run.model.window_size)
-    model = dataclasses.asdict(run.model) | {"window_size": window} | small.models[run.preset]
-    frames = small.geometry.time("frames", run.data.frames)
+    frames = small.geometry.frames(run.data.frames)
     data = dataclasses.replace(
         run.data,
         frames=frames,
@@ -223,13 +232,18 @@ def _rehearse(small: Rehearsal, run: RunConfig, origin: Origin, how: dict[str, A
         **small.data.get(run.data.dataset, {}),
     )
     recipe = dataclasses.asdict(run.recipe) | small.recipe
-    made = dataclasses.replace(run, data=data, model=resolve_config(run.preset, **model))
+    model = small.geometry.model(run.model, small.models[run.preset])
+    made = dataclasses.replace(run, data=data, model=model)
     made = _on(small, made, run.data.dataset, recipe)
-    return dataclasses.replace(made, init=_stand_in(small, made, recipe, origin, how))
+    origin = experiment.start_of(row).pretrained
+    if origin is None:
+        return made
+    source = _substitute(small, made, recipe, origin)
+    return dataclasses.replace(made, init=FromRun(source, experiment.inflation_of(row)))
 
 
 def _on(small: Rehearsal, run: RunConfig, dataset: str, recipe: dict[str, Any]) -> RunConfig:
-    """The run on what stands for a dataset of the paper."""
+    """The run on what takes the place of a dataset of the paper."""
     assert isinstance(run.data, VideoData)
     name = small.datasets.get(dataset, dataset)
     return dataclasses.replace(
@@ -240,34 +254,22 @@ def _on(small: Rehearsal, run: RunConfig, dataset: str, recipe: dict[str, Any]) 
     )
 
 
-def _stand_in(
-    small: Rehearsal, run: RunConfig, recipe: dict[str, Any], origin: Origin, how: dict[str, Any]
-) -> Initialisation:
+def _substitute(
+    small: Rehearsal, run: RunConfig, recipe: dict[str, Any], origin: PretrainedOn
+) -> RunConfig:
     """The run whose weights take the place of a published checkpoint's."""
     found = small.pretraining.get(origin)
     if found is None:
-        raise UsageError(f"the protocol has nothing that stands for {origin}")
+        raise UsageError(f"the protocol has nothing in the place of {origin}")
     before = _on(small, run, found.dataset, recipe | found.recipe)
+    before = dataclasses.replace(before, is_pretraining=True)
     assert isinstance(before.data, VideoData)
     data = dataclasses.replace(before.data, sampling="dense", **found.data)
     if origin in IMAGES:
         data = dataclasses.replace(data, frames=1, stride=1)
-        model = _image_model(before.model)
-        before = dataclasses.replace(before, model=model, data=data, test=ViewsTest(1, 1))
-        return Initialisation(before, **how)
+        model = image_model(before.model, before.model.num_classes)
+        return dataclasses.replace(before, model=model, data=data, test=ViewsTest(1, 1))
+    image: PretrainedOn = "imagenet_21k" if "imagenet_21k" in small.pretraining else "imagenet_1k"
     before = dataclasses.replace(before, data=data, test=ViewsTest())
-    image = "imagenet_21k" if "imagenet_21k" in small.pretraining else "imagenet_1k"
-    return Initialisation(
-        dataclasses.replace(before, init=_stand_in(small, before, recipe, image, {}))
-    )
-
-
-def _image_model(model: VideoSwinConfig) -> VideoSwinConfig:
-    """The 2D Swin Transformer that a video model's weights are inflated from."""
-    return dataclasses.replace(
-        model,
-        patch_size=(1, *model.patch_size[1:]),
-        window_size=(1, *model.window_size[1:]),
-        design="joint",
-        shift="3d",
-    )
+    source = _substitute(small, before, recipe, image)
+    return dataclasses.replace(before, init=FromRun(source))

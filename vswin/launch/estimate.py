@@ -13,7 +13,7 @@ from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
 from vswin.files import DamagedFileError
 from vswin.launch.slurm.profile import Profile
-from vswin.runs.identity import Initialisation, RunConfig
+from vswin.runs.config import RunConfig
 from vswin.runs.store import RunFolder, Store, StoreError
 
 _GPUS = ("NVIDIA", "Tesla", "GeForce", "Quadro", "TITAN", "Instinct")
@@ -103,8 +103,7 @@ def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Estim
         raise NoEstimateError(f"{about.title} is rendered, in whatever size; its runs take minutes")
     flops = 2 * cost.flops
     rate, basis = speed.of(config)
-    is_trained = not (isinstance(config.init, Initialisation) and config.init.only_test)
-    clips = about.train_videos * config.recipe.epochs if is_trained else 0
+    clips = about.train_videos * config.recipe.epochs if config.is_trained else 0
     views = about.test_videos * test.clips * test.crops
     return Estimate(
         3 * flops * clips / rate / 3600,
@@ -163,7 +162,7 @@ def estimate_all(configs: Sequence[RunConfig], store: Store, profile: Profile) -
     """An estimate for runs; what they did before they were interrupted is not taken off."""
     if not configs or not profile.gpus_per_node:
         return Total(0.0, "no GPU" if configs else "nothing to run")
-    if not all(config.is_on_videos for config in configs):
+    if not all(config.data.kind == "videos" for config in configs):
         return Total(
             None, "runs of the embedded benchmark take minutes on a GPU, not measured here"
         )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from vswin.errors import UsageError
 from vswin.files import naming, require_writable
 from vswin.launch.gpus import Slots, runs_at_a_time, visible_gpus
-from vswin.runs.identity import RunConfig
+from vswin.runs.config import RunConfig
 from vswin.runs.resources import Effort
 from vswin.runs.store import RunFolder, State, Store
 

@@ -16,7 +16,7 @@ from vswin.launch.slurm.profile import Profile
 from vswin.launch.slurm.queue import Queue, read_queue
 from vswin.launch.slurm.sbatch import Shape, shape_of
 from vswin.launch.status import Seen, Standing, live_jobs, survey
-from vswin.runs.identity import RunConfig
+from vswin.runs.config import RunConfig
 from vswin.runs.store import Store
 
 ABSENT: tuple[Standing, ...] = ("missing", "interrupted", "cancelled", "unknown")
@@ -54,12 +54,12 @@ class Request:
         asked = [planned.config for plan in self.plans for planned in plan.runs]
         found = {config.run_id: config for config in asked}
         for config in asked:
-            found |= {source.run_id: source for source in config.sources}
-        return dict(sorted(found.items(), key=lambda item: len(item[1].sources)))
+            found |= {source.run_id: source for source in config.ancestors}
+        return dict(sorted(found.items(), key=lambda item: len(item[1].ancestors)))
 
     def shape(self, config: RunConfig) -> Shape:
         """What a run gets of the cluster."""
-        return shape_of(self.profile, self.plans[0].protocol.threads, config.is_on_videos)
+        return shape_of(self.profile, self.plans[0].protocol.threads, config.data.kind == "videos")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Proposal:
 
     def live_sources(self, array: Array) -> list[str]:
         """Jobs that train what runs of an array start from, and that are in the queue already."""
-        sources = {source.run_id for config in array.configs for source in config.sources}
+        sources = {source.run_id for config in array.configs for source in config.ancestors}
         return [job_id for run_id, job_id in self.live.items() if run_id in sources]
 
 
@@ -103,14 +103,14 @@ def propose(request: Request) -> Proposal:
     configs = request.configs
     queue = _queue(journal, configs.keys())
     folders = [request.store.run(run_id) for run_id in configs]
-    sources = {i: first.run_id for i, config in configs.items() for first in config.sources[:1]}
+    sources = {i: first.run_id for i, config in configs.items() for first in config.ancestors[:1]}
     seen = {s.run.run_id: s for s in survey(folders, journal, queue, sources)}
     wanted = [c for i, c in configs.items() if seen[i].standing in request.standings]
     if request.only is not None:
-        meant = {s.run_id for i in request.only for s in configs[i].sources} | request.only
+        meant = {s.run_id for i in request.only for s in configs[i].ancestors} | request.only
         wanted = [config for config in wanted if config.run_id in meant]
     needed = {
-        s.run_id for c in configs.values() if seen[c.run_id].standing != "done" for s in c.sources
+        s.run_id for c in configs.values() if seen[c.run_id].standing != "done" for s in c.ancestors
     }
     asked = {planned.config.run_id for plan in request.plans for planned in plan.runs}
     wanted = [config for config in wanted if config.run_id in asked | needed]
@@ -126,10 +126,10 @@ def _arrays(request: Request, wanted: Sequence[RunConfig]) -> Iterable[Array]:
     """Groups runs that need the same, cut to the site's limit; sources and long ones first."""
     groups: dict[tuple[int, Shape], list[RunConfig]] = {}
     for config in wanted:
-        groups.setdefault((len(config.sources), request.shape(config)), []).append(config)
+        groups.setdefault((len(config.ancestors), request.shape(config)), []).append(config)
     size = request.profile.max_array_size
     for (level, shape), configs in sorted(groups.items(), key=lambda item: item[0][0]):
-        configs.sort(key=lambda c: -c.length)
+        configs.sort(key=lambda c: -c.work)
         for start in range(0, len(configs), size):
             yield Array(level, shape, tuple(configs[start : start + size]))
 

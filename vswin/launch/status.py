@@ -14,14 +14,12 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from vswin.files import DamagedFileError, read_json
 from vswin.launch.printed_errors import logged_errors, newest
 from vswin.launch.slurm.cancelled import cancelled_jobs
 from vswin.launch.slurm.journal import Journal, Kind, Submission
 from vswin.launch.slurm.queue import PRESENT, Job, Phase, Queue, read_queue
-from vswin.runs.identity import RunConfig
+from vswin.runs.config import read_config
 from vswin.runs.store import RunFolder, State
 
 Standing = Literal[
@@ -178,21 +176,16 @@ def source_of(run: RunFolder) -> str | None:
     with contextlib.suppress(DamagedFileError):
         content = read_json(run.path / "run.json")
         init = content.get("init") if isinstance(content, dict) else None
-        if isinstance(init, dict) and isinstance(init.get("pretraining"), dict):
-            return _run_id(json.dumps(init["pretraining"], sort_keys=True))
+        if isinstance(init, dict) and isinstance(init.get("run"), dict):
+            return _run_id(json.dumps(init["run"], sort_keys=True))
     return None
 
 
 @functools.lru_cache(maxsize=4096)  # dozens of runs start from the same one
 def _run_id(config: str) -> str | None:
-    with contextlib.suppress(ValidationError):
-        return _run_config().validate_json(config).run_id
+    with contextlib.suppress(ValueError):
+        return read_config(json.loads(config)).run_id
     return None
-
-
-@functools.cache
-def _run_config() -> TypeAdapter[RunConfig]:
-    return TypeAdapter(RunConfig)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from vswin.errors import VswinError
 from vswin.experiments.planning import StudyPlan
 from vswin.launch.pool import Snapshot, launch, pool_size, prepare
-from vswin.runs.identity import RunConfig
+from vswin.runs.config import RunConfig
 from vswin.runs.requirements import require_inputs
 from vswin.runs.resources import Effort
 from vswin.runs.store import Store
@@ -72,7 +72,7 @@ def run_configs(
     jobs = pool_size(jobs, device, threads, effort.processes if effort else 1)
     require_inputs(configs, store)
     # The longest first, so that no core is left with a long one at the end.
-    configs = sorted(configs, key=lambda c: -c.length)
+    configs = sorted(configs, key=lambda c: -c.work)
     stages = [*_pretrainings(configs, store), configs]
     bad: dict[str, Snapshot] = {}
     snapshots: list[Snapshot] = []
@@ -96,7 +96,7 @@ def run_configs(
 
 def _lineage(config: RunConfig) -> set[str]:
     """A run and the runs that it starts from, by id."""
-    return {each.run_id for each in (config, *config.sources)}
+    return {each.run_id for each in (config, *config.ancestors)}
 
 
 def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[list[RunConfig]]:
@@ -104,7 +104,7 @@ def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[list[RunCo
     before = [
         source
         for config in configs
-        for source in config.sources[:1]
+        for source in config.ancestors[:1]
         if store.run(config.run_id).state() != "done"
     ]
     return [*_pretrainings(before, store), before] if before else []

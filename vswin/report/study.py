@@ -12,14 +12,14 @@ from vswin.costs.cache import cost_at
 from vswin.costs.counting import Cost, Rule
 from vswin.errors import UsageError
 from vswin.experiments.embedded import AppearanceTask, EmbeddedProtocol
-from vswin.experiments.library import Library, Protocol
+from vswin.experiments.library import Library
+from vswin.experiments.planning import PresentRuns, Protocol, study_runs
 from vswin.experiments.tables import Experiment, Row
 from vswin.experiments.videos import VideoProtocol
-from vswin.files import read_json
 from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.statistics import Interval, t_interval, wilson_interval
-from vswin.runs.identity import RunConfig
+from vswin.runs.config import RunConfig
 from vswin.runs.store import RunFolder, Store
 
 if TYPE_CHECKING:  # a report can do without, and is quicker then
@@ -83,7 +83,7 @@ class Study:
     @property
     def is_trainable(self) -> bool:
         """Whether the table can be run under the protocol; if not, only its costs are compared."""
-        return self.protocol.protocol in self.experiment.protocols
+        return self.protocol.can_run(self.experiment)
 
     def labels(self, row: Row) -> dict[str, str]:
         """The printed columns that name a row; its id where nothing is printed."""
@@ -284,32 +284,15 @@ def load_study(
     store = Store(results_path(results_dir), protocol)
     results: dict[str, dict[int, dict[str, Any]]] = {}
     folders: dict[str, dict[int, RunFolder]] = {}
-    if protocol in experiment.protocols:
-        wanted = range(seeds) if seeds is not None else _seeds_on_disk(store)
-        begun = _slugs_on_disk(store)
-        for row in filter(chosen.includes, experiment.rows):
-            for seed in wanted:
-                config = chosen.configure(experiment, row, seed)
-                if config.slug not in begun:  # known without its id, which takes longer to make
-                    continue
-                folder = store.run(config.run_id)
-                result = folder.result()
-                if result is not None:
-                    results.setdefault(row.id, {})[seed] = result
-                    folders.setdefault(row.id, {})[seed] = folder
+    present = PresentRuns(store.run_ids())
+    wanted = None if seeds is None else range(seeds)
+    for planned in study_runs(experiment, chosen, wanted, present=present):
+        folder = store.run(planned.config.run_id)
+        result = folder.result()
+        if result is not None:
+            results.setdefault(planned.row.id, {})[planned.seed] = result
+            folders.setdefault(planned.row.id, {})[planned.seed] = folder
     return Study(experiment, chosen, store, printed_table(table), results, folders)
-
-
-def _seeds_on_disk(store: Store) -> list[int]:
-    return sorted(
-        {content["seed"] for folder in store if (content := read_json(folder.path / "run.json"))}
-    )
-
-
-def _slugs_on_disk(store: Store) -> set[str]:
-    """What run ids begin with, of all runs that are there."""
-    folders = store.runs_dir.iterdir() if store.runs_dir.is_dir() else ()
-    return {folder.name.rpartition("-")[0] for folder in folders}
 
 
 def _frame(lines: list[dict[str, Any]], columns: list[str] | None = None) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,12 +25,19 @@ from vswin.runs.lock import run_lock
 from vswin.runs.moving_digits import train_and_test_digits
 from vswin.runs.provenance import now, provenance
 from vswin.runs.reporter import Interrupted, Reporter
+from vswin.runs.requirements import require_source
 from vswin.runs.resources import Effort, add_arguments, from_arguments
 from vswin.runs.store import RunFolder
 from vswin.runs.videos import train_and_test_videos
 from vswin.training.distributed import World, joined, require_device
 from vswin.training.processes import assisted
 from vswin.weights.files import save_weights
+
+EXECUTORS: dict[str, Callable[[Task], Outcome]] = {
+    "moving_digits": train_and_test_digits,
+    "videos": train_and_test_videos,
+}
+"""How a run is trained and tested, by the kind of its data."""
 
 
 class OtherWeightsError(VswinError):
@@ -62,6 +69,7 @@ def execute(
 
     Raises:
         LockedError: if another process is executing the run.
+        SourceNotReadyError: if the run that it starts from is not complete; nothing is begun then.
         DivergedError: if training fails; so does anything unexpected, after error.json is written.
         OtherWeightsError: if a pre-training without its weights was repeated with another outcome.
         NotWritableError: if a file cannot be written, for lack of space, say. No half result is
@@ -70,22 +78,23 @@ def execute(
     world, effort = world or World(), effort or Effort()
     if not world.is_main:
         if world.agree(False):  # the main process's word counts
-            _train_and_test(folder, world, effort, None, None, patience_s)
+            _train_and_test(folder, world, effort, None)
         return None
     told = _Decision(world)
     try:
         config = folder.config()
         with run_lock(folder.path, patience_s) as is_ours:
             done = folder.result()
-            if done is not None and (folder.can_be_started_from or not config.is_pretraining):
+            if done is not None and (folder.has_weights or not config.is_pretraining):
                 return done
+            require_source(folder, config)
             told.go()
             attempt = int(folder.status().get("attempt", 0)) + 1
             gpus = world.size if world.device.type == "cuda" else 0
             reporter = Reporter(
                 folder, attempt, is_ours, parent or os.getppid(), effort.tensorboard, gpus
             )
-            return _attempt(folder, world, effort, reporter, done, patience_s)
+            return _attempt(folder, world, effort, reporter, done)
     finally:
         told.stay()
 
@@ -114,12 +123,11 @@ def _attempt(
     effort: Effort,
     reporter: Reporter,
     before: dict[str, Any] | None,
-    patience_s: float,
 ) -> dict[str, Any]:
     _clear(folder)
     try:
         origin = provenance(world.device)
-        outcome = _train_and_test(folder, world, effort, reporter, reporter.parent, patience_s)
+        outcome = _train_and_test(folder, world, effort, reporter)
         if outcome.weights is not None:
             _require_same_weights(folder, before, outcome.weights.digest)
             save_weights(outcome.weights, folder.weights)
@@ -165,21 +173,10 @@ def _note_error(folder: RunFolder, error: Exception, attempt: int) -> None:
 
 
 def _train_and_test(
-    folder: RunFolder,
-    world: World,
-    effort: Effort,
-    reporter: Reporter | None,
-    parent: int | None,
-    patience_s: float,
+    folder: RunFolder, world: World, effort: Effort, reporter: Reporter | None
 ) -> Outcome:
     config = folder.config()
-
-    def execute_other(other: RunFolder) -> None:
-        with reporter.elsewhere() if reporter is not None else contextlib.nullcontext():
-            execute(other, world, effort, parent, patience_s)
-
-    task = Task(config, folder, world, effort, reporter, execute_other)
-    return train_and_test_videos(task) if config.is_on_videos else train_and_test_digits(task)
+    return EXECUTORS[config.data.kind](Task(config, folder, world, effort, reporter))
 
 
 def _require_same_weights(folder: RunFolder, before: dict[str, Any] | None, digest: str) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from vswin.runs.identity import RunConfig
+from vswin.runs.config import RunConfig
 from vswin.runs.reporter import Reporter
 from vswin.runs.resources import Effort
 from vswin.runs.store import RunFolder
@@ -26,18 +25,11 @@ class Task:
     effort: Effort
     reporter: Reporter | None
     """None in processes that only assist the main one."""
-    execute: Callable[[RunFolder], None]
-    """Executes another run that this one needs, with the same processes."""
 
     def state(self, state: str) -> None:
         """Tells what the run is doing now."""
         if self.reporter is not None:
             self.reporter.state(state)
-
-    def check(self) -> None:
-        """Raises Interrupted if the run shall not go on."""
-        if self.reporter is not None:
-            self.reporter.check()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,56 +2,62 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import Any
 
 import torch
+from torch import nn
 
 from vswin.data.data_file import load_sources
 from vswin.errors import VswinError
 from vswin.models.errors import WeightsError
-from vswin.models.swin.initialisation import initialise_
-from vswin.models.swin.model import VideoSwinTransformer
+from vswin.models.registry import build, family_of, initialise_
+from vswin.runs.config import FromCheckpoint, FromRun, Random, RunConfig, TestOnly
 from vswin.runs.execution import Task
-from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
-from vswin.runs.lock import LockedError
+from vswin.runs.requirements import source_folder
 from vswin.runs.store import RunFolder
 from vswin.weights.files import load_weights, read_checkpoint
-
-WAIT_S = 1.0
-"""Time between two looks at a pre-training that another process executes."""
 
 
 class WrongInitialisationError(VswinError):
     """The weights that a run would start from are not those that its row names."""
 
 
-def initial_model(task: Task) -> tuple[VideoSwinTransformer, dict[str, Any] | None]:
+def initial_model(task: Task) -> tuple[nn.Module, dict[str, Any] | None]:
     """The model as training begins, on the task's device, and what was loaded into it.
 
     Raises:
-        MissingDataError, WeightsError, WrongInitialisationError: if what the run's row starts from
-            is not there, not what it is called, or does not fit. It never starts without it.
+        MissingDataError, WeightsError, WrongInitialisationError: if what the run starts from is
+            not there, not what it is called, or does not fit. It never starts without it.
     """
     config, init = task.config, task.config.init
-    source = _pretrained(task, init.pretraining) if isinstance(init, Initialisation) else None
-    torch.manual_seed(config.seed)  # whether or not the pre-training has just been run here
-    model = VideoSwinTransformer(config.model)
+    torch.manual_seed(config.seed)
+    model = build(config.model)
     initialise_(model, config.recipe.linear_std, config.recipe.bias_std)
     loaded = None
-    if isinstance(init, PretrainedFile):
-        loaded = _load_file(model, init)
-    elif init is not None and source is not None:
-        loaded = _load_run(model, init, source)
+    if isinstance(init, FromCheckpoint):
+        loaded = _load_file(model, init, _inflation(config))
+    elif not isinstance(init, Random):
+        loaded = _load_run(model, init, source_folder(task.folder, init.run), _inflation(config))
     return model.to(task.world.device), loaded
 
 
-def _load_file(model: VideoSwinTransformer, init: PretrainedFile) -> dict[str, Any]:
+def _inflation(config: RunConfig) -> dict[str, str]:
+    """How an image model is inflated for this run, spelled out; empty if it starts from none."""
+    init, family = config.init, family_of(config.model)
+    match init:
+        case FromCheckpoint(expect="2d"):
+            given = init.inflation
+        case FromRun() if family.is_image_model(init.run.model):
+            given = init.inflation
+        case _:
+            return {}
+    return {choice: options[0] for choice, options in family.inflation.items()} | given
+
+
+def _load_file(model: nn.Module, init: FromCheckpoint, inflation: dict[str, str]) -> dict[str, Any]:
     path = load_sources().require_checkpoint(init.file)
-    how = {"embedding": init.embedding, "bias": init.bias} if init.kind == "2d" else {}
     try:
-        report = load_weights(model, path, expect=init.kind, head=False, **how)
+        report = load_weights(model, path, expect=init.expect, head=False, **inflation)
     except WeightsError as error:
         raise WrongInitialisationError(f"the run starts from {init.file}: {error}") from error
     if init.digest not in (None, report.digest):
@@ -64,70 +70,53 @@ def _load_file(model: VideoSwinTransformer, init: PretrainedFile) -> dict[str, A
         "is_verified": init.digest is not None,
         "layout": report.layout,
         "digest": report.digest,
-        **how,
+        **inflation,
         "inflated": len(report.inflated),
         "fresh": list(report.fresh),
     }
 
 
 def _load_run(
-    model: VideoSwinTransformer, init: Initialisation, source: RunFolder
+    model: nn.Module,
+    init: FromRun | TestOnly,
+    source: RunFolder,
+    inflation: dict[str, str],
 ) -> dict[str, Any]:
-    from_images = init.pretraining.model.is_image_model
-    how = {"embedding": init.embedding, "bias": init.bias} if from_images else {}
-    kind = "2d" if from_images else "video"
-    report = load_weights(model, source.weights, expect=kind, head=init.only_test, **how)
+    result = source.result() or {}
+    _require_intact(source, init.run, result)
+    report = load_weights(
+        model,
+        source.weights,
+        expect="2d" if family_of(init.run.model).is_image_model(init.run.model) else "video",
+        head=isinstance(init, TestOnly),
+        **inflation,
+    )
     return {
         "pretraining": source.run_id,
-        "pretraining_top1": (source.result() or {})["top1"],
+        "pretraining_top1": result["top1"],
         "digest": report.digest,
-        **how,
+        **inflation,
         "inflated": len(report.inflated),
         "fresh": list(report.fresh),
     }
 
 
-def _pretrained(task: Task, config: RunConfig) -> RunFolder:
-    """The folder of a complete pre-training; runs it, or waits for the process that does.
+def _require_intact(source: RunFolder, config: RunConfig, result: dict[str, Any]) -> None:
+    """Refuses weights that are not those that the other run's result names.
 
-    Weights that are damaged, or not those that the result names, are made again: to the same
-    ones, or it is an error. All processes of the run do the same at the same time, as the main one
-    says.
+    Raises:
+        WrongInitialisationError: says what to do.
     """
-    source = RunFolder(task.folder.path.with_name(config.run_id))
-    if task.world.is_main:
-        source.create(config)
-    task.state("pretraining")
-    while not task.world.agree(_is_ready(source, config) if task.world.is_main else None):
-        task.check()
-        try:
-            task.execute(source)
-        except LockedError:
-            time.sleep(WAIT_S)
-    return source
-
-
-def _is_ready(source: RunFolder, config: RunConfig) -> bool:
-    if source.can_be_started_from and _are_intact(source):
-        return True
-    if source.result() is None:
-        return False
-    if config.is_on_videos:  # too much work to be repeated without being asked
-        raise WrongInitialisationError(
-            f"{source.path} is complete, but its weights.safetensors is missing or damaged: put it "
-            "back, or remove the folder to train it again"
-        )
-    if not source.weights.exists():
-        return False
-    print(f"{source.weights} is damaged or foreign; it is made again", file=sys.stderr)
-    source.weights.unlink(missing_ok=True)
-    return False
-
-
-def _are_intact(source: RunFolder) -> bool:
-    result = source.result() or {}
+    wanted = result.get("weights_digest")
     try:
-        digest = read_checkpoint(source.weights).digest
-    except WeightsError:
-        return False
-    return digest == result.get("weights_digest", digest)
+        if read_checkpoint(source.weights).digest == wanted:
+            return
+        problem = "holds other weights than its run's result names"
+    except WeightsError as error:
+        problem = f"is damaged ({error})"
+    again = (
+        "remove the file; `vswin run` then trains it again"
+        if config.is_pretraining
+        else "put it back, or remove the folder to train it again"
+    )
+    raise WrongInitialisationError(f"{source.weights} {problem}: {again}")

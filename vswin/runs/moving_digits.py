@@ -42,7 +42,7 @@ def train_and_test_digits(task: Task) -> Outcome:
         test, coherence=(data.coherence,), noise=(data.noise,), clips_per_cell=test.control_clips
     )
     in_distribution = evaluate_grid(model, data, easy, device).cells[0]
-    weights = checkpoint_of(model) if config.keeps_weights else None
+    weights = checkpoint_of(model) if config.is_pretraining else None
     counted = cost(model, (config.model.in_channels, data.frames, *[data.image_size] * 2))
     result = {
         "top1": evaluation.top1,

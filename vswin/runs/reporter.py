@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vswin.errors import UsageError
@@ -109,15 +109,6 @@ class Reporter:
             self.board.flush()
         self._write()
         self._say(self._line(progress))
-
-    @contextlib.contextmanager
-    def elsewhere(self) -> Iterator[None]:
-        """Leaves the time of the block out: another run, which counts it, is executed meanwhile."""
-        begun = time.monotonic()
-        try:
-            yield
-        finally:
-            self.since += time.monotonic() - begun
 
     def _line(self, progress: Progress) -> str:
         epochs = progress.steps * progress.epoch // progress.step

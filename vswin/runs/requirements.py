@@ -1,4 +1,4 @@
-"""What runs on videos need from this machine."""
+"""What runs need before they can begin: data, published weights, and the runs they start from."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from vswin.data.data_file import MissingDataError, Sources, load_sources
 from vswin.data.video_data import VideoData
-from vswin.runs.identity import Initialisation, PretrainedFile, RunConfig
-from vswin.runs.store import Store
+from vswin.errors import VswinError
+from vswin.runs.config import FromCheckpoint, RunConfig
+from vswin.runs.store import RunFolder, Store
 
 
 def missing_inputs(config: RunConfig, store: Store, sources: Sources) -> list[str]:
@@ -27,10 +28,10 @@ def missing_inputs(config: RunConfig, store: Store, sources: Sources) -> list[st
         split = splits[name]
         paths = [p for p in (split.annotations, split.videos, split.labels) if p is not None]
         found += [f"{what}: no {path}" for path in paths if not path.exists()]
-    if isinstance(config.init, PretrainedFile) and sources.checkpoint(config.init.file) is None:
+    if isinstance(config.init, FromCheckpoint) and sources.checkpoint(config.init.file) is None:
         found.append(f"weights {config.init.file}")
-    if isinstance(config.init, Initialisation):
-        found += missing_inputs(config.init.pretraining, store, sources)
+    if config.source is not None:
+        found += missing_inputs(config.source, store, sources)
     return list(dict.fromkeys(found))
 
 
@@ -40,7 +41,7 @@ def require_inputs(configs: Sequence[RunConfig], store: Store) -> None:
     Raises:
         MissingDataError: if videos or weights are missing; names them all.
     """
-    if not any(config.is_on_videos for config in configs):
+    if not any(config.data.kind == "videos" for config in configs):
         return
     sources = load_sources()
     lacking = [item for config in configs for item in missing_inputs(config, store, sources)]
@@ -49,3 +50,36 @@ def require_inputs(configs: Sequence[RunConfig], store: Store) -> None:
             f"this machine lacks what the runs need, as far as {sources.file} says (its form: "
             "data.example.yaml):\n  " + "\n  ".join(dict.fromkeys(lacking))
         )
+
+
+class SourceNotReadyError(VswinError):
+    """The run that another one starts from is not complete, or its weights are lost."""
+
+
+def require_source(folder: RunFolder, config: RunConfig) -> None:
+    """Refuses to begin a run before the run that it starts from is complete.
+
+    Raises:
+        SourceNotReadyError: says which run to execute first.
+    """
+    if config.source is None:
+        return
+    source = source_folder(folder, config.source)
+    if source.has_weights:
+        return
+    if source.result() is not None and not config.source.is_pretraining:
+        raise SourceNotReadyError(
+            f"{folder.run_id} starts from {source.run_id}, which is complete, but {source.weights} "
+            "is missing: put it back, or remove the folder to train it again"
+        )
+    source.create(config.source)
+    raise SourceNotReadyError(
+        f"{folder.run_id} starts from {source.run_id}, which is not complete. Execute that first: "
+        f"python -m vswin.runs.execute {source.path} (`vswin run` and `vswin submit` do so by "
+        "themselves)"
+    )
+
+
+def source_folder(folder: RunFolder, source: RunConfig) -> RunFolder:
+    """The folder of the run that the one in `folder` starts from: they lie side by side."""
+    return RunFolder(folder.path.with_name(source.run_id))

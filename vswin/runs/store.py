@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from vswin.errors import VswinError
 from vswin.files import DamagedFileError, atomic_write, naming, read_json, write_json
-from vswin.runs.identity import RESULTS_VERSION, RunConfig
+from vswin.runs.config import RunConfig, read_config
 from vswin.runs.lock import is_locked
 
 State = Literal["done", "running", "failed", "interrupted", "pending"]
@@ -57,8 +56,8 @@ class RunFolder:
         return self.path / "weights.safetensors"
 
     @property
-    def can_be_started_from(self) -> bool:
-        """Whether the run is complete and its weights are there (they are never committed)."""
+    def has_weights(self) -> bool:
+        """Whether the run is complete and its weights are there, so that others can use them."""
         return self.weights.exists() and (self.path / "result.json").exists()
 
     @property
@@ -71,11 +70,7 @@ class RunFolder:
         with naming(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "run.json").exists():
-            content = {
-                "run_id": config.run_id,
-                "results_version": RESULTS_VERSION,
-                **dataclasses.asdict(config),
-            }
+            content = {"run_id": config.run_id, "versions": config.versions, **config.as_dict()}
             write_json(self.path / "run.json", content)
 
     def config(self) -> RunConfig:
@@ -87,15 +82,20 @@ class RunFolder:
         path = self.path / "run.json"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            version = content.pop("results_version")
+            before = content.pop("versions")
             content.pop("run_id")
-            config = TypeAdapter(RunConfig).validate_python(content)
-        except (OSError, KeyError, ValueError, ValidationError) as error:
+            config = read_config(content)
+        except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise StoreError(f"{path} cannot be read ({error}); remove the folder") from error
-        if version != RESULTS_VERSION or config.run_id != self.run_id:
+        if changed := [f"{k} {v}" for k, v in config.versions.items() if before.get(k) != v]:
             raise StoreError(
-                f"{path} describes {config.run_id} (results version {version}), which "
-                f"is not what its folder is named after; remove the folder"
+                f"{path} is not of this code's versions ({', '.join(changed)}), which give other "
+                "results: remove the folder, or use the code that made it"
+            )
+        if config.run_id != self.run_id:
+            raise StoreError(
+                f"{path} describes {config.run_id}, which is not what its folder is named after; "
+                "remove the folder"
             )
         return config
 
@@ -177,9 +177,9 @@ class RunFolder:
 
 @functools.lru_cache(maxsize=4096)
 def _is_pretraining(run_json: Path) -> bool:
-    """Whether other runs start from a run's weights; read once, for run.json never changes."""
+    """What run.json says of it; read once, for run.json never changes."""
     content = read_json(run_json)
-    return isinstance(content, dict) and content.get("data", {}).get("task") == "stills"
+    return isinstance(content, dict) and content.get("is_pretraining") is True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,9 +208,11 @@ class Store:
         """The folder of a run, whether it exists or not."""
         return RunFolder(self.runs_dir / run_id)
 
+    def run_ids(self) -> list[str]:
+        """The ids of all runs that exist, in order."""
+        folders = self.runs_dir.iterdir() if self.runs_dir.is_dir() else ()
+        return sorted(path.name for path in folders if (path / "run.json").exists())
+
     def __iter__(self) -> Iterator[RunFolder]:
         """All runs that exist, by id."""
-        if self.runs_dir.is_dir():
-            for path in sorted(self.runs_dir.iterdir()):
-                if (path / "run.json").exists():
-                    yield RunFolder(path)
+        return map(self.run, self.run_ids())

@@ -17,7 +17,6 @@ from vswin.evaluation.views import VideoEvaluation, evaluate_videos
 from vswin.files import read_json, write_json
 from vswin.models.swin.model import VideoSwinTransformer
 from vswin.runs.execution import Outcome, Task
-from vswin.runs.identity import Initialisation
 from vswin.runs.initial import initial_model
 from vswin.training.feeding import video_batches
 from vswin.training.loop import Options, train
@@ -52,8 +51,7 @@ def train_and_test_videos(task: Task) -> Outcome:
         "initial_weights": loaded and loaded["digest"],
     }
     _require_same_inputs(task, inputs)
-    is_trained = not (isinstance(config.init, Initialisation) and config.init.only_test)
-    train_seconds = _train(task, model, training, recipe) if is_trained else 0.0
+    train_seconds = _train(task, model, training, recipe) if config.is_trained else 0.0
     task.state("testing")
     start = time.perf_counter()
     evaluation = evaluate_videos(

@@ -23,6 +23,7 @@ from vswin.launch.slurm.private import remove_cut_files
 from vswin.launch.slurm.signals import settle_signals
 from vswin.place import slurm_job
 from vswin.runs.reporter import Interrupted
+from vswin.runs.requirements import SourceNotReadyError, require_source
 from vswin.runs.store import RunFolder
 
 PATIENCE_S = 240.0
@@ -35,7 +36,7 @@ class RunFailedError(VswinError):
 
 
 class BlockedError(VswinError):
-    """A job's run starts from another one, which failed."""
+    """A job's run starts from another one, which failed or is not complete."""
 
 
 class CommandFailedError(VswinError):
@@ -58,7 +59,7 @@ class RunJob:
 
         Raises:
             RunFailedError: if it did not complete.
-            BlockedError: if a run that it starts from failed.
+            BlockedError: if a run that it starts from is not complete.
         """
         from vswin.runs.execute import main  # needs torch, which whoever submits does without
 
@@ -102,16 +103,22 @@ class RunJob:
         return submitit.helpers.DelayedSubmission(self)
 
     def require_sources(self) -> None:
-        """Refuses to repeat, in each job that starts from it, a run that has failed.
+        """Refuses to begin a run before the runs that it starts from are complete.
 
         Raises:
-            BlockedError: if that is so.
+            BlockedError: if one is not.
         """
         folder = RunFolder(Path(self.folder))
-        for config in folder.config().sources:
-            source = RunFolder(folder.path.with_name(config.run_id))
+        config = folder.config()
+        for ancestor in config.ancestors:
+            source = RunFolder(folder.path.with_name(ancestor.run_id))
             if source.state() == "failed":
                 raise BlockedError(f"{folder.run_id} starts from {source.run_id}, which failed")
+        if folder.state() != "done":
+            try:
+                require_source(folder, config)
+            except SourceNotReadyError as error:
+                raise BlockedError(str(error)) from error
 
     def _note_interruption(self) -> None:
         """Leaves word that this job ended without a fault of its own run."""
