@@ -101,5 +101,7 @@ def test_errors():
         vswin.cost(model, (3, 32, 224, 224), rule="flops")
     with pytest.raises(UsageError, match="four integers"):
         vswin.cost(model, (32, 224, 224))
+    with pytest.raises(ModelError, match="Linear is no model"):
+        vswin.cost(torch.nn.Linear(1, 1), (3, 32, 224, 224))
     with pytest.raises(ModelError, match="wanted"):
         vswin.cost(model, (1, 32, 224, 224))

@@ -20,20 +20,20 @@ from typing import Any
 
 from vswin.costs.counting import Cost, Rule, cost
 from vswin.files import DamagedFileError, read_json, write_json
-from vswin.models.swin.config import VideoSwinConfig
+from vswin.models.registry import ModelConfig, build, family_of
 
 Size = tuple[int, int, int, int]
 
 
 @functools.lru_cache(maxsize=256)
-def cost_at(config: VideoSwinConfig, input_size: Size, rule: Rule) -> Cost:
+def cost_at(config: ModelConfig, input_size: Size, rule: Rule) -> Cost:
     """The cost of a model for one clip of (C, T, H, W), as `vswin.cost` counts it."""
     key = {
-        "model": dataclasses.asdict(config),
+        "model": {"family": family_of(config).name, **dataclasses.asdict(config)},
         "input_size": list(input_size),
         "rule": rule,
         "sources": _sources(),
-        "packages": {name: importlib.metadata.version(name) for name in ("torch", "fvcore")},
+        "packages": {"torch": importlib.metadata.version("torch")},
     }
     key = json.loads(json.dumps(key))  # as it is read back: tuples are lists
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
@@ -54,13 +54,11 @@ def cache_folder() -> Path:
     return (Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()) / "vswin"
 
 
-def _count(config: VideoSwinConfig, input_size: Size, rule: Rule) -> Cost:
-    import torch  # reports and estimates need torch for this alone
-
-    from vswin.models.swin.model import VideoSwinTransformer
+def _count(config: ModelConfig, input_size: Size, rule: Rule) -> Cost:
+    import torch  # reports and estimates need it for this alone
 
     with torch.device("meta"):
-        model = VideoSwinTransformer(config)
+        model = build(config)
     return cost(model, input_size, rule)
 
 
@@ -88,6 +86,8 @@ def _sources() -> str:
     """A digest of the code that decides what is counted."""
     package = Path(__file__).parents[1]
     found = hashlib.sha256()
-    for path in [*sorted((package / "models").rglob("*.py")), package / "costs" / "counting.py"]:
+    for path in sorted(
+        path for part in ("models", "costs") for path in (package / part).rglob("*.py")
+    ):
         found.update(f"{path.relative_to(package).as_posix()}\n".encode() + path.read_bytes())
     return found.hexdigest()

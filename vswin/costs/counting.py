@@ -6,7 +6,7 @@ offered; all count one multiply-add as 1, for a single clip (batch 1, one view):
 `macs`
     Linear layers, the patch embedding, and the two matrix products of attention. Nothing else.
 `fvcore`
-    `macs` plus 5 for each element that passes a LayerNorm: the default of fvcore's counter.
+    `macs` plus 5 for each element that passes a LayerNorm: what fvcore's counter does by default.
 `paper`
     `macs` plus 2 for each LayerNorm element, 1 for each element of the final average pooling, and
     the bias of the patch embedding: what the authors' script (mmcv's hooks) counts once the
@@ -15,28 +15,30 @@ offered; all count one multiply-add as 1, for a single clip (batch 1, one view):
     README prints (87.9, 165.9, 281.6, 320.6).
 
 GELU, SoftMax, residual and bias additions, scaling, rolling and gathering count nothing anywhere.
-Attention is counted although it runs in a fused operator. The count is read off a traced forward
-pass on the meta device: shapes only, no weights, no data, whatever the size of the model.
+Other products of matrices and convolutions, also depthwise ones, count under every rule like linear
+layers. Under `paper` a convolution's bias counts like the patch embedding's, and a pooling layer
+like the final average pooling; batch normalisation counts 2 for each element under `paper` and
+`fvcore`.
+
+The count is taken from a forward pass on the meta device: shapes only, no weights, no data,
+whatever the size of the model. Attention is counted although it runs in a fused operator. An
+operator of which nobody has said what it counts is an error, see `vswin.costs.operators`.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import logging
-import math
-import warnings
 from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from vswin.errors import UsageError
+from vswin.models.registry import code_of
 
 if TYPE_CHECKING:  # imported by `cost` itself: `vswin --help` has no use for torch
     from torch import nn
 
 Rule = Literal["paper", "macs", "fvcore"]
-OpCount = Callable[[list[Any], list[Any]], int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Cost:
     input_size: tuple[int, int, int, int]
     """(channels, T, H, W) of the clip."""
     by_operator: dict[str, int]
-    """`flops` split by operator: linear, attention, layer_norm, pooling, embedding_bias."""
+    """`flops` by operator, such as linear, attention, layer_norm and pooling."""
 
     @property
     def gflops(self) -> float:
@@ -65,20 +67,12 @@ class Cost:
         return self.params / 1e6
 
 
-@dataclasses.dataclass(frozen=True)
-class _Weights:
-    """What one element of an operator counts under a rule."""
-
-    layer_norm: int
-    pooling: int
-    embedding_bias: int
-
-
-_RULES: dict[str, _Weights] = {
-    "paper": _Weights(layer_norm=2, pooling=1, embedding_bias=1),
-    "macs": _Weights(layer_norm=0, pooling=0, embedding_bias=0),
-    "fvcore": _Weights(layer_norm=5, pooling=0, embedding_bias=0),
+_RULES: dict[str, dict[str, int]] = {
+    "paper": {"layer_norm": 2, "batch_norm": 2, "pooling": 1, "bias": 1},
+    "macs": {"layer_norm": 0, "batch_norm": 0, "pooling": 0, "bias": 0},
+    "fvcore": {"layer_norm": 5, "batch_norm": 2, "pooling": 0, "bias": 0},
 }
+"""Fields of `vswin.costs.operators.Weights`."""
 assert set(_RULES) == set(get_args(Rule))
 
 
@@ -86,7 +80,7 @@ def cost(model: nn.Module, input_size: tuple[int, int, int, int], rule: Rule = "
     """Counts one forward pass of `model` for one clip.
 
     Args:
-        model: a model of `vswin.models`, on any device (also the meta device); left untouched.
+        model: of any family, on any device (also the meta device); left untouched.
         input_size: (channels, T, H, W) of the clip in pixels.
         rule: "paper", "macs" or "fvcore", see the module's docstring.
 
@@ -95,17 +89,24 @@ def cost(model: nn.Module, input_size: tuple[int, int, int, int], rule: Rule = "
 
     Raises:
         UsageError: if the rule is unknown or `input_size` is not four positive integers.
-        ModelError: if the model does not take clips of that size.
+        ModelError: if the model is of no family, or does not take clips of that size.
+        UncountedOperatorError: if it uses an operator that nobody has said the count of.
     """
     import torch
+
+    from vswin.costs.operators import Weights, count_operators
 
     if rule not in _RULES:
         raise UsageError(f"unknown counting rule {rule!r}; known: {', '.join(_RULES)}")
     size = tuple(input_size)
     if len(size) != 4 or not all(isinstance(s, int) and s >= 1 for s in size):
         raise UsageError(f"input_size={input_size!r}: wanted four integers >= 1, (C, T, H, W)")
+    code = code_of(model)
+    bare = _without_weights(model)
+    code.prepare_for_counting(bare)
     clip = torch.empty(1, *size, device="meta")
-    counts = _count(_without_weights(model), clip, _RULES[rule])
+    counts = count_operators(bare, clip, Weights(**_RULES[rule]))
+    counts += Counter(code.extra_counts(bare, size, rule))
     params = sum(p.numel() for p in model.parameters())
     return Cost(sum(counts.values()), params, rule, size, dict(counts))
 
@@ -121,71 +122,4 @@ def _without_weights(model: nn.Module) -> nn.Module:
         else t.to("meta")
         for t in tensors
     }
-    model = copy.deepcopy(model, memo).eval()
-    for module in model.modules():
-        if hasattr(module, "shift_size"):
-            # The paper counts shifted windows as its efficient batch computation has them: as
-            # many and as large as regular ones, whatever a mask then keeps apart.
-            module.shift_size = (0, 0, 0)
-    return model
-
-
-def _count(model: nn.Module, clip: Any, weights: _Weights) -> Counter[str]:
-    """Fvcore's tally of a traced forward pass, under our own handlers."""
-    import torch
-    from fvcore.nn import FlopCountAnalysis
-
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit.trace is deprecated, and fvcore is built on it
-        analysis = FlopCountAnalysis(model, (clip,))
-        analysis.clear_op_handles()
-        for name, handle in _handles(weights).items():
-            analysis.set_op_handle(name, handle)
-        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        counts: Counter[str] = Counter()
-        for name, value in analysis.by_operator().items():
-            counts[_NAMES[name]] += int(value)
-        counts["embedding_bias"] = weights.embedding_bias * _embedding_elements(model, clip)
-    return counts
-
-
-_NAMES = {
-    "linear": "linear",
-    "scaled_dot_product_attention": "attention",
-    "layer_norm": "layer_norm",
-    "mean": "pooling",
-}
-
-
-def _handles(weights: _Weights) -> dict[str, OpCount]:
-    return {
-        "aten::linear": lambda ins, outs: math.prod(_shape(outs[0])) * _shape(ins[0])[-1],
-        "aten::scaled_dot_product_attention": _attention,
-        "aten::layer_norm": lambda ins, outs: weights.layer_norm * math.prod(_shape(ins[0])),
-        "aten::mean": lambda ins, outs: weights.pooling * math.prod(_shape(ins[0])),
-    }
-
-
-def _attention(inputs: list[Any], _: list[Any]) -> int:
-    """Q K^T and the product with V: 2 * (batch, heads) * N_query * N_key * d."""
-    query, key = _shape(inputs[0]), _shape(inputs[1])
-    return 2 * math.prod(query) * key[-2]
-
-
-def _embedding_elements(model: nn.Module, clip: Any) -> int:
-    """Numbers that leave the patch embedding, each of which had a bias added."""
-    embed = getattr(model, "patch_embed", None)
-    if embed is None or embed.proj.bias is None:
-        return 0
-    return (
-        math.prod(math.ceil(s / p) for s, p in zip(clip.shape[2:], embed.patch_size, strict=True))
-        * embed.proj.out_channels
-    )
-
-
-def _shape(value: Any) -> list[int]:
-    """The shape of a traced value."""
-    return value.type().sizes()
-
-
-logging.getLogger("fvcore").setLevel(logging.ERROR)
+    return copy.deepcopy(model, memo).eval()

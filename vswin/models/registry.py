@@ -12,7 +12,7 @@ import difflib
 import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from vswin.models.errors import ModelError
 
@@ -25,6 +25,18 @@ LinearStd = float | Literal["fan_in"]
 """Initial standard deviation of linear layers; "fan_in" is 1/sqrt of their input's width."""
 BUILT_IN = ("vswin.models.swin.family",)
 """Modules that each define a family as FAMILY."""
+
+
+class ModelConfig(Protocol):
+    """What every family's configuration has, a frozen dataclass."""
+
+    @property
+    def num_classes(self) -> int:
+        """Logits."""
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of a clip."""
 
 
 def _same(overrides: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +60,9 @@ class Family:
     code: str
     """The module with what needs torch: `build(config)`, a model with uninitialised weights;
     `initialise_(model, linear_std, bias_std)`, in place; `is_spared(name, groups)`, whether weight
-    decay spares a parameter; `HEAD`, how the names of the classifier's parameters begin."""
+    decay spares a parameter; `HEAD`, how the names of the classifier's parameters begin;
+    `prepare_for_counting(model)`, changes in place to a copy without weights before its operators
+    are counted; `extra_counts(model, input_size, rule)`, what is to be added, by operator."""
     slug: Callable[[Any, int], tuple[str, ...]]
     """For a configuration and a number of frames, the words that a run's id is made of."""
     work: Callable[[Any, int], int]

@@ -152,11 +152,16 @@ def test_factorized_windows_are_shifted_as_table_6_says():
 
 def test_split_refuses_a_3d_window_in_one_line():
     with pytest.raises(ModelError) as caught:
-        vswin.build_model("swin_t", design="split")
+        vswin.build_model("swin_t", design="split", window_size=(8, 7, 7))
     text = str(caught.value)
     assert "(8, 7, 7)" in text
     assert "(1, 7, 7)" in text
     assert "\n" not in text
+
+
+def test_split_takes_a_spatial_window_where_none_is_given():
+    with torch.device("meta"):
+        assert vswin.build_model("swin_t", design="split").config.window_size == (1, 7, 7)
 
 
 def test_gates_take_no_weight_decay():

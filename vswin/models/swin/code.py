@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from vswin.models.swin.config import VideoSwinConfig
-from vswin.models.swin.initialisation import initialise_
-from vswin.models.swin.model import VideoSwinTransformer
+import math
 
-__all__ = ["HEAD", "build", "initialise_", "is_spared"]
+from vswin.models.swin.config import VideoSwinConfig
+from vswin.models.swin.designs import FactorizedTemporalAttention
+from vswin.models.swin.initialisation import initialise_
+from vswin.models.swin.model import VideoSwinBlock, VideoSwinTransformer
+
+__all__ = ["HEAD", "build", "extra_counts", "initialise_", "is_spared", "prepare_for_counting"]
 
 HEAD = "head."
 
@@ -29,3 +32,31 @@ def is_spared(name: str, groups: str) -> bool:
     if groups == "official":
         return is_table
     return is_table or parts[-1] == "gate" or parts[-2].startswith("norm")
+
+
+def prepare_for_counting(model: VideoSwinTransformer) -> None:
+    """Counts shifted windows as the paper does in its efficient batch computation.
+
+    They are as many and as large as regular ones there, whatever a mask then keeps apart.
+    """
+    for module in model.modules():
+        if isinstance(module, VideoSwinBlock | FactorizedTemporalAttention):
+            module.shift_size = (0, 0, 0)
+
+
+def extra_counts(
+    model: VideoSwinTransformer, input_size: tuple[int, int, int, int], rule: str
+) -> dict[str, int]:
+    """The bias of the patch embedding, which is computed as a linear layer here.
+
+    Args:
+        model: the model.
+        input_size: (C, T, H, W) in pixels.
+        rule: only "paper" counts it, as the bias of the convolution that the embedding equals.
+
+    Returns:
+        The elements that leave the embedding, which have a bias added.
+    """
+    grid = zip(input_size[1:], model.config.patch_size, strict=True)
+    tokens = math.prod(math.ceil(size / patch) for size, patch in grid)
+    return {"embedding_bias": tokens * model.config.embed_dim} if rule == "paper" else {}
