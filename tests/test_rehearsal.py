@@ -89,22 +89,22 @@ def runs(store):
 
 def test_every_stage_is_well_above_chance(runs):
     images, kinetics, motion = (run.result() for run in runs)
-    assert images["top1"] > 0.5  # of ten classes
-    assert kinetics["top1"] > 0.5
-    assert motion["top1"] > 3 / 12  # of twelve
-    assert motion["n"] == motion["n_present"] == 60
-    assert (images["views"], kinetics["views"], motion["views"]) == ("1×1", "4×3", "1×3")
-    assert {r["processes"] for r in (images, kinetics, motion)} == {2}
+    assert images.metrics["top1"] > 0.5  # of ten classes
+    assert kinetics.metrics["top1"] > 0.5
+    assert motion.metrics["top1"] > 3 / 12  # of twelve
+    assert motion.n == motion.details.present == 60
+    found = images, kinetics, motion
+    assert [r.details.views for r in found] == ["1×1", "4×3", "1×3"]
+    assert {r.execution.processes for r in found} == {2}
 
 
 def test_each_stage_started_from_the_one_before(runs):
     images, kinetics, motion = runs
-    loaded = kinetics.result()["initialisation"]
-    assert loaded["digest"] == read_checkpoint(images.weights).digest
-    assert (loaded["embedding"], loaded["bias"]) == ("inflate", "duplicate")
-    loaded = motion.result()["initialisation"]
-    assert loaded["digest"] == read_checkpoint(kinetics.weights).digest
-    assert set(loaded["fresh"]) == {"head.weight", "head.bias"}  # other classes
+    loaded = kinetics.result().loaded
+    assert loaded.digest == read_checkpoint(images.weights).digest
+    assert loaded.inflation == {"embedding": "inflate", "bias": "duplicate"}
+    loaded = motion.result().loaded
+    assert loaded.digest == read_checkpoint(kinetics.weights).digest
 
 
 def test_the_killed_run_went_on(runs):
@@ -125,7 +125,7 @@ def test_eval_gives_what_the_run_gave(data, runs, tmp_path):
             *("--processes", processes, "--output", out),
         )
         facts = json.loads(done.stdout)
-        assert facts["top1"] == runs[2].result()["top1"]
+        assert facts["top1"] == runs[2].result().metrics["top1"]
         assert facts["top1_low"] < facts["top1"] < facts["top1_high"]
         assert facts["n"] == facts["n_present"] == 60
         kept = np.load(out)

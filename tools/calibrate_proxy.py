@@ -31,6 +31,7 @@ from vswin.launch.progress import progress
 from vswin.launch.study import run_configs
 from vswin.project import experiments_dir, results_path
 from vswin.runs.config import FromRun, RunConfig
+from vswin.runs.result import DigitsDetails, Result
 from vswin.runs.store import Store
 
 GENERATOR_SEED = 1000
@@ -94,20 +95,21 @@ def candidate(table: str, row_id: str, dials: Dials, seed: int) -> RunConfig:
     )
 
 
-def line(name: str, dials: Dials, config: RunConfig, result: dict[str, Any]) -> dict[str, Any]:
+def line(name: str, dials: Dials, config: RunConfig, result: Result) -> dict[str, Any]:
     """What the table says of one run."""
-    easy = result["in_distribution"]
-    halves = [k for k in ("order", "digit", "motion") if easy.get(f"{k}_accuracy") is not None]
-    loaded = result.get("initialisation") or {}
+    assert isinstance(result.details, DigitsDetails)
+    easy = result.details.in_distribution
+    halves = {k: getattr(easy, f"{k}_accuracy") for k in ("order", "digit", "motion")}
+    source = result.loaded.source_metrics if result.loaded else {}
     return {
         "candidate": name,
         "dials": " ".join(f"{k}={v:g}" for k, v in dials.items()),
         "seed": config.seed,
-        "grid_top1": 100 * result["top1"],
-        "training_difficulty_top1": 100 * easy["top1"],
-        **{f"{half}_accuracy": 100 * easy[f"{half}_accuracy"] for half in halves},
-        **({"pretraining_top1": 100 * loaded["pretraining_top1"]} if loaded else {}),
-        "train_seconds": result["seconds"]["train"],
+        "grid_top1": 100 * result.metrics["top1"],
+        "training_difficulty_top1": 100 * easy.metrics["top1"],
+        **{f"{k}_accuracy": 100 * value for k, value in halves.items() if value is not None},
+        **({"pretraining_top1": 100 * source["top1"]} if source else {}),
+        "train_seconds": result.seconds.train,
     }
 
 
@@ -133,8 +135,9 @@ def main() -> None:
     with progress() as show:
         run_configs([config for *_, config in planned], store, args.jobs, on_poll=show)
     lines = [
-        {"row": row, **line(name, dials, config, store.run(config.run_id).result() or {})}
+        {"row": row, **line(name, dials, config, result)}
         for name, dials, row, config in planned
+        if (result := store.run(config.run_id).result()) is not None
     ]
     table = pd.DataFrame(lines)
     table.insert(2, "row", table.pop("row"))

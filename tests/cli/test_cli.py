@@ -145,7 +145,7 @@ def test_run_trains_only_what_is_missing(smoke_results, tmp_path):
         json.loads((root / "smoke" / "runs" / missing.name / "result.json").read_text())
         for root in (results, smoke_results)
     )
-    assert (again["top1"], again["cells"]) == (first["top1"], first["cells"])
+    assert (again["metrics"], again["details"]) == (first["metrics"], first["details"])
 
 
 def test_a_failing_run_makes_the_command_fail(smoke_results, tmp_path):

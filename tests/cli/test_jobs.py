@@ -12,15 +12,14 @@ import time
 
 import pytest
 
+from tests import results as results_by_hand
 from tests.launch.fake_slurm import FakeSlurm
 from vswin.cli.main import main
 from vswin.experiments.planning import plan_study
 from vswin.files import write_json
 from vswin.launch.slurm.journal import Journal, Submission
 from vswin.runs.lock import is_locked, run_lock
-from vswin.runs.store import RESULT_KEYS
 
-RESULT = dict.fromkeys(RESULT_KEYS, 0) | {"top1": 0.75}
 STATUS = {"state": "training", "step": 3, "steps": 60, "epoch": 2, "loss": 1.25, "top1": 0.5,
           "attempt": 2, "heartbeat": 1.0, "pid": 1, "host": "n7", "job": None, "seconds": 1800.0,
           "gpus": 4}  # fmt: skip
@@ -70,7 +69,7 @@ def planned(results, table="table5", seeds=1, protocol="smoke"):
 
 
 def complete(run, top1=0.75):
-    write_json(run.path / "result.json", RESULT | {"top1": top1})
+    results_by_hand.complete(run, metrics={"top1": top1, "top5": 1.0})
 
 
 def submit(store, items, ids, states, slurm, kind="runs", token="t-1"):

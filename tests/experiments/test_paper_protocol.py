@@ -7,6 +7,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from tests import results
 from vswin.cli.listing import list_costs
 from vswin.data.clips import VideoData, ViewsTest
 from vswin.data.datasets import class_names
@@ -32,7 +33,8 @@ from vswin.paper.printed import printed_table
 from vswin.project import experiments_dir
 from vswin.reading import ExperimentError
 from vswin.runs.config import FromCheckpoint, TestOnly
-from vswin.runs.store import RESULT_KEYS, Store
+from vswin.runs.result import Execution, Seconds
+from vswin.runs.store import Store
 from vswin.weights.checkpoint import checkpoint_of
 from vswin.weights.files import load_weights, to_layout
 
@@ -204,10 +206,8 @@ def complete(store, config, rate, processes=8, **told):
     """A run that trained 1000 clips of 10^9 operations and more at a rate per process."""
     folder = store.run(config.run_id)
     folder.create(config)
-    seconds = {"train": 6e12 / rate / processes, "test": 360.0}
-    measured = {"train_clips": 1000, "seconds": seconds, "processes": processes}
-    cost = {"cost": {"flops": 1_000_000_000}}
-    write_json(folder.path / "result.json", dict.fromkeys(RESULT_KEYS, 0) | cost | measured)
+    seconds = Seconds(train=6e12 / rate / processes, test=360.0)
+    results.complete(folder, seconds=seconds, execution=Execution(processes))
     for name, content in told.items():
         write_json(folder.path / f"{name}.json", content)
     return folder

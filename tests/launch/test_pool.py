@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.results import without_times
 from tests.runs.test_identity import BASE
 from vswin.files import NotWritableError
 from vswin.launch.pool import launch, prepare
@@ -35,25 +36,21 @@ def prepared(tmp_path, *configs):
     return prepare(configs, store)
 
 
-def without_times(result):
-    return {k: v for k, v in result.items() if k not in ("seconds", "clips_per_second")}
-
-
 def test_a_run_from_folder_to_result(tmp_path):
     (run,) = prepared(tmp_path, TINY)
     result = execute(run)
     assert run.state() == "done"
     assert result == run.result() == execute(run)  # a second call trains nothing
-    assert result["n"] == 24
+    assert result.n == 24
     assert len(run.predictions()["label"]) == 24
-    assert result["top1"] == pytest.approx(float((run.predictions()["rank"] == 0).mean()))
+    assert result.metrics["top1"] == pytest.approx(float((run.predictions()["rank"] == 0).mean()))
     assert [line["epoch"] for line in run.metrics()] == [1, 2, 3, 4, 5, 6]
     origin = run.provenance()
     assert origin["packages"]["torch"].startswith("2.13.0")
     assert origin["started"] <= origin["finished"]
     assert run.status()["attempt"] == 1
     assert list(run.checkpoints.iterdir()) == []
-    assert set(result["tested_on"]) == {"single_frame", "shuffled_frames"}
+    assert set(result.details.tested_on) == {"single_frame", "shuffled_frames"}
 
 
 def start(run):

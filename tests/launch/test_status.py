@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tests.results import complete
 from tests.runs.test_identity import BASE
 from vswin.files import DamagedFileError, write_json
 from vswin.launch.slurm.cancelled import note_cancelled
@@ -15,7 +16,7 @@ from vswin.launch.status import look, survey
 from vswin.models.swin.config import PRESETS
 from vswin.runs.config import FromRun, TestOnly
 from vswin.runs.lock import STALE_S, run_lock
-from vswin.runs.store import RESULT_KEYS, Store
+from vswin.runs.store import Store
 
 STATUS = {
     "state": "training",
@@ -33,7 +34,6 @@ STATUS = {
     "seconds": 7200.0,
     "gpus": 8,
 }
-RESULT = dict.fromkeys(RESULT_KEYS, 0) | {"top1": 0.75}
 ERROR = {"type": "DivergedError", "message": "loss is nan\n  at step 7\n", "traceback": ""}
 NOT_THERE = "slurm_load_jobs error: Unable to contact slurm controller"
 
@@ -129,7 +129,7 @@ CASES = [
 def test_where_a_run_stands(place, holds, says, standing, words):
     run = place.run(exists=holds != "no folder")
     if "result" in holds:
-        write_json(run.path / "result.json", RESULT)
+        complete(run)
     if "status" in holds or "own" in holds:
         write_json(run.path / "status.json", STATUS | ({"job": "7_1"} if "own" in holds else {}))
     if "told" in holds:
@@ -161,7 +161,7 @@ def test_a_living_writer_outweighs_all_but_a_result(place):
         assert seen.detail == f"training on {os.uname().nodename}"
         place.problem = NOT_THERE
         assert place.see(run).standing == "running"
-        write_json(run.path / "result.json", RESULT)
+        complete(run)
         assert place.see(run).standing == "done"
 
 
@@ -186,7 +186,7 @@ def test_what_is_told_of_a_run(place):
     assert seen.eta_s is None  # nobody is at it
     write_json(run.path / "status.json", STATUS | {"gpus": 0})
     assert place.see(run).gpu_hours is None
-    write_json(run.path / "result.json", RESULT)
+    complete(run)
     assert place.see(run).top1 == 0.75
 
 
@@ -208,7 +208,7 @@ def test_a_status_of_another_age_or_kind_is_no_error(place):
 def test_one_broken_run_does_not_hide_the_others(place):
     run, other = place.run(), place.run(dataclasses.replace(BASE, seed=1))
     (run.path / "result.json").write_text("{")
-    write_json(other.path / "result.json", RESULT)
+    complete(other)
     seen = place.see(run, other)
     assert seen.standing == "failed"
     assert "result.json cannot be read" in seen.detail
@@ -346,7 +346,7 @@ def test_a_run_whose_source_failed_is_blocked(place, family):
     assert place.see(run).standing == "blocked"  # says more than FAILED
     place.slurm("7", "PENDING")
     assert place.see(run).standing == "queued"
-    write_json(run.path / "result.json", RESULT)
+    complete(run)
     assert place.see(run).standing == "done"
     # Without a folder, only the plan knows.
     other = place.run(second, exists=False)
@@ -369,7 +369,7 @@ def test_a_job_that_could_not_begin_is_given_again_once_its_source_is_repaired(p
     run.write_status(state="interrupted", job="7")
     assert place.see(run).standing == "blocked"
     (before.path / "error.json").unlink()
-    write_json(before.path / "result.json", RESULT)
+    complete(before)
     before.weights.write_bytes(b"")
     seen = place.see(run)
     assert (seen.standing, seen.attempts) == ("interrupted", 0)
@@ -387,7 +387,7 @@ def test_a_source_that_is_made_again_blocks_nobody(place, family):
 
 def test_a_source_without_its_weights_is_not_done(place, family):
     before = place.run(family[0])
-    write_json(before.path / "result.json", RESULT)
+    complete(before)
     seen = place.see(before)
     assert (seen.standing, "but for its weights" in seen.detail) == ("interrupted", True)
     before.weights.write_bytes(b"")
@@ -401,7 +401,7 @@ def test_slurm_is_only_asked_when_it_can_tell_something(place, tmp_path, monkeyp
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     run, done = place.run(), place.run(dataclasses.replace(BASE, seed=1))
-    write_json(done.path / "result.json", RESULT)
+    complete(done)
     (seen, _), queue = look([run, done], place.journal)
     assert (seen.standing, queue) == ("missing", Queue({}))
     place.submit("elsewhere", done, ids=["6_0", "6_1"], token="a")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import vswin
+from tests.results import of_top1
 from vswin.errors import UsageError
 from vswin.files import DamagedFileError, NotWritableError
 from vswin.paper.printed import compare, printed_table
@@ -148,10 +149,7 @@ def test_comparing_to_the_printed_digit(ours, printed, exact):
 
 def with_results(study, top1):
     """The study with made-up top-1 in % by row, one value for each seed."""
-    results = {
-        row: {seed: {"top1": v / 100, "top5": 1.0, "n": 480} for seed, v in enumerate(vs)}
-        for row, vs in top1.items()
-    }
+    results = {row: {seed: of_top1(v) for seed, v in enumerate(vs)} for row, vs in top1.items()}
     return dataclasses.replace(study, results=results, folders={})
 
 
@@ -245,7 +243,7 @@ def made_up(table, top1):
     """A study with these top-1 (in %) by row, one for each seed."""
     study = load_study(table, results_dir="/nowhere")
     results = {
-        row: {seed: {"top1": value / 100, "n": 480} for seed, value in enumerate(values)}
+        row: {seed: of_top1(value) for seed, value in enumerate(values)}
         for row, values in top1.items()
     }
     return dataclasses.replace(study, results=results)
@@ -324,6 +322,6 @@ def test_runs_that_started_from_different_weights_are_called_so(appearance_resul
     study = load_study("table9", protocol="smoke", results_dir=appearance_results)
     assert not any("different weights" in line for line in verdict_lines(study))
     center = study.results["center"][0]
-    other = center | {"initialisation": center["initialisation"] | {"digest": "0" * 64}}
+    other = dataclasses.replace(center, loaded=dataclasses.replace(center.loaded, digest="0" * 64))
     mixed = dataclasses.replace(study, results=study.results | {"center": {0: other}})
     assert any("started from 2 different weights" in line for line in verdict_lines(mixed))

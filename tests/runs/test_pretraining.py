@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import vswin
+from tests.results import without_times
 from vswin.errors import UsageError
 from vswin.experiments.library import Library
 from vswin.experiments.planning import plan_study
 from vswin.experiments.tables import Row, Start
-from vswin.files import write_json
 from vswin.launch.pool import prepare
 from vswin.launch.study import run_study
 from vswin.models.swin.inflation import inflate_bias_table, inflate_embedding
@@ -25,6 +25,7 @@ from vswin.runs.initial import WrongInitialisationError, initial_model
 from vswin.runs.reporter import Reporter
 from vswin.runs.requirements import SourceNotReadyError
 from vswin.runs.resources import Effort
+from vswin.runs.result import write_result
 from vswin.runs.store import RunFolder, Store
 from vswin.training.distributed import World
 from vswin.weights.files import save_weights
@@ -39,10 +40,6 @@ def config(row="center", table="table9", seed=0):
 
 def prepared(tmp_path, *configs):
     return prepare(configs, Store(tmp_path, "smoke"))
-
-
-def without_times(result):
-    return {k: v for k, v in result.items() if k not in ("seconds", "clips_per_second")}
 
 
 def test_rows_of_tables_8_and_9_share_one_pretraining():
@@ -76,9 +73,7 @@ def test_weights_are_those_of_the_pretraining_inflated(tmp_path):
     model, loaded = initial_model(Task(one, folder, World(), Effort(), reporter))
     image = vswin.build_model("swin_t", **dataclasses.asdict(one.source.model))
     report = vswin.load_weights(image, source.weights)
-    assert loaded["digest"] == report.digest
-    assert loaded["pretraining"] == source.run_id
-    assert loaded["fresh"] == ["head.weight", "head.bias"]
+    assert (loaded.kind, loaded.source, loaded.digest) == ("run", source.run_id, report.digest)
     theirs = image.state_dict()
     for name, value in model.state_dict().items():
         if name.startswith("head."):
@@ -107,7 +102,7 @@ def test_a_run_does_not_begin_before_what_it_starts_from_is_complete(tmp_path):
     with pytest.raises(SourceNotReadyError, match="which is not complete"):
         execute(folder)
     first = execute(source)
-    assert execute(folder)["initialisation"]["pretraining_top1"] == first["top1"]
+    assert execute(folder).loaded.source_metrics == first.metrics
 
 
 def test_a_pretraining_whose_weights_were_removed_is_not_done(tmp_path):
@@ -120,14 +115,14 @@ def test_a_pretraining_whose_weights_were_removed_is_not_done(tmp_path):
     with pytest.raises(SourceNotReadyError, match="which is not complete"):
         execute(folder)
     assert without_times(execute(source)) == without_times(before)
-    assert execute(folder)["initialisation"]["digest"] == before["weights_digest"]
+    assert execute(folder).loaded.digest == before.weights_digest
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign"])
 def test_damaged_or_foreign_weights_are_not_started_from(tmp_path, damage):
     one = config()
     source, folder = prepared(tmp_path, one.source, one)
-    digest = execute(source)["weights_digest"]
+    digest = execute(source).weights_digest
     if damage == "cut":
         source.weights.write_bytes(source.weights.read_bytes()[:-100])
     else:
@@ -136,7 +131,7 @@ def test_damaged_or_foreign_weights_are_not_started_from(tmp_path, damage):
         execute(folder)
     source.weights.unlink()
     execute(source)
-    assert execute(folder)["initialisation"]["digest"] == digest
+    assert execute(folder).loaded.digest == digest
 
 
 def test_another_machines_weights_are_not_put_in_the_place_of_lost_ones(tmp_path):
@@ -145,12 +140,12 @@ def test_another_machines_weights_are_not_put_in_the_place_of_lost_ones(tmp_path
     (source,) = prepared(tmp_path, one.source)
     before = execute(source)
     source.weights.unlink()
-    result = json.loads((source.path / "result.json").read_text())
-    write_json(source.path / "result.json", result | {"weights_digest": "0" * 64})
+    lost = dataclasses.replace(before, weights_digest="0" * 64)
+    write_result(source.path / "result.json", lost)
     with pytest.raises(OtherWeightsError, match="gives other weights than those that runs"):
         execute(source)
     assert not source.has_weights
-    assert source.result() | {"weights_digest": before["weights_digest"]} == before
+    assert source.result() == lost
     assert source.state() == "failed"
 
 
@@ -161,7 +156,7 @@ def test_a_study_trains_first_what_its_runs_start_from(tmp_path):
     (source,) = (RunFolder(path) for path in tmp_path.glob("smoke/runs/*stills*"))
     stages = [ids for ids, _ in itertools.groupby(seen)]
     assert stages == [{source.run_id}, {planned.config.run_id for planned in plan.runs}]
-    assert source.result()["tested_on"] == {}
+    assert source.result().details.tested_on == {}
     # Lost weights are trained again in that first stage, if a row needs them.
     source.weights.unlink()
     assert source.state() != "done"

@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.results import ON_DIGITS, ON_VIDEOS, complete
 from tests.runs.test_identity import BASE
 from vswin.files import (
     DamagedFileError,
@@ -102,6 +103,30 @@ def test_damaged_files_are_named_and_a_damaged_status_says_nothing(folder):
             folder.result()
 
 
+@pytest.mark.parametrize("result", [ON_DIGITS, ON_VIDEOS])
+def test_a_result_is_read_as_it_was_written(folder, result):
+    complete(folder, result)
+    assert folder.result() == result
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"version": 1}, "of version 1, this is vswin with version 2"),
+        ({"metrics": {"top1": 78.8}}, r"metrics.top1: .* less than or equal to 1"),
+        ({"details": {"kind": "audio"}}, "details: .*'audio'"),
+        ({"n": None}, "n: "),
+    ],
+)
+def test_another_result_is_refused_in_one_line(folder, change, words):
+    complete(folder)
+    path = folder.path / "result.json"
+    write_json(path, json.loads(path.read_text()) | change)
+    with pytest.raises(DamagedFileError, match=words) as raised:
+        folder.result()
+    assert "\n" not in str(raised.value)
+
+
 def test_states_are_read_off_the_folder(folder):
     assert folder.state() == "pending"
     folder.write_status(state="training", step=3)
@@ -110,7 +135,7 @@ def test_states_are_read_off_the_folder(folder):
         assert folder.state() == "running"
     write_json(folder.path / "error.json", {"type": "X", "message": "y"})
     assert folder.state() == "failed"
-    write_json(folder.path / "result.json", {"top1": 1.0})
+    complete(folder)
     assert folder.state() == "done"
 
 

@@ -24,7 +24,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.launch.test_pool import LONG, TINY, prepared, wait_for_epoch, without_times
+from tests.launch.test_pool import LONG, TINY, prepared, wait_for_epoch
+from tests.results import without_times
 from vswin.files import NotWritableError
 from vswin.runs import lock as locking
 from vswin.runs.execute import execute

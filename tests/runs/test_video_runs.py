@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.results import without_times
 from vswin.data.clips import VideoData, ViewsTest
 from vswin.data.data_file import VARIABLE, MissingDataError, load_sources
 from vswin.data.render_digits import make_digits
@@ -87,8 +88,8 @@ def folder_of(tmp_path, config=TINY):
 
 def facts(folder):
     """Everything that a run ends with but times."""
-    timed = ("seconds", "clips_per_second", "train_seconds")
-    result = {k: v for k, v in folder.result().items() if k not in timed}
+    timed = ("clips_per_second", "train_seconds")
+    result = without_times(folder.result())
     metrics = [{k: v for k, v in line.items() if k not in timed} for line in folder.metrics()]
     predictions = {k: v.tolist() for k, v in folder.predictions().items()}
     return result, metrics, predictions, read_checkpoint(folder.weights).digest
@@ -148,19 +149,17 @@ def test_the_means_of_a_run_do_not_change_what_it_ends_with(calm, tmp_path):
 
 def test_what_a_complete_run_says(calm):
     result = calm.result()
-    assert (result["n"], result["n_present"], result["views"]) == (6, 6, "2×3")
-    assert result["train_clips"] == 60
-    assert result["replaced"] == 0
-    assert result["initialisation"]["pretraining"] == IMAGES.run_id
-    assert result["initialisation"]["embedding"] == "center"
-    assert result["initialisation"]["fresh"] == ["head.weight", "head.bias"]
+    assert (result.n, result.details.present, result.details.views) == (6, 6, "2×3")
+    assert (result.train_clips, result.details.replaced) == (60, 0)
+    assert (result.loaded.kind, result.loaded.source) == ("run", IMAGES.run_id)
+    assert result.loaded.inflation == {"embedding": "center", "bias": "duplicate"}
     source = read_checkpoint(calm.path.with_name(IMAGES.run_id) / "weights.safetensors")
-    assert result["initialisation"]["digest"] == source.digest
-    assert result["inputs"]["train"]["listed"] == 20
+    assert result.loaded.digest == source.digest
+    assert result.details.inputs.train.listed == 20
     assert calm.state() == "done"
     assert [line["epoch"] for line in calm.metrics()] == [1, 2, 3]
     top1 = calm.predictions()["top1"] == calm.predictions()["label"]
-    assert result["top1"] == pytest.approx(top1.mean())
+    assert result.metrics["top1"] == pytest.approx(top1.mean())
 
 
 def test_two_processes_do_the_same_run(calm, tmp_path):
@@ -169,12 +168,12 @@ def test_two_processes_do_the_same_run(calm, tmp_path):
     assert process.wait(timeout=200) == 0
     result, metrics, predictions, _ = facts(folder)
     expected, lines, scores, _ = facts(calm)
-    assert result["processes"] == 2
+    assert result["execution"]["processes"] == 2
     assert predictions["label"] == scores["label"]
     assert np.allclose(predictions["score"], scores["score"], atol=0.02)
     assert [m["loss"] for m in metrics] == pytest.approx([m["loss"] for m in lines], abs=0.1)
     for split in ("train", "test"):
-        assert result["inputs"][split] == expected["inputs"][split]
+        assert result["details"]["inputs"][split] == expected["details"]["inputs"][split]
 
 
 def children(pid):
@@ -235,8 +234,8 @@ def test_a_run_refuses_to_start_without_its_initialisation(tmp_path, monkeypatch
     save_weights(read_checkpoint(source), tmp_path / init.file, "official_2d")
     assert missing_inputs(config, Store(tmp_path, "rehearsal"), load_sources()) == []
     result = execute(folder)
-    assert result["initialisation"]["file"] == init.file
-    assert result["initialisation"]["digest"] == read_checkpoint(source).digest
+    assert (result.loaded.kind, result.loaded.source) == ("file", init.file)
+    assert result.loaded.digest == read_checkpoint(source).digest
 
 
 def test_other_weights_than_the_declared_ones_are_refused(tmp_path, monkeypatch, tree, calm):
@@ -279,12 +278,12 @@ def test_a_row_that_only_tests_another_rows_model(calm, tmp_path):
     for name in (IMAGES.run_id, TINY.run_id):
         shutil.copytree(calm.path.with_name(name), folder.path.with_name(name))
     result = execute(folder)
-    assert result["views"] == "10×5"
-    assert result["weights_digest"] == calm.result()["weights_digest"]
-    assert (result["train_clips"], result["clips_per_second"]) == (0, None)
+    assert result.details.views == "10×5"
+    assert result.weights_digest == calm.result().weights_digest
+    assert (result.train_clips, result.clips_per_second) == (0, None)
     same = dataclasses.replace(more, test=TINY.test)
     folder = folder_of(tmp_path, same)
-    assert execute(folder)["top1"] == calm.result()["top1"]
+    assert execute(folder).metrics == calm.result().metrics
 
 
 def test_a_pool_runs_pretraining_first_and_says_what_is_missing(tmp_path, calm):

@@ -172,7 +172,7 @@ def test_two_nodes_train_one_run_together(slurm, tmp_path):
     assert slurm.node(jobs[1]) == "n[1-2]"
     tools.assert_same_study(tmp_path / "results", tmp_path / "here", "rehearsal")
     for path in (tmp_path / "results" / "rehearsal" / "runs").iterdir():
-        assert read_json(path / "result.json")["processes"] == 2
+        assert read_json(path / "result.json")["execution"]["processes"] == 2
 
 
 def test_preemption(sweep, reference):

@@ -10,27 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vswin.data.moving_digits import Classes, Control, GridTest, MovingDigits
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """Accuracy at one difficulty."""
-
-    coherence: float
-    noise: float
-    n: int
-    """Test clips."""
-    top1: float
-    """In [0, 1]."""
-    top5: float
-    order_accuracy: float | None
-    """Of the two-phase clips for which the model answers with the right pair of directions, the
-    share with the right order; 0.5 is a coin flip, None if there is no such clip."""
-    digit_accuracy: float | None = None
-    """Share of clips whose digit was recognised, whatever the motion; None if any can appear."""
-    motion_accuracy: float | None = None
-    """Share of clips whose motion was recognised, whatever the digit; None where all have the
-    same, or where it is all there is to tell."""
+from vswin.evaluation.cells import Cell, digit_and_motion_accuracy, order_accuracy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +33,6 @@ class Evaluation:
 
     cells: tuple[Cell, ...]
     predictions: Predictions
-    num_classes: int
 
     @property
     def top1(self) -> float:
@@ -64,12 +43,6 @@ class Evaluation:
     def top5(self) -> float:
         """Over all test clips, in [0, 1]."""
         return float((self.predictions.rank < 5).mean())
-
-    @property
-    def per_class(self) -> list[float]:
-        """Top-1 for each class over all test clips, in [0, 1]."""
-        hits, label = self.predictions.rank == 0, self.predictions.label
-        return [float(hits[label == c].mean()) for c in range(self.num_classes)]
 
 
 @torch.inference_mode()
@@ -100,7 +73,7 @@ def evaluate_grid(
         cells.append(_summary(part, data.classes, coherence, noise))
     fields = [field.name for field in dataclasses.fields(Predictions)]
     joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in fields}
-    return Evaluation(tuple(cells), Predictions(**joined), len(data.classes))
+    return Evaluation(tuple(cells), Predictions(**joined))
 
 
 def evaluate_control(
@@ -122,24 +95,16 @@ def _judge(scores: Tensor, labels: Tensor, cell: int) -> Predictions:
 
 
 def _summary(part: Predictions, classes: Classes, coherence: float, noise: float) -> Cell:
-    swapped = np.asarray(classes.swapped, dtype=np.uint8)[part.label]
-    two_phase = swapped != part.label
-    ordered = int((two_phase & (part.top1 == part.label)).sum())
-    reversed_ = int((two_phase & (part.top1 == swapped)).sum())
-    digits = motion = None
-    if classes.digits is not None:
-        kinds = np.asarray(classes.digits)
-        digits = float((kinds[part.top1] == kinds[part.label]).mean())
-        steps = np.asarray([classes.phases.index(pair) for pair in classes.phases])
-        if len(set(steps)) > 1:
-            motion = float((steps[part.top1] == steps[part.label]).mean())
+    digit, motion = digit_and_motion_accuracy(classes, part.label, part.top1)
     return Cell(
         coherence=coherence,
         noise=noise,
         n=len(part.label),
-        top1=float((part.rank == 0).mean()),
-        top5=float((part.rank < 5).mean()),
-        order_accuracy=ordered / (ordered + reversed_) if ordered + reversed_ else None,
-        digit_accuracy=digits,
+        metrics={
+            "top1": float((part.rank == 0).mean()),
+            "top5": float((part.rank < 5).mean()),
+        },
+        order_accuracy=order_accuracy(classes, part.label, part.top1),
+        digit_accuracy=digit,
         motion_accuracy=motion,
     )

@@ -59,7 +59,6 @@ class VideoEvaluation:
     """The outcome of a test."""
 
     predictions: VideoPredictions
-    num_classes: int
 
     @property
     def listed(self) -> int:
@@ -80,15 +79,6 @@ class VideoEvaluation:
     def top5(self) -> float:
         """Over all listed videos, in [0, 1]."""
         return float((self.predictions.rank < TOP).mean())
-
-    @property
-    def per_class(self) -> list[float | None]:
-        """Top-1 for each class, in [0, 1]; None where the list has no video of it."""
-        hits, label = self.predictions.rank == 0, self.predictions.label
-        return [
-            float(hits[label == c].mean()) if (label == c).any() else None
-            for c in range(self.num_classes)
-        ]
 
 
 @torch.inference_mode()
@@ -172,7 +162,7 @@ def evaluate_videos(
     done.write()
     lines = {place: line for part in world.gather(done.lines) for place, line in part.items()}
     count = len(class_names(videos.dataset))
-    evaluation = VideoEvaluation(_collect(lines, videos.videos, count), count)
+    evaluation = VideoEvaluation(_collect(lines, videos.videos, count))
     if evaluation.present == 0:
         raise UntestableError(
             f"none of the {len(videos.videos)} videos of {videos.source} can be read, the first is "

@@ -65,10 +65,10 @@ def speed_in(store: Store, peak_tflops: float, share: float) -> Speed:
     for folder in store:
         with contextlib.suppress(DamagedFileError, StoreError):  # its own reader will say it
             result = folder.result()
-            if result is None or not result.get("train_clips") or not _was_on_gpus(folder):
+            if result is None or not result.train_clips or not _was_on_gpus(folder):
                 continue
-            flops = 6 * result["cost"]["flops"] * result["train_clips"]
-            rate = flops / result["seconds"]["train"] / result["processes"]
+            flops = 6 * result.cost.flops * result.train_clips
+            rate = flops / result.seconds.train / result.execution.processes
             rates.setdefault(folder.config().recipe.precision, []).append(rate)
     return Speed(peak_tflops, share, {name: sum(r) / len(r) for name, r in rates.items()})
 
@@ -94,9 +94,9 @@ def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Estim
     folder = store.run(config.run_id)
     result = folder.result()
     if result is not None and _was_on_gpus(folder):
-        seconds, gpus = result["seconds"], result["processes"]
+        seconds, gpus = result.seconds, result.execution.processes
         return Estimate(
-            seconds["train"] * gpus / 3600, seconds["test"] * gpus / 3600, "measured, this run"
+            seconds.train * gpus / 3600, seconds.test * gpus / 3600, "measured, this run"
         )
     about = dataset(data.dataset)
     if about.train_videos is None or about.test_videos is None:

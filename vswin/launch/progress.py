@@ -154,8 +154,8 @@ def _counts(seen: dict[str, Snapshot]) -> str:
 
 def _detail(s: Snapshot) -> str:
     if s.state == "done":
-        result = s.run.result() or {}
-        return f"done, top-1 {100 * result.get('top1', float('nan')):.1f} %"
+        result = s.run.result()
+        return "done" if result is None else f"done, top-1 {100 * result.metrics['top1']:.1f} %"
     if s.state != "running":
         return f"{s.state}: {s.detail}" if s.state == "failed" else s.state
     if s.detail not in ("training", "testing") or not s.steps:

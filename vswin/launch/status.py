@@ -221,7 +221,8 @@ class _Surveyor:
         places = self.placements.get(run.run_id, [])
         base = _from_status(run, status, places)
         if state == "done":
-            top1 = (run.result() or {}).get("top1")
+            result = run.result()
+            top1 = result.metrics["top1"] if result is not None else None
             return dataclasses.replace(base, standing="done", top1=top1, eta_s=None)
         if state == "running":
             return _running(base, holder(run))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 
 from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
 from vswin.report.study import Study
+from vswin.runs.result import DigitsDetails, Loaded
 
 ORDER_LEARNT = 95.0
 """Order accuracy in % from which a run counts as having learnt to tell order."""
@@ -106,9 +106,10 @@ def order_line(study: Study) -> str | None:
     if study.on_videos:
         return None
     order = {
-        study.folders[row.id][seed].run_id: result["in_distribution"]["order_accuracy"]
+        study.folders[row.id][seed].run_id: result.details.in_distribution.order_accuracy
         for row in study.rows
         for seed, result in study.results.get(row.id, {}).items()
+        if isinstance(result.details, DigitsDetails)
     }
     known = [100 * value for value in order.values() if value is not None]
     if not known:
@@ -125,23 +126,23 @@ def initialisations(study: Study) -> list[str]:
     lines = []
     for row in study.experiment.rows:
         for seed, result in study.results.get(row.id, {}).items():
-            if loaded := result.get("initialisation"):
+            if loaded := result.loaded:
                 label = ", ".join(study.labels(row).values())
                 lines.append(f"{label}, seed {seed}: {_origin(loaded)}")
     return lines
 
 
-def _origin(loaded: dict[str, Any]) -> str:
+def _origin(loaded: Loaded) -> str:
     """A run's or a published file's weights, and what was done to them."""
-    if "file" in loaded:
-        words = [f"{loaded['file']} ({loaded['layout']})"]
+    if loaded.kind == "file":
+        words = [f"{loaded.source} ({loaded.layout})"]
     else:
-        where = "still images" if "embedding" in loaded else "its videos"
-        top1 = 100 * loaded["pretraining_top1"]
-        words = [f"{loaded['pretraining']} (top-1 on {where} {top1:.1f} %)"]
-    words += [f"{what} {loaded[what]}" for what in ("embedding", "bias") if what in loaded]
-    words += [f"weights {loaded['digest'][:12]}"]
-    if loaded.get("is_verified") is False:
+        where = "still images" if loaded.inflation else "its videos"
+        top1 = 100 * loaded.source_metrics["top1"]
+        words = [f"{loaded.source} (top-1 on {where} {top1:.1f} %)"]
+    words += [f"{what} {choice}" for what, choice in loaded.inflation.items()]
+    words += [f"weights {loaded.digest[:12]}"]
+    if not loaded.is_verified:
         words += ["not compared with a known digest"]
     return ", ".join(words)
 
@@ -151,9 +152,9 @@ def pretrainings(study: Study) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for results in study.results.values():
         for result in results.values():
-            loaded = result.get("initialisation")
-            if loaded and "pretraining" in loaded:
-                found.setdefault(loaded["pretraining"], set()).add(loaded["digest"])
+            loaded = result.loaded
+            if loaded and loaded.kind == "run":
+                found.setdefault(loaded.source, set()).add(loaded.digest)
     return found
 
 

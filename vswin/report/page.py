@@ -259,14 +259,14 @@ def _resources(study: Study) -> list[list[str]]:
     for row in study.experiment.rows:
         results = list(study.results.get(row.id, {}).values())
         if results:
-            cost = results[0]["cost"]
+            cost = results[0].cost
             lines.append(
                 [
                     row.id,
-                    f"{cost['flops'] / 1e6:.2f}",
-                    f"{cost['params']:,}",
-                    f"{sum(r['seconds']['train'] for r in results) / len(results):.0f}",
-                    _mean_rate([r["clips_per_second"] for r in results]),
+                    f"{cost.flops / 1e6:.2f}",
+                    f"{cost.params:,}",
+                    f"{sum(r.seconds.train for r in results) / len(results):.0f}",
+                    _mean_rate([r.clips_per_second for r in results]),
                 ]
             )
     return lines

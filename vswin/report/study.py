@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vswin.costs.cache import cost_at
 from vswin.costs.counting import Cost, Rule
 from vswin.errors import UsageError
+from vswin.evaluation.cells import Cell
 from vswin.experiments.embedded import AppearanceTask, EmbeddedProtocol
 from vswin.experiments.library import Library
 from vswin.experiments.planning import PresentRuns, Protocol, study_runs
@@ -20,6 +21,7 @@ from vswin.paper.printed import PrintedTable, compare, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.runs.config import RunConfig
+from vswin.runs.result import DigitsDetails, Result
 from vswin.runs.store import RunFolder, Store
 
 if TYPE_CHECKING:  # a report can do without, and is quicker then
@@ -35,8 +37,8 @@ class Study:
     store: Store
     printed: PrintedTable | None
     """None for an ablation that is not in the paper."""
-    results: dict[str, dict[int, dict[str, Any]]]
-    """result.json of each complete run, by row id and seed."""
+    results: dict[str, dict[int, Result]]
+    """The result of each complete run, by row id and seed."""
     folders: dict[str, dict[int, RunFolder]]
     """The same runs' folders."""
 
@@ -96,7 +98,7 @@ class Study:
 
     def top1(self, row_id: str) -> dict[int, float]:
         """Top-1 in % by seed."""
-        return {seed: 100 * r["top1"] for seed, r in self.results.get(row_id, {}).items()}
+        return {seed: 100 * r.metrics["top1"] for seed, r in self.results.get(row_id, {}).items()}
 
     def top1_interval(self, row_id: str) -> Interval | None:
         """Mean top-1 in % with its 95 % interval, None without a run.
@@ -111,7 +113,7 @@ class Study:
         if not values:
             return None
         ((seed, value),) = values.items()
-        n = self.results[row_id][seed]["n"]
+        n = self.results[row_id][seed].n
         found = wilson_interval(value / 100, n)
         return Interval(value, 100 * found.low, 100 * found.high, 1)
 
@@ -142,9 +144,9 @@ class Study:
             "top1_low": interval.low if interval else float("nan"),
             "top1_high": interval.high if interval else float("nan"),
             "paper_top5": _number(printed and printed.top5),
-            "top5": _mean([100 * r["top5"] for r in results.values()]),
+            "top5": _mean([100 * r.metrics["top5"] for r in results.values()]),
             "seeds": len(results),
-            "n": next((r["n"] for r in results.values()), float("nan")),
+            "n": next((r.n for r in results.values()), float("nan")),
             "protocol": self.protocol.protocol,
             "comparable": self.protocol.comparable,
             "state": "done" if results else "not run",
@@ -222,13 +224,15 @@ class Study:
             {
                 "row": row.id,
                 "seed": seed,
-                "grid": 100 * result["top1"],
-                "top1": 100 * result["in_distribution"]["top1"],
-                **{h: _percent(result["in_distribution"][f"{h}_accuracy"]) for h in self._halves},
-                **{control: 100 * value for control, value in result["tested_on"].items()},
+                "grid": 100 * result.metrics["top1"],
+                "top1": 100 * easy.metrics["top1"],
+                **{h: _percent(getattr(easy, f"{h}_accuracy")) for h in self._halves},
+                **{control: 100 * value for control, value in result.details.tested_on.items()},
             }
             for row in self.rows
             for seed, result in self.results.get(row.id, {}).items()
+            if isinstance(result.details, DigitsDetails)
+            for easy in (result.details.in_distribution,)
         ]
 
     @property
@@ -242,18 +246,19 @@ class Study:
 
     def difficulty_lines(self) -> list[dict[str, Any]]:
         """What `difficulty` says, cell by cell."""
-        found: dict[tuple[str, float, float], list[dict[str, Any]]] = {}
+        found: dict[tuple[str, float, float], list[Cell]] = {}
         for row in self.experiment.rows:
             for result in self.results.get(row.id, {}).values():
-                for cell in result["cells"]:
-                    found.setdefault((row.id, cell["coherence"], cell["noise"]), []).append(cell)
+                assert isinstance(result.details, DigitsDetails)
+                for cell in result.details.cells:
+                    found.setdefault((row.id, cell.coherence, cell.noise), []).append(cell)
         return [
             {
                 "row": row,
                 "coherence": coherence,
                 "noise": noise,
-                "top1": _mean([100 * cell["top1"] for cell in cells]),
-                "order": _mean([_percent(cell["order_accuracy"]) for cell in cells]),
+                "top1": _mean([100 * cell.metrics["top1"] for cell in cells]),
+                "order": _mean([_percent(cell.order_accuracy) for cell in cells]),
             }
             for (row, coherence, noise), cells in found.items()
         ]
@@ -282,7 +287,7 @@ def load_study(
     library = Library(experiments_dir())
     experiment, chosen = library.experiment(table), library.protocol(protocol)
     store = Store(results_path(results_dir), protocol)
-    results: dict[str, dict[int, dict[str, Any]]] = {}
+    results: dict[str, dict[int, Result]] = {}
     folders: dict[str, dict[int, RunFolder]] = {}
     present = PresentRuns(store.run_ids())
     wanted = None if seeds is None else range(seeds)

@@ -7,6 +7,7 @@ from typing import Literal
 from vswin.experiments.videos import VideoProtocol
 from vswin.report.benchmark import NOTHING, Section
 from vswin.report.study import Study
+from vswin.runs.result import VideosDetails
 
 Match = Literal["reproduced", "not reproduced", "not run"]
 
@@ -77,18 +78,19 @@ def data(study: Study) -> list[str]:
     lines = []
     for row in study.rows:
         for seed, result in study.results.get(row.id, {}).items():
-            inputs = result["inputs"]
+            assert isinstance(result.details, VideosDetails)
+            inputs = result.details.inputs
             replaced = (
-                f"{result['replaced']} of {result['train_clips']} training clips stood for a video "
-                "that could not be read"
-                if result["train_clips"]
+                f"{result.details.replaced} of {result.train_clips} training clips stood for a "
+                "video that could not be read"
+                if result.train_clips
                 else "nothing was trained"
             )
             lines.append(
-                f"{row.id}, seed {seed}: tested on {result['n_present']} present of {result['n']} "
-                f"listed videos (list {inputs['test']['digest'][:12]}) in {result['views']} views; "
-                f"trained on {inputs['train']['listed']} listed (list "
-                f"{inputs['train']['digest'][:12]}), {replaced}; {result['processes']} processes"
+                f"{row.id}, seed {seed}: tested on {result.details.present} present of {result.n} "
+                f"listed videos (list {inputs.test.digest[:12]}) in {result.details.views} views; "
+                f"trained on {inputs.train.listed} listed (list {inputs.train.digest[:12]}), "
+                f"{replaced}; {result.execution.processes} processes"
             )
     return lines
 
@@ -96,9 +98,10 @@ def data(study: Study) -> list[str]:
 def _videos(study: Study) -> list[str]:
     """One line for each test list: n present of n listed."""
     found = {
-        (result["n_present"], result["n"])
+        (result.details.present, result.n)
         for results in study.results.values()
         for result in results.values()
+        if isinstance(result.details, VideosDetails)
     }
     return [f"Tested on {p} videos present of {n} listed" for p, n in sorted(found)]
 
@@ -115,7 +118,7 @@ def _cells(
         for metric in ("top1", "top5"):
             if printed is None or (cell := printed.cell(metric)) is None:
                 continue
-            ours = 100 * sum(r[metric] for r in results) / len(results) if results else None
+            ours = 100 * sum(r.metrics[metric] for r in results) / len(results) if results else None
             match: Match = "not run"
             if ours is not None:
                 near = abs(ours - float(cell)) <= protocol.tolerance + 1e-9

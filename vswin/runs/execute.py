@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
 
@@ -27,6 +26,7 @@ from vswin.runs.provenance import now, provenance
 from vswin.runs.reporter import Interrupted, Reporter
 from vswin.runs.requirements import require_source
 from vswin.runs.resources import Effort, add_arguments, from_arguments
+from vswin.runs.result import Result, write_result
 from vswin.runs.store import RunFolder
 from vswin.runs.videos import train_and_test_videos
 from vswin.training.distributed import World, joined, require_device
@@ -50,7 +50,7 @@ def execute(
     effort: Effort | None = None,
     parent: int | None = None,
     patience_s: float = 0.0,
-) -> dict[str, Any] | None:
+) -> Result | None:
     """Trains and tests the run in `folder` and completes it; resumes what was begun.
 
     The result is written last, so that a folder with a result.json is complete. Of several
@@ -65,7 +65,7 @@ def execute(
             sign of life.
 
     Returns:
-        The content of result.json; None in processes that only assist.
+        What result.json then says; None in processes that only assist.
 
     Raises:
         LockedError: if another process is executing the run.
@@ -122,8 +122,8 @@ def _attempt(
     world: World,
     effort: Effort,
     reporter: Reporter,
-    before: dict[str, Any] | None,
-) -> dict[str, Any]:
+    before: Result | None,
+) -> Result:
     _clear(folder)
     try:
         origin = provenance(world.device)
@@ -133,7 +133,7 @@ def _attempt(
             save_weights(outcome.weights, folder.weights)
         folder.write_predictions(**outcome.predictions)
         write_json(folder.path / "provenance.json", origin | {"finished": now()})
-        write_json(folder.path / "result.json", outcome.result)
+        write_result(folder.path / "result.json", outcome.result)
     except Interrupted:
         reporter.state("interrupted")
         raise
@@ -179,10 +179,9 @@ def _train_and_test(
     return EXECUTORS[config.data.kind](Task(config, folder, world, effort, reporter))
 
 
-def _require_same_weights(folder: RunFolder, before: dict[str, Any] | None, digest: str) -> None:
+def _require_same_weights(folder: RunFolder, before: Result | None, digest: str) -> None:
     """Refuses to replace weights that other runs were started from by different ones."""
-    known = (before or {}).get("weights_digest", digest)
-    if known != digest:
+    if before is not None and before.weights_digest not in (None, digest):
         raise OtherWeightsError(
             f"{folder.path} has a result and no weights; repeated here, it gives other weights "
             "than those that runs have been started from; use another results folder, or remove "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
+import torch
 
 from vswin.runs.config import RunConfig
 from vswin.runs.reporter import Reporter
 from vswin.runs.resources import Effort
+from vswin.runs.result import Execution, Result
 from vswin.runs.store import RunFolder
 from vswin.training.distributed import World
 from vswin.weights.checkpoint import Checkpoint
@@ -26,6 +27,11 @@ class Task:
     reporter: Reporter | None
     """None in processes that only assist the main one."""
 
+    def execution(self, micro_batch: int | None) -> Execution:
+        """What a result says of how the run was executed."""
+        threads, device = torch.get_num_threads(), self.world.device.type
+        return Execution(self.world.size, micro_batch, threads, device)
+
     def state(self, state: str) -> None:
         """Tells what the run is doing now."""
         if self.reporter is not None:
@@ -36,8 +42,7 @@ class Task:
 class Outcome:
     """What a complete run leaves behind."""
 
-    result: dict[str, Any]
-    """The content of result.json."""
+    result: Result
     predictions: dict[str, np.ndarray]
     """The arrays of predictions.npz."""
     weights: Checkpoint | None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -14,6 +12,7 @@ from vswin.models.registry import build, family_of, initialise_
 from vswin.runs.config import FromCheckpoint, FromRun, Random, RunConfig, TestOnly
 from vswin.runs.execution import Task
 from vswin.runs.requirements import source_folder
+from vswin.runs.result import Loaded, Result
 from vswin.runs.store import RunFolder
 from vswin.weights.files import load_weights, read_checkpoint
 
@@ -22,7 +21,7 @@ class WrongInitialisationError(VswinError):
     """The weights that a run would start from are not those that its row names."""
 
 
-def initial_model(task: Task) -> tuple[nn.Module, dict[str, Any] | None]:
+def initial_model(task: Task) -> tuple[nn.Module, Loaded | None]:
     """The model as training begins, on the task's device, and what was loaded into it.
 
     Raises:
@@ -54,7 +53,7 @@ def _inflation(config: RunConfig) -> dict[str, str]:
     return {choice: options[0] for choice, options in family.inflation.items()} | given
 
 
-def _load_file(model: nn.Module, init: FromCheckpoint, inflation: dict[str, str]) -> dict[str, Any]:
+def _load_file(model: nn.Module, init: FromCheckpoint, inflation: dict[str, str]) -> Loaded:
     path = load_sources().require_checkpoint(init.file)
     try:
         report = load_weights(model, path, expect=init.expect, head=False, **inflation)
@@ -65,15 +64,8 @@ def _load_file(model: nn.Module, init: FromCheckpoint, inflation: dict[str, str]
             f"{path} holds other weights than the file that the row starts from: their digest is "
             f"{report.digest}, wanted {init.digest}"
         )
-    return {
-        "file": init.file,
-        "is_verified": init.digest is not None,
-        "layout": report.layout,
-        "digest": report.digest,
-        **inflation,
-        "inflated": len(report.inflated),
-        "fresh": list(report.fresh),
-    }
+    verified = init.digest is not None
+    return Loaded("file", init.file, report.layout, report.digest, inflation, verified)
 
 
 def _load_run(
@@ -81,9 +73,10 @@ def _load_run(
     init: FromRun | TestOnly,
     source: RunFolder,
     inflation: dict[str, str],
-) -> dict[str, Any]:
-    result = source.result() or {}
-    _require_intact(source, init.run, result)
+) -> Loaded:
+    before = source.result()
+    assert before is not None  # this run does not begin before that one is complete
+    _require_intact(source, init.run, before)
     report = load_weights(
         model,
         source.weights,
@@ -91,25 +84,19 @@ def _load_run(
         head=isinstance(init, TestOnly),
         **inflation,
     )
-    return {
-        "pretraining": source.run_id,
-        "pretraining_top1": result["top1"],
-        "digest": report.digest,
-        **inflation,
-        "inflated": len(report.inflated),
-        "fresh": list(report.fresh),
-    }
+    return Loaded(
+        "run", source.run_id, report.layout, report.digest, inflation, source_metrics=before.metrics
+    )
 
 
-def _require_intact(source: RunFolder, config: RunConfig, result: dict[str, Any]) -> None:
+def _require_intact(source: RunFolder, config: RunConfig, result: Result) -> None:
     """Refuses weights that are not those that the other run's result names.
 
     Raises:
         WrongInitialisationError: says what to do.
     """
-    wanted = result.get("weights_digest")
     try:
-        if read_checkpoint(source.weights).digest == wanted:
+        if read_checkpoint(source.weights).digest == result.weights_digest:
             return
         problem = "holds other weights than its run's result names"
     except WeightsError as error:

@@ -11,9 +11,9 @@ from vswin.errors import UsageError
 from vswin.evaluation.grid import evaluate_control, evaluate_grid
 from vswin.runs.execution import Outcome, Task
 from vswin.runs.initial import initial_model
+from vswin.runs.result import CountedCost, DigitsDetails, Result, Seconds
 from vswin.training.batch import by_step
 from vswin.training.loop import Options, train
-from vswin.training.recipe import build_optimizer, group_summary
 from vswin.weights.checkpoint import checkpoint_of
 
 
@@ -42,26 +42,27 @@ def train_and_test_digits(task: Task) -> Outcome:
         test, coherence=(data.coherence,), noise=(data.noise,), clips_per_cell=test.control_clips
     )
     in_distribution = evaluate_grid(model, data, easy, device).cells[0]
+    tested_on = {
+        control: evaluate_control(model, data, control, test.control_clips, device)
+        for control in ("single_frame", "shuffled_frames")
+        if data.frames > 1
+    }
+    seconds = Seconds(train_seconds, time.perf_counter() - start)
     weights = checkpoint_of(model) if config.is_pretraining else None
     counted = cost(model, (config.model.in_channels, data.frames, *[data.image_size] * 2))
-    result = {
-        "top1": evaluation.top1,
-        "top5": evaluation.top5,
-        "n": len(evaluation.predictions.label),
-        "per_class": evaluation.per_class,
-        "cells": [dataclasses.asdict(cell) for cell in evaluation.cells],
-        "in_distribution": dataclasses.asdict(in_distribution),
-        # The same model, tested (not trained) on clips whose evidence is destroyed.
-        "tested_on": {
-            control: evaluate_control(model, data, control, test.control_clips, device)
-            for control in ("single_frame", "shuffled_frames")
-            if data.frames > 1
-        },
-        "initialisation": loaded,
-        "weights_digest": weights.digest if weights else None,
-        "cost": {"flops": counted.flops, "params": counted.params, "rule": counted.rule},
-        "optimizer_groups": group_summary(build_optimizer(model, config.recipe)),
-        "seconds": {"train": train_seconds, "test": time.perf_counter() - start},
-        "clips_per_second": config.recipe.steps * config.recipe.batch_size / train_seconds,
-    }
+    result = Result(
+        metrics={"top1": evaluation.top1, "top5": evaluation.top5},
+        n=len(evaluation.predictions.label),
+        cost=CountedCost(counted.flops, counted.params, counted.rule),
+        seconds=seconds,
+        train_clips=config.recipe.steps * config.recipe.batch_size,
+        execution=task.execution(micro_batch=None),
+        details=DigitsDetails(
+            cells=evaluation.cells,
+            in_distribution=in_distribution,
+            tested_on=tested_on,
+        ),
+        weights_digest=weights.digest if weights else None,
+        loaded=loaded,
+    )
     return Outcome(result, dataclasses.asdict(evaluation.predictions), weights)

@@ -16,18 +16,9 @@ from vswin.errors import VswinError
 from vswin.files import DamagedFileError, atomic_write, naming, read_json, write_json
 from vswin.runs.config import RunConfig, read_config
 from vswin.runs.lock import is_locked
+from vswin.runs.result import Result, read_result
 
 State = Literal["done", "running", "failed", "interrupted", "pending"]
-RESULT_KEYS = {
-    "top1",
-    "top5",
-    "n",
-    "per_class",
-    "cost",
-    "seconds",
-    "clips_per_second",
-}
-"""What every result has; `vswin.runs.moving_digits` and `vswin.runs.videos` add theirs."""
 
 
 class StoreError(VswinError):
@@ -99,17 +90,13 @@ class RunFolder:
             )
         return config
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> Result | None:
         """result.json of a complete run, else None.
 
         Raises:
             DamagedFileError: if it is there and not what a run of ours writes.
         """
-        path = self.path / "result.json"
-        result = read_json(path)
-        if result is not None and not (isinstance(result, dict) and result.keys() >= RESULT_KEYS):
-            raise DamagedFileError(f"{path} is not a run's result; remove it and run again")
-        return result
+        return read_result(self.path / "result.json")
 
     def status(self) -> dict[str, Any]:
         """The last status.json, empty before the first; a damaged one says nothing."""

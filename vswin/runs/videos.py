@@ -18,9 +18,18 @@ from vswin.files import read_json, write_json
 from vswin.models.swin.model import VideoSwinTransformer
 from vswin.runs.execution import Outcome, Task
 from vswin.runs.initial import initial_model
+from vswin.runs.result import (
+    CountedCost,
+    Inputs,
+    ListOfVideos,
+    Loaded,
+    Result,
+    Seconds,
+    VideosDetails,
+)
 from vswin.training.feeding import video_batches
 from vswin.training.loop import Options, train
-from vswin.training.recipe import Recipe, build_optimizer, group_summary
+from vswin.training.recipe import Recipe
 from vswin.weights.checkpoint import checkpoint_of
 
 
@@ -45,11 +54,7 @@ def train_and_test_videos(task: Task) -> Outcome:
         _require_some(videos)
     recipe = config.recipe.for_clips(len(training.videos))
     model, loaded = initial_model(task)
-    inputs = {
-        "train": _about(training),
-        "test": _about(testing),
-        "initial_weights": loaded and loaded["digest"],
-    }
+    inputs = Inputs(_about(training), _about(testing), loaded and loaded.digest)
     _require_same_inputs(task, inputs)
     train_seconds = _train(task, model, training, recipe) if config.is_trained else 0.0
     task.state("testing")
@@ -65,7 +70,7 @@ def train_and_test_videos(task: Task) -> Outcome:
         task.folder.checkpoints,
         reporter.video if reporter is not None else lambda done, videos: None,
     )
-    seconds = {"train": train_seconds, "test": time.perf_counter() - start}
+    seconds = Seconds(train_seconds, time.perf_counter() - start)
     return _outcome(task, model, recipe, evaluation, inputs, loaded, seconds)
 
 
@@ -96,9 +101,9 @@ def _outcome(
     model: VideoSwinTransformer,
     recipe: Recipe,
     evaluation: VideoEvaluation,
-    inputs: dict,
-    loaded: dict | None,
-    seconds: dict[str, float],
+    inputs: Inputs,
+    loaded: Loaded | None,
+    seconds: Seconds,
 ) -> Outcome:
     config, data = task.config, task.config.data
     assert isinstance(data, VideoData)
@@ -109,26 +114,22 @@ def _outcome(
             (config.model.in_channels, data.frames, data.size, data.size),
         )
     metrics = task.folder.metrics() if task.world.is_main else []
-    clips = recipe.steps * recipe.batch_size if seconds["train"] else 0
-    result = {
-        "top1": evaluation.top1,
-        "top5": evaluation.top5,
-        "n": evaluation.listed,
-        "n_present": evaluation.present,
-        "per_class": evaluation.per_class,
-        "views": str(config.test),
-        "inputs": inputs,
-        "replaced": sum(line["replaced"] for line in metrics),
-        "train_clips": clips,
-        "initialisation": loaded,
-        "weights_digest": weights.digest,
-        "cost": {"flops": counted.flops, "params": counted.params, "rule": counted.rule},
-        "optimizer_groups": group_summary(build_optimizer(model, recipe)),
-        "processes": task.world.size,
-        "micro_batch": task.effort.micro_batch,
-        "seconds": seconds,
-        "clips_per_second": clips / seconds["train"] if clips else None,
-    }
+    result = Result(
+        metrics={"top1": evaluation.top1, "top5": evaluation.top5},
+        n=evaluation.listed,
+        cost=CountedCost(counted.flops, counted.params, counted.rule),
+        seconds=seconds,
+        train_clips=recipe.steps * recipe.batch_size if seconds.train else 0,
+        execution=task.execution(task.effort.micro_batch),
+        details=VideosDetails(
+            present=evaluation.present,
+            views=str(config.test),
+            inputs=inputs,
+            replaced=sum(line["replaced"] for line in metrics),
+        ),
+        weights_digest=weights.digest,
+        loaded=loaded,
+    )
     return Outcome(result, dataclasses.asdict(evaluation.predictions), weights)
 
 
@@ -141,23 +142,19 @@ def _require_some(videos: VideoList) -> None:
         )
 
 
-def _about(videos: VideoList) -> dict[str, object]:
+def _about(videos: VideoList) -> ListOfVideos:
     """What a result says of a list of videos."""
-    return {
-        "listed": len(videos.videos),
-        "classes": len(class_names(videos.dataset)),
-        "digest": videos.digest,
-    }
+    return ListOfVideos(len(videos.videos), len(class_names(videos.dataset)), videos.digest)
 
 
-def _require_same_inputs(task: Task, inputs: dict) -> None:
+def _require_same_inputs(task: Task, inputs: Inputs) -> None:
     """Notes what the run starts from; refuses to go on with something else."""
-    path = task.folder.path / "inputs.json"
-    if task.world.is_main and (before := read_json(path)) != inputs:
+    path, now = task.folder.path / "inputs.json", dataclasses.asdict(inputs)
+    if task.world.is_main and (before := read_json(path)) != now:
         if before is not None:
-            differ = ", ".join(name for name in inputs if before.get(name) != inputs[name])
+            differ = ", ".join(name for name in now if before.get(name) != now[name])
             raise OtherInputsError(
                 f"{path} says that the run was begun with other inputs ({differ}): put them back, "
                 "or remove the run's folder to begin anew"
             )
-        write_json(path, inputs)
+        write_json(path, now)

@@ -129,16 +129,3 @@ def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Sets every group to `factor` times its highest learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor
-
-
-def group_summary(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Name, learning rate, weight decay and size of each group, for the record of a run."""
-    return [
-        {
-            "name": g["name"],
-            "lr": g["base_lr"],
-            "weight_decay": g["weight_decay"],
-            "params": sum(p.numel() for p in g["params"]),
-        }
-        for g in optimizer.param_groups
-    ]
