@@ -9,10 +9,13 @@ from vswin.launch import pool as launching
 from vswin.launch.gpus import Slots, runs_at_a_time, visible_gpus
 from vswin.runs.store import Store
 
-ECHO = """
-import os, pathlib, sys, time
-pathlib.Path(sys.argv[1], "gpus").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
-time.sleep(0.6)  # longer than a look at the pool takes
+PYTHON = """
+import os, pathlib, runpy, sys, time
+if sys.argv[2] == "vswin.launch.warm":
+    sys.executable, sys.argv = __file__, sys.argv[2:]
+    runpy.run_module(sys.argv[0], run_name="__main__")
+pathlib.Path(sys.argv[3], "gpus").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+time.sleep(0.6)  # longer than the pool needs to see what has ended
 """
 
 
@@ -61,7 +64,7 @@ def test_more_than_there_are_is_refused_by_name():
 def test_runs_of_a_pool_see_gpus_of_their_own(tmp_path, monkeypatch):
     """Real processes that say what they see, in place of runs; and no GPU."""
     monkeypatch.setattr(launching, "visible_gpus", lambda: ["7", "GPU-b", "2", "3"])
-    monkeypatch.setattr(launching.sys, "executable", _echoing_interpreter(tmp_path))
+    monkeypatch.setattr("vswin.launch.processes.sys.executable", _echoing_interpreter(tmp_path))
     runs = [Store(tmp_path, "smoke").run(f"run-{number}") for number in range(4)]
     for run in runs:
         run.path.mkdir(parents=True)
@@ -74,8 +77,8 @@ def test_runs_of_a_pool_see_gpus_of_their_own(tmp_path, monkeypatch):
 
 
 def _echoing_interpreter(folder):
-    """What is called as Python is: `-m vswin.runs.execute FOLDER ...`."""
+    """Called as Python is, it starts `-m vswin.runs.execute FOLDER ...` as itself."""
     script = folder / "python"
-    script.write_text(f"#!{sys.executable}\nimport sys\nsys.argv[1:] = sys.argv[3:]\n{ECHO}")
+    script.write_text(f"#!{sys.executable}\n{PYTHON}")
     script.chmod(0o755)
     return str(script)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from tests.results import without_times
 from tests.runs.test_identity import BASE
 from vswin.files import NotWritableError
 from vswin.launch.pool import launch, prepare
+from vswin.launch.processes import NoProcessError, Processes
 from vswin.runs.execute import execute
 from vswin.runs.lock import LockedError, run_lock
 from vswin.runs.store import Store
@@ -169,6 +171,55 @@ def test_a_run_stops_when_its_parent_is_gone(tmp_path):
     while run.state() == "running" and time.monotonic() < deadline:
         time.sleep(0.1)
     assert run.state() == "interrupted"
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_both_ways_to_start_a_run_give_it_its_own_environment_and_log(tmp_path, monkeypatch, how):
+    runs = prepared(tmp_path, TINY, dataclasses.replace(TINY, seed=1))
+    monkeypatch.setenv("VSWIN_TEST", "of the test")
+    processes = Processes(threads=1)
+    processes.how = how
+    for number, run in enumerate(runs):
+        processes.start(run, ["--no-such-option"], {"COLUMNS": str(200 + number)})
+    codes = {}
+    while processes.alive:
+        codes |= processes.ended()
+    assert codes == {run.run_id: 2 for run in runs}
+    assert all("unrecognized arguments: --no-such-option" in run.log.read_text() for run in runs)
+    processes.start(runs[0], ["--threads", "1"], {})
+    processes.stop()
+    assert (runs[0].state(), processes.alive) == ("pending", set())  # before it could begin
+
+
+def test_the_death_of_what_starts_runs_is_said_and_stops_them(tmp_path):
+    (run,) = prepared(tmp_path, ENDLESS)
+    processes = Processes(threads=1)
+    processes.start(run, ["--threads", "1"], {})
+    wait_for_epoch(run, 1, processes.warm)
+    processes.warm.kill()
+    with pytest.raises(NoProcessError, match="has died"):
+        while True:
+            processes.ended()
+    processes.stop()
+    deadline = time.monotonic() + 60
+    while run.state() == "running" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert run.state() == "interrupted"
+
+
+def test_a_crash_of_one_run_takes_no_other_with_it(tmp_path):
+    runs = prepared(tmp_path, LONG, dataclasses.replace(LONG, seed=1))
+    killed = []
+
+    def kill(snapshots):
+        status = runs[0].status()
+        if not killed and status.get("state") == "training":
+            os.kill(status["pid"], signal.SIGSEGV)
+            killed.append(status["pid"])
+
+    found = launch(runs, jobs=2, on_poll=kill)
+    assert [s.state for s in found] == ["interrupted", "done"]
+    assert "its process was ended by SIGSEGV" in found[0].detail
 
 
 def test_an_unwritable_store_is_said_before_anything_starts(tmp_path):

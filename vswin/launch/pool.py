@@ -6,21 +6,18 @@ import collections
 import dataclasses
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from vswin.errors import UsageError
-from vswin.files import naming, require_writable
+from vswin.files import require_writable
 from vswin.launch.gpus import Slots, runs_at_a_time, visible_gpus
+from vswin.launch.processes import Processes
 from vswin.runs.config import RunConfig
 from vswin.runs.resources import Effort
 from vswin.runs.store import RunFolder, State, Store
 
 POLL_S = 0.25
-GRACE_S = 15.0
-"""How long a run may take to stop when asked to, before it is killed (it can still be resumed)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,32 +108,33 @@ def launch(
     states = {run_id: run.state() for run_id, run in by_id.items()}
     waiting = collections.deque(by_id[i] for i, s in states.items() if s not in ("done", "running"))
     watched = {run_id for run_id, state in states.items() if state == "running"}
-    processes: dict[str, subprocess.Popen[bytes]] = {}
+    arguments = ("--threads", str(threads), "--device", device, *effort.arguments())
+    processes = Processes(threads, device)
     ended: dict[str, int] = {}
     try:
         while True:
-            for run_id in [r for r, process in processes.items() if process.poll() is not None]:
-                ended[run_id] = processes.pop(run_id).returncode
+            for run_id, code in processes.ended().items():
+                ended[run_id] = code
                 if slots is not None:
                     slots.give_back(run_id)
                 if by_id[run_id].state() == "running":  # somebody else was quicker to lock it
                     watched.add(run_id)
-            while waiting and len(processes) < jobs:
+            while waiting and len(processes.alive) < jobs:
                 run = waiting.popleft()
                 own = slots.take(run.run_id) if slots is not None else {}
-                processes[run.run_id] = _start(run, threads, device, effort, own)
-            snapshots = [_seen(snapshot(run), processes, ended) for run in runs]
+                processes.start(run, arguments, own)
+            snapshots = [_seen(snapshot(run), processes.alive, ended) for run in runs]
             on_poll(snapshots)
             for seen in snapshots:
                 if seen.run.run_id in watched and seen.state != "running":
                     watched.remove(seen.run.run_id)
                     if seen.state != "done":
                         waiting.append(seen.run)
-            if not processes and not waiting and not watched:
+            if not processes.alive and not waiting and not watched:
                 return snapshots
             time.sleep(POLL_S)
     finally:
-        _stop(processes.values())
+        processes.stop()
 
 
 def available_cpus() -> int:
@@ -170,9 +168,7 @@ def decoders(device: str, processes: int) -> int:
     return 0 if device == "cpu" else max(1, available_cpus() // processes - 1)
 
 
-def _seen(
-    snapshot: Snapshot, processes: dict[str, subprocess.Popen[bytes]], ended: dict[str, int]
-) -> Snapshot:
+def _seen(snapshot: Snapshot, alive: Collection[str], ended: dict[str, int]) -> Snapshot:
     """What the folder says, and what is known of the run's process beside.
 
     A run whose process has just started is running, whatever an earlier attempt left behind. One
@@ -181,7 +177,7 @@ def _seen(
     run_id = snapshot.run.run_id
     if snapshot.state in ("done", "running"):
         return snapshot
-    if run_id in processes:
+    if run_id in alive:
         return dataclasses.replace(snapshot, state="running", detail="starting")
     if snapshot.state == "failed" or run_id not in ended:
         return snapshot
@@ -194,55 +190,3 @@ def _last_words(run: RunFolder, code: int) -> str:
     lines = run.log.read_text(errors="replace").split("\n") if run.log.exists() else []
     last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
     return f"its process was ended {how}; the last line of its log: {last}"
-
-
-def _start(
-    run: RunFolder, threads: int, device: str, effort: Effort, own: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    """Starts a run's process.
-
-    Args:
-        run: its folder.
-        threads: CPU threads.
-        device: a torch device.
-        effort: means that it is given.
-        own: what its environment says of its GPUs.
-    """
-    command = [
-        sys.executable,
-        "-m",
-        "vswin.runs.execute",
-        str(run.path),
-        "--threads",
-        str(threads),
-        "--device",
-        device,
-        *effort.arguments(),
-    ]
-    # The variables are read when torch is imported; without them its pools take every core.
-    pools = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    with naming(run.log):
-        log = run.log.open("ab")
-    with log:
-        # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop the runs.
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=os.environ | pools | own,
-            start_new_session=True,
-        )
-
-
-def _stop(processes: collections.abc.Iterable[subprocess.Popen[bytes]]) -> None:
-    alive = [process for process in processes if process.poll() is None]
-    for process in alive:
-        process.terminate()
-    deadline = time.monotonic() + GRACE_S
-    for process in alive:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
