@@ -13,6 +13,7 @@ from rich.table import Table
 
 from vswin.cli import data as cli_data
 from vswin.cli import jobs as cli_jobs
+from vswin.cli import record as cli_record
 from vswin.cli import submit as cli_submit
 from vswin.cli import videos as cli_videos
 from vswin.cli import weights as cli_weights
@@ -317,6 +318,7 @@ app.command("retry", help=cli_submit.RETRY_HELP)(cli_submit.submit)
 app.command()(cli_jobs.status)
 app.command()(cli_jobs.logs)
 app.command()(cli_jobs.cancel)
+app.command()(cli_record.record)
 app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_videos.predict)
 

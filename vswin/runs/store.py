@@ -61,8 +61,7 @@ class RunFolder:
         with naming(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "run.json").exists():
-            content = {"run_id": config.run_id, "versions": config.versions, **config.as_dict()}
-            write_json(self.path / "run.json", content)
+            write_json(self.path / "run.json", run_json(config))
 
     def config(self) -> RunConfig:
         """What run.json says.
@@ -73,22 +72,9 @@ class RunFolder:
         path = self.path / "run.json"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            before = content.pop("versions")
-            content.pop("run_id")
-            config = read_config(content)
-        except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise StoreError(f"{path} cannot be read ({error}); remove the folder") from error
-        if changed := [f"{k} {v}" for k, v in config.versions.items() if before.get(k) != v]:
-            raise StoreError(
-                f"{path} is not of this code's versions ({', '.join(changed)}), which give other "
-                "results: remove the folder, or use the code that made it"
-            )
-        if config.run_id != self.run_id:
-            raise StoreError(
-                f"{path} describes {config.run_id}, which is not what its folder is named after; "
-                "remove the folder"
-            )
-        return config
+        return config_in(content, self.run_id, str(path))
 
     def result(self) -> Result | None:
         """result.json of a complete run, else None.
@@ -162,6 +148,42 @@ class RunFolder:
             return dict(file)
 
 
+def run_json(config: RunConfig) -> dict[str, Any]:
+    """What run.json says of a run."""
+    return {"run_id": config.run_id, "versions": config.versions, **config.as_dict()}
+
+
+def config_in(content: Any, run_id: str, name: str) -> RunConfig:
+    """The configuration in what `run_json` gave.
+
+    Args:
+        content: parsed JSON.
+        run_id: the run that it must be of.
+        name: where it is from, for the error.
+
+    Raises:
+        StoreError: if it is none, of another run, or of other versions of the code.
+    """
+    try:
+        content = dict(content)
+        before = dict(content.pop("versions"))
+        content.pop("run_id")
+        config = read_config(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{name} cannot be read ({error}); remove the folder") from error
+    if changed := [f"{k} {v}" for k, v in config.versions.items() if before.get(k) != v]:
+        raise StoreError(
+            f"{name} is not of this code's versions ({', '.join(changed)}), which give other "
+            "results: remove the folder, or use the code that made it"
+        )
+    if config.run_id != run_id:
+        raise StoreError(
+            f"{name} describes {config.run_id}, which is not what its folder is named after; "
+            "remove the folder"
+        )
+    return config
+
+
 @functools.lru_cache(maxsize=4096)
 def _is_pretraining(run_json: Path) -> bool:
     """What run.json says of it; read once, for run.json never changes."""
@@ -185,6 +207,10 @@ class Store:
     def tables_dir(self) -> Path:
         """<results>/<protocol>/tables."""
         return self.results_dir / self.protocol / "tables"
+
+    def record(self, table: str) -> Path:
+        """<results>/<protocol>/record/<table>, see `vswin.runs.record`."""
+        return self.results_dir / self.protocol / "record" / table
 
     @property
     def reports_dir(self) -> Path:

@@ -1,0 +1,104 @@
+"""The record: what a report needs of complete runs, in three files."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.command import vswin
+from vswin.files import DamagedFileError
+from vswin.runs.record import read_curves, read_predictions, read_runs, record_of, write_record
+from vswin.runs.store import Store, StoreError
+
+
+@pytest.fixture(scope="module")
+def store(smoke_results):
+    return Store(smoke_results, "smoke")
+
+
+@pytest.fixture(scope="module")
+def recorded(store, tmp_path_factory):
+    """The record of all runs of the store. Read only, please."""
+    folder = tmp_path_factory.mktemp("recorded") / "smoke" / "record" / "table5"
+    write_record(folder, store)
+    return folder
+
+
+def test_a_record_says_of_runs_what_their_folders_say(store, recorded):
+    assert sorted(path.name for path in recorded.iterdir()) == [
+        "curves.csv",
+        "predictions.npz",
+        "runs.jsonl",
+    ]
+    records = read_runs(recorded)
+    assert records == {run.run_id: record_of(run) for run in store}
+    assert all(record.provenance["commit"] for record in records.values())
+
+
+def test_curves_are_those_of_the_runs_with_six_digits(store, recorded):
+    curves = read_curves(recorded)
+    for run in store:
+        for line, original in zip(curves[run.run_id], run.metrics(), strict=True):
+            assert line == pytest.approx(original, rel=1e-5)
+
+
+def test_predictions_are_stacked_by_test_and_complete(store, recorded):
+    predictions = read_predictions(recorded)
+    for run in store:
+        for name, array in run.predictions().items():
+            found = predictions[run.run_id][name]
+            assert found.dtype == array.dtype
+            assert np.array_equal(found, array)
+    with np.load(recorded / "predictions.npz") as file:
+        assert sorted(file) == ["0/cell", "0/label", "0/rank", "0/run", "0/top1"]
+        assert file["0/label"].ndim == 1  # once, for all runs
+        assert file["0/top1"].shape == (len(predictions), len(file["0/label"]))
+
+
+def test_recording_again_or_bit_by_bit_gives_the_same_files(store, recorded, tmp_path):
+    first, *others = store
+    for runs in ([*others], [first], store):
+        write_record(tmp_path, runs)
+    for path in recorded.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_tests_that_differ_are_not_stacked(store, tmp_path):
+    first, second, *_ = store
+    copy = tmp_path / second.run_id
+    shutil.copytree(second.path, copy)
+    fewer = {name: array[:-1] for name, array in second.predictions().items()}
+    cut = type(second)(copy)
+    cut.write_predictions(**fewer, score=np.zeros((len(fewer["label"]), 5)))
+    write_record(tmp_path / "record", [first, cut])
+    found = read_predictions(tmp_path / "record")
+    assert len(found[first.run_id]["label"]) == len(found[second.run_id]["label"]) + 1
+    assert "score" not in found[second.run_id]  # one entry for each class, not for each clip
+
+
+def test_what_is_not_complete_is_left_out(store, tmp_path):
+    first, *_ = store
+    shutil.copytree(first.path, tmp_path / first.run_id)
+    (tmp_path / first.run_id / "result.json").unlink()
+    assert record_of(type(first)(tmp_path / first.run_id)) is None
+    assert write_record(tmp_path / "record", [type(first)(tmp_path / first.run_id)]) == {}
+    assert read_runs(tmp_path / "record") == {}
+    assert read_runs(tmp_path / "nowhere") == {}
+
+
+def test_a_damaged_record_and_one_of_other_versions_are_named(recorded, tmp_path):
+    lines = (recorded / "runs.jsonl").read_text()
+    path = tmp_path / "runs.jsonl"
+    path.write_text(lines[: len(lines) // 2])
+    with pytest.raises(DamagedFileError, match=r"line \d of .*runs.jsonl is not a recorded run"):
+        read_runs(tmp_path)
+    path.write_text(lines.replace('"training":1', '"training":0'))
+    with pytest.raises(StoreError, match=f"line 1 of {path} is not of this code's versions"):
+        read_runs(tmp_path)
+
+
+def test_there_must_be_something_to_record(tmp_path):
+    done = vswin("record", "table5", "--results-dir", str(tmp_path), "-o", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "no complete run of table5 under protocol proxy" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,54 @@
+"""`vswin record`: complete runs, as the few files of a record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vswin.errors import UsageError
+
+
+def record(
+    table: Annotated[str, typer.Argument(help="A table, or `all`.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The results folder that the record goes to.")
+    ],
+    protocol: Annotated[
+        str, typer.Option("--protocol", "-p", help="Of which the runs are: see `vswin list`.")
+    ] = "proxy",
+    results_dir: Annotated[
+        str, typer.Option("--results-dir", help="The results folder that the runs are in.")
+    ] = "results",
+) -> None:
+    """Put the complete runs of a table into three small files, from which reports can be made.
+
+    They are OUTPUT/PROTOCOL/record/TABLE/{runs.jsonl,curves.csv,predictions.npz}. What was recorded
+    there before stays; a run that is there already is replaced.
+    """
+    from vswin.experiments.library import Library
+    from vswin.experiments.planning import PresentRuns, study_runs
+    from vswin.project import experiments_dir, results_path
+    from vswin.runs.record import write_record
+    from vswin.runs.store import Store
+
+    library = Library(experiments_dir())
+    chosen = library.protocol(protocol)
+    source, target = (Store(results_path(each), protocol) for each in (results_dir, output))
+    complete = [run.run_id for run in source if run.result() is not None]
+    present = PresentRuns(complete)
+    written = False
+    for name in library.tables() if table == "all" else [table]:
+        planned = study_runs(library.experiment(name), chosen, present=present)
+        configs = [each for p in planned for each in (p.config, *p.config.ancestors)]
+        ids = [i for i in dict.fromkeys(config.run_id for config in configs) if i in complete]
+        if ids:
+            folder = target.record(name)
+            records = write_record(folder, [source.run(run_id) for run_id in ids])
+            kib = sum(path.stat().st_size for path in folder.iterdir()) / 1024
+            print(f"{name}: {len(records)} runs, {len(ids)} of them from here, {kib:.0f} KiB")
+            print(f"  {folder}")
+            written = True
+    if not written:
+        raise UsageError(f"no complete run of {table} under protocol {protocol} in {results_dir}")
