@@ -23,6 +23,7 @@ def list_all(console: Console) -> None:
     from vswin.experiments.library import Library
 
     library = Library(experiments_dir())
+    protocols = {name: library.protocol(name) for name in library.protocols()}
     grid = Table("table", "title", "rows", "protocols", title="Tables", title_justify="left")
     for name in library.tables():
         experiment = library.experiment(name)
@@ -30,12 +31,11 @@ def list_all(console: Console) -> None:
             name,
             experiment.title,
             str(len(experiment.rows)),
-            ", ".join(library.protocols_of(experiment)) or "costs only",
+            ", ".join(n for n, p in protocols.items() if p.can_run(experiment)) or "costs only",
         )
     console.print(grid)
     grid = Table("protocol", "title", "what it shows", title="Protocols", title_justify="left")
-    for name in library.protocols():
-        found = library.protocol(name)
+    for name, found in protocols.items():
         grid.add_row(name, found.title, found.shows)
     console.print(grid)
 
@@ -46,6 +46,7 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
     from vswin.experiments.library import Library
     from vswin.experiments.planning import plan_study
     from vswin.launch.pool import snapshot
+    from vswin.models.registry import family_of
     from vswin.paper.printed import printed_table
     from vswin.runs.requirements import missing_inputs
 
@@ -69,8 +70,8 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
         "printed as",
         "preset",
         "frames",
-        "window",
-        "variant",
+        "model",
+        "data, test and start",
         f"{protocol}, seed 0",
         title=f"{table}: {experiment.title}",
         title_justify="left",
@@ -80,15 +81,12 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
         name = f"control: {row.control}" if row.is_control else "not printed"
         name = ", ".join(cells.labels.values()) if cells else name
         model = experiment.paper_model(row)
-        window = "×".join(map(str, model.window_size))
-        variant = [] if model.design == "joint" else [model.design]
-        variant += [] if model.shift == "3d" else [f"shift {model.shift}"]
-        if row.id in configs:
-            variant += _in_words(configs[row.id])
+        words = " ".join(family_of(model).slug(model, row.frames))
+        about = _in_words(configs[row.id]) if row.id in configs else []
         state = states.get(row.id, f"not under {protocol}")
         if state == "pending" and any(row.id in rows for rows in lacking.values()):
             state = "lacks data or weights"
-        grid.add_row(row.id, name, row.preset, str(row.frames), window, "; ".join(variant), state)
+        grid.add_row(row.id, name, row.preset, str(row.frames), words, "; ".join(about), state)
     console.print(grid)
     if lacking:
         console.print(f"Missing on this machine, as far as {load_sources().file} says:")

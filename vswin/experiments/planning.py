@@ -79,13 +79,13 @@ def study_runs(
     if not protocol.can_run(experiment):
         return
     for row in rows or [row for row in experiment.rows if protocol.includes(row)]:
+        first = protocol.configure(experiment, row, 0)
         if present is not None:
-            begun = present.seeds(protocol.configure(experiment, row, 0))
-            tried = [seed for seed in begun if seeds is None or seed in seeds]
+            tried = [s for s in present.seeds(first) if seeds is None or s in seeds]
         else:
             tried = list(range(protocol.seeds) if seeds is None else seeds)
         for seed in tried:
-            config = protocol.configure(experiment, row, seed)
+            config = first.with_seed(seed)
             if present is None or config.run_id in present.run_ids:
                 yield PlannedRun(row, seed, config)
 

@@ -123,7 +123,7 @@ class Experiment(Strict):
     image_size: Count = 224
     """Height and width of the paper's input in pixels, unless a row has its own."""
     task: TaskName = "temporal"
-    """Which task of the embedded benchmark stands for the dataset."""
+    """Which task of the embedded benchmark takes the place of the dataset."""
     start: Start = Start()
     """What the weights of its rows are before the first step; left out, they are random."""
     videos: OnVideos | None = None

@@ -122,6 +122,13 @@ class RunConfig:
         """The runs that it starts from, one after the other, nearest first."""
         return [] if self.source is None else [self.source, *self.source.ancestors]
 
+    def with_seed(self, seed: int) -> RunConfig:
+        """The same run, and the runs that it starts from, with another seed."""
+        init = self.init
+        if isinstance(init, FromRun | TestOnly):
+            init = dataclasses.replace(init, run=init.run.with_seed(seed))
+        return dataclasses.replace(self, seed=seed, init=init)
+
     @property
     def work(self) -> int:
         """How long it takes in comparison with others, for putting runs in an order."""

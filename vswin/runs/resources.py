@@ -1,8 +1,6 @@
-"""How runs are executed: means, which are no part of what a run is.
+"""How runs are executed. These settings are no part of what a run is.
 
-They do not change what a step sees. Stochastic depth and dropout are drawn for each micro-batch, so
-another `micro_batch` or number of processes is another draw of them, as it is another order of
-addition; a result says both.
+What they may change in a result, and what covers that, is said in `vswin.runs.identity`.
 """
 
 from __future__ import annotations
