@@ -41,8 +41,9 @@ def test_a_protocol_that_extends_another_says_only_in_what_it_differs(copy):
     printed, official = copy.protocol("paper_printed"), copy.protocol("paper")
     differ = {k for k, v in official if v != getattr(printed, k)}
     assert differ == {"protocol", "title", "shows", "recipe", "book"}
-    broken(copy, "protocols/paper_printed.yaml", "extends: paper", "extends: papers")
-    with pytest.raises(ExperimentError, match=r"line 3: extends: there is no other file papers.y"):
+    file = "protocols/paper_printed.yaml"
+    _, line = broken(copy, file, "extends: paper", "extends: papers")
+    with pytest.raises(ExperimentError, match=rf"line {line}: extends: there is no other file pa"):
         copy.protocol("paper_printed")
 
 
