@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from tests import processes
 from tests.results import without_times
 from tests.runs.test_identity import BASE
 from vswin.files import NotWritableError
@@ -56,10 +57,7 @@ def test_a_run_from_folder_to_result(tmp_path):
 
 
 def start(run):
-    return subprocess.Popen(
-        [sys.executable, "-m", "vswin.runs.execute", str(run.path), "--threads", "1"],
-        stderr=subprocess.DEVNULL,
-    )
+    return processes.start("vswin.runs.execute", run.path, "--threads", "1")
 
 
 def wait_for_epoch(run, epoch, process):

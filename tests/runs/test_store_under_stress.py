@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests import processes
 from tests.launch.test_pool import LONG, TINY, prepared, wait_for_epoch
 from tests.results import without_times
 from vswin.files import NotWritableError
@@ -59,12 +60,7 @@ def assert_same_bits(run, calm):
 
 
 def start(run, *options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "vswin.runs.execute", str(run.path), "--threads", "1", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return processes.start("vswin.runs.execute", run.path, "--threads", "1", *options)
 
 
 # Rivals.
@@ -223,13 +219,7 @@ def _mount(*words):
 def on_full_disk(run, target, ballast):
     """Executes a run that finds the disk full when it is about to write `target`."""
     script = Path(__file__).with_name("full_disk.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(run.path), target, *ballast],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = processes.run(script, run.path, target, *ballast)
     for path in ballast:
         Path(path).unlink(missing_ok=True)
     return done

@@ -6,14 +6,13 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests import processes
 from tests.results import without_times
 from vswin.data.clips import VideoData, ViewsTest
 from vswin.data.data_file import VARIABLE, MissingDataError, load_sources
@@ -96,8 +95,8 @@ def facts(folder):
 
 
 def start(folder, *options, environment=None):
-    command = [sys.executable, "-m", "vswin.runs.execute", str(folder.path), "--threads", "1"]
-    return subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL, env=environment)
+    words = (folder.path, "--threads", "1", *options)
+    return processes.start("vswin.runs.execute", *words, env=environment)
 
 
 @pytest.fixture(scope="module")
