@@ -331,9 +331,10 @@ def _execute_as_nobody(run, queue):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_somebody_elses_results_folder_is_said(tmp_path):
+def test_somebody_elses_results_folder_is_said(tmp_path, session_folder):
     (run,) = prepared(tmp_path, TINY)
-    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest's own are private
+    private = {tmp_path, tmp_path.parent, session_folder, session_folder.parent}  # pytest's own
+    for folder in private:
         folder.chmod(0o755)
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
