@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -27,6 +27,7 @@ from vswin.cli.options import (
     TableArgument,
     resumable,
     use_data_file,
+    window_size,
 )
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.errors import ModelError
@@ -246,24 +247,29 @@ def cost(
     size: Annotated[int, typer.Option(help="Input height and width, for a preset.")] = 224,
     window: Annotated[
         str | None,
-        typer.Option(help="Window PxMxM, for a preset (default: 8x7x7; 1x7x7 for split)."),
+        typer.Option(help="Window PxMxM, for a Swin preset (default: 8x7x7; 1x7x7 for split)."),
     ] = None,
     classes: Annotated[int, typer.Option(help="Classes, for a preset.")] = 400,
     design: Annotated[
-        str, typer.Option(help="Table 4's design, for a preset: joint, split, factorized.")
-    ] = "joint",
+        str | None,
+        typer.Option(help="Table 4's design, for a Swin preset: joint, split, factorized."),
+    ] = None,
 ) -> None:
     """Multiply-accumulates and parameters, counted without weights or data."""
     from vswin.experiments.library import Library
-    from vswin.models.swin.config import PRESETS
+    from vswin.models.registry import presets
     from vswin.project import experiments_dir
     from vswin.report import load_study
 
     console, tables = Console(), Library(experiments_dir()).tables()
-    window = window or ("1x7x7" if design == "split" else "8x7x7")
+    given = {"window_size": window and window_size(window), "design": design}
+    options = {option: value for option, value in given.items() if value is not None}
+    options["num_classes"] = classes
     for each in name:
-        if each in PRESETS:
-            _print_preset_cost(console, each, rule, frames, size, window, classes, design)
+        if each in presets():
+            _print_preset_cost(
+                console, each, rule, frames, size, options | {"num_classes": classes}
+            )
         elif each in tables:
             grid = Table(
                 "row", "metric", "printed", "ours", "", "evidence", title=each, title_justify="left"
@@ -279,33 +285,24 @@ def cost(
                 )
             console.print(grid)
         else:
-            raise unknown("preset or table", each, [*PRESETS, *tables])
+            raise unknown("preset or table", each, [*presets(), *tables])
 
 
 def _print_preset_cost(
-    console: Console,
-    preset: str,
-    rule: str,
-    frames: int,
-    size: int,
-    window: str,
-    classes: int,
-    design: str,
+    console: Console, preset: str, rule: str, frames: int, size: int, options: dict[str, Any]
 ) -> None:
     import torch
 
     from vswin import build_model
     from vswin import cost as count
+    from vswin.models.registry import family_of
 
-    try:
-        sizes = tuple(int(part) for part in window.split("x"))
-    except ValueError:
-        raise UsageError(f"--window {window}: wanted PxMxM, e.g. 8x7x7") from None
     with torch.device("meta"):
-        model = build_model(preset, window_size=sizes, num_classes=classes, design=design)
-    found = count(model, (3, frames, size, size), rule=rule)  # type: ignore[arg-type]
+        model = build_model(preset, **options)
+    found = count(model, (model.config.in_channels, frames, size, size), rule=rule)  # type: ignore[arg-type]
+    words = family_of(model).slug(model.config, frames)
     console.print(
-        f"{preset}, {design}, {frames}×{size}×{size}, window {window}, rule {rule}: "
+        f"{preset}, {' '.join(words)}, {frames}×{size}×{size}, rule {rule}: "
         f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters"
     )
     for operator, value in found.by_operator.items():

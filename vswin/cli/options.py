@@ -87,3 +87,15 @@ def resumable() -> Iterator[None]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def window_size(text: str) -> tuple[int, ...]:
+    """What --window says, of a model of the Swin family.
+
+    Raises:
+        UsageError: if it is not three sizes.
+    """
+    parts = text.split("x")
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        raise UsageError(f"--window {text}: wanted PxMxM, such as 8x7x7")
+    return tuple(map(int, parts))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vswin.cli.options import DataFileOption, use_data_file
+from vswin.cli.options import DataFileOption, use_data_file, window_size
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
@@ -90,7 +90,7 @@ def evaluate(
     use_data_file(data_file)
     _require_device_and_precision(device, precision, processes)
     clips, crops = _views(views or ("1x3" if data.endswith("ssv2") else "4x3"))
-    test, window_size = ViewsTest(clips, crops), _window(window)  # type: ignore[arg-type]
+    test, options = ViewsTest(clips, crops), _options(window)  # type: ignore[arg-type]
     command = [sys.executable, "-m", "vswin", *sys.argv[1:]]
     if workers is None:
         workers = decoders(device, max(processes, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
@@ -112,7 +112,7 @@ def evaluate(
                 frames,
                 stride,
                 size,
-                window_size,
+                options,
                 precision,
                 workers,
                 resume,
@@ -156,12 +156,12 @@ def predict(
 
     _require_device_and_precision(device, "fp32")
     asked = _views(views) if views is not None else None
-    model, _ = model_of(weights, _window(window))
+    model, _ = model_of(weights, **_options(window))
     names = classes_for(model.config.num_classes, dataset)
     name = dataset or next(d for d in DATASETS if class_names(d) == names)
     clips, crops = asked or _views("1x3" if name.endswith("ssv2") else "4x3")
     test = ViewsTest(clips, crops)  # type: ignore[arg-type]
-    cut = clips_for(name, frames, stride, size or natural_size(model.config), test)
+    cut = clips_for(name, frames, stride, size or natural_size(model), test)
     answers = predict_video(video, model, names, cut, test, torch.device(device), top)
     if as_json:
         print(json.dumps([{"class": a.name, "score": round(a.score, 6)} for a in answers]))
@@ -281,13 +281,9 @@ def _views(text: str) -> tuple[int, int]:
     return int(clips), int(crops)
 
 
-def _window(text: str | None) -> tuple[int, int, int] | None:
-    if text is None:
-        return None
-    parts = text.split("x")
-    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
-        raise UsageError(f"--window {text}: wanted PxMxM, such as 8x7x7")
-    return int(parts[0]), int(parts[1]), int(parts[2])
+def _options(window: str | None) -> dict[str, Any]:
+    """Options of `build_model` that a checkpoint of the Swin family may leave open."""
+    return {} if window is None else {"window_size": window_size(window)}
 
 
 def _require_device_and_precision(device: str, precision: str, processes: int = 1) -> None:

@@ -49,11 +49,11 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a checkpoint in another layout. 2D weights stay 2D weights, video ones video ones."""
-    from vswin.models.swin.layouts import LAYOUTS
+    from vswin.weights.checkpoint import layouts
     from vswin.weights.files import read_checkpoint, save_weights
 
-    if to not in LAYOUTS:
-        raise unknown("layout", to, LAYOUTS)
+    if to not in layouts():
+        raise unknown("layout", to, layouts())
     target = target.expanduser()
     if target.exists() and not force:
         raise UsageError(f"{target} exists; --force replaces it")
@@ -69,15 +69,14 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
     found = checkpoint.found
     types = sorted({str(v.dtype).removeprefix("torch.") for v in checkpoint.weights.values()})
     words = [f"{name}={value!r}" for name, value in found.options().items()]
-    model = f"vswin.build_model({', '.join([repr(found.preset or 'swin_t'), *words])})"
+    model = f"vswin.build_model({', '.join([repr(found.base), *words])})"
     return {
+        "family": checkpoint.family,
         "layout": checkpoint.layout,
         "kind": found.kind,
         "size": found.size(),
-        "patch_size": found.patch_size,
-        "window_size": found.window_size or "not certain: several have tables of this size",
+        **found.facts(),
         "num_classes": found.num_classes or "no classifier",
-        "design": found.design,
         "parameters": sum(value.numel() for value in checkpoint.weights.values()),
         "types": ", ".join(types),
         "not weights": len(checkpoint.left_out),

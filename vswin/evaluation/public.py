@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from vswin.data.annotations import Video, VideoList
 from vswin.data.clips import read_views
@@ -16,8 +17,7 @@ from vswin.data.video_data import VideoData, ViewsTest, sampling_of
 from vswin.errors import UsageError
 from vswin.evaluation.views import VideoEvaluation, evaluate_videos, score_views
 from vswin.models.build import build_model
-from vswin.models.swin.config import VideoSwinConfig
-from vswin.models.swin.model import VideoSwinTransformer
+from vswin.models.registry import family_of
 from vswin.training.distributed import World
 from vswin.weights.checkpoint import Checkpoint
 from vswin.weights.files import read_checkpoint
@@ -33,35 +33,33 @@ class Answer:
     """SoftMax, averaged over the views."""
 
 
-def model_of(
-    weights: Path, window_size: tuple[int, int, int] | None = None
-) -> tuple[VideoSwinTransformer, Checkpoint]:
+def model_of(weights: Path, **options: Any) -> tuple[nn.Module, Checkpoint]:
     """The model that a checkpoint's shapes describe, with its weights.
 
     Args:
         weights: a video checkpoint in any public layout.
-        window_size: where the checkpoint leaves it open.
+        **options: of `vswin.build_model`, where the checkpoint leaves one open.
 
     Raises:
         WeightsError: if the file cannot be read, or is no checkpoint of a video model.
-        UsageError: if it has no classifier, or its window is open and not given.
+        UsageError: if it has no classifier, or an option is open and not given.
     """
     checkpoint = read_checkpoint(weights)
     found = checkpoint.found
     if found.kind != "video" or found.num_classes is None:
         what = "a 2D (image) checkpoint" if found.kind != "video" else "one without a classifier"
         raise UsageError(f"{weights} is {what}; videos are tested with a trained video model")
-    options = found.options() | ({"window_size": window_size} if window_size else {})
-    if "window_size" not in options:
-        raise UsageError(f"{weights} fits several windows; say which with --window PxMxM")
-    model = build_model(found.preset or "swin_t", **options)
+    for option, question in found.open.items():
+        if option not in options:
+            raise UsageError(f"{weights} {question}")
+    model = build_model(found.base, **found.options() | options)
     load_checkpoint(model, checkpoint, expect="video")
     return model.eval(), checkpoint
 
 
-def natural_size(config: VideoSwinConfig) -> int:
-    """Height and width at which the last stage is one window, as at 224 pixels with M = 7."""
-    return config.patch_size[1] * 2 ** (len(config.depths) - 1) * config.window_size[1]
+def natural_size(model: nn.Module) -> int:
+    """Height and width of the clips that a model is meant for."""
+    return family_of(model).natural_size(model.config)
 
 
 def classes_for(num_classes: int, dataset: str | None) -> tuple[str, ...]:
@@ -114,7 +112,7 @@ def evaluate_weights(
     frames: int = 32,
     stride: int = 2,
     size: int | None = None,
-    window_size: tuple[int, int, int] | None = None,
+    options: Mapping[str, Any] | None = None,
     precision: str = "fp32",
     workers: int = 0,
     notes: Path | None = None,
@@ -122,11 +120,25 @@ def evaluate_weights(
 ) -> tuple[VideoEvaluation, Checkpoint]:
     """Tests a checkpoint, at its natural size unless another is given.
 
+    Args:
+        weights: as for `model_of`, as are `options`.
+        videos: what to test on.
+        test: the views of each.
+        world: this process and those beside it.
+        frames: of a clip.
+        stride: between two of its frames.
+        size: height and width in pixels.
+        options: of the model.
+        precision: of matrix products.
+        workers: decoding processes.
+        notes: where to keep what is done, so that an interrupted test goes on.
+        on_video: told how many videos are done, of how many.
+
     Raises:
         WeightsError, UsageError, UntestableError: as the functions that it calls.
     """
-    model, checkpoint = model_of(weights, window_size)
-    size = size or natural_size(model.config)
+    model, checkpoint = model_of(weights, **options or {})
+    size = size or natural_size(model)
     data = clips_for(videos.dataset, frames, stride, size, test)
     classes_for(model.config.num_classes, videos.dataset)
     evaluation = evaluate_videos(
@@ -137,7 +149,7 @@ def evaluate_weights(
 
 def predict_video(
     video: Path,
-    model: VideoSwinTransformer,
+    model: nn.Module,
     names: Sequence[str],
     data: VideoData,
     test: ViewsTest,

@@ -62,7 +62,8 @@ class Family:
     `initialise_(model, linear_std, bias_std)`, in place; `is_spared(name, groups)`, whether weight
     decay spares a parameter; `HEAD`, how the names of the classifier's parameters begin;
     `prepare_for_counting(model)`, changes in place to a copy without weights before its operators
-    are counted; `extra_counts(model, input_size, rule)`, what is to be added, by operator."""
+    are counted; `extra_counts(model, input_size, rule)`, what is to be added, by operator;
+    `CHECKPOINTS`, see `vswin.models.layouts.CheckpointCode`."""
     slug: Callable[[Any, int], tuple[str, ...]]
     """For a configuration and a number of frames, the words that a run's id is made of."""
     work: Callable[[Any, int], int]
@@ -70,6 +71,8 @@ class Family:
     shrink: Callable[[Any, int, Mapping[str, Any], Mapping[str, Any]], Any]
     """How a configuration becomes small enough for the embedded benchmark: from it, a divisor of
     all temporal sizes, the family's own options in the protocol, and overrides."""
+    natural_size: Callable[[Any], int]
+    """Height and width of the clips that a configuration is meant for."""
     is_image_model: Callable[[Any], bool] = lambda config: False
     """Whether a configuration is of a 2D model, which sees single frames."""
     image_counterpart: Callable[[Any, int], Any] | None = None
@@ -79,6 +82,10 @@ class Family:
     """Choices in initialising from images, each with its values; the first is the default."""
     complete: Callable[[dict[str, Any]], dict[str, Any]] = _same
     """Adds to overrides the defaults that go with them."""
+
+    def inflation_with(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Every choice of inflation: as given, or the default."""
+        return {name: values[0] for name, values in self.inflation.items()} | dict(given)
 
 
 @functools.cache

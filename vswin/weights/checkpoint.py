@@ -5,26 +5,24 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import math
-import re
+import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from vswin.models.errors import WeightsError
-from vswin.models.swin.architecture import TABLE, Architecture, architecture
-from vswin.models.swin.config import Triple, VideoSwinConfig
-from vswin.models.swin.layouts import recognise, some, to_ours
-from vswin.models.swin.model import VideoSwinTransformer
-from vswin.models.swin.windows import relative_position_index
+from vswin.models.layouts import CheckpointCode, Found, Layout, some
+from vswin.models.registry import Family, families, family
+
+if TYPE_CHECKING:
+    from torch import nn
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 PREFIXES = ("module.", "_orig_mod.", "model.")
 """What DistributedDataParallel, torch.compile and Lightning put before all names."""
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-EMBEDDING = "patch_embed.proj.weight"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,16 +30,13 @@ class Checkpoint:
     """A checkpoint's weights under our names, and what is known about it."""
 
     source: str
+    family: str
     layout: str
     weights: dict[str, Tensor]
-    """The patch embedding has five dimensions here, also that of a 2D model."""
+    """In the shapes that the family keeps them in."""
     left_out: dict[str, str]
     """Why each other entry is not a weight, under its own name."""
-    found: Architecture
-    noted_window: Triple | None
-    """The window, where the checkpoint says it; otherwise the shapes must."""
-    index_tables: dict[str, Tensor]
-    """Its lookup tables of relative positions, which say what the rows of bias tables mean."""
+    found: Found
 
     @functools.cached_property
     def digest(self) -> str:
@@ -54,6 +49,20 @@ class Checkpoint:
         return total.hexdigest()
 
 
+def checkpoints_of(name: str) -> CheckpointCode:
+    """What loading and saving the checkpoints of a family needs."""
+    return importlib.import_module(family(name).code).CHECKPOINTS
+
+
+def layouts() -> dict[str, Layout]:
+    """The layouts of all families; those of the same name hold the same kind of model."""
+    return {
+        name: layout
+        for each in families()
+        for name, layout in checkpoints_of(each.name).layouts.items()
+    }
+
+
 def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> Checkpoint:
     """Unwraps, recognises and renames a checkpoint.
 
@@ -63,7 +72,7 @@ def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> C
 
     Raises:
         WeightsError: if the layout is unknown, an entry belongs to no model of ours, a weight is
-            no dense tensor of finite numbers, or the bias tables are not of one window.
+            no dense tensor of finite numbers, or the weights contradict each other.
     """
     entries, beside = _unwrap(content)
     no_tensors = [key for key, value in entries.items() if not isinstance(value, Tensor)]
@@ -72,25 +81,23 @@ def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> C
             f"{source} has entries that are no tensors: {some(no_tensors)}; wanted weights by "
             f"name, or under one of {', '.join(WRAPPERS)}"
         )
-    layout = recognise(entries, source)
-    weights, left_out = to_ours(entries, layout, source)
+    if not entries:
+        raise WeightsError(f"{source} holds no tensors")
+    recognised = _recognise(entries, source)
+    if recognised is None:
+        raise WeightsError(
+            f"{source} has a layout that is not known: its keys begin with {some(entries)}; "
+            f"known: {', '.join(layouts())}"
+        )
+    kind_of_model, layout = recognised
+    code = checkpoints_of(kind_of_model.name)
+    weights, left_out = _under_our_names(entries, layout, code, source)
     _require_values(weights, source)
-    if weights[EMBEDDING].ndim == 4 and layout.kind == "2d":
-        weights[EMBEDDING] = weights[EMBEDDING].unsqueeze(2)
-    index_tables = {k: v for k, v in entries.items() if k.endswith("relative_position_index")}
-    _require_dense(index_tables, source)
-    _require_one_window(weights, source)
-    noted, volume = _noted_window(entries), _volume(index_tables)
-    found = architecture(weights, source, layout.kind, noted, volume)
-    checkpoint = Checkpoint(
-        source, layout.name, weights, left_out | beside, found, noted, index_tables
-    )
-    if found.window_size is not None:
-        require_order_of(checkpoint, found.window_size)
-    return checkpoint
+    weights, found = code.read(weights, entries, layout, source)
+    return Checkpoint(source, kind_of_model.name, layout.name, weights, left_out | beside, found)
 
 
-def checkpoint_of(model: VideoSwinTransformer) -> Checkpoint:
+def checkpoint_of(model: nn.Module) -> Checkpoint:
     """A model's weights as a checkpoint, which need not be guessed at.
 
     Raises:
@@ -99,71 +106,50 @@ def checkpoint_of(model: VideoSwinTransformer) -> Checkpoint:
     return as_of(parse_checkpoint(model.state_dict(), "the model"), model.config)
 
 
-def as_of(checkpoint: Checkpoint, config: VideoSwinConfig) -> Checkpoint:
+def as_of(checkpoint: Checkpoint, config: Any) -> Checkpoint:
     """The checkpoint of a model that is known: what shapes leave open is as the model has it."""
-    found = dataclasses.replace(
-        checkpoint.found,
-        kind="2d" if config.is_image_model else "video",
-        window_size=config.window_size,
-    )
-    return dataclasses.replace(checkpoint, found=found)
+    code = checkpoints_of(checkpoint.family)
+    return dataclasses.replace(checkpoint, found=code.as_of(checkpoint.found, config))
 
 
-def require_order_of(checkpoint: Checkpoint, window: Triple) -> None:
-    """Refuses bias tables whose rows mean other offsets than those of `window` do here.
-
-    Raises:
-        WeightsError: if the checkpoint has lookup tables, and they are of another window or order.
-    """
-    wanted = relative_position_index(window, window).flatten()
-    for key, value in checkpoint.index_tables.items():
-        if not torch.equal(value.flatten().cpu().long(), wanted):
-            raise WeightsError(
-                f"{checkpoint.source}: {key} is not that of window {window}, so that the bias "
-                "tables mean something else than here"
-            )
+def _recognise(entries: Mapping[str, Tensor], source: str) -> tuple[Family, Layout] | None:
+    """The family and the layout of a checkpoint; None if it is of no family."""
+    for each in families():
+        if (layout := checkpoints_of(each.name).recognise(entries, source)) is not None:
+            return each, layout
+    return None
 
 
-def _require_dense(tensors: Mapping[str, Tensor], source: str) -> None:
-    for name, value in tensors.items():
-        if value.layout != torch.strided or value.is_meta:
-            kind = "on the meta device" if value.is_meta else f"{value.dtype}, {value.layout}"
-            raise WeightsError(f"{source}: {name} is {kind}; wanted a dense tensor with values")
+def _under_our_names(
+    entries: Mapping[str, Tensor], layout: Layout, code: CheckpointCode, source: str
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The weights under our names, and why each other entry was left out, under its own name."""
+    weights, left_out, unknown = {}, {}, []
+    for key, value in entries.items():
+        if (reason := code.not_a_weight(key)) is not None:
+            left_out[key] = reason
+        elif (name := layout.ours(key)) is not None:
+            weights[name] = value
+        else:
+            unknown.append(key)
+    if unknown:
+        raise WeightsError(
+            f"{source} was recognised as {layout.name}, but that has no place for "
+            f"{some(unknown)}: the checkpoint of another model, or of a modified one"
+        )
+    return weights, left_out
 
 
 def _require_values(weights: Mapping[str, Tensor], source: str) -> None:
-    _require_dense(weights, source)
     for name, value in weights.items():
+        if value.layout != torch.strided or value.is_meta:
+            kind = "on the meta device" if value.is_meta else f"{value.dtype}, {value.layout}"
+            raise WeightsError(f"{source}: {name} is {kind}; wanted a dense tensor with values")
         if value.dtype not in DTYPES:
             raise WeightsError(f"{source}: {name} is {value.dtype}; wanted floating point numbers")
     bad = [name for name, value in weights.items() if not value.isfinite().all()]
     if bad:
         raise WeightsError(f"{source} has values that are no finite numbers in {some(bad)}")
-
-
-def _require_one_window(weights: Mapping[str, Tensor], source: str) -> None:
-    tables = {k: v for k, v in weights.items() if re.search(rf"blocks\.\d+\.{TABLE}$", k)}
-    rows = {value.shape[0]: name for name, value in tables.items() if value.ndim == 2}
-    if len(rows) > 1:
-        some_of = ", ".join(f"{name} has {count} rows" for count, name in rows.items())
-        raise WeightsError(
-            f"{source} has bias tables of several windows ({some_of}): another architecture, such "
-            "as Swin-S3, or one for small images; wanted one window throughout"
-        )
-
-
-def _volume(index_tables: Mapping[str, Tensor]) -> int | None:
-    """N, which a table of N * N relative positions has, flat or not; None without one."""
-    sizes = {math.isqrt(value.numel()) for value in index_tables.values()}
-    return max(sizes, default=None)
-
-
-def _noted_window(entries: Mapping[str, Tensor]) -> Triple | None:
-    """The window that `vswin.save_weights` notes in our own layout."""
-    note = entries.get("window_size")
-    if note is None or note.shape != (3,) or note.is_meta or note.dtype != torch.int64:
-        return None
-    return tuple(note.tolist())
 
 
 def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -172,7 +158,7 @@ def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
     while wrappers := [w for w in WRAPPERS if isinstance(content.get(w), Mapping)]:
         for key, value in content.items():
             if key != wrappers[0]:
-                other = isinstance(value, Mapping) and any("attn.qkv.weight" in k for k in value)
+                other = isinstance(value, Mapping) and _is_recognised(value)
                 beside[str(key)] = (
                     f"a second set of weights, beside {wrappers[0]}; pass it alone to load it"
                     if other
@@ -183,3 +169,11 @@ def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
     while found := [p for p in PREFIXES if entries and all(k.startswith(p) for k in entries)]:
         entries = {key.removeprefix(found[0]): value for key, value in entries.items()}
     return entries, beside
+
+
+def _is_recognised(entries: Mapping[str, Any]) -> bool:
+    """Whether a mapping holds the weights of a model that we know, also of one we cannot read."""
+    try:
+        return _recognise(entries, "it") is not None
+    except (WeightsError, AttributeError):
+        return False

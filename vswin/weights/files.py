@@ -16,29 +16,31 @@ from typing import Any, get_args
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vswin.files import atomic_write, require_intact_zip
-from vswin.models.errors import WeightsError
-from vswin.models.swin.inflation import BiasInit, EmbeddingInit
-from vswin.models.swin.layouts import LAYOUTS, Kind, Layout, from_ours
-from vswin.models.swin.model import VideoSwinTransformer
-from vswin.models.swin.windows import relative_position_index
+from vswin.models.errors import ModelError, WeightsError
+from vswin.models.layouts import Kind, Layout, some
+from vswin.models.registry import family_of
 from vswin.version import VERSION
-from vswin.weights.checkpoint import EMBEDDING, Checkpoint, checkpoint_of, parse_checkpoint
+from vswin.weights.checkpoint import (
+    Checkpoint,
+    checkpoint_of,
+    checkpoints_of,
+    parse_checkpoint,
+)
 from vswin.weights.loading import LoadReport, load_checkpoint
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
 def load_weights(
-    model: VideoSwinTransformer,
+    model: nn.Module,
     source: str | os.PathLike[str] | Mapping[str, Any],
     *,
     expect: Kind | None = None,
-    embedding: EmbeddingInit = "inflate",
-    bias: BiasInit = "duplicate",
     head: bool | None = None,
+    **inflation: str,
 ) -> LoadReport:
     """Loads published or own weights into `model`, in place; the layout is recognised by its keys.
 
@@ -49,36 +51,36 @@ def load_weights(
         model: from `vswin.build_model`.
         source: a .pth, .pt or .safetensors file, or a mapping with its content.
         expect: "2d" or "video" to refuse the other; None takes both, as far as the model can.
-        embedding: how a 2D linear embedding gets its temporal extent (Table 8).
-        bias: how 2D relative position biases get theirs (Table 9).
         head: whether to load the classifier; None does so unless 2D weights are inflated, whose
             classes are other ones.
+        **inflation: choices of the model's family. The Swin family has `embedding`, how a 2D
+            linear embedding gets its temporal extent ("inflate" or "center", Table 8), and `bias`,
+            how 2D relative position biases get theirs ("duplicate" or "center", Table 9).
 
     Returns:
         What was mapped, inflated, resized, cropped, left fresh and ignored. It is logged, too.
 
     Raises:
-        WeightsError: if the source cannot be read, has an unknown layout, is of another kind,
-            preset or design, lacks a weight or has one of a wrong shape or too many, was made
-            for a smaller window, or if `embedding` or `bias` would have no effect.
+        WeightsError: if the source cannot be read, has an unknown layout, is of another family,
+            kind, preset or design, lacks a weight or has one of a wrong shape or too many, was made
+            for a smaller window, or if a choice of inflation is unknown or would have no effect.
     """
-    for name, value, known in (
+    _require_family(model)
+    family = family_of(model)
+    for name in inflation:
+        if name not in family.inflation:
+            known = ", ".join(family.inflation) or "none"
+            raise WeightsError(f"family {family.name} has no inflation {name!r}; known: {known}")
+    for name, value, options in (
         ("expect", expect, (None, *get_args(Kind))),
-        ("embedding", embedding, get_args(EmbeddingInit)),
-        ("bias", bias, get_args(BiasInit)),
         ("head", head, (None, True, False)),
+        *((name, value, family.inflation[name]) for name, value in inflation.items()),
     ):
-        if value not in known:
-            wanted = ", ".join(map(repr, known))
+        if value not in options:
+            wanted = ", ".join(map(repr, options))
             raise WeightsError(f"{name}={value!r} is not possible; wanted one of {wanted}")
-    if not isinstance(model, VideoSwinTransformer):
-        raise WeightsError(
-            f"the model is a {type(model).__name__}, wanted one of vswin.build_model"
-        )
     checkpoint = read_checkpoint(source)
-    return load_checkpoint(
-        model, checkpoint, expect=expect, embedding=embedding, bias=bias, head=head
-    )
+    return load_checkpoint(model, checkpoint, expect=expect, head=head, inflation=inflation)
 
 
 def read_checkpoint(source: str | os.PathLike[str] | Mapping[str, Any]) -> Checkpoint:
@@ -97,40 +99,43 @@ def read_checkpoint(source: str | os.PathLike[str] | Mapping[str, Any]) -> Check
 
 
 def save_weights(
-    weights: VideoSwinTransformer | Checkpoint, path: str | os.PathLike[str], layout: str = "vswin"
+    weights: nn.Module | Checkpoint, path: str | os.PathLike[str], layout: str = "vswin"
 ) -> None:
     """Writes weights in a public layout, atomically; a .pth or .pt or a .safetensors file.
 
-    Lookup tables that a layout's own loader asks for (relative_position_index) are written, too.
-    The 2D layout's attn_mask depends on the image size and is not: Microsoft's loader makes it.
+    Lookup tables that a layout's own loader asks for are written, too, if they follow from the
+    weights. The attn_mask of Microsoft's 2D layout depends on the image size; its loader makes it.
 
     Args:
         weights: a model, or a checkpoint from `read_checkpoint`.
         path: where to; its suffix decides the format.
-        layout: a key of `vswin.models.swin.layouts.LAYOUTS`.
+        layout: the name of one that the weights' family has, such as those in
+            `vswin.models.swin.layouts`.
 
     Raises:
         WeightsError: if the layout or the suffix is unknown, or the layout cannot hold the weights.
     """
     target = _expanded(path)
-    if not isinstance(layout, str) or layout not in LAYOUTS:
-        raise WeightsError(f"unknown layout {layout!r}; known: {', '.join(LAYOUTS)}")
-    _require_suffix(target)
-    if isinstance(weights, VideoSwinTransformer):
+    if isinstance(weights, nn.Module):
+        _require_family(weights)
         weights = checkpoint_of(weights)
     if not isinstance(weights, Checkpoint):
         raise WeightsError(
             f"weights are a {type(weights).__name__}, wanted a model, or a checkpoint from "
             "vswin.weights.read_checkpoint"
         )
-    tensors = to_layout(weights, LAYOUTS[layout])
+    known = checkpoints_of(weights.family).layouts
+    if not isinstance(layout, str) or layout not in known:
+        raise WeightsError(f"unknown layout {layout!r}; known: {', '.join(known)}")
+    _require_suffix(target)
+    tensors = to_layout(weights, known[layout])
     try:
         with atomic_write(target) as file:
             if target.suffix == ".safetensors":
                 about = {"format": "pt", "layout": layout, "vswin": VERSION}
                 file.write(safetensors.torch.save(tensors, about))
             else:
-                wrapper = LAYOUTS[layout].wrapper
+                wrapper = known[layout].wrapper
                 torch.save({wrapper: tensors} if wrapper else tensors, file)
     except OSError as error:
         raise WeightsError(f"cannot write {target}: {error.strerror or error}") from error
@@ -150,36 +155,25 @@ def to_layout(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
             f"for {words[layout.kind]} models"
             + (": inflate it first, with vswin.load_weights" if found.kind == "2d" else "")
         )
+    code = checkpoints_of(checkpoint.family)
+    foreign = [name for name in checkpoint.weights if not layout.has(name)]
+    if foreign:
+        able = [n for n, other in code.layouts.items() if all(map(other.has, foreign))]
+        hint = f"; {', '.join(able)} has" if able else ""
+        raise WeightsError(f"layout {layout.name} has no place for {some(foreign)}{hint}")
     weights = {name: value.detach().cpu() for name, value in checkpoint.weights.items()}
-    if layout.kind == "2d":
-        weights[EMBEDDING] = weights[EMBEDDING].squeeze(2)
-    window = found.window_size
-    if layout.name == "timm_2d" and (window is None or window[1] != window[2]):
-        raise WeightsError(
-            f"layout timm_2d cannot say that the window is {window}; wanted (1, M, M)"
-        )
-    if layout.kind is not None:
-        weights |= _index_tables(checkpoint, layout)
-    elif found.window_size is not None:  # which the shapes do not always say
-        weights["window_size"] = torch.tensor(found.window_size, device="cpu")
+    weights = code.write(weights, found, layout, checkpoint.source)
     # Copies: two names may share one tensor, which safetensors refuses.
-    return {name: value.contiguous().clone() for name, value in from_ours(weights, layout).items()}
+    return {layout.theirs(name): value.contiguous().clone() for name, value in weights.items()}
 
 
-def _index_tables(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
-    """`relative_position_index` for each block, where the layout's own loader wants it."""
-    if layout.name == "timm_2d":
-        return {}
-    window = checkpoint.found.window_size
-    if window is None:
+def _require_family(model: Any) -> None:
+    try:
+        family_of(model)
+    except ModelError as error:
         raise WeightsError(
-            f"{checkpoint.source} has bias tables that fit several windows; only layout vswin "
-            "can hold them"
-        )
-    index = relative_position_index(window, window)
-    end = "relative_position_bias_table"
-    tables = [name for name in checkpoint.weights if name.endswith(end)]
-    return {name.replace(end, "relative_position_index"): index.clone() for name in tables}
+            f"the model is a {type(model).__name__}, wanted one of vswin.build_model"
+        ) from error
 
 
 def _read_file(path: Path) -> Mapping[str, Any]:

@@ -11,11 +11,10 @@ from typing import Any
 from torch import Tensor
 
 from vswin.models.errors import WeightsError
+from vswin.models.layouts import Kind
 from vswin.models.swin.config import PRESETS, Design, Triple, VideoSwinConfig
-from vswin.models.swin.layouts import Kind
+from vswin.models.swin.layouts import TABLE
 from vswin.models.swin.windows import bias_table_rows
-
-TABLE = "attn.relative_position_bias_table"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,18 +35,43 @@ class Architecture:
     num_classes: int | None
     """None without a classifier."""
     design: Design
+    window_is_noted: bool = False
+    """Whether the checkpoint says the window; otherwise the shapes must."""
+    index_tables: dict[str, Tensor] = dataclasses.field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """Its lookup tables of relative positions, which say what the rows of bias tables mean."""
 
     @property
     def preset(self) -> str | None:
         """The preset of section 3.3 with these sizes."""
         return preset_of(self.embed_dim, self.depths, self.num_heads)
 
+    @property
+    def base(self) -> str:
+        """The preset that `options` are to be laid over."""
+        return self.preset or "swin_t"
+
+    @property
+    def open(self) -> dict[str, str]:
+        """The window, where several have tables of this size."""
+        question = "fits several windows; say which with --window PxMxM"
+        return {} if self.window_size else {"window_size": question}
+
+    def facts(self) -> dict[str, Any]:
+        """What a user may want to know besides size and classes."""
+        return {
+            "patch_size": self.patch_size,
+            "window_size": self.window_size or "not certain: several have tables of this size",
+            "design": self.design,
+        }
+
     def size(self) -> str:
         """Preset, channels, depths and heads, in words."""
         return size_in_words(self.embed_dim, self.depths, self.num_heads)
 
     def options(self) -> dict[str, Any]:
-        """What `build_model(preset or "swin_t", ...)` is to be told besides what it assumes."""
+        """What `build_model(base, ...)` is to be told besides what it assumes."""
         ratio = self.mlp_widths[-1] / (self.embed_dim * 2 ** (len(self.depths) - 1))
         found = {
             "num_classes": self.num_classes,
@@ -99,7 +123,7 @@ def architecture(
     """Infers the model from weights under our names.
 
     Args:
-        weights: from `vswin.models.swin.layouts.to_ours`, the patch embedding with five dimensions,
+        weights: under our names, the patch embedding with five dimensions,
             the bias tables of one window.
         source: the checkpoint's name, for errors.
         kind: what its layout holds; None if that is for the shapes to say.

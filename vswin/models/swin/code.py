@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 
+from vswin.models.swin.checkpoints import CHECKPOINTS
 from vswin.models.swin.config import VideoSwinConfig
 from vswin.models.swin.designs import FactorizedTemporalAttention
 from vswin.models.swin.initialisation import initialise_
 from vswin.models.swin.model import VideoSwinBlock, VideoSwinTransformer
 
-__all__ = ["HEAD", "build", "extra_counts", "initialise_", "is_spared", "prepare_for_counting"]
+__all__ = [
+    "CHECKPOINTS",
+    "HEAD",
+    "build",
+    "extra_counts",
+    "initialise_",
+    "is_spared",
+    "prepare_for_counting",
+]
 
 HEAD = "head."
 

@@ -62,6 +62,11 @@ def shrink(
     return dataclasses.replace(config, **frozen)
 
 
+def natural_size(config: VideoSwinConfig) -> int:
+    """Height and width at which the last stage is one window, as at 224 pixels with M = 7."""
+    return config.patch_size[1] * 2 ** (len(config.depths) - 1) * config.window_size[1]
+
+
 def complete(overrides: dict[str, Any]) -> dict[str, Any]:
     """The split design takes spatial windows, unless another one is asked for by name."""
     if overrides.get("design") == "split" and "window_size" not in overrides:
@@ -78,6 +83,7 @@ FAMILY = Family(
     slug=slug,
     work=lambda config, frames: frames * config.window_size[0],
     shrink=shrink,
+    natural_size=natural_size,
     is_image_model=lambda config: config.is_image_model,
     image_counterpart=image_counterpart,
     inflation={"embedding": get_args(EmbeddingInit), "bias": get_args(BiasInit)},
