@@ -1,16 +1,30 @@
-"""Reading the printed tables of `vswin/paper/tables`."""
+"""The printed tables, whole: `vswin/paper/<paper>/<table>.yaml`.
+
+A table holds every printed row, those of other systems, too, with every cell as it is printed.
+Experiments refer to rows by id; a row that no experiment names is printed and not run.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import importlib.resources
+import re
+from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-Metric = Literal["top1", "top5", "flops", "params"]
+from vswin.errors import VswinError
+from vswin.reading import Strict, read_strictly, require_named
+
+FOLDER = Path(__file__).parent
+"""One folder for each paper, one file for each table."""
+DASHES = ("-", "–", "—", "")
+"""How a table prints that a number is not known."""
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+class PrintedTableError(VswinError):
+    """Two papers have a table of the same id."""
 
 
 def _is_text(value: object) -> object:
@@ -19,115 +33,238 @@ def _is_text(value: object) -> object:
     return value
 
 
-Cell = Annotated[str, BeforeValidator(_is_text)]
+Text = Annotated[str, BeforeValidator(_is_text)]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Column(Strict):
+    """One column as printed."""
+
+    id: Id
+    label: Text
+    """Its heading; empty where the table prints none."""
+    unit: str = ""
+    """Of its numbers: %, G (10^9) or M (10^6)."""
+    metric: Id | None = None
+    """What its numbers are compared with: `flops`, `params`, or a metric of the runs' task. None:
+    the column says what a row is."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where its values are listed."""
+        return self.id.replace("_", " ")
 
 
-class PrintedRow(_Data):
+class Row(Strict):
     """One row as printed; cells are text, whose number of digits says how exact they are."""
 
-    id: str
-    labels: dict[str, str]
-    """The columns that name the row, as printed."""
-    top1: Cell | None = None
-    top5: Cell | None = None
-    flops: Cell | None = None
-    params: Cell | None = None
-
-    def cell(self, metric: Metric) -> Cell | None:
-        """The printed cell of a column, None where the table has none."""
-        return getattr(self, metric)
+    id: Id
+    system: Literal["ours", "other"] = "ours"
+    """Whether it is the paper's own system or one that the paper compares with."""
+    cells: dict[Id, Text]
+    """By column."""
 
 
-class Claim(_Data):
+class Claim(Strict):
     """A sentence of the paper, made testable."""
 
-    id: str
+    id: Id
     says: str
-    """The paper's statement, in our words, with its numbers."""
-    kind: Literal[
-        "accuracy_trend",
-        "accuracy_within",
-        "accuracy_equal",
-        "cost_trend",
-        "params_trend",
-        "cost_saving",
-    ]
-    """accuracy_trend: top-1 rises along `rows`. accuracy_within: the first of two rows is at most
-    `margin` points of top-1 below the second. accuracy_equal: it is at most `margin` points from
-    the second, either way. cost_trend: FLOPs rise along `rows`; params_trend: parameters do.
-    cost_saving: FLOPs of the first of two rows are `percent` % below the second's."""
-    rows: tuple[str, ...]
+    """The paper's statement, in our words; its numbers are placeholders, see `PrintedTable.fill`"""
+    kind: Literal["rises", "within", "equal", "saves"]
+    """rises: the metric rises along `rows`. within: that of the first of two rows is at most a
+    margin below the second's. equal: it is at most a margin from the second's, either way. saves:
+    that of the first of two rows is `percent` % below the second's."""
+    metric: Id
+    """What is compared, as in a column."""
+    rows: tuple[Id, ...]
     margin: float | None = None
-    """In points of top-1 of the embedded benchmark; fixed before its seeds were run."""
+    """In points of the embedded benchmark; fixed before its seeds were run."""
     margin_on_videos: float | None = None
-    """In points of top-1 on the paper's videos; fixed before anything was run on them."""
+    """In points on the paper's videos; fixed before anything was run on them."""
     percent: int | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Claim:
-        if (self.margin is None) == (self.kind in ("accuracy_within", "accuracy_equal")):
-            raise ValueError(f"claim {self.id}: a margin belongs to accuracy_within and _equal")
+        if (self.margin is None) == (self.kind in ("within", "equal")):
+            raise ValueError(f"claim {self.id}: a margin belongs to kinds within and equal")
         if (self.margin is None) != (self.margin_on_videos is None):
             raise ValueError(f"claim {self.id}: margin and margin_on_videos belong together")
-        if (self.percent is None) == (self.kind == "cost_saving"):
-            raise ValueError(f"claim {self.id}: a percent belongs to cost_saving")
+        if (self.percent is None) == (self.kind == "saves"):
+            raise ValueError(f"claim {self.id}: a percent belongs to kind saves")
+        if len(self.rows) < 2 or (self.kind != "rises" and len(self.rows) > 2):
+            raise ValueError(f"claim {self.id}: wanted two rows, or more along which it rises")
         return self
 
 
-class SuspiciousCell(_Data):
+class SuspiciousCell(Strict):
     """A printed cell that does not follow from the paper; listed, never changed."""
 
-    row: str
-    metric: Metric
+    row: Id
+    column: Id
     evidence: str
 
 
-class PrintedTable(_Data):
-    """A table of the paper, or the rows of it that are Video Swin's."""
+class Panel(Strict):
+    """One column of the figure: some rows of the table along one quantity."""
 
-    table: str
+    title: str = ""
+    rows: Annotated[tuple[Id, ...], Field(min_length=1)]
+    ticks: Id
+    """The column whose cells are the ticks."""
+    xlabel: str
+    is_ordered: bool = False
+    """Whether a line may join the points: designs and initialisations have no order."""
+    scaled: Id | None = None
+    """The size that a tick states, where protocols scale it down, as the model's family calls
+    it."""
+
+
+class Figure(Strict):
+    """How the table is laid out as a figure."""
+
+    metric: Id = "top1"
+    """What is on the axis of results."""
+    cost: Id = "flops"
+    """What is on the axis of costs."""
+    panels: tuple[Panel, ...] = ()
+    """None: one panel with all rows that are run, in printed order."""
+
+
+class PrintedTable(Strict):
+    """A table of a paper."""
+
+    table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+    """Its id, unique over all papers."""
+    paper: Id
+    """Its folder."""
+    title: str
+    """Its number as printed: Table 5."""
     caption: str
     source: str
-    rows: tuple[PrintedRow, ...]
+    """Paper, version and table."""
+    section: str
+    """Where the paper discusses it."""
+    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
+    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    figure: Figure = Figure()
     claims: tuple[Claim, ...] = ()
     suspicious: tuple[SuspiciousCell, ...] = ()
 
-    def row(self, row_id: str) -> PrintedRow | None:
+    @model_validator(mode="after")
+    def _check(self) -> PrintedTable:
+        columns = _distinct("column", [column.id for column in self.columns])
+        _distinct("metric", [column.metric for column in self.columns if column.metric])
+        rows = _distinct("row", [row.id for row in self.rows])
+        _distinct("claim", [claim.id for claim in self.claims])
+        for row in self.rows:
+            if row.cells.keys() != set(columns):
+                different = ", ".join(sorted(row.cells.keys() ^ set(columns)))
+                raise ValueError(f"row {row.id}: cells and columns differ: {different}")
+        panels = self.figure.panels
+        named = [row for part in (*self.claims, *panels) for row in part.rows]
+        _require("row", [*named, *[s.row for s in self.suspicious]], rows)
+        _require("column", [p.ticks for p in panels] + [s.column for s in self.suspicious], columns)
+        for claim in self.claims:
+            self.fill(claim)
+        return self
+
+    @property
+    def labels(self) -> list[Column]:
+        """The columns that say what a row is."""
+        return [column for column in self.columns if column.metric is None]
+
+    def row(self, row_id: str) -> Row | None:
         """The row of that id, None if it is not printed (a control, say)."""
         return next((row for row in self.rows if row.id == row_id), None)
 
-    def suspicion(self, row_id: str, metric: Metric) -> str | None:
-        """The evidence against a cell, None if there is none."""
+    def column(self, metric: str) -> Column | None:
+        """The column of a metric, None if the table has none."""
+        return next((column for column in self.columns if column.metric == metric), None)
+
+    def number(self, row_id: str, metric: str) -> str | None:
+        """A printed number with its digits; None where the table has none."""
+        row, column = self.row(row_id), self.column(metric)
+        if row is None or column is None or row.cells[column.id] in DASHES:
+            return None
+        return row.cells[column.id]
+
+    def suspicion(self, row_id: str, metric: str) -> str | None:
+        """The evidence against a number, None if there is none."""
+        column = self.column(metric)
         return next(
-            (s.evidence for s in self.suspicious if (s.row, s.metric) == (row_id, metric)), None
+            (s.evidence for s in self.suspicious if column and (s.row, s.column) == (row_id, column.id)),
+            None,
         )
 
+    def fill(self, claim: Claim) -> str:
+        """What a claim says, with its numbers.
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """A number of ours beside a printed one."""
+        `{row.column}` is a cell, `{gain:row.column-row.column}` the difference of two, with as
+        many decimals as they have, and `{percent}` the claim's own.
 
-    ours: str
-    """Rounded to the printed number of digits."""
-    printed: Cell
-    exact: bool
+        Raises:
+            ValueError: if there is no such cell.
+        """
+        return PLACEHOLDER.sub(lambda found: self._filled(claim, found[1]), claim.says)
+
+    def _filled(self, claim: Claim, place: str) -> str:
+        if place == "percent" and claim.percent is not None:
+            return str(claim.percent)
+        if place.startswith("gain:"):
+            cells = [self._cell(claim, name) for name in place.removeprefix("gain:").split("-")]
+            if len(cells) == 2:
+                return f"{float(cells[0]) - float(cells[1]):.{decimals(cells[0])}f}"
+        return self._cell(claim, place)
+
+    def _cell(self, claim: Claim, place: str) -> str:
+        name, _, column = place.partition(".")
+        row = self.row(name)
+        if row is None or column not in row.cells:
+            raise ValueError(f"claim {claim.id}: {{{place}}} is no cell of the table")
+        return row.cells[column]
 
 
-def compare(ours: float, printed: Cell) -> Comparison:
-    """Rounds `ours`, in the table's unit, to the digits of `printed` and compares the digits."""
-    decimals = len(printed.partition(".")[2])
-    rounded = f"{ours:.{decimals}f}"
-    return Comparison(rounded, printed, rounded == printed)
+def decimals(number: str) -> int:
+    """How many decimals a number is printed with."""
+    return len(number.partition(".")[2])
 
 
 @functools.cache
 def printed_table(table: str) -> PrintedTable | None:
-    """What the paper prints for a table; None where there is nothing printed (an own ablation)."""
-    path = importlib.resources.files("vswin.paper") / "tables" / f"{table}.yaml"
-    if not path.is_file():
-        return None
-    return PrintedTable.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    """What a paper prints for a table; None where there is nothing printed (an own ablation).
+
+    Raises:
+        ExperimentError: if the file is broken; names file, line and key.
+        PrintedTableError: if two papers have a table of that id.
+    """
+    found = sorted(FOLDER.glob(f"*/{table}.yaml"))
+    if len(found) > 1:
+        raise PrintedTableError(f"two papers have a {table}: {', '.join(map(str, found))}")
+    return read_printed_table(found[0]) if found else None
+
+
+def read_printed_table(path: Path) -> PrintedTable:
+    """Reads the file of a table, which is in the folder of its paper.
+
+    Raises:
+        ExperimentError: if it is broken; names file, line and key.
+    """
+    return require_named(path, "table", read_strictly(path, PrintedTable))
+
+
+def printed_tables() -> list[str]:
+    """Ids of all tables that are printed in a paper, paper by paper."""
+    return [path.stem for path in sorted(FOLDER.glob("*/*.yaml"))]
+
+
+def _distinct(what: str, names: list[str]) -> list[str]:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{what}s must differ; repeated: {', '.join(repeated)}")
+    return names
+
+
+def _require(what: str, names: list[str], known: list[str]) -> None:
+    if missing := [name for name in names if name not in known]:
+        raise ValueError(f"{missing[0]} is no {what} of the table")
