@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -32,6 +32,9 @@ from vswin.cli.options import (
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.errors import ModelError
 from vswin.version import VERSION
+
+if TYPE_CHECKING:
+    from vswin.report import Study
 
 app = typer.Typer(
     help="The Video Swin Transformer paper, reproduced table by table.",
@@ -231,7 +234,7 @@ def notebook(
         executed, final = execute_notebook(table, parameters, output)
     study = load_study(table, final["protocol"], final["seeds"], final["results_dir"])
     _print_study(study)
-    root = study.store.results_dir
+    root = study.results_dir
     reports = [report_path(root, table, final["protocol"], s) for s in ("html", "md", "png")]
     _print_files([root / final["protocol"] / "tables" / f"{table}.csv", *reports, executed])
 
@@ -320,12 +323,13 @@ app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_videos.predict)
 
 
-def _print_study(study: object) -> None:
-    from vswin.report.page import display_lines, verdict_lines
+def _print_study(study: Study) -> None:
+    from vswin.report.page import verdict_lines
+    from vswin.report.sections import the_table
 
-    header, lines = display_lines(study)
-    grid = Table(*header, title=study.title, title_justify="left")
-    for line in lines:
+    shown = the_table(study)
+    grid = Table(*shown.header, title=study.title, title_justify="left")
+    for line in shown.lines:
         grid.add_row(*line)
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(grid)

@@ -5,8 +5,9 @@
 
 from typing import Any
 
+from vswin.report.collect import load_study
 from vswin.report.page import write_report
-from vswin.report.study import Study, load_study
+from vswin.report.study import Study
 
 __all__ = ["Study", "figure", "load_study", "write_report"]
 

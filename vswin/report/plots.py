@@ -19,10 +19,10 @@ COLOURS = 64
 
 
 def figure(study: Study) -> Figure:
-    """Draws a study: the paper's top-1, ours, and costs that differ, a column for each quantity.
+    """Draws a study: printed results, ours, and costs that differ, a column for each quantity.
 
-    Printed and reproduced accuracies are in separate panels with axes of their own, because they
-    are accuracies of different things; costs are the same quantity and share one.
+    Printed and reproduced results are in separate panels with axes of their own, because they
+    are results of different things; costs are the same quantity and share one.
     """
     return draw(picture_of(study))
 
@@ -69,8 +69,8 @@ def draw(picture: Picture) -> Figure:
         axes[1, place].set_xticks(range(len(column.points)), column.our_ticks)
         axes[-1, place].set_xlabel(column.xlabel)
     axes[1, 0].set_ylim(bottom=0)  # shared by the row
-    axes[0, 0].set_ylabel(f"top-1, %\n{picture.paper_label}", color="#555555")
-    axes[1, 0].set_ylabel(f"top-1, %\n{picture.our_label}", color=OURS)
+    axes[0, 0].set_ylabel(f"{picture.metric}, %\n{picture.paper_label}", color="#555555")
+    axes[1, 0].set_ylabel(f"{picture.metric}, %\n{picture.our_label}", color=OURS)
     if picture.has_costs:
         axes[2, 0].set_ylabel("cost of the paper's model,\nG multiply-accumulates")
     figure.suptitle(
@@ -86,7 +86,7 @@ def draw(picture: Picture) -> Figure:
 
 
 def _paper_accuracy(axis: Axes, column: Column) -> None:
-    values = [point.paper_top1 for point in column.points]
+    values = [point.paper for point in column.points]
     axis.plot(
         range(len(values)),
         values,
@@ -106,8 +106,8 @@ def _our_accuracy(axis: Axes, column: Column, chance: float | None) -> None:
         points = done.values()
         axis.errorbar(
             list(done),
-            [p.top1 for p in points],
-            yerr=[[p.top1 - p.low for p in points], [p.high - p.top1 for p in points]],
+            [p.ours for p in points],
+            yerr=[[p.ours - p.low for p in points], [p.high - p.ours for p in points]],
             linestyle="-" if column.is_ordered else "none",
             color=OURS,
             marker="o",
@@ -126,7 +126,7 @@ def _our_accuracy(axis: Axes, column: Column, chance: float | None) -> None:
                     alpha=0.45,
                     markersize=6,
                 )
-        _annotate(axis, [point.top1 for point in column.points], OURS, ".1f")
+        _annotate(axis, [point.ours for point in column.points], OURS, ".1f")
     for place in range(len(column.points)):
         if place not in done:
             axis.text(
@@ -156,11 +156,11 @@ def _our_accuracy(axis: Axes, column: Column, chance: float | None) -> None:
 
 def _cost(axis: Axes, column: Column) -> None:
     places = list(range(len(column.points)))
-    ours = [point.flops for point in column.points]
+    ours = [point.cost for point in column.points]
     axis.bar(places, ours, width=0.5, color=OURS, alpha=0.85, label="ours, counted")
     axis.plot(
         places,
-        [point.paper_flops for point in column.points],
+        [point.paper_cost for point in column.points],
         linestyle="none",
         marker="_",
         markersize=42,

@@ -6,8 +6,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from scipy import special  # scipy.stats has the same, and takes a second to import
-
 MIN_SEEDS = 3
 """Fewer seeds give no verdict: with two, the 95 % interval is 12.7 standard errors wide."""
 
@@ -34,19 +32,18 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     mean = math.fsum(values) / n
     if n == 1:
         return Interval(mean, -math.inf, math.inf, 1)
-    variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
-    half = float(special.stdtrit(n - 1, (1 + level) / 2)) * math.sqrt(variance / n)
-    return Interval(mean, mean - half, mean + half, n)
+    from scipy import stats  # takes a second to import, which `vswin --help` need not wait for
+
+    error = float(stats.sem(values))
+    if error == 0:  # the distribution has no width then, and scipy says nan
+        return Interval(mean, mean, mean, n)
+    low, high = stats.t.interval(level, n - 1, mean, error)
+    return Interval(mean, float(low), float(high), n)
 
 
 def wilson_interval(share: float, n: int, level: float = 0.95) -> Interval:
     """Interval for a share of `n` independent trials, in [0, 1]: one model on `n` test clips."""
-    z = float(special.ndtri((1 + level) / 2))
-    hits = round(share * n)
-    found = hits / n
-    middle = (found + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * math.sqrt((found * (1 - found) + z**2 / (4 * n)) / n) / (1 + z**2 / n)
-    # The ends are exact there, and rounding would miss them.
-    low = 0.0 if hits == 0 else middle - half
-    high = 1.0 if hits == n else middle + half
-    return Interval(share, low, high, n)
+    from scipy import stats
+
+    found = stats.binomtest(round(share * n), n).proportion_ci(level, method="wilson")
+    return Interval(share, float(found.low), float(found.high), n)

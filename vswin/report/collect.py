@@ -1,0 +1,197 @@
+"""Collecting: what there is for a table under a protocol, as data.
+
+The one module of the report that knows experiments, protocols and the store.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vswin.data.datasets import dataset
+from vswin.errors import UsageError
+from vswin.experiments.library import Library, Protocol
+from vswin.experiments.tables import Experiment
+from vswin.experiments.videos import VideoProtocol
+from vswin.files import read_json
+from vswin.paper.printed import PrintedTable, printed_table
+from vswin.project import experiments_dir, results_path
+from vswin.report.data import Recipe, Row, RunRecord, Runs, Setting, Terms, Value
+from vswin.report.study import Study
+from vswin.runs.identity import RunConfig
+from vswin.runs.store import RunFolder, Store
+
+METRICS = {"top1": "top-1", "top5": "top-5"}
+
+
+def load_study(
+    table: str,
+    protocol: str = "proxy",
+    seeds: int | None = None,
+    results_dir: str | Path = "results",
+) -> Study:
+    """Reads what is on disk for a table under a protocol. Trains nothing.
+
+    Args:
+        table: an experiment, by name.
+        protocol: a protocol, by name.
+        seeds: only the first so many seeds; None takes every seed that was run.
+        results_dir: the store's folder; a relative one counts from the project's root.
+
+    Raises:
+        UsageError: if a name is unknown or the number of seeds is not positive.
+        ExperimentError: if a file is broken.
+        DamagedFileError: if a result is.
+    """
+    if seeds is not None and (isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1):
+        raise UsageError(f"seeds={seeds!r}: wanted an integer >= 1, or nothing for all")
+    library = Library(experiments_dir())
+    experiment, chosen = library.experiment(table), library.protocol(protocol)
+    printed, store = printed_table(table), Store(results_path(results_dir), protocol)
+    runs, sources = _runs(experiment, chosen, seeds, store)
+    return Study(
+        name=table,
+        title=f"{printed.title if printed else table}: {experiment.title}",
+        source=printed.source if printed else "not in a paper",
+        section=printed.section if printed else experiment.section,
+        choices=experiment.choices,
+        dataset=dataset(experiment.videos.dataset).title if experiment.videos else "the paper",
+        terms=_terms(experiment, chosen),
+        is_trainable=protocol in experiment.protocols,
+        printed=printed,
+        all_rows=tuple(_rows(experiment, chosen, printed)),
+        values=tuple(_values(runs, table, printed, chosen.comparable)),
+        runs=runs,
+        sources=sources,
+        results_dir=store.results_dir,
+    )
+
+
+def _runs(
+    experiment: Experiment, protocol: Protocol, seeds: int | None, store: Store
+) -> tuple[Runs, dict[str, RunRecord]]:
+    """The complete runs by row and seed, and by id those that they have started from."""
+    found: dict[str, dict[int, RunRecord]] = {}
+    sources: dict[str, RunRecord] = {}
+    read = functools.cache(lambda run_id: _read(store.run(run_id)))
+    for row_id, config in _planned(experiment, protocol, seeds, store):
+        run = RunRecord(config.run_id, config, *read(config.run_id))
+        if run.result is None:
+            continue
+        found.setdefault(row_id, {})[config.seed] = run
+        if config.sources:
+            source = config.sources[0]
+            sources[source.run_id] = RunRecord(source.run_id, source, *read(source.run_id))
+    return found, sources
+
+
+def _planned(
+    experiment: Experiment, protocol: Protocol, seeds: int | None, store: Store
+) -> Iterator[tuple[str, RunConfig]]:
+    """The runs of a study that have begun."""
+    if protocol.protocol not in experiment.protocols:
+        return
+    wanted = range(seeds) if seeds is not None else _seeds_on_disk(store)
+    begun = _slugs_on_disk(store)
+    for row in filter(protocol.includes, experiment.rows):
+        for seed in wanted:
+            config = protocol.configure(experiment, row, seed)
+            if config.slug in begun:  # known without its id, which takes longer to make
+                yield row.id, config
+
+
+def _seeds_on_disk(store: Store) -> list[int]:
+    return sorted(
+        {content["seed"] for folder in store if (content := read_json(folder.path / "run.json"))}
+    )
+
+
+def _slugs_on_disk(store: Store) -> set[str]:
+    """What run ids begin with, of all runs that are there."""
+    folders = store.runs_dir.iterdir() if store.runs_dir.is_dir() else ()
+    return {folder.name.rpartition("-")[0] for folder in folders}
+
+
+def _read(folder: RunFolder) -> tuple[Any, dict[str, Any] | None]:
+    """A run's result, None where it is not complete, and its provenance."""
+    result = folder.result()
+    return result, folder.provenance() if result else None
+
+
+def _values(
+    runs: Runs, table: str, printed: PrintedTable | None, is_comparable: bool
+) -> Iterator[Value]:
+    """What the runs measured, as a long table."""
+    paper = printed.paper if printed else ""
+    for row_id, by_seed in runs.items():
+        for seed, run in by_seed.items():
+            measured = {name: 100 * share for name, share in run.result.metrics.items()}
+            for column, value in (measured | {"n": run.result.n}).items():
+                yield Value(paper, table, row_id, column, seed, value, is_comparable)
+
+
+def _rows(
+    experiment: Experiment, protocol: Protocol, printed: PrintedTable | None
+) -> Iterator[Row]:
+    """The rows of the table, and the checks of the benchmark that the protocol has."""
+    can_run = protocol.protocol in experiment.protocols
+    for row in experiment.rows:
+        if row.is_control and not protocol.includes(row):
+            continue
+        line = printed.row(row.id) if printed else None
+        labels = {column.name: line.cells[column.id] for column in printed.labels} if line else {}
+        yield Row(
+            id=row.id,
+            labels=labels or {"row": row.id},
+            control=row.control,
+            model=experiment.paper_model(row),
+            input_size=experiment.paper_input(row),
+            sizes=_sizes(protocol.configure(experiment, row, 0)) if can_run else {},
+        )
+
+
+def _sizes(run: RunConfig) -> dict[str, str]:
+    """Sizes of a run's model, as `scaled` of a printed figure's panel names them."""
+    return {
+        "tokens": str(run.data.frames // run.model.patch_size[0]),
+        "window": "×".join(map(str, run.model.window_size)),
+    }
+
+
+def _terms(experiment: Experiment, protocol: Protocol) -> Terms:
+    """What the protocol says of itself, for this table."""
+    can_run = protocol.protocol in experiment.protocols
+    on_videos = isinstance(protocol, VideoProtocol)
+    stage = protocol if on_videos or not can_run else protocol.stage(experiment.task)
+    num_classes = experiment.num_classes
+    if can_run:
+        num_classes = protocol.configure(experiment, experiment.rows[0], 0).model.num_classes
+    return Terms(
+        protocol=protocol.protocol,
+        title=stage.title,
+        shows=protocol.shows,
+        comparable=protocol.comparable,
+        tests_claims=protocol.tests_claims,
+        seeds=protocol.seeds,
+        tested_on="videos" if on_videos else "clips",
+        tolerance=protocol.tolerance if on_videos else None,
+        metrics=METRICS,
+        num_classes=num_classes,
+        deviations=stage.deviations,
+        calibration=stage.calibration,
+        recipe=_recipe(experiment, protocol) if on_videos and can_run else None,
+    )
+
+
+def _recipe(experiment: Experiment, protocol: VideoProtocol) -> Recipe:
+    """The recipe that the rows are trained with, setting by setting."""
+    assert protocol.book is not None
+    settings = [
+        Setting(row.id, name, str(setting.value), setting.source)
+        for row in filter(protocol.includes, experiment.rows)
+        for name, setting in protocol.settings(experiment, row).items()
+    ]
+    title = f"{protocol.recipe} ({protocol.book.title})"
+    return Recipe(title, " ".join(protocol.book.about.split()), tuple(settings))

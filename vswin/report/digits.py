@@ -1,0 +1,169 @@
+"""What the embedded benchmark says of itself: its controls, checks of every run, difficulty.
+
+All of it is read from the details of results of kind `moving_digits`; where a study has none, there
+is nothing to say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
+from vswin.report.data import HEADLINE, Row, RunRecord, Runs, Section, percent
+from vswin.report.statistics import Interval
+
+KIND = "moving_digits"
+ORDER_LEARNT = 95.0
+"""Order accuracy in % from which a run counts as having learnt to tell order."""
+CONTROLS = {
+    "single_frame": "one frame in place of all",
+    "shuffled_frames": "frames in random order",
+    "no_pretraining": "the same clips, from random weights",
+}
+DIGIT_NOTE = (
+    "One frame, or frames in random order, show the digit but not where it moves: at most 50 % in "
+    "expectation."
+)
+
+
+def _runs(rows: Iterable[Row], runs: Runs) -> Iterator[tuple[Row, int, RunRecord]]:
+    """The runs on Moving Digits, row by row."""
+    for row in rows:
+        for seed, run in runs.get(row.id, {}).items():
+            if run.result.details.kind == KIND:
+                yield row, seed, run
+
+
+def halves(rows: Sequence[Row], runs: Runs) -> list[str]:
+    """What is told apart of a class: digit and motion where clips differ in both, else order."""
+    shown = (run.result.details.in_distribution.digit_accuracy for *_, run in _runs(rows, runs))
+    return ["digit", "motion"] if any(share is not None for share in shown) else ["order"]
+
+
+def check_lines(rows: Sequence[Row], runs: Runs) -> list[dict[str, Any]]:
+    """Every run at the difficulty it was trained at, in %; see `Study.checks`."""
+    told_apart = halves(rows, runs)
+    lines = []
+    for row, seed, run in _runs(rows, runs):
+        details = run.result.details
+        easy = details.in_distribution
+        lines.append(
+            {
+                "row": row.id,
+                "seed": seed,
+                "grid": 100 * run.result.metrics[HEADLINE],
+                HEADLINE: 100 * easy.metrics[HEADLINE],
+                **{half: percent(getattr(easy, f"{half}_accuracy")) for half in told_apart},
+                **{control: 100 * share for control, share in details.tested_on.items()},
+            }
+        )
+    return lines
+
+
+def difficulty_lines(rows: Sequence[Row], runs: Runs) -> list[dict[str, Any]]:
+    """Top-1 and order accuracy in % for each row, coherence and noise, mean over seeds."""
+    found: dict[tuple[str, float, float], list[Any]] = {}
+    for row, _, run in _runs(rows, runs):
+        for cell in run.result.details.cells:
+            found.setdefault((row.id, cell.coherence, cell.noise), []).append(cell)
+    return [
+        {
+            "row": row,
+            "coherence": coherence,
+            "noise": noise,
+            HEADLINE: _mean([100 * cell.metrics[HEADLINE] for cell in cells]),
+            "order": _mean([percent(cell.order_accuracy) for cell in cells]),
+        }
+        for (row, coherence, noise), cells in found.items()
+    ]
+
+
+def controls(
+    intervals: dict[str, Interval], chance: float, rows: Sequence[Row], runs: Runs
+) -> Section:
+    """Models that were trained and tested without the evidence, or without what they start from.
+
+    Args:
+        intervals: top-1 in % by control.
+        chance: in %.
+        rows: all rows of the study.
+        runs: its runs.
+    """
+    lines = [
+        [CONTROLS[control], f"{i.mean:.1f} [{i.low:.1f}, {i.high:.1f}]", str(i.n)]
+        for control, i in intervals.items()
+    ]
+    note = f"Chance is {chance:.1f} %"
+    if halves(rows, runs) == ["order"]:
+        note += (
+            ", which a single frame should not exceed. Without their order, frames are the same "
+            "for a class and its time reversal, but tell it from the others: at most "
+            f"{100 * UNORDERED_FRAMES_BOUND:.0f} %."
+        )
+    else:
+        note += f"; a model that sees the motion and no digit reaches 10 %. {DIGIT_NOTE}"
+    header = ["trained and tested on", "top-1, %", "seeds"]
+    return Section("Controls of the benchmark", header, lines, note=note)
+
+
+def checks(rows: Sequence[Row], runs: Runs) -> Section:
+    """One line for each run at the difficulty of training; shared runs are shown once."""
+    labels = {row.id: row.label for row in rows}
+    lines = {}
+    for line in check_lines(rows, runs):
+        label, seed = labels[line.pop("row")], str(line.pop("seed"))
+        lines[label, seed] = [label, seed, *(f"{value:.1f}" for value in line.values())]
+    told_apart = halves(rows, runs)
+    if told_apart == ["order"]:
+        note = (
+            "Order: of the two-phase clips whose pair of directions is recognised, the share with "
+            "the right order. A model that cannot tell order reaches at most "
+            f"{100 * UNORDERED_PHASES_BOUND:.1f} % top-1 and 50 % order in expectation."
+        )
+    else:
+        note = f"Digit, motion: the share for which that half of the class is right. {DIGIT_NOTE}"
+    header = ["row", "seed", "top-1 on the grid, %", "top-1, %", *[f"{h}, %" for h in told_apart]]
+    header += ["tested on one frame, %", "tested on shuffled frames, %"]
+    title = "Every run, at the difficulty of training"
+    return Section(title, header, list(lines.values()), note=note)
+
+
+def difficulty(rows: Sequence[Row], runs: Runs) -> Section:
+    """Top-1 by coherence and noise, one line for each row of the table."""
+    found = difficulty_lines(rows, runs)
+    names = {row.id: row.label for row in rows}
+    cells = list(dict.fromkeys((line["coherence"], line["noise"]) for line in found))
+    top1 = {(line["row"], line["coherence"], line["noise"]): line[HEADLINE] for line in found}
+    # A run that is printed as two rows is shown once.
+    lines = {
+        names[row]: [f"{top1.get((row, *cell), math.nan):.0f}" for cell in cells]
+        for row in dict.fromkeys(line["row"] for line in found)
+    }
+    header = ["row", *[f"{coherence:g} / {noise:g}" for coherence, noise in cells]]
+    return Section(
+        "Top-1 by difficulty",
+        header,
+        [[name, *texts] for name, texts in lines.items()],
+        before="Columns: coherence / noise.",
+    )
+
+
+def order_line(rows: Sequence[Row], runs: Runs) -> list[str]:
+    """How many runs learnt to tell the order of events; nothing where there is none to tell."""
+    order = {
+        run.run_id: run.result.details.in_distribution.order_accuracy
+        for *_, run in _runs(rows, runs)
+    }
+    known = [100 * share for share in order.values() if share is not None]
+    learnt = sum(value >= ORDER_LEARNT for value in known)
+    line = (
+        f"The order of events was learnt (order accuracy of {ORDER_LEARNT:g} % or more) in "
+        f"{learnt} of {len(order)} runs."
+    )
+    return [line] if known else []
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
