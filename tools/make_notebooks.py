@@ -47,38 +47,23 @@ study = vswin.load_study("{table}", protocol, seeds, results_dir)
 %% markdown
 ## The table
 %% code
-from vswin.report.page import display_table, page_content
+from vswin.report.page import display_table, make_page, markdown
 
-content = page_content(study)
-print("\\n".join(content["verdict"]))
+page = make_page(study)
+print("\\n".join(page.verdict))
 display_table(study)
 %% code
-from IPython.display import Image
+from IPython.display import Image, Markdown, display
 
 files = vswin.write_report(study)
 Image(str(files.png), width=900)
 %% markdown
-## The paper's claims
+The rest of the report: the paper's claims, details of the runs, what differs from the paper, and
+where the numbers come from.
 %% code
-import pandas as pd
-
-pd.set_option("display.max_colwidth", None)
-pd.DataFrame(content["judgements"])
-%% markdown
-## Details
-%% code
-from vswin.report.page import details
-
-for _title, _frame, _note in details(content):
-    print("\\n" + _title)
-    display(_frame)
-    print(_note)
-%% markdown
-## What differs from the paper, and where the numbers come from
-%% code
-for _part in ("deviations", "choices", "data", "initialisations", "provenance"):
-    print(_part, *content[_part], sep="\\n- ")
-print(content["command"])
+for _section in page.sections[1:]:
+    display(Markdown(markdown(_section)))
+print(page.command)
 %% code
 print("written to", results_dir, *(path.name for path in vars(files).values()))
 """

@@ -53,13 +53,14 @@ def configured(table, row, protocol="paper", seed=0):
 @pytest.mark.parametrize("table", TABLES)
 def test_every_printed_row_is_a_complete_run(table, protocol, tmp_path):
     plan = plan_study(table, protocol, 1, tmp_path)
-    assert {p.row.id for p in plan.runs} == {row.id for row in printed_table(table).rows}
+    ours = {row.id: row.cells for row in printed_table(table).rows if row.system == "ours"}
+    assert {p.row.id for p in plan.runs} == ours.keys()
     for planned in plan.runs:
         config = planned.config
         assert config.data.kind == "videos"
         assert config.init.kind != "random"  # nothing in the paper starts from random weights
         assert config.model.num_classes == len(class_names(config.data.dataset))
-        printed = printed_table(table).row(planned.row.id).labels.get("views")
+        printed = ours[planned.row.id].get("views")
         if printed is not None:
             assert str(config.test) == printed
         if protocol != "rehearsal":

@@ -31,8 +31,8 @@ def test_a_report_of_a_thousand_runs_loads_little(smoke_results, tmp_path):
     assert not loaded & {*SLOW}  # the second time: costs and the picture are there
     # What was quick is right, too: each seed's result is its own.
     study = load_study("table5", "smoke", None, results)
-    assert all(len(study.results[row.id]) == SEEDS for row in study.experiment.rows)
-    assert len(set(study.top1("win4").values())) == SEEDS
+    assert all(len(study.runs[row.id]) == SEEDS for row in study.all_rows)
+    assert len(set(study.by_seed("win4").values())) == SEEDS
 
 
 def _multiply(source, target):

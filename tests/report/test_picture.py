@@ -35,8 +35,9 @@ def test_a_picture_is_drawn_once_and_again_when_a_number_changes(study, drawn):
     assert len(drawn) == 1
     with Image.open(png) as image:
         assert image.text["Content-Digest"] == picture_of(study).digest() == digest_in(first)
-    study.results["win4"][0]["top1"] += 1e-9
-    write_report(study)
+    values = list(study.values)
+    values[0] = values[0]._replace(value=values[0].value + 1e-7)
+    write_report(dataclasses.replace(study, values=tuple(values)))
     assert len(drawn) == 2
     assert digest_in(png.read_bytes()) != digest_in(first)
 
@@ -86,15 +87,15 @@ def _other(value):
 def test_points_are_the_lines_of_the_table(study):
     frame = study.table().set_index("row")
     longer, windows = picture_of(study).columns
-    assert [p.flops for p in longer.points] == [frame.flops[r] for r in ("dim4", "dim8", "dim16")]
-    assert [p.top1 for p in windows.points] == [frame.top1[r] for r in ("win4", "win8", "win16")]
+    assert [p.cost for p in longer.points] == [frame.flops[r] for r in ("dim4", "dim8", "dim16")]
+    assert [p.ours for p in windows.points] == [frame.top1[r] for r in ("win4", "win8", "win16")]
     assert windows.our_ticks == (
         "4×7×7\n(here 2×3×3)",
         "8×7×7\n(here 4×3×3)",
         "16×7×7\n(here 8×3×3)",
     )
-    del study.results["win8"]
-    missing = picture_of(study).columns[1].points[1]
-    assert math.isnan(missing.top1)
+    others = tuple(value for value in study.values if value.row != "win8")
+    missing = picture_of(dataclasses.replace(study, values=others)).columns[1].points[1]
+    assert math.isnan(missing.ours)
     assert not missing.is_done
     assert missing.by_seed == ()

@@ -77,9 +77,9 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
         title_justify="left",
     )
     for row in experiment.rows:
-        cells = printed.row(row.id) if printed else None
         name = f"control: {row.control}" if row.is_control else "not printed"
-        name = ", ".join(cells.labels.values()) if cells else name
+        if printed and (line := printed.row(row.id)):
+            name = ", ".join(line.cells[column.id] for column in printed.labels)
         model = experiment.paper_model(row)
         words = " ".join(family_of(model).slug(model, row.frames))
         about = _in_words(configs[row.id]) if row.id in configs else []
@@ -139,7 +139,7 @@ def list_costs(
     speed = speed_in(plan.store, peak_tflops, share)
     total, seen = 0.0, set[str]()
     for p in plan.runs:
-        cost = study.paper_cost(p.row)
+        cost = study.cost(p.row.id)
         found = estimate(p.config, cost, plan.store, speed)
         once = p.config.run_id not in seen
         seen.add(p.config.run_id)

@@ -193,7 +193,11 @@ class PrintedTable(Strict):
         """The evidence against a number, None if there is none."""
         column = self.column(metric)
         return next(
-            (s.evidence for s in self.suspicious if column and (s.row, s.column) == (row_id, column.id)),
+            (
+                s.evidence
+                for s in self.suspicious
+                if column and (s.row, s.column) == (row_id, column.id)
+            ),
             None,
         )
 

@@ -125,16 +125,25 @@ def _picture(study: Study, before: Path) -> bytes:
 
 def render(template: str, page: Page, picture: str) -> str:
     """Fills a template of vswin/report/templates."""
+    return _template(template).render(page=page, picture=picture)
+
+
+def markdown(section: Section) -> str:
+    """A part of a page as Markdown, for a notebook."""
+    return _template("section.md.j2").render(section=section, picture="")
+
+
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vswin.report", "templates"),
-        autoescape=template.endswith(".html.j2"),
+        autoescape=name.endswith(".html.j2"),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
     environment.filters["code"] = _code
-    return environment.get_template(template).render(page=page, picture=picture)
+    return environment.get_template(name)
 
 
 def _code(text: str) -> markupsafe.Markup:

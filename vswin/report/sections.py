@@ -162,10 +162,10 @@ def _suspicious(study: Study) -> Iterator[str]:
                 f"Printed {line['metric']} of {line['row']} is {line['printed']}, ours "
                 f"{line['ours']}. {line['evidence']}".rstrip()
             )
-    for cell in study.printed.suspicious if study.printed else ():
-        row = study.printed.row(cell.row)
-        if (cell.row, cell.column) not in costs and row is not None:
-            yield f"Printed {cell.column} of {cell.row} is {row.cells[cell.column]}. {cell.evidence}"
+    for s in study.printed.suspicious if study.printed else ():
+        row = study.printed.row(s.row) if study.printed else None
+        if row is not None and (s.row, s.column) not in costs:
+            yield f"Printed {s.column} of {s.row} is {row.cells[s.column]}. {s.evidence}"
 
 
 def recipe(study: Study) -> Section:

@@ -115,8 +115,10 @@ class Study:
         return self.printed.number(row_id, metric) if self.printed else None
 
     def frame(self) -> pd.DataFrame:
-        """Every number of ours in a line of its own: paper, table, row, column, seed, value,
-        comparable. Costs have no seed."""
+        """Every number of ours in a line of its own; costs have no seed.
+
+        Columns: paper, table, row, column, seed, value, comparable.
+        """
         paper = self.printed.paper if self.printed else ""
         costs = [
             Value(paper, self.name, row.id, metric, None, self.counted(row.id, metric), True)
