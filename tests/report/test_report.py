@@ -130,7 +130,7 @@ def test_tables_of_another_protocol_report_their_costs(table, tmp_path):
     text = write_report(study).markdown.read_text()
     assert "Accuracies: not run; not a table of protocol proxy" in text
     for row in printed_table(table).rows:
-        assert set(row.cells.values()) <= set(re.split(r" \| | / |\n\| | ✓| ✗|\| ", text))
+        assert all(f" {cell} " in text for cell in row.cells.values())
     assert f"vswin report {table}" in text
     assert "Moving Digits" not in text
 

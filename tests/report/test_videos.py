@@ -1,7 +1,5 @@
 """Reports on videos: accuracies within a tolerance, videos present of listed, the recipe."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -9,11 +7,11 @@ from tests import results as results_by_hand
 from vswin.experiments.planning import plan_study
 from vswin.report import load_study, write_report
 from vswin.report.claims import judge_claims
-from vswin.report.page import details, page_content
+from vswin.report.page import make_page
 from vswin.runs.store import Store
 
 
-def complete(results, table, tops, protocol="paper", present=19_900):
+def complete(results, table, tops, protocol="paper"):
     """Writes complete runs of a table by hand: {row: top-1 of each seed in %}."""
     seeds = max(map(len, tops.values()))
     for planned in plan_study(table, protocol, seeds, results).runs:
@@ -25,13 +23,17 @@ def complete(results, table, tops, protocol="paper", present=19_900):
             folder,
             results_by_hand.ON_VIDEOS,
             metrics={"top1": tops[planned.row.id][planned.seed] / 100, "top5": 0.936},
-            details=dataclasses.replace(results_by_hand.ON_VIDEOS.details, present=present),
         )
     return results
 
 
-def content(results, table="table8", protocol="paper"):
-    return page_content(load_study(table, protocol, results_dir=results))
+def page_of(results, table="table8", protocol="paper"):
+    return make_page(load_study(table, protocol, results_dir=results))
+
+
+def section(page, title):
+    """The part of that title; None where the page has none."""
+    return next((found for found in page.sections if found.title.startswith(title)), None)
 
 
 @pytest.mark.parametrize(
@@ -39,22 +41,25 @@ def content(results, table="table8", protocol="paper"):
     [(78.8, "reproduced"), (77.8, "reproduced"), (79.9, "not reproduced"), (55, "not reproduced")],
 )
 def test_an_accuracy_is_reproduced_within_the_tolerance(tmp_path, top1, match):
-    found = content(complete(tmp_path, "table8", {"inflate": [top1]}))
-    lines = {(line[0], line[1]): line[2:] for line in found["accuracies"].lines}
+    page = page_of(complete(tmp_path, "table8", {"inflate": [top1]}))
+    found = section(page, "Printed accuracies")
+    lines = {(line[0], line[1]): line[2:] for line in found.lines}
     inflate, center = sorted({name for name, _ in lines}, key=lambda n: "enter" in n)
     assert lines[inflate, "top-1"] == ["78.8", f"{top1:.2f}", f"{top1 - 78.8:+.2f}", match]
     assert lines[inflate, "top-5"][-1] == "reproduced"
     assert lines[center, "top-1"] == ["78.8", "–", "–", "not run"]
-    assert "1 points" in found["accuracies"].note
+    assert "1 points" in found.note
     counts = f"{1 + (match == 'reproduced')} reproduced"
-    verdict = "\n".join(found["verdict"])
+    verdict = "\n".join(page.verdict)
     assert f"Printed accuracies, within 1 points: {counts}" in verdict
     assert "2 not run" in verdict
 
 
 def test_the_mean_over_seeds_is_compared(tmp_path):
-    found = content(complete(tmp_path, "table8", {"inflate": [78.0, 79.0, 80.0]}))
-    line = next(x for x in found["accuracies"].lines if x[1] == "top-1" and x[3] != "–")
+    found = section(
+        page_of(complete(tmp_path, "table8", {"inflate": [78.0, 79.0, 80.0]})), "Printed accuracies"
+    )
+    line = next(x for x in found.lines if x[1] == "top-1" and x[3] != "–")
     assert line[3] == "79.00"
 
 
@@ -70,8 +75,13 @@ def test_the_page_says_which_recipe_videos_and_weights(tmp_path):
         assert "swin_tiny_patch4_window7_224.pth (official_2d), embedding inflate" in page
         assert "mmcv 1.3.3" in page  # the recipe's sources
         assert "vswin run table8 --protocol paper --seeds 1" in page
-    titles = [title for title, _, _ in details(page_content(study))]
-    assert titles == ["Printed accuracies beside ours", "The recipe, setting by setting"]
+    titles = [part.title for part in make_page(study).sections if part.lines]
+    assert titles == [
+        "The table",
+        "Printed accuracies beside ours",
+        "The recipe, setting by setting",
+        "What the runs cost",
+    ]
     frame = study.table().set_index("row")
     assert frame.loc["inflate", "comparable"]
     assert frame.loc["inflate", "n"] == 19_906
@@ -79,20 +89,20 @@ def test_the_page_says_which_recipe_videos_and_weights(tmp_path):
 
 def test_the_printed_recipe_is_another_protocol_with_its_own_runs(tmp_path):
     complete(tmp_path, "table8", {"inflate": [78.8]}, "paper_printed")
-    assert "not run" in " ".join(content(tmp_path)["verdict"])
-    found = content(tmp_path, protocol="paper_printed")
-    assert any("Recipe: printed" in line for line in found["verdict"])
-    lr = next(line for line in found["recipe"].lines if line[0] == "lr")
+    assert "not run" in " ".join(page_of(tmp_path).verdict)
+    found = page_of(tmp_path, protocol="paper_printed")
+    assert any("Recipe: printed" in line for line in found.verdict)
+    lr = next(line for line in section(found, "The recipe").lines if line[0] == "lr")
     assert lr[1] == "0.0003"
 
 
 def test_a_rehearsal_is_never_set_against_printed_accuracies(tmp_path):
-    found = content(
+    found = page_of(
         complete(tmp_path, "table8", {"inflate": [78.8]}, "rehearsal"), "table8", "rehearsal"
     )
-    assert found["accuracies"].lines == []
-    assert "not comparable" in " ".join(found["verdict"])
-    assert all(j["verdict"] == "not run" for j in found["judgements"])
+    assert section(found, "Printed accuracies") is None
+    assert "not comparable" in " ".join(found.verdict)
+    assert all(i.verdict == "not run" for i in section(found, "The paper's claims").items)
 
 
 def test_claims_on_videos_have_margins_of_their_own(tmp_path):
@@ -114,7 +124,9 @@ def test_claims_on_videos_have_margins_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("table", [f"table{number}" for number in range(1, 10)])
 def test_every_table_has_a_page_before_anything_was_run(table, tmp_path):
-    found = content(tmp_path, table)
-    assert any("not run" in line for line in found["verdict"])
-    assert found["recipe"].lines
-    assert all(all(isinstance(cell, str) for cell in line) for line in found["recipe"].lines)
+    found = page_of(tmp_path, table)
+    assert any("not run" in line for line in found.verdict)
+    assert section(found, "The recipe")
+    assert all(
+        isinstance(cell, str) for part in found.sections for line in part.lines for cell in line
+    )

@@ -66,6 +66,8 @@ class Family:
     `CHECKPOINTS`, see `vswin.models.layouts.CheckpointCode`."""
     slug: Callable[[Any, int], tuple[str, ...]]
     """For a configuration and a number of frames, the words that a run's id is made of."""
+    sizes: Callable[[Any, int], dict[str, str]]
+    """For the same, the sizes that a table may be about, by name, as papers print them."""
     work: Callable[[Any, int], int]
     """For the same, how long a run takes in comparison with others."""
     shrink: Callable[[Any, int, Mapping[str, Any], Mapping[str, Any]], Any]

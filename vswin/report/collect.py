@@ -16,6 +16,7 @@ from vswin.experiments.library import Library, Protocol
 from vswin.experiments.tables import Experiment
 from vswin.experiments.videos import VideoProtocol
 from vswin.files import read_json
+from vswin.models.registry import family_of
 from vswin.paper.printed import PrintedTable, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.data import Recipe, Row, RunRecord, Runs, Setting, Terms, Value
@@ -154,10 +155,7 @@ def _rows(
 
 def _sizes(run: RunConfig) -> dict[str, str]:
     """Sizes of a run's model, as `scaled` of a printed figure's panel names them."""
-    return {
-        "tokens": str(run.data.frames // run.model.patch_size[0]),
-        "window": "×".join(map(str, run.model.window_size)),
-    }
+    return family_of(run.model).sizes(run.model, run.data.frames)
 
 
 def _terms(experiment: Experiment, protocol: Protocol) -> Terms:

@@ -20,6 +20,12 @@ def slug(config: VideoSwinConfig, frames: int) -> tuple[str, ...]:
     return tuple(words)
 
 
+def sizes(config: VideoSwinConfig, frames: int) -> dict[str, str]:
+    """Tokens in time, and the window (Table 5)."""
+    tokens = str(frames // config.patch_size[0])
+    return {"tokens": tokens, "window": "×".join(map(str, config.window_size))}
+
+
 def image_counterpart(config: VideoSwinConfig, num_classes: int) -> VideoSwinConfig:
     """The 2D Swin Transformer that a video model's weights are inflated from (section 3.4)."""
     return dataclasses.replace(
@@ -81,6 +87,7 @@ FAMILY = Family(
     presets=PRESETS,
     code="vswin.models.swin.code",
     slug=slug,
+    sizes=sizes,
     work=lambda config, frames: frames * config.window_size[0],
     shrink=shrink,
     natural_size=natural_size,
