@@ -12,16 +12,16 @@ from typing import Any
 
 from vswin.data.datasets import dataset
 from vswin.errors import UsageError
-from vswin.experiments.library import Library, Protocol
+from vswin.experiments.library import Library
+from vswin.experiments.planning import PresentRuns, Protocol, study_runs
 from vswin.experiments.tables import Experiment
 from vswin.experiments.videos import VideoProtocol
-from vswin.files import read_json
 from vswin.models.registry import family_of
 from vswin.paper.printed import PrintedTable, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.data import Recipe, Row, RunRecord, Runs, Setting, Terms, Value
 from vswin.report.study import Study
-from vswin.runs.identity import RunConfig
+from vswin.runs.config import RunConfig
 from vswin.runs.store import RunFolder, Store
 
 METRICS = {"top1": "top-1", "top5": "top-5"}
@@ -60,7 +60,7 @@ def load_study(
         choices=experiment.choices,
         dataset=dataset(experiment.videos.dataset).title if experiment.videos else "the paper",
         terms=_terms(experiment, chosen),
-        is_trainable=protocol in experiment.protocols,
+        is_trainable=chosen.can_run(experiment),
         printed=printed,
         all_rows=tuple(_rows(experiment, chosen, printed)),
         values=tuple(_values(runs, table, printed, chosen.comparable)),
@@ -76,43 +76,19 @@ def _runs(
     """The complete runs by row and seed, and by id those that they have started from."""
     found: dict[str, dict[int, RunRecord]] = {}
     sources: dict[str, RunRecord] = {}
+    # Rows that say the same share a run, and runs share a source; each is read once.
     read = functools.cache(lambda run_id: _read(store.run(run_id)))
-    for row_id, config in _planned(experiment, protocol, seeds, store):
+    wanted = None if seeds is None else range(seeds)
+    present = PresentRuns(store.run_ids())
+    for planned in study_runs(experiment, protocol, wanted, present=present):
+        config, source = planned.config, planned.config.source
         run = RunRecord(config.run_id, config, *read(config.run_id))
         if run.result is None:
             continue
-        found.setdefault(row_id, {})[config.seed] = run
-        if config.sources:
-            source = config.sources[0]
+        found.setdefault(planned.row.id, {})[planned.seed] = run
+        if source is not None:
             sources[source.run_id] = RunRecord(source.run_id, source, *read(source.run_id))
     return found, sources
-
-
-def _planned(
-    experiment: Experiment, protocol: Protocol, seeds: int | None, store: Store
-) -> Iterator[tuple[str, RunConfig]]:
-    """The runs of a study that have begun."""
-    if protocol.protocol not in experiment.protocols:
-        return
-    wanted = range(seeds) if seeds is not None else _seeds_on_disk(store)
-    begun = _slugs_on_disk(store)
-    for row in filter(protocol.includes, experiment.rows):
-        for seed in wanted:
-            config = protocol.configure(experiment, row, seed)
-            if config.slug in begun:  # known without its id, which takes longer to make
-                yield row.id, config
-
-
-def _seeds_on_disk(store: Store) -> list[int]:
-    return sorted(
-        {content["seed"] for folder in store if (content := read_json(folder.path / "run.json"))}
-    )
-
-
-def _slugs_on_disk(store: Store) -> set[str]:
-    """What run ids begin with, of all runs that are there."""
-    folders = store.runs_dir.iterdir() if store.runs_dir.is_dir() else ()
-    return {folder.name.rpartition("-")[0] for folder in folders}
 
 
 def _read(folder: RunFolder) -> tuple[Any, dict[str, Any] | None]:
@@ -137,7 +113,7 @@ def _rows(
     experiment: Experiment, protocol: Protocol, printed: PrintedTable | None
 ) -> Iterator[Row]:
     """The rows of the table, and the checks of the benchmark that the protocol has."""
-    can_run = protocol.protocol in experiment.protocols
+    can_run = protocol.can_run(experiment)
     for row in experiment.rows:
         if row.is_control and not protocol.includes(row):
             continue
@@ -160,7 +136,7 @@ def _sizes(run: RunConfig) -> dict[str, str]:
 
 def _terms(experiment: Experiment, protocol: Protocol) -> Terms:
     """What the protocol says of itself, for this table."""
-    can_run = protocol.protocol in experiment.protocols
+    can_run = protocol.can_run(experiment)
     on_videos = isinstance(protocol, VideoProtocol)
     stage = protocol if on_videos or not can_run else protocol.stage(experiment.task)
     num_classes = experiment.num_classes
