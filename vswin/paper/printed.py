@@ -162,7 +162,8 @@ class PrintedTable(Strict):
                 different = ", ".join(sorted(row.cells.keys() ^ set(columns)))
                 raise ValueError(f"row {row.id}: cells and columns differ: {different}")
         panels = self.figure.panels
-        named = [row for part in (*self.claims, *panels) for row in part.rows]
+        named = [row for claim in self.claims for row in claim.rows]
+        named += [row for panel in panels for row in panel.rows]
         _require("row", [*named, *[s.row for s in self.suspicious]], rows)
         _require("column", [p.ticks for p in panels] + [s.column for s in self.suspicious], columns)
         for claim in self.claims:

@@ -12,6 +12,7 @@ from typing import Any
 
 from vswin.data.datasets import dataset
 from vswin.errors import UsageError
+from vswin.experiments.embedded import AppearanceTask, EmbeddedProtocol
 from vswin.experiments.library import Library
 from vswin.experiments.planning import PresentRuns, Protocol, study_runs
 from vswin.experiments.tables import Experiment
@@ -24,6 +25,8 @@ from vswin.report.study import Study
 from vswin.runs.config import RunConfig
 from vswin.runs.store import RunFolder, Store
 
+Stage = EmbeddedProtocol | AppearanceTask | VideoProtocol
+"""What says how a table is trained and tested: of a protocol the part for the table's task."""
 METRICS = {"top1": "top-1", "top5": "top-5"}
 
 
@@ -118,7 +121,8 @@ def _rows(
         if row.is_control and not protocol.includes(row):
             continue
         line = printed.row(row.id) if printed else None
-        labels = {column.name: line.cells[column.id] for column in printed.labels} if line else {}
+        columns = printed.labels if printed and line else []
+        labels = {column.name: line.cells[column.id] for column in columns if line}
         yield Row(
             id=row.id,
             labels=labels or {"row": row.id},
@@ -137,8 +141,10 @@ def _sizes(run: RunConfig) -> dict[str, str]:
 def _terms(experiment: Experiment, protocol: Protocol) -> Terms:
     """What the protocol says of itself, for this table."""
     can_run = protocol.can_run(experiment)
-    on_videos = isinstance(protocol, VideoProtocol)
-    stage = protocol if on_videos or not can_run else protocol.stage(experiment.task)
+    videos = protocol if isinstance(protocol, VideoProtocol) else None
+    stage: Stage = protocol
+    if isinstance(protocol, EmbeddedProtocol) and can_run:
+        stage = protocol.stage(experiment.task)
     num_classes = experiment.num_classes
     if can_run:
         num_classes = protocol.configure(experiment, experiment.rows[0], 0).model.num_classes
@@ -149,13 +155,13 @@ def _terms(experiment: Experiment, protocol: Protocol) -> Terms:
         comparable=protocol.comparable,
         tests_claims=protocol.tests_claims,
         seeds=protocol.seeds,
-        tested_on="videos" if on_videos else "clips",
-        tolerance=protocol.tolerance if on_videos else None,
+        tested_on="videos" if videos else "clips",
+        tolerance=videos.tolerance if videos else None,
         metrics=METRICS,
         num_classes=num_classes,
         deviations=stage.deviations,
         calibration=stage.calibration,
-        recipe=_recipe(experiment, protocol) if on_videos and can_run else None,
+        recipe=_recipe(experiment, videos) if videos and can_run else None,
     )
 
 

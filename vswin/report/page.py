@@ -9,6 +9,7 @@ import dataclasses
 import io
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -210,7 +211,7 @@ def _cost_verdict(study: Study) -> list[str]:
     return lines
 
 
-def _counts(found: list[str], *others: str) -> str:
+def _counts(found: Sequence[str], *others: str) -> str:
     """How many were reproduced, and how many of the others there are, as far as there are any."""
     kinds = ("reproduced", *others)
     return ", ".join(f"{found.count(kind)} {kind}" for kind in kinds if kind in found)
