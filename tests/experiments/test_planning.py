@@ -3,7 +3,9 @@
 import pytest
 
 from vswin.errors import UsageError
-from vswin.experiments.planning import plan_study
+from vswin.experiments.library import Library
+from vswin.experiments.planning import PresentRuns, plan_study, study_runs
+from vswin.project import experiments_dir
 
 
 def seeds(**options):
@@ -35,3 +37,21 @@ def test_exactly_these_seeds_each_once():
 def test_seeds_that_cannot_be_are_refused(options, said):
     with pytest.raises(UsageError, match=said):
         seeds(**options)
+
+
+@pytest.mark.parametrize("protocol", ["smoke", "paper"])
+def test_the_runs_that_are_present_are_those_that_were_planned(protocol):
+    library = Library(experiments_dir())
+    experiment, chosen = library.experiment("table5"), library.protocol(protocol)
+    planned = list(study_runs(experiment, chosen, [0, 3, 12]))
+    for run in planned:  # however it was found, it is what the protocol says of its row and seed
+        assert run.config == chosen.configure(experiment, run.row, run.seed)
+    some = planned[1::2]
+    wanted = {run.config.run_id for run in some}
+    foreign = [f"{run_id[:-10]}{'0' * 10}" for run_id in wanted] + ["something else"]
+    present = PresentRuns([*wanted, *foreign])
+    found = list(study_runs(experiment, chosen, present=present))
+    assert {run.config.run_id for run in found} == wanted
+    assert {(r.row.id, r.seed) for r in some} <= {(r.row.id, r.seed) for r in found}
+    assert {r.seed for r in study_runs(experiment, chosen, [3], present=present)} == {3}
+    assert not list(study_runs(experiment, chosen, [1], present=present))

@@ -134,7 +134,7 @@ def test_where_neither_paper_nor_release_says_it_mmaction2_is_named():
 def test_a_recipe_and_a_model_can_be_made_of_every_row(name):
     book = read_recipe_book(FOLDER, name)
     for row in ROWS:
-        recipe, model, data = split(book.resolve(*row))
+        recipe, model, data = split(values(book, row))
         assert (tuple(recipe), tuple(model), tuple(data)) == (
             RECIPE_FIELDS,
             MODEL_FIELDS,
@@ -148,7 +148,7 @@ def test_a_recipe_and_a_model_can_be_made_of_every_row(name):
 def test_the_official_book_gives_the_learning_rate_of_a_published_log():
     """A user's log of the released code: backbone, epoch 6, iteration 2120 of 3230: 9.330e-05."""
     book = read_recipe_book(FOLDER, "official")
-    recipe = Recipe(**split(book.resolve("swin_t", K400, IN_1K))[0]).for_clips(3230 * 64)
+    recipe = Recipe(**split(values(book, ("swin_t", K400, IN_1K)))[0]).for_clips(3230 * 64)
     rate = recipe.lr * recipe.backbone_lr_ratio * lr_factor(recipe, 5 * 3230 + 2119)
     assert f"{rate:.3e}" == "9.330e-05"
 

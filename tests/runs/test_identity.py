@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,6 +14,7 @@ from vswin.experiments.library import Library
 from vswin.models.swin.config import PRESETS, VideoSwinConfig
 from vswin.project import experiments_dir
 from vswin.runs.config import (
+    Data,
     FromCheckpoint,
     FromRun,
     Random,
@@ -21,6 +23,7 @@ from vswin.runs.config import (
     TestOnly,
     read_config,
 )
+from vswin.runs.execute import EXECUTORS
 from vswin.runs.identity import default_of
 from vswin.runs.store import RunFolder, StoreError
 from vswin.training.recipe import Recipe
@@ -101,6 +104,11 @@ def test_unions_are_told_apart_by_their_tags_alone(part):
             continue  # there is but one task yet
         with pytest.raises(ValueError, match=r".+"):
             read_config(content | {part: broken})
+
+
+def test_each_kind_of_data_has_one_way_to_be_executed():
+    (members, _) = get_args(Data)
+    assert EXECUTORS.keys() == {member.kind for member in get_args(members)}
 
 
 def again(config):

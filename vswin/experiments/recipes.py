@@ -15,15 +15,14 @@ to a default that nobody can name the source of.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
@@ -32,7 +31,7 @@ from pydantic import (
 
 from vswin.errors import unknown
 from vswin.models.registry import presets
-from vswin.reading import ExperimentError, read_strictly, require_named
+from vswin.reading import ExperimentError, Strict, read_strictly, require_named
 from vswin.training.recipe import Recipe
 
 Dataset = Literal["kinetics400", "kinetics600", "ssv2"]
@@ -76,10 +75,6 @@ DATA_FIELDS = tuple(_DATA_KINDS)
 of the crop's share of the frame. `ratio`: range of the crop's width / height."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 def _listed(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
@@ -93,7 +88,7 @@ def _is_preset(name: str) -> str:
 _OneOrMore = Annotated[tuple[T, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
-class When(_Strict):
+class When(Strict):
     """Conditions, each one name or a list of names; a condition that is left out always holds."""
 
     preset: _OneOrMore[Annotated[str, AfterValidator(_is_preset)]] = ()
@@ -106,7 +101,7 @@ class When(_Strict):
         return all(not names or row[condition] in names for condition, names in self)
 
 
-class Entry(_Strict, Generic[T]):
+class Entry(Strict, Generic[T]):
     """A value of a setting."""
 
     value: T
@@ -118,7 +113,7 @@ class Entry(_Strict, Generic[T]):
 
 Fields: Any = create_model(
     "Fields",
-    __base__=_Strict,
+    __base__=Strict,
     __doc__="Every setting, each with its values in the order in which later ones win.",
     **{
         name: (Annotated[tuple[Entry[kind], ...], Field(min_length=1)], ...)
@@ -135,7 +130,7 @@ class Sourced:
     source: str
 
 
-class RecipeBook(_Strict):
+class RecipeBook(Strict):
     """One account of how the paper's models were trained."""
 
     recipe: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
@@ -207,23 +202,12 @@ Settings = Annotated[dict[str, Any], AfterValidator(checked)]
 """Settings by name, see RECIPE_FIELDS, MODEL_FIELDS and DATA_FIELDS."""
 
 
-def split(
-    resolved: dict[str, Sourced],
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The values of `RecipeBook.resolve` as keyword arguments.
+def split(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Settings by name as keyword arguments; what is not given is left out.
 
     Returns:
         Those of `Recipe`, those of the model's configuration, and the settings of training clips.
     """
-    recipe, model, data = (
-        {name: resolved[name].value for name in names}
-        for names in (RECIPE_FIELDS, MODEL_FIELDS, DATA_FIELDS)
-    )
-    return recipe, model, data
-
-
-def split_given(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """As `split`, of some settings."""
     recipe, model, data = (
         {name: fields[name] for name in names if name in fields}
         for names in (RECIPE_FIELDS, MODEL_FIELDS, DATA_FIELDS)

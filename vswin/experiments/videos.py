@@ -18,7 +18,6 @@ from vswin.experiments.recipes import (
     Settings,
     Sourced,
     split,
-    split_given,
 )
 from vswin.experiments.tables import Count, Experiment, OnVideos, Row, Strict
 from vswin.runs.config import FromCheckpoint, FromRun, Init, Random, RunConfig, TestOnly
@@ -158,7 +157,7 @@ class VideoProtocol(Strict):
             tested = self.configure(experiment, experiment.row(row.tests), seed)
             return dataclasses.replace(tested, test=views, init=TestOnly(tested))
         run = self._by_the_book(experiment, row, views, seed)
-        own, rates, clips = split_given(row.videos.recipe)
+        own, rates, clips = split(row.videos.recipe)
         if self.small is not None:
             run = _rehearse(self.small, run, experiment, row)
         else:
@@ -174,7 +173,8 @@ class VideoProtocol(Strict):
         self, experiment: Experiment, row: Row, views: ViewsTest, seed: int
     ) -> RunConfig:
         """The row at the paper's own size, but for what it starts from and says itself."""
-        recipe, rates, data = split(self._from_book(experiment, row))
+        by_name = {n: setting.value for n, setting in self._from_book(experiment, row).items()}
+        recipe, rates, data = split(by_name)
         size = experiment.paper_input(row)[-1]
         dataset = _on_videos(experiment, row).dataset
         clips = VideoData(
