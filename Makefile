@@ -44,8 +44,10 @@ test: lint
 test-slurm: $(VENV)/.installed
 	@slurm/install-slurm
 	@folder=$$(mktemp -d /tmp/vswin-slurm.XXXXXX); \
-	  trap "$(VENV)/bin/python slurm/one-machine down $$folder" EXIT; trap 'exit 130' INT TERM; \
-	  VSWIN_TEST_SLURM=1 VSWIN_TEST_SLURM_FOLDER=$$folder $(VENV)/bin/python -m pytest tests/slurm
+	  trap 'for each in $$folder/*; do $(VENV)/bin/python slurm/one-machine down $$each; done' EXIT; \
+	  trap 'exit 130' INT TERM; \
+	  VSWIN_TEST_SLURM=1 VSWIN_TEST_SLURM_FOLDER=$$folder \
+	  $(VENV)/bin/python -m pytest --numprocesses 4 tests/slurm
 
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks

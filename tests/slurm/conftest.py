@@ -1,4 +1,7 @@
-"""A cluster for all tests of this folder; it is taken down at the end, however that comes."""
+"""A cluster for each test process; it is taken down at the end, however that comes.
+
+Scenarios wait for Slurm most of the time, so that several clusters share a machine well.
+"""
 
 import contextlib
 import os
@@ -24,7 +27,8 @@ def running_cluster(folder):
 def _cluster():
     require_slurm()
     # Not pytest's own folder: paths of sockets must be short.
-    folder = os.environ.get("VSWIN_TEST_SLURM_FOLDER") or tempfile.mkdtemp(prefix="vswin-slurm.")
+    parent = os.environ.get("VSWIN_TEST_SLURM_FOLDER") or tempfile.mkdtemp(prefix="vswin-slurm.")
+    folder = Path(parent) / os.environ.get("PYTEST_XDIST_WORKER", "main")
     with running_cluster(folder) as cluster:
         yield cluster
 

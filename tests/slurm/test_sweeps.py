@@ -33,11 +33,9 @@ def project(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def reference(project, tmp_path_factory):
+def reference(project, made_once):
     """One run of that clone that nothing happened to; the results folder."""
-    results = tmp_path_factory.mktemp("undisturbed") / "results"
-    run_here(project, results, *ONE)
-    return results
+    return made_once("undisturbed", lambda results: run_here(project, results, *ONE))
 
 
 def run_here(project, results, *study, variables=()):
