@@ -107,7 +107,7 @@ QUICK = [
     "vswin.cli.main",
     "vswin.cli.jobs",
     "vswin.cli.listing",
-    "vswin.cli.standings",
+    "vswin.cli.status",
     "vswin.cli.submit",
     "vswin.experiments.planning",
     "vswin.experiments.rows",

@@ -226,11 +226,11 @@ def test_status_as_json(results, vswin, slurm):
     code, out, _ = vswin("status", "table5", "-p", "smoke", "--results-dir", results, "--json")
     found = json.loads(out)
     assert (code, found["queue_problem"]) == (0, None)
-    assert found["standings"] == {"interrupted": 1, "missing": 6}
+    assert found["states"] == {"interrupted": 1, "missing": 6}
     rows = {row["row"]: row["runs"] for row in found["tables"][0]["rows"]}
     (seen,) = rows["dim8"]
     assert seen["run_id"] == run.run_id
-    assert (seen["standing"], seen["job_id"], seen["attempts"]) == ("interrupted", "7", 2)
+    assert (seen["state"], seen["job_id"], seen["attempts"]) == ("interrupted", "7", 2)
     assert (seen["gpu_hours"], seen["log"]) == (2.0, str(submission.log("7")))
     assert "TIMEOUT" in seen["detail"]
 
@@ -488,7 +488,7 @@ def test_cancel(results, vswin, slurm, monkeypatch):
     ]
     assert {job["id"] for job in slurm.queue} == {"7_3", "7_4", "8_0"}
     found = json.loads(vswin("status", "table5", *at, "--json")[1])
-    assert found["standings"]["cancelled"] == 3  # though Slurm has forgotten them
+    assert found["states"]["cancelled"] == 3  # though Slurm has forgotten them
     assert vswin("cancel", "table5", *at, "--yes")[:2] == (0, "nothing to cancel\n")
 
 

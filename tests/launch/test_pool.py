@@ -186,7 +186,7 @@ def test_both_ways_to_start_a_run_give_it_its_own_environment_and_log(tmp_path, 
     assert all("unrecognized arguments: --no-such-option" in run.log.read_text() for run in runs)
     processes.start(runs[0], ["--threads", "1"], {})
     processes.stop()
-    assert (runs[0].state(), processes.alive) == ("pending", set())  # before it could begin
+    assert (runs[0].state(), processes.alive) == ("missing", set())  # before it could begin
 
 
 def test_the_death_of_what_starts_runs_is_said_and_stops_them(tmp_path):

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from vswin.launch import progress as module
-from vswin.launch.pool import Snapshot
 from vswin.launch.progress import progress
+from vswin.runs.status import RunStatus
 from vswin.runs.store import RunFolder
 
 
@@ -20,18 +20,18 @@ def shown(polls):
     """What is printed on a console that is a file."""
     file = io.StringIO()
     with progress(Console(file=file, force_terminal=False)) as show:
-        for snapshots in polls:
-            show(snapshots)
+        for statuses in polls:
+            show(statuses)
     return file.getvalue().splitlines()
 
 
 def test_a_line_for_a_run_that_ends_and_none_for_what_was_complete(runs):
     first, second, third = runs
-    running = [Snapshot(first, "done"), Snapshot(second, "running"), Snapshot(third, "pending")]
+    running = [RunStatus(first, "done"), RunStatus(second, "running"), RunStatus(third, "missing")]
     ended = [
-        Snapshot(first, "done"),
-        Snapshot(second, "failed", detail="ValueError: no"),
-        Snapshot(third, "running", 3, 9, detail="training"),
+        RunStatus(first, "done"),
+        RunStatus(second, "failed", detail="ValueError: no"),
+        RunStatus(third, "running", step=3, steps=9, activity="training"),
     ]
     assert shown([running, running, ended, ended]) == ["second: failed: ValueError: no"]
 
@@ -40,11 +40,11 @@ def test_now_and_then_a_line_about_all_of_them(runs, monkeypatch):
     monkeypatch.setattr(module, "LINE_S", 0.0)
     first, second, third = runs
     poll = [
-        Snapshot(first, "done"),
-        Snapshot(second, "running", 30, 90, 12.34, 65, "training"),
-        Snapshot(third, "pending"),
+        RunStatus(first, "done"),
+        RunStatus(second, "running", "", "training", 30, 90, 12.34, 65),
+        RunStatus(third, "missing"),
     ]
     assert shown([poll]) == [
-        "1 of 3 runs done, 1 running, 1 pending; "
+        "1 of 3 runs done, 1 running, 1 missing; "
         "second: training, step 30 of 90, 12.3 clips/s, 1:05 left"
     ]

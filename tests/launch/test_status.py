@@ -12,7 +12,7 @@ from vswin.files import DamagedFileError, write_json
 from vswin.launch.slurm.cancelled import note_cancelled
 from vswin.launch.slurm.journal import Journal, Submission
 from vswin.launch.slurm.queue import Job, Queue, phase_of
-from vswin.launch.status import look, survey
+from vswin.launch.status import current_statuses, statuses_of
 from vswin.models.swin.config import PRESETS
 from vswin.runs.config import FromRun, TestOnly
 from vswin.runs.lock import STALE_S, run_lock
@@ -66,7 +66,7 @@ class Place:
 
     def see(self, *runs, sources=None):
         queue = Queue(self.jobs, self.problem)
-        found = survey(runs, self.journal, queue, sources)
+        found = statuses_of(runs, self.journal, queue, sources)
         assert [s.run for s in found] == list(runs)
         return found[0]
 
@@ -145,7 +145,7 @@ def test_where_a_run_stands(place, holds, says, standing, words):
         waits = phase_of(says) == "waiting"
         place.slurm("7_1", says, "Priority" if waits else "", "" if waits else "n3")
     seen = place.see(run)
-    assert (seen.standing, words in seen.detail) == (standing, True), seen.detail
+    assert (seen.state, words in seen.detail) == (standing, True), seen.detail
     assert (seen.detail == "") == (words == "")
 
 
@@ -157,12 +157,12 @@ def test_a_living_writer_outweighs_all_but_a_result(place):
     place.slurm("7", "TIMEOUT")
     with run_lock(run.path):
         seen = place.see(run)
-        assert (seen.standing, seen.eta_s) == ("running", 95)
+        assert (seen.state, seen.eta_s) == ("running", 95)
         assert seen.detail == f"training on {os.uname().nodename}"
         place.problem = NOT_THERE
-        assert place.see(run).standing == "running"
+        assert place.see(run).state == "running"
         complete(run)
-        assert place.see(run).standing == "done"
+        assert place.see(run).state == "done"
 
 
 def test_a_writer_elsewhere_is_silent_before_it_is_dead(place):
@@ -170,10 +170,10 @@ def test_a_writer_elsewhere_is_silent_before_it_is_dead(place):
     lock = run.path / "lock"
     lock.write_text(json.dumps({"token": "x", "host": "n9", "pid": 1, "job": "7_5"}))
     seen = place.see(run)
-    assert (seen.standing, seen.detail, seen.job_id) == ("running", "starting on n9", "7_5")
+    assert (seen.state, seen.detail, seen.job_id) == ("running", "starting on n9", "7_5")
     silent = lock.stat().st_mtime - STALE_S - 5
     os.utime(lock, (silent, silent))
-    assert place.see(run).standing == "missing"
+    assert place.see(run).state == "missing"
 
 
 def test_what_is_told_of_a_run(place):
@@ -200,9 +200,9 @@ def test_a_status_of_another_age_or_kind_is_no_error(place):
         run.path / "status.json", {"attempt": "x", "seconds": None, "gpus": True, "top1": []}
     )
     seen = place.see(run)
-    assert (seen.standing, seen.attempts, seen.seconds, seen.gpus) == ("interrupted", 0, None, 0)
+    assert (seen.state, seen.attempts, seen.seconds, seen.gpus) == ("interrupted", 0, None, 0)
     (run.path / "status.json").write_text("{")
-    assert place.see(run).standing == "missing"
+    assert place.see(run).state == "missing"
 
 
 def test_one_broken_run_does_not_hide_the_others(place):
@@ -210,9 +210,9 @@ def test_one_broken_run_does_not_hide_the_others(place):
     (run.path / "result.json").write_text("{")
     complete(other)
     seen = place.see(run, other)
-    assert seen.standing == "failed"
+    assert seen.state == "failed"
     assert "result.json cannot be read" in seen.detail
-    assert place.see(other).standing == "done"
+    assert place.see(other).state == "done"
 
 
 def test_the_newest_job_counts_but_one_that_lives_counts_more(place):
@@ -222,10 +222,10 @@ def test_the_newest_job_counts_but_one_that_lives_counts_more(place):
     place.slurm("5", "CANCELLED", name="a")
     place.slurm("6", "TIMEOUT", name="b")
     seen = place.see(run)
-    assert (seen.standing, seen.job_id) == ("interrupted", "6")
+    assert (seen.state, seen.job_id) == ("interrupted", "6")
     place.slurm("5", "RUNNING", nodes="n1", name="a")
     seen = place.see(run)
-    assert (seen.standing, seen.job_id) == ("running", "5")
+    assert (seen.state, seen.job_id) == ("running", "5")
 
 
 def test_the_log_is_the_one_that_was_written_last(place):
@@ -245,15 +245,15 @@ def test_jobs_that_the_submitter_died_before_noting(place):
     """sbatch had taken them: their name is the submission's token."""
     first, second = place.run(), place.run(dataclasses.replace(BASE, seed=1))
     submission = place.submit(first, second, ids=[], token="t-9", state="intended")
-    assert place.see(first).standing == place.see(second).standing == "missing"
+    assert place.see(first).state == place.see(second).state == "missing"
     place.slurm("8_1", "PENDING", "Resources", name="t-9")
     place.slurm("8_0", "RUNNING", name="another-token")
-    assert place.see(first).standing == "missing"
+    assert place.see(first).state == "missing"
     seen = place.see(second)
-    assert (seen.standing, seen.detail, seen.job_id) == ("queued", "Resources", "8_1")
+    assert (seen.state, seen.detail, seen.job_id) == ("queued", "Resources", "8_1")
     place.jobs = {}
     place.slurm("9", "PENDING", name=submission.token)  # one run alone is no array
-    assert (place.see(first).standing, place.see(second).standing) == ("queued", "missing")
+    assert (place.see(first).state, place.see(second).state) == ("queued", "missing")
 
 
 def job(job_id, name="t"):
@@ -265,14 +265,14 @@ def test_a_job_that_was_cancelled_from_here_before_it_began(place):
     """Slurm forgets it at once."""
     run = place.run()
     place.submit(run, ids=["7"])
-    assert place.see(run).standing == "unknown"
+    assert place.see(run).state == "unknown"
     note_cancelled(place.journal, [job("6"), job("7")])
-    assert (place.see(run).standing, place.see(run).job_id) == ("cancelled", "7")
+    assert (place.see(run).state, place.see(run).job_id) == ("cancelled", "7")
     place.slurm("7", "RUNNING")  # Slurm knows better
-    assert place.see(run).standing == "running"
+    assert place.see(run).state == "running"
     place.slurm("7", "FAILED")
     write_json(run.path / "status.json", STATUS | {"state": "interrupted", "job": "7"})
-    assert place.see(run).standing == "cancelled"  # though it was told to stop, for that is how
+    assert place.see(run).state == "cancelled"  # though it was told to stop, for that is how
 
 
 def test_a_job_of_the_same_id_on_another_cluster_is_not_the_runs(place):
@@ -281,16 +281,16 @@ def test_a_job_of_the_same_id_on_another_cluster_is_not_the_runs(place):
     for state in ("PENDING", "RUNNING", "FAILED", "CANCELLED"):
         place.slurm("7", state, nodes="n1", name="yours")
         seen = place.see(run)
-        assert seen.standing == "unknown", state
+        assert seen.state == "unknown", state
         assert "job 7 is not in the queue any more" in seen.detail
     note_cancelled(place.journal, [job("7", "yours")])
-    assert place.see(run).standing == "unknown"
+    assert place.see(run).state == "unknown"
     note_cancelled(place.journal, [job("7", "mine")])
-    assert place.see(run).standing == "cancelled"
+    assert place.see(run).state == "cancelled"
     place.submit(run, ids=["7"], token="again")  # and the new cluster gives the number once more
-    assert place.see(run).standing == "unknown"
+    assert place.see(run).state == "unknown"
     place.slurm("7", "RUNNING", nodes="n1", name="again")
-    assert place.see(run).standing == "running"
+    assert place.see(run).state == "running"
 
 
 def test_the_error_of_another_process_is_told(place):
@@ -306,7 +306,7 @@ def test_the_error_of_another_process_is_told(place):
     for process, time in ((0, 50), (1, 40), (2, 60), (3, 30)):
         os.utime(log("7", process), (time, time))
     seen = place.see(run)
-    assert (seen.standing, seen.log) == ("failed", log("7", 1))  # the first to fall silent
+    assert (seen.state, seen.log) == ("failed", log("7", 1))  # the first to fall silent
     assert seen.detail == "job 7: FAILED: ValueError: no frame 3"
     write_json(run.path / "error.json", ERROR)
     seen = place.see(run)
@@ -336,22 +336,22 @@ def family():
 def test_a_run_whose_source_failed_is_blocked(place, family):
     source, first, second = family
     before, run = place.run(source), place.run(first)
-    assert place.see(run).standing == "missing"
+    assert place.see(run).state == "missing"
     write_json(before.path / "error.json", ERROR)
     seen = place.see(run, before)
-    assert seen.standing == "blocked"
+    assert seen.state == "blocked"
     assert seen.detail == f"starts from {source.run_id}, which failed"
     place.submit(run, ids=["7"])
     place.slurm("7", "FAILED")
-    assert place.see(run).standing == "blocked"  # says more than FAILED
+    assert place.see(run).state == "blocked"  # says more than FAILED
     place.slurm("7", "PENDING")
-    assert place.see(run).standing == "queued"
+    assert place.see(run).state == "queued"
     complete(run)
-    assert place.see(run).standing == "done"
+    assert place.see(run).state == "done"
     # Without a folder, only the plan knows.
     other = place.run(second, exists=False)
-    assert place.see(other).standing == "missing"
-    assert place.see(other, sources={other.run_id: before.run_id}).standing == "blocked"
+    assert place.see(other).state == "missing"
+    assert place.see(other, sources={other.run_id: before.run_id}).state == "blocked"
     # And it is passed on.
     third = dataclasses.replace(BASE, seed=3, init=TestOnly(second))
     last = place.run(third)
@@ -367,12 +367,12 @@ def test_a_job_that_could_not_begin_is_given_again_once_its_source_is_repaired(p
     place.submit(run, ids=["7"])
     place.slurm("7", "FAILED")
     run.write_status(state="interrupted", job="7")
-    assert place.see(run).standing == "blocked"
+    assert place.see(run).state == "blocked"
     (before.path / "error.json").unlink()
     complete(before)
     before.weights.write_bytes(b"")
     seen = place.see(run)
-    assert (seen.standing, seen.attempts) == ("interrupted", 0)
+    assert (seen.state, seen.attempts) == ("interrupted", 0)
     assert seen.detail == "job 7 stopped without an error: FAILED"
 
 
@@ -382,16 +382,16 @@ def test_a_source_that_is_made_again_blocks_nobody(place, family):
     write_json(before.path / "error.json", ERROR)
     place.submit(before, ids=["7"])
     place.slurm("7", "PENDING")
-    assert place.see(run).standing == "missing"
+    assert place.see(run).state == "missing"
 
 
 def test_a_source_without_its_weights_is_not_done(place, family):
     before = place.run(family[0])
     complete(before)
     seen = place.see(before)
-    assert (seen.standing, "but for its weights" in seen.detail) == ("interrupted", True)
+    assert (seen.state, "but for its weights" in seen.detail) == ("interrupted", True)
     before.weights.write_bytes(b"")
-    assert place.see(before).standing == "done"
+    assert place.see(before).state == "done"
 
 
 def test_slurm_is_only_asked_when_it_can_tell_something(place, tmp_path, monkeypatch):
@@ -402,14 +402,14 @@ def test_slurm_is_only_asked_when_it_can_tell_something(place, tmp_path, monkeyp
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     run, done = place.run(), place.run(dataclasses.replace(BASE, seed=1))
     complete(done)
-    (seen, _), queue = look([run, done], place.journal)
-    assert (seen.standing, queue) == ("missing", Queue({}))
+    (seen, _), queue = current_statuses([run, done], place.journal)
+    assert (seen.state, queue) == ("missing", Queue({}))
     place.submit("elsewhere", done, ids=["6_0", "6_1"], token="a")
-    look([run, done], place.journal)
+    current_statuses([run, done], place.journal)
     assert not calls.exists()
     place.submit(run, ids=["7"], token="b")
-    (seen, _), _ = look([run, done], place.journal)
-    assert seen.standing == "unknown"
+    (seen, _), _ = current_statuses([run, done], place.journal)
+    assert seen.state == "unknown"
     assert calls.read_text().split() == ["squeue", "sacct"]
 
 

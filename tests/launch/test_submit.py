@@ -47,9 +47,9 @@ def slurm(tmp_path, monkeypatch):
     return fake
 
 
-def request(tmp_path, table="table5", protocol="smoke", seeds=1, standings=ABSENT, **profile):
+def request(tmp_path, table="table5", protocol="smoke", seeds=1, states=ABSENT, **profile):
     plan = plan_study(table, protocol, seeds, tmp_path / "results")
-    return Request((plan,), Profile(**profile), standings, notebooks=_notebooks((plan,)))
+    return Request((plan,), Profile(**profile), states, notebooks=_notebooks((plan,)))
 
 
 def total(asked):
@@ -106,12 +106,12 @@ def test_only_what_is_missing_is_submitted(tmp_path, slurm, smoke_results):
     slurm.set_state(jobs[cancelled], "CANCELLED")
     proposal, (again, notebook) = submit(asked)
     assert sorted(again.items) == sorted([lost, cut, cancelled])
-    assert proposal.seen[queued].standing == "queued"
+    assert proposal.statuses[queued].state == "queued"
     assert notebook.items == ("table5",)
     # The notebook waits for the new array and for what was queued before.
     waits = slurm.script(notebook.job_ids[0])
     assert f"dependency=afterany:7:{again.job_ids[0].partition('_')[0]}" in waits
-    _, (retried, _) = submit(dataclasses.replace(asked, standings=ABSENT + FAILED))
+    _, (retried, _) = submit(dataclasses.replace(asked, states=ABSENT + FAILED))
     assert retried.items == (failed,)
     assert len(Journal(asked.store).placements()[failed]) == 2
 
@@ -137,7 +137,7 @@ def test_dependents_of_a_failed_run_wait_for_a_retry(tmp_path, slurm):
     folder.create(asked.configs[source])
     write_json(folder.path / "error.json", {"type": "E", "message": "bad"})
     proposal = propose(asked)
-    blocked = {i for i, s in proposal.seen.items() if s.standing == "blocked"}
+    blocked = {i for i, s in proposal.statuses.items() if s.state == "blocked"}
     assert blocked
     assert not {source, *blocked} & {config.run_id for config in proposal.configs}
     dependent = asked.store.run(blocked.pop())
@@ -145,7 +145,7 @@ def test_dependents_of_a_failed_run_wait_for_a_retry(tmp_path, slurm):
     job = RunJob(str(dependent.path), ("--threads", "1"), requeue=True)
     with pytest.raises(BlockedError, match=f"starts from {source}, which failed"):
         job.require_sources()
-    retried = propose(dataclasses.replace(asked, standings=FAILED))
+    retried = propose(dataclasses.replace(asked, states=FAILED))
     assert {source, dependent.run_id} <= {config.run_id for config in retried.configs}
 
 
@@ -162,7 +162,7 @@ def test_nothing_is_submitted_while_the_queue_is_silent(tmp_path, slurm):
     submit(asked)
     before = slurm.queue
     (slurm.folder / "down").touch()
-    assert {s.standing for s in propose(asked).seen.values()} == {"unknown"}
+    assert {s.state for s in propose(asked).statuses.values()} == {"unknown"}
     with pytest.raises(SubmissionError, match="nothing was submitted: squeue: .*connect failure"):
         submit(asked)
     assert slurm.queue == before
@@ -398,7 +398,7 @@ def test_a_retry_of_one_run_takes_what_it_starts_from_along(tmp_path, slurm):
     folder.create(source)
     write_json(folder.path / "error.json", {"type": "E", "message": "bad"})
     only = frozenset({dependent.run_id})
-    proposal = propose(dataclasses.replace(asked, standings=FAILED, only=only))
+    proposal = propose(dataclasses.replace(asked, states=FAILED, only=only))
     assert [c.run_id for c in proposal.configs] == [source.run_id, dependent.run_id]
 
 

@@ -95,7 +95,7 @@ def test_a_run_does_not_begin_before_what_it_starts_from_is_complete(tmp_path):
     with pytest.raises(SourceNotReadyError) as raised:
         execute(folder)
     assert f"python -m vswin.runs.execute {source.path}" in str(raised.value)
-    assert folder.state() == "pending"  # no failure of its own
+    assert folder.state() == "missing"  # no failure of its own
     # Weights are written before the result; those of a run half done are not started from.
     torch.manual_seed(1)
     save_weights(VideoSwinTransformer(one.source.model), source.weights)

@@ -128,7 +128,7 @@ def test_another_result_is_refused_in_one_line(folder, change, words):
 
 
 def test_states_are_read_off_the_folder(folder):
-    assert folder.state() == "pending"
+    assert folder.state() == "missing"
     folder.write_status(state="training", step=3)
     assert folder.state() == "interrupted"  # no living writer
     with run_lock(folder.path):

@@ -171,7 +171,7 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(NoLocksError, match=r"lock.guard.*cannot lock files \(No locks.*NFS"):
         execute(run)
-    assert run.state() == "pending"
+    assert run.state() == "missing"
 
 
 # Broken files.
@@ -228,7 +228,7 @@ def on_full_disk(run, target, ballast):
 @pytest.mark.parametrize(
     ("target", "state"),
     [
-        ("lock", "pending"),
+        ("lock", "missing"),
         ("metrics.jsonl", "interrupted"),
         ("step-00000008.pt", "interrupted"),
         ("predictions.npz", "interrupted"),
@@ -343,4 +343,4 @@ def test_somebody_elses_results_folder_is_said(tmp_path, session_folder):
     said = queue.get(timeout=60)
     nobody.join()
     assert said.startswith(f"cannot write {run.path}/lock.guard: Permission denied")
-    assert run.state() == "pending"
+    assert run.state() == "missing"

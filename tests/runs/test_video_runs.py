@@ -268,7 +268,7 @@ def test_weights_that_were_removed_are_not_trained_again_unasked(calm, tmp_path)
     (folder.path.with_name(IMAGES.run_id) / "weights.safetensors").unlink()
     with pytest.raises(SourceNotReadyError, match="is missing: put it back, or remove the folder"):
         execute(folder)
-    assert folder.state() == "pending"
+    assert folder.state() == "missing"
 
 
 def test_a_row_that_only_tests_another_rows_model(calm, tmp_path):

@@ -79,7 +79,7 @@ class Sweep:
     def status(self):
         return read_json(self.run / "status.json") or {}
 
-    def standing(self, code):
+    def told(self, code):
         """Where the run stands, as `vswin status` says with that exit code."""
         study = [word for word in ONE if word not in ("--row", ROW)]
         answer = json.loads(self.vswin("status", "--json", study=study, code=code).stdout)
@@ -117,7 +117,7 @@ class Sweep:
         """The run went on from a checkpoint, and ended as one that nothing happened to."""
         tools.assert_same_study(self.results, reference)
         assert self.status["attempt"] == attempts
-        assert self.standing(code=0)["standing"] == "done"
+        assert self.told(code=0)["state"] == "done"
         assert self.submit() is None
         lines = (self.run / "metrics.jsonl").read_text().splitlines()
         assert len(lines) < EPOCHS + 3 * attempts  # it was not begun anew
@@ -178,7 +178,7 @@ def test_preemption(sweep, reference):
     sweep.wait_for_epoch(3)
     urgent = sweep.slurm.sbatch("--partition=urgent", "--nodes=2", "--exclusive", wrap="sleep 2")
     sweep.slurm.wait_for_state(job, "PENDING", seconds=30)
-    assert sweep.standing(code=0)["standing"] == "queued"
+    assert sweep.told(code=0)["state"] == "queued"
     assert sweep.submit() is None
     sweep.slurm.wait_for_end(urgent)
     sweep.goes_on_when_requeued(job)
@@ -213,7 +213,7 @@ def test_a_signal_where_jobs_are_not_requeued(slurm, project, tmp_path, referenc
     sweep.wait_for_epoch(3)
     slurm.signal(job)
     sweep.wait_until_done(job, ("FAILED",))
-    assert sweep.standing(code=0)["standing"] == "interrupted"  # whatever Slurm calls it
+    assert sweep.told(code=0)["state"] == "interrupted"  # whatever Slurm calls it
     sweep.wait_until_done(sweep.submit())
     sweep.require_same(reference, attempts=2)
 
@@ -236,8 +236,8 @@ def test_a_process_that_is_killed(sweep, reference):
     sweep.wait_for_epoch(3)
     os.kill(sweep.process(), signal.SIGKILL)
     sweep.wait_until_done(job, ("FAILED",))
-    seen = sweep.standing(code=1)
-    assert (seen["standing"], seen["job_id"]) == ("failed", job)
+    seen = sweep.told(code=1)
+    assert (seen["state"], seen["job_id"]) == ("failed", job)
     assert sweep.submit() is None  # not without being told to
     again = sweep.submit(command="retry")
     sweep.wait_until_done(again)
@@ -267,7 +267,7 @@ def test_a_slurmd_that_dies_alone(sweep, reference):
     sweep.slurm.start_now(job)
     sweep.wait_until_done(job, ("FAILED",))
     assert f"is being written by process {process}" in sweep.log(job)
-    assert sweep.standing(code=0)["standing"] == "running"
+    assert sweep.told(code=0)["state"] == "running"
     assert sweep.submit() is None
     os.kill(process, signal.SIGCONT)
     sweep.slurm.wait_for((sweep.run / "result.json").exists, 60, "the run is complete")
@@ -282,7 +282,7 @@ def test_scancel_and_then_submit_without_sacct(sweep, reference):
     sweep.wait_for_epoch(3)
     sweep.slurm.run("scancel", job)
     sweep.wait_until_done(job, ("CANCELLED",))
-    assert sweep.standing(code=0)["standing"] == "cancelled"
+    assert sweep.told(code=0)["state"] == "cancelled"
     again = sweep.submit()
     sweep.wait_until_done(again)
     sweep.require_same(reference, attempts=2)
@@ -304,7 +304,7 @@ def test_the_controller_restarts(sweep, reference, tmp_path):
     process = sweep.process()
     os.kill(process, signal.SIGSTOP)  # or it would be done before Slurm is back
     sweep.slurm.stop_controller()
-    assert sweep.standing(code=0)["standing"] == "running"  # the store says so
+    assert sweep.told(code=0)["state"] == "running"  # the store says so
     other = Sweep(sweep.slurm, sweep.project, tmp_path / "other")
     refused = other.submit_raw(ONE, code=1)
     assert "Unable to contact slurm controller" in refused.stderr
@@ -379,8 +379,8 @@ def test_a_job_that_dies_before_it_begins(slurm, project, tmp_path):
     sweep = Sweep(slurm, project, tmp_path, setup=["echo hello", "cd /no/such/environment"])
     job = sweep.submit()
     sweep.wait_until_done(job, ("FAILED",))
-    seen = sweep.standing(code=1)
-    assert (seen["standing"], seen["job_id"]) == ("failed", job)
+    seen = sweep.told(code=1)
+    assert (seen["state"], seen["job_id"]) == ("failed", job)
     assert "setup failed at: cd /no/such/environment" in Path(seen["log"]).read_text()
 
 
@@ -391,4 +391,4 @@ def test_gpus_that_are_none(slurm, project, tmp_path):
     assert slurm.run("squeue", "--noheader", "--jobs", job, "--format=%b").stdout.strip()
     sweep.wait_until_done(job, ("FAILED",))
     assert "--device cuda: not available here; known: cpu" in sweep.log(job)
-    assert sweep.standing(code=1)["standing"] == "failed"
+    assert sweep.told(code=1)["state"] == "failed"

@@ -17,7 +17,7 @@ from vswin.errors import UsageError
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for pydantic
     from vswin.experiments.rows import TableRuns
     from vswin.launch.slurm.journal import Journal
-    from vswin.launch.status import Seen
+    from vswin.runs.status import RunStatus
     from vswin.runs.store import RunFolder, Store
 
 MOST_CANDIDATES = 8
@@ -41,30 +41,30 @@ def status(
     ] = False,
 ) -> None:
     """Say where runs stand: done, running, queued, failed; exit code 1 if any failed."""
-    from vswin.cli import standings as cli_status
+    from vswin.cli import status as cli_status
     from vswin.launch.slurm.journal import Journal
-    from vswin.launch.status import look
+    from vswin.launch.status import current_statuses
 
     store, tables = _tables(table or (), protocol, seeds, results_dir)
     sources = {run: source for each in tables for run, source in each.sources.items()}
     ids = dict.fromkeys(run_id for each in tables for run_id in each.run_ids)
     journal = Journal(store)
-    found, queue = look((store.run(run_id) for run_id in ids), journal, sources)
-    seen = {s.run.run_id: s for s in found}
+    found, queue = current_statuses((store.run(run_id) for run_id in ids), journal, sources)
+    statuses = {s.run.run_id: s for s in found}
     if as_json:
         facts = {"protocol": protocol, "results_dir": str(store.results_dir)}
-        print(json.dumps(facts | cli_status.as_json(tables, seen, queue.problem), indent=2))
+        print(json.dumps(facts | cli_status.as_json(tables, statuses, queue.problem), indent=2))
     elif not tables:
         print(f"no runs in {store.runs_dir}")
     else:
         console = Console(width=None if sys.stdout.isatty() else 160)
-        cli_status.print_status(console, tables, seen, queue.problem)
-        for name in _unrendered(tables, seen, journal):
+        cli_status.print_status(console, tables, statuses, queue.problem)
+        for name in _unrendered(tables, statuses, journal):
             print(
                 f"the notebook of {name} was not executed since its newest result; `vswin submit` "
                 "sees to that, once no job waits for it"
             )
-    if any(s.standing in cli_status.BAD for s in found):
+    if any(s.state in cli_status.BAD for s in found):
         raise typer.Exit(1)
 
 
@@ -163,7 +163,7 @@ def _tables(
 
 
 def _unrendered(
-    tables: Sequence[TableRuns], seen: Mapping[str, Seen], journal: Journal
+    tables: Sequence[TableRuns], statuses: Mapping[str, RunStatus], journal: Journal
 ) -> list[str]:
     """Tables that were submitted, have ended, and whose notebooks are older than that."""
     promised = {i for s in journal.submissions() if s.kind == "notebook" for i in s.items}
@@ -171,7 +171,7 @@ def _unrendered(
         each.table
         for each in tables
         if each.table in promised
-        and not any(seen[i].standing in ("running", "queued") for i in each.run_ids)
+        and not any(statuses[i].state in ("running", "queued") for i in each.run_ids)
         and not journal.is_rendered(each.table, each.run_ids)
     ]
 

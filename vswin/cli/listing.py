@@ -45,7 +45,6 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
     from vswin.data.data_file import load_sources
     from vswin.experiments.library import Library
     from vswin.experiments.planning import plan_study
-    from vswin.launch.pool import snapshot
     from vswin.models.registry import family_of
     from vswin.paper.printed import printed_table
     from vswin.runs.requirements import missing_inputs
@@ -59,7 +58,7 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
         plan = plan_study(table, protocol, results_dir=results_dir)
         first = [p for p in plan.runs if p.seed == 0]
         configs = {p.row.id: p.config for p in first}
-        states = {p.row.id: snapshot(plan.folder(p)).state for p in first}
+        states = {p.row.id: plan.folder(p).state() for p in first}
         if any(p.config.data.kind == "videos" for p in first):
             sources = load_sources()
             for p in first:
@@ -84,7 +83,7 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
         words = " ".join(family_of(model).slug(model, row.frames))
         about = _in_words(configs[row.id]) if row.id in configs else []
         state = states.get(row.id, f"not under {protocol}")
-        if state == "pending" and any(row.id in rows for rows in lacking.values()):
+        if state == "missing" and any(row.id in rows for rows in lacking.values()):
             state = "lacks data or weights"
         grid.add_row(row.id, name, row.preset, str(row.frames), words, "; ".join(about), state)
     console.print(grid)

@@ -223,13 +223,13 @@ def _hand_in(request: Request, max_gpu_hours: float | None, yes: bool, as_json: 
 def _summary(request: Request, proposal: Proposal) -> str:
     """How many runs stand how."""
     tables = ", ".join(plan.experiment.table for plan in request.plans)
-    counts = Counter(s.standing for s in proposal.seen.values())
-    stand = ", ".join(f"{n} {standing}" for standing, n in counts.items())
+    counts = Counter(s.state for s in proposal.statuses.values())
+    stand = ", ".join(f"{n} {state}" for state, n in counts.items())
     text = (
-        f"{tables}, {request.plans[0].protocol.protocol}: {len(proposal.seen)} runs: {stand}; "
+        f"{tables}, {request.plans[0].protocol.protocol}: {len(proposal.statuses)} runs: {stand}; "
         f"{len(proposal.configs)} to submit"
     )
-    left = counts["failed"] + counts["blocked"] if "failed" not in request.standings else 0
+    left = counts["failed"] + counts["blocked"] if "failed" not in request.states else 0
     if left:
         text += f"\n{left} failed or wait for one that did: `vswin status` says why, --retry or "
         text += "`vswin retry` submits them again"
@@ -266,7 +266,7 @@ def _as_json(
     return {
         "tables": [plan.experiment.table for plan in request.plans],
         "protocol": request.plans[0].protocol.protocol,
-        "standings": {run_id: s.standing for run_id, s in proposal.seen.items()},
+        "states": {run_id: s.state for run_id, s in proposal.statuses.items()},
         "to_submit": [config.run_id for config in proposal.configs],
         "gpu_hours": total and total.gpu_hours,
         "submissions": [dataclasses.asdict(submission) for submission in submissions],

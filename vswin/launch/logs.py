@@ -11,8 +11,9 @@ from typing import BinaryIO
 from vswin.launch.printed_errors import logged_errors, newest
 from vswin.launch.slurm.journal import Journal
 from vswin.launch.slurm.queue import Queue
-from vswin.launch.status import Seen, look, placements
+from vswin.launch.status import current_statuses, placements
 from vswin.runs.lock import is_locked
+from vswin.runs.status import RunStatus
 from vswin.runs.store import RunFolder, Store
 
 POLL_S = 0.5
@@ -116,22 +117,26 @@ class _Watch:
     ) -> None:
         self.run, self.journal, self.clock = run, journal, clock
         self.asked = -QUEUE_S
-        self.seen: Seen | None = None
+        self.status: RunStatus | None = None
 
     def __call__(self) -> bool:
         if is_locked(self.run.path):
-            self.seen = None
+            self.status = None
             return True
         is_done = self.run.state() == "done"
-        if is_done or self.seen is None or self.clock() - self.asked >= QUEUE_S:
-            (self.seen,), _ = look([self.run], self.journal)
+        if is_done or self.status is None or self.clock() - self.asked >= QUEUE_S:
+            (self.status,), _ = current_statuses([self.run], self.journal)
             self.asked = self.clock()
-        return self.seen.standing in ("running", "queued")
+        return self.status.state in ("running", "queued")
 
     def ended_as(self) -> str:
         """Where the run stands."""
-        seen = self.seen
-        return "" if seen is None else f"{seen.standing}{f': {seen.detail}' if seen.detail else ''}"
+        status = self.status
+        return (
+            ""
+            if status is None
+            else f"{status.state}{f': {status.detail}' if status.detail else ''}"
+        )
 
 
 def _start_of_tail(path: Path, lines: int) -> int:

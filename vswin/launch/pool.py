@@ -15,43 +15,10 @@ from vswin.launch.gpus import Slots, runs_at_a_time, visible_gpus
 from vswin.launch.processes import Processes
 from vswin.runs.config import RunConfig
 from vswin.runs.resources import Effort
-from vswin.runs.store import RunFolder, State, Store
+from vswin.runs.status import RunStatus, read_status
+from vswin.runs.store import RunFolder, Store
 
 POLL_S = 0.25
-
-
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """Where one run stands."""
-
-    run: RunFolder
-    state: State
-    step: int = 0
-    steps: int = 0
-    clips_per_second: float | None = None
-    eta_s: float | None = None
-    """Seconds that what it is doing will still take."""
-    detail: str = ""
-    """For a failed run, its error; for a running one, what it is doing; for one whose process has
-    just ended before it was done, that process's last words."""
-
-
-def snapshot(run: RunFolder) -> Snapshot:
-    """Reads a run's folder."""
-    state, status = run.state(), run.status()
-    detail = status.get("state", "")
-    if state == "failed":
-        error = run.error() or {}
-        detail = f"{error.get('type')}: {error.get('message')}"
-    return Snapshot(
-        run,
-        state,
-        status.get("step", 0),
-        status.get("steps", 0),
-        status.get("clips_per_second"),
-        status.get("eta_s"),
-        detail,
-    )
 
 
 def prepare(configs: Sequence[RunConfig], store: Store) -> list[RunFolder]:
@@ -75,9 +42,9 @@ def launch(
     jobs: int,
     threads: int = 1,
     device: str = "cpu",
-    on_poll: Callable[[list[Snapshot]], None] = lambda snapshots: None,
+    on_poll: Callable[[list[RunStatus]], None] = lambda statuses: None,
     effort: Effort | None = None,
-) -> list[Snapshot]:
+) -> list[RunStatus]:
     """Executes the runs that are not done, at most `jobs` at a time, and waits for all.
 
     Each run is a process of its own, so that a crash takes nothing else with it. On device "cuda"
@@ -123,15 +90,15 @@ def launch(
                 run = waiting.popleft()
                 own = slots.take(run.run_id) if slots is not None else {}
                 processes.start(run, arguments, own)
-            snapshots = [_seen(snapshot(run), processes.alive, ended) for run in runs]
-            on_poll(snapshots)
-            for seen in snapshots:
-                if seen.run.run_id in watched and seen.state != "running":
-                    watched.remove(seen.run.run_id)
-                    if seen.state != "done":
-                        waiting.append(seen.run)
+            statuses = [_with_process(read_status(run), processes.alive, ended) for run in runs]
+            on_poll(statuses)
+            for status in statuses:
+                if status.run.run_id in watched and status.state != "running":
+                    watched.remove(status.run.run_id)
+                    if status.state != "done":
+                        waiting.append(status.run)
             if not processes.alive and not waiting and not watched:
-                return snapshots
+                return statuses
             time.sleep(POLL_S)
     finally:
         processes.stop()
@@ -168,20 +135,20 @@ def decoders(device: str, processes: int) -> int:
     return 0 if device == "cpu" else max(1, available_cpus() // processes - 1)
 
 
-def _seen(snapshot: Snapshot, alive: Collection[str], ended: dict[str, int]) -> Snapshot:
+def _with_process(status: RunStatus, alive: Collection[str], ended: dict[str, int]) -> RunStatus:
     """What the folder says, and what is known of the run's process beside.
 
     A run whose process has just started is running, whatever an earlier attempt left behind. One
     whose process is gone and left no error was killed, or there was no room for the error.
     """
-    run_id = snapshot.run.run_id
-    if snapshot.state in ("done", "running"):
-        return snapshot
+    run_id = status.run.run_id
+    if status.state in ("done", "running"):
+        return status
     if run_id in alive:
-        return dataclasses.replace(snapshot, state="running", detail="starting")
-    if snapshot.state == "failed" or run_id not in ended:
-        return snapshot
-    return dataclasses.replace(snapshot, detail=_last_words(snapshot.run, ended[run_id]))
+        return dataclasses.replace(status, state="running", detail="", activity="starting")
+    if status.state == "failed" or run_id not in ended:
+        return status
+    return dataclasses.replace(status, detail=_last_words(status.run, ended[run_id]))
 
 
 def _last_words(run: RunFolder, code: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from vswin.launch.pool import Snapshot
+from vswin.runs.status import RunStatus
 from vswin.wording import duration
 
 LINE_S = 60.0
@@ -25,7 +25,7 @@ LINE_S = 60.0
 UPDATE_S = 1.0
 """Seconds between two updates of a notebook's table."""
 
-OnPoll = Callable[[list[Snapshot]], None]
+OnPoll = Callable[[list[RunStatus]], None]
 
 
 @contextlib.contextmanager
@@ -60,8 +60,8 @@ class _Bars:
     def __init__(self, bars: Progress) -> None:
         self.bars, self.tasks = bars, dict[str, TaskID]()
 
-    def __call__(self, snapshots: list[Snapshot]) -> None:
-        for s in snapshots:
+    def __call__(self, statuses: list[RunStatus]) -> None:
+        for s in statuses:
             run_id = s.run.run_id
             if run_id not in self.tasks:
                 self.tasks[run_id] = self.bars.add_task(run_id, total=1, start=False, detail="")
@@ -79,11 +79,11 @@ class _Lines:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.write = write
-        self.seen = dict[str, Snapshot]()
+        self.seen = dict[str, RunStatus]()
         self.last = time.monotonic()
 
-    def __call__(self, snapshots: list[Snapshot]) -> None:
-        for s in snapshots:
+    def __call__(self, statuses: list[RunStatus]) -> None:
+        for s in statuses:
             before = self.seen.get(s.run.run_id, s)
             if before.state != s.state and s.state in ("done", "failed", "interrupted"):
                 self.write(f"{s.run.run_id}: {_detail(s)}")
@@ -99,36 +99,36 @@ class _NotebookTable:
     """Counts of all runs, and a line for each that was not complete before, in one output."""
 
     def __init__(self) -> None:
-        self.seen = dict[str, Snapshot]()
+        self.seen = dict[str, RunStatus]()
         self.lines = dict[str, str]()
-        self.shown: _Standing | None = None
+        self.shown: _Shown | None = None
         self.handle: Any = None
         self.last = time.monotonic()
 
-    def __call__(self, snapshots: list[Snapshot]) -> None:
+    def __call__(self, statuses: list[RunStatus]) -> None:
         before = {run_id: s.state for run_id, s in self.seen.items()}
-        self.seen |= {s.run.run_id: s for s in snapshots}
+        self.seen |= {s.run.run_id: s for s in statuses}
         changed = before != {run_id: s.state for run_id, s in self.seen.items()}
         if not changed and time.monotonic() - self.last < UPDATE_S:
             return
-        for s in snapshots:
-            if s.state != "pending" and (s.state != "done" or s.run.run_id in self.lines):
+        for s in statuses:
+            if s.state != "missing" and (s.state != "done" or s.run.run_id in self.lines):
                 self.lines[s.run.run_id] = _detail(s)
-        self._show(_Standing(_counts(self.seen), tuple(self.lines.items())))
+        self._show(_Shown(_counts(self.seen), tuple(self.lines.items())))
         self.last = time.monotonic()
 
-    def _show(self, standing: _Standing) -> None:
+    def _show(self, content: _Shown) -> None:
         from IPython.display import display  # only a notebook gets here, and it has this
 
         if self.handle is None:
-            self.handle = display(standing, display_id=True)
-        elif standing != self.shown:
-            self.handle.update(standing)
-        self.shown = standing
+            self.handle = display(content, display_id=True)
+        elif content != self.shown:
+            self.handle.update(content)
+        self.shown = content
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class _Standing:
+class _Shown:
     """What a notebook shows: a title above a table of run ids and what they are doing."""
 
     title: str
@@ -145,23 +145,23 @@ class _Standing:
         return f"<p>{html.escape(self.title)}</p>" + (f"<table>{cells}</table>" if cells else "")
 
 
-def _counts(seen: dict[str, Snapshot]) -> str:
-    """As "3 of 9 runs done, 2 running, 4 pending"."""
+def _counts(seen: dict[str, RunStatus]) -> str:
+    """As "3 of 9 runs done, 2 running, 4 missing"."""
     counts = collections.Counter(s.state for s in seen.values())
     others = [f", {n} {state}" for state, n in counts.items() if state != "done"]
     return f"{counts['done']} of {len(seen)} runs done" + "".join(others)
 
 
-def _detail(s: Snapshot) -> str:
+def _detail(s: RunStatus) -> str:
     if s.state == "done":
         result = s.run.result()
         return "done" if result is None else f"done, top-1 {100 * result.metrics['top1']:.1f} %"
     if s.state != "running":
         return f"{s.state}: {s.detail}" if s.state == "failed" else s.state
-    if s.detail not in ("training", "testing") or not s.steps:
-        return s.detail or "starting"
-    what = "step" if s.detail == "training" else "video"
-    training = s.detail == "training" and s.clips_per_second
+    if s.activity not in ("training", "testing") or not s.steps:
+        return s.activity or "starting"
+    what = "step" if s.activity == "training" else "video"
+    training = s.activity == "training" and s.clips_per_second
     rate = f", {s.clips_per_second:.3g} clips/s" if training else ""
     left = f", {duration(s.eta_s)} left" if s.eta_s is not None else ""
-    return f"{s.detail}, {what} {s.step} of {s.steps}{rate}{left}"
+    return f"{s.activity}, {what} {s.step} of {s.steps}{rate}{left}"

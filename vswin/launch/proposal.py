@@ -15,13 +15,14 @@ from vswin.launch.slurm.journal import Journal
 from vswin.launch.slurm.profile import Profile
 from vswin.launch.slurm.queue import Queue, read_queue
 from vswin.launch.slurm.sbatch import Shape, shape_of
-from vswin.launch.status import Seen, Standing, live_jobs, survey
+from vswin.launch.status import live_jobs, statuses_of
 from vswin.runs.config import RunConfig
-from vswin.runs.store import Store
+from vswin.runs.status import RunStatus
+from vswin.runs.store import State, Store
 
-ABSENT: tuple[Standing, ...] = ("missing", "interrupted", "cancelled", "unknown")
-"""Standings of runs that are submitted without being asked for by name."""
-FAILED: tuple[Standing, ...] = ("failed", "blocked")
+ABSENT: tuple[State, ...] = ("missing", "interrupted", "cancelled", "unknown")
+"""States of runs that are submitted without being asked for by name."""
+FAILED: tuple[State, ...] = ("failed", "blocked")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Request:
     plans: tuple[StudyPlan, ...]
     """Tables under one protocol, in one store."""
     profile: Profile
-    standings: tuple[Standing, ...] = ABSENT
+    states: tuple[State, ...] = ABSENT
     """Runs that stand so are submitted."""
     only: frozenset[str] | None = None
     """Ids of the only runs that are meant; None means all."""
@@ -76,7 +77,7 @@ class Array:
 class Proposal:
     """How what is asked for stands, and what would be submitted."""
 
-    seen: dict[str, Seen]
+    statuses: dict[str, RunStatus]
     """Every run that is asked for or that one of those starts from, by id."""
     arrays: tuple[Array, ...]
     tables: tuple[str, ...]
@@ -104,22 +105,25 @@ def propose(request: Request) -> Proposal:
     queue = _queue(journal, configs.keys())
     folders = [request.store.run(run_id) for run_id in configs]
     sources = {i: first.run_id for i, config in configs.items() for first in config.ancestors[:1]}
-    seen = {s.run.run_id: s for s in survey(folders, journal, queue, sources)}
-    wanted = [c for i, c in configs.items() if seen[i].standing in request.standings]
+    statuses = {s.run.run_id: s for s in statuses_of(folders, journal, queue, sources)}
+    wanted = [c for i, c in configs.items() if statuses[i].state in request.states]
     if request.only is not None:
         meant = {s.run_id for i in request.only for s in configs[i].ancestors} | request.only
         wanted = [config for config in wanted if config.run_id in meant]
     needed = {
-        s.run_id for c in configs.values() if seen[c.run_id].standing != "done" for s in c.ancestors
+        s.run_id
+        for c in configs.values()
+        if statuses[c.run_id].state != "done"
+        for s in c.ancestors
     }
     asked = {planned.config.run_id for plan in request.plans for planned in plan.runs}
     wanted = [config for config in wanted if config.run_id in asked | needed]
     arrays = tuple(_arrays(request, wanted))
     places = journal.placements()
-    found = {run_id: live_jobs(queue, places.get(run_id, [])) for run_id in seen}
+    found = {run_id: live_jobs(queue, places.get(run_id, [])) for run_id in statuses}
     live = {run_id: jobs[-1].job_id for run_id, jobs in found.items() if jobs}
     tables = _tables(request, live, arrays, journal, queue)
-    return Proposal(seen, arrays, tables, live, queue.problem)
+    return Proposal(statuses, arrays, tables, live, queue.problem)
 
 
 def _arrays(request: Request, wanted: Sequence[RunConfig]) -> Iterable[Array]:

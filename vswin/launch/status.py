@@ -12,7 +12,7 @@ import functools
 import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vswin.files import DamagedFileError, read_json
 from vswin.launch.printed_errors import logged_errors, newest
@@ -20,78 +20,23 @@ from vswin.launch.slurm.cancelled import cancelled_jobs
 from vswin.launch.slurm.journal import Journal, Kind, Submission
 from vswin.launch.slurm.queue import PRESENT, Job, Phase, Queue, read_queue
 from vswin.runs.config import read_config
+from vswin.runs.status import RunStatus, read_status
 from vswin.runs.store import RunFolder, State
-
-Standing = Literal[
-    "done",
-    "running",
-    "queued",
-    "failed",
-    "blocked",
-    "cancelled",
-    "interrupted",
-    "missing",
-    "unknown",
-]
-"""`blocked`: it starts from a run that failed. `interrupted`: it stopped, and goes on when it is
-run or submitted again. `missing`: nothing has been done for it. `unknown`: nobody can tell."""
 
 Placements = Mapping[str, list[tuple[str, Submission]]]
 """The jobs that each run (or table, whose notebook is executed) was given, with their submissions,
 oldest first."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Seen:
-    """Where one run stands."""
-
-    run: RunFolder
-    standing: Standing
-    detail: str = ""
-    """Why: the last line of an error, what Slurm says, what is being done."""
-    job_id: str | None = None
-    """The job that it is or was last in."""
-    log: Path | None = None
-    """The newest of what its processes printed."""
-    attempts: int = 0
-    """How often it was begun."""
-    state: str = ""
-    """What its process last said that it was doing: training, testing."""
-    step: int = 0
-    steps: int = 0
-    """Training steps, or tested videos, of that."""
-    epoch: int | None = None
-    """Epochs finished."""
-    loss: float | None = None
-    """Mean training loss of the last epoch."""
-    top1: float | None = None
-    """In [0, 1]: the test's where it is done, else the last epoch's in training."""
-    eta_s: float | None = None
-    """Seconds that what it is doing will still take."""
-    seconds: float | None = None
-    """Time spent on it, all attempts together; None where that was not noted."""
-    gpus: int = 0
-    """GPUs that it used at a time; 0 on the CPU."""
-    host: str | None = None
-    """Where its process runs, or last ran."""
-
-    @property
-    def gpu_hours(self) -> float | None:
-        """GPU-hours spent; None on the CPU or where that was not noted."""
-        if not self.gpus or self.seconds is None:
-            return None
-        return self.seconds * self.gpus / 3600
-
-
-def look(
+def current_statuses(
     runs: Iterable[RunFolder], journal: Journal, sources: Mapping[str, str] | None = None
-) -> tuple[list[Seen], Queue]:
-    """`survey` with Slurm's queue as it is now, which is only asked if it can tell anything.
+) -> tuple[list[RunStatus], Queue]:
+    """`statuses_of` with Slurm's queue as it is now, which is only asked if it can tell anything.
 
     Args:
         runs: folders, whether they exist or not.
         journal: of the store that they are in.
-        sources: see `survey`.
+        sources: see `statuses_of`.
 
     Raises:
         DamagedFileError: if the journal cannot be read.
@@ -103,15 +48,15 @@ def look(
     ids = [i for s in submissions for i, item in zip(s.job_ids, s.items, strict=False)
            if item in open_runs]  # fmt: skip
     queue = read_queue(ids) if submissions else Queue({})
-    return survey(runs, journal, queue, sources), queue
+    return statuses_of(runs, journal, queue, sources), queue
 
 
-def survey(
+def statuses_of(
     runs: Iterable[RunFolder],
     journal: Journal,
     queue: Queue,
     sources: Mapping[str, str] | None = None,
-) -> list[Seen]:
+) -> list[RunStatus]:
     """Says where each run stands.
 
     Args:
@@ -125,8 +70,8 @@ def survey(
         DamagedFileError: if the journal cannot be read.
     """
     places = placements(journal, queue)
-    surveyor = _Surveyor(places, queue, cancelled_jobs(journal), sources or {})
-    return [surveyor.look_at(run) for run in runs]
+    reader = _Reader(places, queue, cancelled_jobs(journal), sources or {})
+    return [reader.status_of(run) for run in runs]
 
 
 def placements(journal: Journal, queue: Queue, kind: Kind = "runs") -> Placements:
@@ -199,62 +144,68 @@ class _Place:
 
 
 @dataclasses.dataclass
-class _Surveyor:
+class _Reader:
     placements: Placements
     queue: Queue
     cancelled: Collection[tuple[str, str]]
     """Jobs that were cancelled from here, by id and name."""
     sources: Mapping[str, str]
-    seen: dict[str, Seen] = dataclasses.field(default_factory=dict)
+    known: dict[str, RunStatus] = dataclasses.field(default_factory=dict)
     """What has been found out, since many runs start from one."""
 
-    def look_at(self, run: RunFolder) -> Seen:
-        if run.run_id not in self.seen:
+    def status_of(self, run: RunFolder) -> RunStatus:
+        if run.run_id not in self.known:
             try:
-                self.seen[run.run_id] = self._look_at(run)
+                self.known[run.run_id] = self._status_of(run)
             except DamagedFileError as error:  # one broken run must not hide the others
-                self.seen[run.run_id] = Seen(run, "failed", str(error), log=_existing(run.log))
-        return self.seen[run.run_id]
+                self.known[run.run_id] = RunStatus(
+                    run, "failed", str(error), log=_existing(run.log)
+                )
+        return self.known[run.run_id]
 
-    def _look_at(self, run: RunFolder) -> Seen:
-        state, status = run.state(), run.status()
+    def _status_of(self, run: RunFolder) -> RunStatus:
+        told = read_status(run)
         places = self.placements.get(run.run_id, [])
-        base = _from_status(run, status, places)
-        if state == "done":
-            result = run.result()
-            top1 = result.metrics["top1"] if result is not None else None
-            return dataclasses.replace(base, standing="done", top1=top1, eta_s=None)
-        if state == "running":
+        logs = [run.log, *(submission.log(job_id) for job_id, submission in places)]
+        job_id = told.job_id or (places[-1][0] if places else None)
+        base = dataclasses.replace(told, job_id=job_id, log=newest(logs))
+        if told.state == "done":
+            return base
+        if told.state == "running":
             return _running(base, holder(run))
         place = self._newest(places)
-        job_id = place.job_id if place is not None else base.job_id
-        base = dataclasses.replace(base, job_id=job_id, eta_s=None)
-        standing, detail = self._at_rest(state, status, place, base)
-        if standing == "failed" and state != "failed" and place is not None:
+        if place is not None:
+            base = dataclasses.replace(base, job_id=place.job_id)
+        state, detail = self._at_rest(told, place, base)
+        if state == "failed" and told.state != "failed" and place is not None:
             for first in logged_errors(place.submission.process_logs(place.job_id))[:1]:
                 base = dataclasses.replace(base, log=first.path)
                 detail = f"{detail}: {first.line}"
-        return dataclasses.replace(base, standing=standing, detail=detail)
+        return dataclasses.replace(base, state=state, detail=detail)
 
-    def _at_rest(
-        self, state: State, status: dict[str, Any], place: _Place | None, base: Seen
-    ) -> tuple[Standing, str]:
-        """Where a run stands that nobody is writing, and why."""
+    def _at_rest(self, told: RunStatus, place: _Place | None, base: RunStatus) -> tuple[State, str]:
+        """Where a run stands that nobody is writing, and why.
+
+        Args:
+            told: what its folder says.
+            place: the job that counts, if it was given one.
+            base: the same as `told`, with that job and the newest log.
+        """
         job = place.job if place is not None else None
         if job is not None and job.phase == "waiting":
             return "queued", job.reason or job.state.lower()
-        if job is not None and job.phase == "active" and not _has_failed(state, status, job):
+        if job is not None and job.phase == "active" and not _has_failed(told, job):
             where = f" on {job.nodes}" if job.nodes else ""
             return "running", f"{'ending' if job.is_ending else 'starting'}{where}"
-        if state == "failed":
-            return "failed", _last_words(base.run)
+        if told.state == "failed":
+            return "failed", told.detail
         if (blocker := self._blocker(base.run)) is not None:
             return "blocked", f"starts from {blocker.run.run_id}, which {_how(blocker)}"
-        if place is not None and _has_put_off(status, place) and not self._is_cancelled(place):
+        if place is not None and _has_put_off(told, place) and not self._is_cancelled(place):
             # It was told to stop, or could not begin yet; to Slurm that may be a failure.
             words = f"job {place.job_id} stopped without an error"
             return "interrupted", words + (f": {job.state}" if job else "")
-        return self._after(state, place, base)
+        return self._after(told.state, place, base)
 
     def _newest(self, places: list[tuple[str, Submission]]) -> _Place | None:
         """The job that counts: the newest that waits or runs, else the newest."""
@@ -267,26 +218,26 @@ class _Surveyor:
         noted = (place.job_id, place.submission.token) in self.cancelled
         return noted or (place.job is not None and place.job.phase == "cancelled")
 
-    def _after(self, state: State, place: _Place | None, base: Seen) -> tuple[Standing, str]:
+    def _after(self, state: State, place: _Place | None, base: RunStatus) -> tuple[State, str]:
         """What a run is that nobody executes and that left no error, and why."""
-        begun = f"stopped{f' in {base.state}' if base.state else ''}"
+        begun = f"stopped{f' in {base.activity}' if base.activity else ''}"
         begun += f", {base.step} of {base.steps}" if base.steps else ""
         if (base.run.path / "result.json").exists():
             return "interrupted", "complete but for its weights, which runs that start from it need"
         if place is None:
-            return ("missing", "") if state == "pending" else ("interrupted", begun)
+            return ("missing", "") if state == "missing" else ("interrupted", begun)
         if (known := self._end_of(place)) is not None:
             return known
         job = place.job
         words = f"job {place.job_id}" + (
             f": {job.state}" if job else " is not in the queue any more"
         )
-        if state != "pending":
+        if state != "missing":
             return "interrupted", f"{begun}; {words}"
         left = f"its log: {base.log}" if base.log else "there is no log"
         return "unknown", f"{words} and left nothing; {left}"
 
-    def _end_of(self, place: _Place) -> tuple[Standing, str] | None:
+    def _end_of(self, place: _Place) -> tuple[State, str] | None:
         """How a job ended, and what that makes of its run; None if that must tell by itself."""
         job = place.job
         if self._is_cancelled(place):
@@ -294,79 +245,44 @@ class _Surveyor:
                 return "cancelled", f"job {place.job_id}: {job.state}"
             return "cancelled", f"job {place.job_id} was cancelled with `vswin cancel`"
         if job is not None:
-            ends: dict[Phase, Standing] = {"failed": "failed", "interrupted": "interrupted"}
+            ends: dict[Phase, State] = {"failed": "failed", "interrupted": "interrupted"}
             end = ends.get(job.phase)
             return None if end is None else (end, f"job {place.job_id}: {job.state}")
         return None if self.queue.problem is None else ("unknown", self.queue.problem)
 
-    def _blocker(self, run: RunFolder) -> Seen | None:
+    def _blocker(self, run: RunFolder) -> RunStatus | None:
         """The run that this one starts from, if that failed or is blocked itself."""
         source = self.sources.get(run.run_id) or source_of(run)
         if source is None:
             return None
-        seen = self.look_at(RunFolder(run.path.with_name(source)))
-        return seen if seen.standing in ("failed", "blocked") else None
+        source_status = self.status_of(RunFolder(run.path.with_name(source)))
+        return source_status if source_status.state in ("failed", "blocked") else None
 
 
-def _from_status(
-    run: RunFolder, status: dict[str, Any], places: list[tuple[str, Submission]]
-) -> Seen:
-    """What status.json says; what it lacks, or says in another form, is left out."""
-
-    def number(name: str) -> Any:
-        value = status.get(name)
-        return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-    logs = [run.log, *(submission.log(job_id) for job_id, submission in places)]
-    return Seen(
-        run,
-        "unknown",
-        job_id=status.get("job") or (places[-1][0] if places else None),
-        log=newest(logs),
-        attempts=number("attempt") or 0,
-        state=str(status.get("state") or ""),
-        step=number("step") or 0,
-        steps=number("steps") or 0,
-        epoch=number("epoch"),
-        loss=number("loss"),
-        top1=number("top1"),
-        eta_s=number("eta_s"),
-        seconds=number("seconds"),
-        gpus=number("gpus") or 0,
-        host=status.get("host"),
-    )
-
-
-def _running(base: Seen, owner: dict[str, Any]) -> Seen:
+def _running(base: RunStatus, owner: dict[str, Any]) -> RunStatus:
     host = owner.get("host") or base.host
-    what = base.state if base.state in ("training", "testing", "starting") else "starting"
+    what = base.activity if base.activity in ("training", "testing") else "starting"
     return dataclasses.replace(
         base,
-        standing="running",
+        state="running",
         detail=f"{what} on {host}" if host else what,
         job_id=owner.get("job") or None,
         host=host,
     )
 
 
-def _has_failed(state: State, status: dict[str, Any], job: Job) -> bool:
+def _has_failed(told: RunStatus, job: Job) -> bool:
     """Whether a job that still has its nodes is only ending, after its run has failed in it."""
-    return state == "failed" and (job.is_ending or status.get("job") == job.job_id)
+    return told.state == "failed" and (job.is_ending or told.job_id == job.job_id)
 
 
-def _has_put_off(status: dict[str, Any], place: _Place) -> bool:
+def _has_put_off(told: RunStatus, place: _Place) -> bool:
     """Whether a job said of its run that it can go on later."""
-    return (status.get("state"), status.get("job")) == ("interrupted", place.job_id)
+    return (told.activity, told.job_id) == ("interrupted", place.job_id)
 
 
-def _last_words(run: RunFolder) -> str:
-    error = run.error() or {}
-    lines = [line for line in str(error.get("message", "")).splitlines() if line.strip()]
-    return f"{error.get('type')}: {lines[-1].strip()}" if lines else str(error.get("type"))
-
-
-def _how(blocker: Seen) -> str:
-    return "failed" if blocker.standing == "failed" else f"is blocked: it {blocker.detail}"
+def _how(blocker: RunStatus) -> str:
+    return "failed" if blocker.state == "failed" else f"is blocked: it {blocker.detail}"
 
 
 def _existing(path: Path) -> Path | None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from vswin.errors import VswinError
 from vswin.experiments.planning import StudyPlan
-from vswin.launch.pool import Snapshot, launch, pool_size, prepare
+from vswin.launch.pool import launch, pool_size, prepare
 from vswin.runs.config import RunConfig
 from vswin.runs.requirements import require_inputs
 from vswin.runs.resources import Effort
+from vswin.runs.status import RunStatus
 from vswin.runs.store import Store
 
 
@@ -21,9 +22,9 @@ def run_study(
     plan: StudyPlan,
     jobs: int = 0,
     device: str = "cpu",
-    on_poll: Callable[[list[Snapshot]], None] = lambda snapshots: None,
+    on_poll: Callable[[list[RunStatus]], None] = lambda statuses: None,
     effort: Effort | None = None,
-) -> list[Snapshot]:
+) -> list[RunStatus]:
     """Executes the runs of a plan that are not complete, and waits for them.
 
     Args:
@@ -49,9 +50,9 @@ def run_configs(
     jobs: int = 0,
     threads: int = 1,
     device: str = "cpu",
-    on_poll: Callable[[list[Snapshot]], None] = lambda snapshots: None,
+    on_poll: Callable[[list[RunStatus]], None] = lambda statuses: None,
     effort: Effort | None = None,
-) -> list[Snapshot]:
+) -> list[RunStatus]:
     """Executes runs that are not complete; first those whose weights others start from.
 
     Args:
@@ -74,12 +75,12 @@ def run_configs(
     # The longest first, so that no core is left with a long one at the end.
     configs = sorted(configs, key=lambda c: -c.work)
     stages = [*_pretrainings(configs, store), configs]
-    bad: dict[str, Snapshot] = {}
-    snapshots: list[Snapshot] = []
+    bad: dict[str, RunStatus] = {}
+    statuses: list[RunStatus] = []
     for stage in stages:
         able = [config for config in stage if not _lineage(config) & bad.keys()]
-        snapshots = launch(prepare(able, store), jobs, threads, device, on_poll, effort)
-        bad |= {s.run.run_id: s for s in snapshots if s.state != "done"}
+        statuses = launch(prepare(able, store), jobs, threads, device, on_poll, effort)
+        bad |= {s.run.run_id: s for s in statuses if s.state != "done"}
     if bad:
         runs = {config.run_id: config for stage in stages for config in stage}
         lines = [f"{i}: {s.state} ({s.detail}); log: {s.run.log}" for i, s in bad.items()]
@@ -91,7 +92,7 @@ def run_configs(
         raise RunsFailedError(
             f"{len(lines)} of {len(runs)} runs did not complete:\n  " + "\n  ".join(lines)
         )
-    return snapshots
+    return statuses
 
 
 def _lineage(config: RunConfig) -> set[str]:

@@ -17,10 +17,11 @@ from typing import Any
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.experiments.planning import StudyPlan, plan_study
 from vswin.files import read_json, require_writable, write_text
-from vswin.launch.pool import POLL_S, prepare, snapshot
+from vswin.launch.pool import POLL_S, prepare
 from vswin.launch.progress import progress
 from vswin.project import notebooks_dir, results_path
 from vswin.report.page import report_path
+from vswin.runs.status import read_status
 
 PARAMETERS: dict[str, type] = {
     "protocol": str,
@@ -170,12 +171,12 @@ def _papermill(
         )
         try:
             while process.poll() is None:
-                show([snapshot(run) for run in runs])
+                show([read_status(run) for run in runs])
                 time.sleep(2 * POLL_S)
         finally:
             process.terminate()
             process.wait()
-        show([snapshot(run) for run in runs])
+        show([read_status(run) for run in runs])
         printed.seek(0)
         lines = printed.read().decode(errors="replace").strip().splitlines()
     return process.returncode, lines[-1] if lines else f"exit code {process.returncode}"

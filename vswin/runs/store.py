@@ -18,7 +18,20 @@ from vswin.runs.config import RunConfig, read_config
 from vswin.runs.lock import is_locked
 from vswin.runs.result import Result, read_result
 
-State = Literal["done", "running", "failed", "interrupted", "pending"]
+State = Literal[
+    "done",
+    "running",
+    "queued",
+    "failed",
+    "blocked",
+    "cancelled",
+    "interrupted",
+    "missing",
+    "unknown",
+]
+"""Where a run stands. `blocked`: it starts from a run that failed. `interrupted`: it stopped, and
+goes on when it is run or submitted again. `missing`: nothing has been done for it. What Slurm alone
+can tell (queued, blocked, cancelled, unknown) is found by `vswin.launch.status`."""
 
 
 class StoreError(VswinError):
@@ -108,7 +121,7 @@ class RunFolder:
             return "running"
         if (self.path / "error.json").exists():
             return "failed"
-        return "interrupted" if self.status() else "pending"
+        return "interrupted" if self.status() else "missing"
 
     def write_status(self, **fields: Any) -> None:
         """Replaces status.json."""

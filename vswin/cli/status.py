@@ -15,77 +15,80 @@ from vswin.wording import duration
 
 if TYPE_CHECKING:  # `vswin --help` does without
     from vswin.experiments.rows import RowRuns, TableRuns
-    from vswin.launch.status import Seen
+    from vswin.runs.status import RunStatus
 
 BAD = ("failed", "blocked")
-"""Standings that make the command fail."""
+"""States that make the command fail."""
 NAMED = (*BAD, "unknown")
-"""Standings of runs that are named below the tables."""
+"""States of runs that are named below the tables."""
 MOST_NAMED = 5
 """Runs that are named; the others are counted."""
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "blocked": "red"}
 
 
 def print_status(
-    console: Console, tables: Sequence[TableRuns], seen: Mapping[str, Seen], problem: str | None
+    console: Console,
+    tables: Sequence[TableRuns],
+    statuses: Mapping[str, RunStatus],
+    problem: str | None,
 ) -> None:
     """The tables, the runs that something is wrong with, and a line that sums up.
 
     Args:
         console: where to.
         tables: which runs stand for which rows.
-        seen: where each of those runs stands, by id.
+        statuses: where each of those runs stands, by id.
         problem: why Slurm's queue could not be asked, if it matters.
     """
     for table in tables:
-        console.print(_grid(table, seen))
+        console.print(_grid(table, statuses))
     if problem is not None:
         _line(console, f"the queue cannot be asked: {problem}")
-    running = [s for s in seen.values() if s.standing == "running"]
+    running = [s for s in statuses.values() if s.state == "running"]
     for s in running[:MOST_NAMED]:
         job = f", job {s.job_id}" if s.job_id else ""
         _line(console, f"{s.run.run_id}: running: {s.detail}{job}")
     if len(running) > MOST_NAMED:
         _line(console, f"and {len(running) - MOST_NAMED} more that are running")
-    wrong = [s for s in seen.values() if s.standing in NAMED]
-    wrong.sort(key=lambda s: NAMED.index(s.standing))
+    wrong = [s for s in statuses.values() if s.state in NAMED]
+    wrong.sort(key=lambda s: NAMED.index(s.state))
     for s in wrong[:MOST_NAMED]:
-        _line(console, f"{s.run.run_id}: {s.standing}: {s.detail}")
+        _line(console, f"{s.run.run_id}: {s.state}: {s.detail}")
         if s.log is not None and str(s.log) not in s.detail:
             _line(console, f"  log: {s.log}")
     if len(wrong) > MOST_NAMED:
         _line(console, f"and {len(wrong) - MOST_NAMED} more that are failed, blocked or unknown")
-    _line(console, summary(seen.values()))
+    _line(console, summary(statuses.values()))
 
 
-def summary(seen: Iterable[Seen]) -> str:
+def summary(statuses: Iterable[RunStatus]) -> str:
     """As "12 of 21 done, 3 running, 6 queued"."""
-    counts = standings(seen)
+    counts = count_states(statuses)
     done, total = counts.pop("done", 0), sum(counts.values())
     return ", ".join([f"{done} of {done + total} done", *(f"{n} {s}" for s, n in counts.items())])
 
 
-def standings(seen: Iterable[Seen]) -> dict[str, int]:
+def count_states(statuses: Iterable[RunStatus]) -> dict[str, int]:
     """How many runs stand where, in a fixed order; what none does is left out."""
-    from vswin.launch.status import Standing
+    from vswin.runs.store import State
 
-    counts = Counter(s.standing for s in seen)
-    return {s: counts[s] for s in get_args(Standing) if counts[s]}
+    counts = Counter(s.state for s in statuses)
+    return {s: counts[s] for s in get_args(State) if counts[s]}
 
 
 def as_json(
-    tables: Sequence[TableRuns], seen: Mapping[str, Seen], problem: str | None
+    tables: Sequence[TableRuns], statuses: Mapping[str, RunStatus], problem: str | None
 ) -> dict[str, Any]:
     """The same for programs: every run with all that is known of it."""
     return {
         "queue_problem": problem,
-        "standings": standings(seen.values()),
+        "states": count_states(statuses.values()),
         "tables": [
             {
                 "table": table.table,
                 "title": table.title,
                 "rows": [
-                    {"row": row.label, "runs": [_run_as_json(seen[i]) for i in row.run_ids]}
+                    {"row": row.label, "runs": [_run_as_json(statuses[i]) for i in row.run_ids]}
                     for row in table.rows
                 ],
             }
@@ -94,13 +97,13 @@ def as_json(
     }
 
 
-def _run_as_json(s: Seen) -> dict[str, Any]:
+def _run_as_json(s: RunStatus) -> dict[str, Any]:
     fields = {f.name: getattr(s, f.name) for f in dataclasses.fields(s) if f.name != "run"}
     fields["log"] = None if s.log is None else str(s.log)
     return {"run_id": s.run.run_id, **fields, "gpu_hours": s.gpu_hours}
 
 
-def _grid(table: TableRuns, seen: Mapping[str, Seen]) -> Table:
+def _grid(table: TableRuns, statuses: Mapping[str, RunStatus]) -> Table:
     grid = Table(
         Column("row", overflow="fold"),
         Column("runs", overflow="fold"),
@@ -113,10 +116,10 @@ def _grid(table: TableRuns, seen: Mapping[str, Seen]) -> Table:
         title_justify="left",
     )
     for row in table.rows:
-        runs = [seen[run_id] for run_id in row.run_ids]
+        runs = [statuses[run_id] for run_id in row.run_ids]
         grid.add_row(
             row.label,
-            _standings_text(runs),
+            _states_text(runs),
             str(max((s.attempts for s in runs), default=0) or "-"),
             _in_training(row, runs),
             _mean_top1(runs),
@@ -126,20 +129,20 @@ def _grid(table: TableRuns, seen: Mapping[str, Seen]) -> Table:
     return grid
 
 
-def _standings_text(runs: Sequence[Seen]) -> Text:
-    counts = standings(runs)
+def _states_text(runs: Sequence[RunStatus]) -> Text:
+    counts = count_states(runs)
     text = Text(f"{counts.get('done', 0)} of {len(runs)} done", style=STYLES["done"])
-    for standing, n in counts.items():
-        if standing != "done":
+    for state, n in counts.items():
+        if state != "done":
             text.append(", ", style="default")
-            text.append(f"{n} {standing}", style=STYLES.get(standing, "default"))
+            text.append(f"{n} {state}", style=STYLES.get(state, "default"))
     return text
 
 
-def _in_training(row: RowRuns, runs: Sequence[Seen]) -> str:
+def _in_training(row: RowRuns, runs: Sequence[RunStatus]) -> str:
     """The run that has the longest way to go, of those that train; else of those that did."""
-    begun = [s for s in runs if s.standing != "done" and s.epoch is not None]
-    begun = [s for s in begun if s.standing == "running"] or begun
+    begun = [s for s in runs if s.state != "done" and s.epoch is not None]
+    begun = [s for s in begun if s.state == "running"] or begun
     if not begun:
         return "-"
     last = min(begun, key=lambda s: s.epoch or 0)
@@ -149,18 +152,18 @@ def _in_training(row: RowRuns, runs: Sequence[Seen]) -> str:
     return ", ".join(words)
 
 
-def _mean_top1(runs: Sequence[Seen]) -> str:
-    found = [s.top1 for s in runs if s.standing == "done" and s.top1 is not None]
+def _mean_top1(runs: Sequence[RunStatus]) -> str:
+    found = [s.top1 for s in runs if s.state == "done" and s.top1 is not None]
     return f"{100 * sum(found) / len(found):.1f} %" if found else "-"
 
 
-def _to_go(runs: Sequence[Seen]) -> str:
+def _to_go(runs: Sequence[RunStatus]) -> str:
     """The longest that a running run will still take for what it is doing."""
-    found = [s.eta_s for s in runs if s.standing == "running" and s.eta_s is not None]
+    found = [s.eta_s for s in runs if s.state == "running" and s.eta_s is not None]
     return duration(max(found)) if found else "-"
 
 
-def _spent(runs: Sequence[Seen]) -> str:
+def _spent(runs: Sequence[RunStatus]) -> str:
     """GPU-hours; of runs on the CPU, their time."""
     gpu = [s.gpu_hours for s in runs if s.gpu_hours is not None]
     cpu = [s.seconds for s in runs if s.seconds is not None and not s.gpus]
