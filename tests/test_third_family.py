@@ -136,6 +136,7 @@ TOY = registry.Family(
     presets={"toy_conv": ToyConfig()},
     code=__name__,
     slug=lambda config, frames: (f"t{frames}", f"width{config.width}"),
+    sizes=lambda config, frames: {"width": str(config.width)},
     work=lambda config, frames: frames,
     shrink=shrink,
     natural_size=lambda config: 24,

@@ -6,6 +6,7 @@ import dataclasses
 import time
 
 import torch
+from torch import nn
 
 from vswin.costs.counting import cost
 from vswin.data.annotations import VideoList
@@ -15,7 +16,7 @@ from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
 from vswin.evaluation.views import VideoEvaluation, evaluate_videos
 from vswin.files import read_json, write_json
-from vswin.models.swin.model import VideoSwinTransformer
+from vswin.models.registry import build
 from vswin.runs.execution import Outcome, Task
 from vswin.runs.initial import initial_model
 from vswin.runs.result import (
@@ -74,7 +75,7 @@ def train_and_test_videos(task: Task) -> Outcome:
     return _outcome(task, model, recipe, evaluation, inputs, loaded, seconds)
 
 
-def _train(task: Task, model: VideoSwinTransformer, videos: VideoList, recipe: Recipe) -> float:
+def _train(task: Task, model: nn.Module, videos: VideoList, recipe: Recipe) -> float:
     config, effort = task.config, task.effort
     assert isinstance(config.data, VideoData)
     options = Options(
@@ -98,7 +99,7 @@ def _train(task: Task, model: VideoSwinTransformer, videos: VideoList, recipe: R
 
 def _outcome(
     task: Task,
-    model: VideoSwinTransformer,
+    model: nn.Module,
     recipe: Recipe,
     evaluation: VideoEvaluation,
     inputs: Inputs,
@@ -110,7 +111,7 @@ def _outcome(
     weights = checkpoint_of(model)
     with torch.device("meta"):
         counted = cost(
-            VideoSwinTransformer(config.model),
+            build(config.model),
             (config.model.in_channels, data.frames, data.size, data.size),
         )
     metrics = task.folder.metrics() if task.world.is_main else []
