@@ -7,9 +7,7 @@ report itself in a warm process.
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -23,7 +21,11 @@ from rich.progress import track
 from benchmarks.machine import RESULTS, last_words, naming, seconds
 from vswin.errors import VswinError
 from vswin.experiments.planning import StudyPlan, plan_study
+from vswin.files import write_json
 from vswin.report import load_study, write_report
+from vswin.runs.record import read_runs
+from vswin.runs.result import write_result
+from vswin.runs.store import Store
 
 TABLE, PROTOCOL = "table5", "proxy"
 RECORD = RESULTS.parents[1] / "results" / "reference"
@@ -72,16 +74,18 @@ def fill(folder: Path, runs: int) -> StudyPlan:
     """A store with at least that many complete runs, copied from the record by row."""
     rows = len(plan_study(TABLE, PROTOCOL, 1, folder).runs)
     plan = plan_study(TABLE, PROTOCOL, -(-runs // rows), folder)
-    recorded = plan_study(TABLE, PROTOCOL, 1, RECORD)
-    sources = {planned.row.id: recorded.folder(planned) for planned in recorded.runs}
+    recorded = read_runs(Store(RECORD, PROTOCOL).record(TABLE))
+    first = plan_study(TABLE, PROTOCOL, 1, RECORD).runs
+    sources = {planned.row.id: recorded.get(planned.config.run_id) for planned in first}
     for planned in track(plan.runs, description="copying runs"):
         source, target = sources[planned.row.id], plan.folder(planned)
-        if source.result() is None:
-            raise VswinError(f"{source.path} is not complete; the benchmark copies the record")
+        if source is None:
+            raise VswinError(
+                f"row {planned.row.id} is not recorded in {RECORD}; the benchmark copies the record"
+            )
         if target.path.exists():  # two rows, one run
             continue
-        target.create(dataclasses.replace(source.config(), seed=planned.seed))
-        for file in source.path.iterdir():
-            if file.name not in ("run.json", "checkpoints"):
-                shutil.copy(file, target.path / file.name)
+        target.create(planned.config)
+        write_result(target.path / "result.json", source.result)
+        write_json(target.path / "provenance.json", source.provenance)
     return plan
