@@ -7,6 +7,8 @@ import pytest
 
 from tests.command import vswin
 from vswin.files import DamagedFileError
+from vswin.project import project_root
+from vswin.report import load_study, write_report
 from vswin.runs.record import read_curves, read_predictions, read_runs, record_of, write_record
 from vswin.runs.store import Store, StoreError
 
@@ -95,6 +97,52 @@ def test_a_damaged_record_and_one_of_other_versions_are_named(recorded, tmp_path
     path.write_text(lines.replace('"training":1', '"training":0'))
     with pytest.raises(StoreError, match=f"line 1 of {path} is not of this code's versions"):
         read_runs(tmp_path)
+
+
+def test_reports_made_from_a_record_are_those_made_from_the_runs(smoke_results, tmp_path):
+    """Word for word, but for the command that makes them."""
+    given = ("--protocol", "smoke", "--results-dir", str(smoke_results))
+    done = vswin("record", "table5", *given, "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    files = write_report(load_study("table5", "smoke", results_dir=smoke_results))
+    pages = [files.csv, files.markdown, files.html, files.png]
+    originals = [page.read_bytes() for page in pages]
+    assert "vswin notebook table5" in files.markdown.read_text()
+
+    done = vswin("report", "all", "--results-dir", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    for page, original in zip(pages, originals, strict=True):
+        made = (tmp_path / page.relative_to(smoke_results)).read_bytes()
+        again, before = (
+            f"vswin report table5 --protocol smoke --results-dir {tmp_path}",
+            (f"vswin notebook table5 --protocol smoke --seeds 1 --results-dir {smoke_results}"),
+        )
+        assert made.replace(again.encode(), before.encode()) == original, page.name
+    assert len(list((tmp_path / "reports").iterdir())) == 3  # of nothing else
+
+
+def test_every_committed_report_can_be_made_from_the_committed_record(tmp_path):
+    committed = project_root() / "results" / "reference"
+    for record in committed.glob("*/record"):
+        shutil.copytree(record, tmp_path / record.relative_to(committed))
+    done = vswin("report", "all", "--results-dir", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    made = [*tmp_path.glob("reports/*.md"), *tmp_path.glob("*/tables/*.csv")]
+    kept = [*committed.glob("reports/*.md"), *committed.glob("*/tables/*.csv")]
+    assert sorted(p.relative_to(tmp_path) for p in made) == sorted(
+        p.relative_to(committed) for p in kept
+    )
+    for page in made:
+        text = page.read_text().replace(str(tmp_path), "results/reference")
+        assert text == (committed / page.relative_to(tmp_path)).read_text(), page.name
+
+
+def test_the_committed_record_is_small():
+    committed = project_root() / "results" / "reference"
+    sizes = [path.stat().st_size for path in committed.rglob("*") if path.is_file()]
+    assert len(sizes) <= 60
+    assert sum(sizes) <= 3 * 2**20
+    assert max(sizes) <= 2**20
 
 
 def test_there_must_be_something_to_record(tmp_path):

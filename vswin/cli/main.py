@@ -166,8 +166,13 @@ def run(
 
 @app.command()
 def report(
-    table: Annotated[str, typer.Argument(help="A table, or `all`.")],
-    protocol: ProtocolOption = "proxy",
+    table: Annotated[str, typer.Argument(help="A table, or `all`: whatever was run or recorded.")],
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol", "-p", help="See `vswin list` (default: proxy; for `all`, every one)."
+        ),
+    ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
@@ -177,13 +182,15 @@ def report(
     results_dir: ResultsOption = "results",
 ) -> None:
     """Set what is on disk beside the printed numbers: CSV, HTML, Markdown, PNG. Trains nothing."""
-    from vswin.experiments.library import Library
-    from vswin.project import experiments_dir
-    from vswin.report import load_study, write_report
+    from vswin.report import load_study, studies_in, write_report
 
-    tables = Library(experiments_dir()).tables() if table == "all" else [table]
-    for name in tables:
-        study = load_study(name, protocol, seeds, results_dir)
+    asked = [(table, protocol or "proxy")]
+    if table == "all":
+        asked = studies_in(results_dir, protocol)
+        if not asked:
+            raise UsageError(f"nothing was run or recorded in {results_dir}; name a table")
+    for name, how in asked:
+        study = load_study(name, how, seeds, results_dir)
         files = write_report(study)
         _print_study(study)
         _print_files([files.csv, files.html, files.markdown, files.png])

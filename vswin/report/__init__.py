@@ -5,11 +5,11 @@
 
 from typing import Any
 
-from vswin.report.collect import load_study
+from vswin.report.collect import load_study, studies_in
 from vswin.report.page import write_report
 from vswin.report.study import Study
 
-__all__ = ["Study", "figure", "load_study", "write_report"]
+__all__ = ["Study", "figure", "load_study", "studies_in", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from vswin.data.datasets import dataset
 from vswin.errors import UsageError
@@ -20,10 +19,11 @@ from vswin.experiments.videos import VideoProtocol
 from vswin.models.registry import family_of
 from vswin.paper.printed import PrintedTable, printed_table
 from vswin.project import experiments_dir, results_path
-from vswin.report.data import Recipe, Row, RunRecord, Runs, Setting, Terms, Value
+from vswin.report.data import Recipe, Row, Runs, Setting, Terms, Value
 from vswin.report.study import Study
 from vswin.runs.config import RunConfig
-from vswin.runs.store import RunFolder, Store
+from vswin.runs.record import RunRecord, read_runs
+from vswin.runs.store import Store
 
 Stage = EmbeddedProtocol | AppearanceTask | VideoProtocol
 """What says how a table is trained and tested: of a protocol the part for the table's task."""
@@ -69,35 +69,63 @@ def load_study(
         values=tuple(_values(runs, table, printed, chosen.comparable)),
         runs=runs,
         sources=sources,
+        is_recorded=any(
+            not store.run(run.run_id).path.exists()
+            for by_seed in runs.values()
+            for run in by_seed.values()
+        ),
         results_dir=store.results_dir,
     )
 
 
 def _runs(
     experiment: Experiment, protocol: Protocol, seeds: int | None, store: Store
-) -> tuple[Runs, dict[str, RunRecord]]:
+) -> tuple[Runs, dict[str, RunRecord | None]]:
     """The complete runs by row and seed, and by id those that they have started from."""
     found: dict[str, dict[int, RunRecord]] = {}
-    sources: dict[str, RunRecord] = {}
+    sources: dict[str, RunRecord | None] = {}
+    recorded = read_runs(store.record(experiment.table))
+
     # Rows that say the same share a run, and runs share a source; each is read once.
-    read = functools.cache(lambda run_id: _read(store.run(run_id)))
+    result_of = functools.cache(lambda run_id: store.run(run_id).result())
+
+    def read(config: RunConfig) -> RunRecord | None:
+        """What a folder says, or else the record."""
+        run_id, result = config.run_id, result_of(config.run_id)
+        if result is None:
+            return recorded.get(run_id)
+        return RunRecord(run_id, config, result, store.run(run_id).provenance() or {})
+
     wanted = None if seeds is None else range(seeds)
-    present = PresentRuns(store.run_ids())
+    present = PresentRuns([*store.run_ids(), *recorded])
     for planned in study_runs(experiment, protocol, wanted, present=present):
-        config, source = planned.config, planned.config.source
-        run = RunRecord(config.run_id, config, *read(config.run_id))
-        if run.result is None:
-            continue
-        found.setdefault(planned.row.id, {})[planned.seed] = run
-        if source is not None:
-            sources[source.run_id] = RunRecord(source.run_id, source, *read(source.run_id))
+        source = planned.config.source
+        if run := read(planned.config):
+            found.setdefault(planned.row.id, {})[planned.seed] = run
+            if source is not None:
+                sources[source.run_id] = read(source)
     return found, sources
 
 
-def _read(folder: RunFolder) -> tuple[Any, dict[str, Any] | None]:
-    """A run's result, None where it is not complete, and its provenance."""
-    result = folder.result()
-    return result, folder.provenance() if result else None
+def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tuple[str, str]]:
+    """Tables and protocols of which there are runs, or a record of runs, in a results folder.
+
+    Args:
+        results_dir: the folder; a relative one counts from the project's root.
+        protocol: only this one.
+
+    Raises:
+        UsageError: if there is no such protocol.
+    """
+    library = Library(experiments_dir())
+    studies = []
+    for name in [protocol] if protocol else library.protocols():
+        chosen, store = library.protocol(name), Store(results_path(results_dir), name)
+        for table in library.tables():
+            present = PresentRuns([*store.run_ids(), *read_runs(store.record(table))])
+            if any(study_runs(library.experiment(table), chosen, present=present)):
+                studies.append((table, name))
+    return studies
 
 
 def _values(

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from vswin.runs.record import RunRecord
+
 HEADLINE = "top1"
 """The metric whose interval is shown, and whose chance is known."""
 
@@ -91,16 +93,6 @@ class Terms:
     deviations: tuple[str, ...]
     calibration: str
     recipe: Recipe | None
-
-
-@dataclasses.dataclass(frozen=True)
-class RunRecord:
-    """A complete run."""
-
-    run_id: str
-    config: Any
-    result: Any
-    provenance: dict[str, Any] | None
 
 
 Runs = Mapping[str, Mapping[int, RunRecord]]

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
-from vswin.report.data import HEADLINE, Row, RunRecord, Runs, Section, percent
+from vswin.report.data import HEADLINE, Row, Runs, Section, percent
 from vswin.report.statistics import Interval
+from vswin.runs.record import RunRecord
+from vswin.runs.result import DigitsDetails
 
-KIND = "moving_digits"
 ORDER_LEARNT = 95.0
 """Order accuracy in % from which a run counts as having learnt to tell order."""
 CONTROLS = {
@@ -28,17 +29,17 @@ DIGIT_NOTE = (
 )
 
 
-def _runs(rows: Iterable[Row], runs: Runs) -> Iterator[tuple[Row, int, RunRecord]]:
-    """The runs on Moving Digits, row by row."""
+def _runs(rows: Iterable[Row], runs: Runs) -> Iterator[tuple[Row, RunRecord, DigitsDetails]]:
+    """The runs on Moving Digits, row by row, and what only they have to say."""
     for row in rows:
-        for seed, run in runs.get(row.id, {}).items():
-            if run.result.details.kind == KIND:
-                yield row, seed, run
+        for run in runs.get(row.id, {}).values():
+            if isinstance(run.result.details, DigitsDetails):
+                yield row, run, run.result.details
 
 
 def halves(rows: Sequence[Row], runs: Runs) -> list[str]:
     """What is told apart of a class: digit and motion where clips differ in both, else order."""
-    shown = (run.result.details.in_distribution.digit_accuracy for *_, run in _runs(rows, runs))
+    shown = (details.in_distribution.digit_accuracy for *_, details in _runs(rows, runs))
     return ["digit", "motion"] if any(share is not None for share in shown) else ["order"]
 
 
@@ -46,13 +47,12 @@ def check_lines(rows: Sequence[Row], runs: Runs) -> list[dict[str, Any]]:
     """Every run at the difficulty it was trained at, in %; see `Study.checks`."""
     told_apart = halves(rows, runs)
     lines = []
-    for row, seed, run in _runs(rows, runs):
-        details = run.result.details
+    for row, run, details in _runs(rows, runs):
         easy = details.in_distribution
         lines.append(
             {
                 "row": row.id,
-                "seed": seed,
+                "seed": run.config.seed,
                 "grid": 100 * run.result.metrics[HEADLINE],
                 HEADLINE: 100 * easy.metrics[HEADLINE],
                 **{half: percent(getattr(easy, f"{half}_accuracy")) for half in told_apart},
@@ -65,8 +65,8 @@ def check_lines(rows: Sequence[Row], runs: Runs) -> list[dict[str, Any]]:
 def difficulty_lines(rows: Sequence[Row], runs: Runs) -> list[dict[str, Any]]:
     """Top-1 and order accuracy in % for each row, coherence and noise, mean over seeds."""
     found: dict[tuple[str, float, float], list[Any]] = {}
-    for row, _, run in _runs(rows, runs):
-        for cell in run.result.details.cells:
+    for row, _, details in _runs(rows, runs):
+        for cell in details.cells:
             found.setdefault((row.id, cell.coherence, cell.noise), []).append(cell)
     return [
         {
@@ -153,8 +153,7 @@ def difficulty(rows: Sequence[Row], runs: Runs) -> Section:
 def order_line(rows: Sequence[Row], runs: Runs) -> list[str]:
     """How many runs learnt to tell the order of events; nothing where there is none to tell."""
     order = {
-        run.run_id: run.result.details.in_distribution.order_accuracy
-        for *_, run in _runs(rows, runs)
+        run.run_id: details.in_distribution.order_accuracy for _, run, details in _runs(rows, runs)
     }
     known = [100 * share for share in order.values() if share is not None]
     learnt = sum(value >= ORDER_LEARNT for value in known)

@@ -218,7 +218,10 @@ def _counts(found: Sequence[str], *others: str) -> str:
 
 
 def command(study: Study) -> str:
-    """The command that runs what is missing, if anything can be run, and writes this report."""
+    """The command that writes this report; it runs what is missing, if anything can be run.
+
+    Where runs are recorded, the weights that others would start from are not there any more.
+    """
     root, protocol = study.results_dir, study.terms.protocol
     where = root.relative_to(project_root()) if root.is_relative_to(project_root()) else root
     results = "" if where == Path("results") else f" --results-dir {where}"
@@ -226,6 +229,8 @@ def command(study: Study) -> str:
         return f"vswin report {study.name}{results}"
     seeds = max((1 + max(by_seed) for by_seed in study.runs.values()), default=study.terms.seeds)
     which = f"{study.name} --protocol {protocol}"
+    if study.is_recorded:
+        return f"vswin report {which}{results}"
     if study.terms.tested_on == "videos":
         return f"vswin run {which} --seeds {seeds}{results}; vswin report {which}{results}"
     return f"vswin notebook {which} --seeds {seeds}{results}"

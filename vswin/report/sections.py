@@ -8,11 +8,10 @@ from typing import Any
 from vswin.report import digits
 from vswin.report.claims import Judgement
 from vswin.report.compare import COSTS, UNITS, Match, within
-from vswin.report.data import HEADLINE, Item, Row, RunRecord, Section, listing
+from vswin.report.data import HEADLINE, Item, Row, Section, listing
 from vswin.report.study import Study
-
-VIDEOS = "videos"
-"""The kind of result details that runs on videos have."""
+from vswin.runs.record import RunRecord
+from vswin.runs.result import VideosDetails
 
 
 def all_sections(study: Study, judgements: list[Judgement]) -> list[Section]:
@@ -221,19 +220,19 @@ def _rate(rates: list[float]) -> str:
 
 def videos(study: Study) -> Section:
     """Which videos were listed and read, and how many clips stood for unreadable ones."""
-    return listing("Videos", [_read(row, seed, run.result) for row, seed, run in _on_videos(study)])
+    return listing("Videos", [_read(row, run, details) for row, run, details in _on_videos(study)])
 
 
-def _on_videos(study: Study) -> Iterator[tuple[Row, int, RunRecord]]:
+def _on_videos(study: Study) -> Iterator[tuple[Row, RunRecord, VideosDetails]]:
     for row in study.rows:
-        for seed, run in study.runs.get(row.id, {}).items():
-            if run.result.details.kind == VIDEOS:
-                yield row, seed, run
+        for run in study.runs.get(row.id, {}).values():
+            if isinstance(run.result.details, VideosDetails):
+                yield row, run, run.result.details
 
 
-def _read(row: Row, seed: int, result: Any) -> str:
+def _read(row: Row, run: RunRecord, details: VideosDetails) -> str:
     """What one run has read."""
-    details = result.details
+    seed, result = run.config.seed, run.result
     train, test = details.inputs.train, details.inputs.test
     replaced = "nothing was trained"
     if result.train_clips:
@@ -250,7 +249,7 @@ def _read(row: Row, seed: int, result: Any) -> str:
 
 def present_lines(study: Study) -> list[str]:
     """One line for each test list: how many videos of it could be read."""
-    found = {(run.result.details.present, run.result.n) for *_, run in _on_videos(study)}
+    found = {(details.present, run.result.n) for _, run, details in _on_videos(study)}
     return [f"Tested on {p} videos present of {n} listed." for p, n in sorted(found)]
 
 
@@ -300,13 +299,13 @@ def provenance(study: Study) -> Section:
     runs = {run.run_id: run for by_seed in study.runs.values() for run in by_seed.values()}
     found: dict[str, list[str]] = {}
     for run_id, run in sorted((runs | study.sources).items()):
-        found.setdefault(_made_by(run.provenance), []).append(run_id)
+        found.setdefault(_made_by(run.provenance if run else {}), []).append(run_id)
     return listing("Provenance", [f"{text}: {', '.join(ids)}" for text, ids in found.items()])
 
 
-def _made_by(origin: dict[str, Any] | None) -> str:
-    if origin is None:
-        return "no provenance.json"
+def _made_by(origin: dict[str, Any]) -> str:
+    if not origin:
+        return "not known"
     commit = (origin["commit"] or "unknown commit")[:12]
     edited = " with uncommitted changes" if origin["dirty"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in origin["packages"].items())

@@ -13,8 +13,9 @@ from vswin.costs.counting import Cost, Rule
 from vswin.paper.printed import PrintedTable
 from vswin.report import digits
 from vswin.report.compare import COSTS, compare
-from vswin.report.data import HEADLINE, Row, RunRecord, Runs, Terms, Value
+from vswin.report.data import HEADLINE, Row, Runs, Terms, Value
 from vswin.report.statistics import Interval, t_interval, wilson_interval
+from vswin.runs.record import RunRecord
 
 if TYPE_CHECKING:  # a report can do without, and is quicker then
     import pandas as pd
@@ -45,8 +46,10 @@ class Study:
     """What the runs measured."""
     runs: Runs
     """The complete runs behind it."""
-    sources: dict[str, RunRecord]
+    sources: dict[str, RunRecord | None]
     """Runs that those have started from, by id."""
+    is_recorded: bool
+    """Whether some of the runs have no folder any more, but are known from their record."""
     results_dir: Path
 
     @property
