@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 
 from vswin.runs.record import RunRecord
 
-HEADLINE = "top1"
-"""The metric whose interval is shown, and whose chance is known."""
-
 
 class Value(NamedTuple):
     """One number of ours: a line of the long data frame."""
@@ -87,12 +84,17 @@ class Terms:
     tolerance: float | None
     """Points from a printed number within which ours reproduces it; None: never compared."""
     metrics: dict[str, str]
-    """What is measured: titles by name."""
+    """What the runs' task measures: titles by name, the headline first."""
     num_classes: int
     """Classes of the dataset that the metrics are about."""
     deviations: tuple[str, ...]
     calibration: str
     recipe: Recipe | None
+
+    @property
+    def headline(self) -> str:
+        """The metric whose interval is shown."""
+        return next(iter(self.metrics))
 
 
 Runs = Mapping[str, Mapping[int, RunRecord]]
