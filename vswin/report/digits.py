@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
-from vswin.report.data import HEADLINE, Row, Runs, Section, percent
+from vswin.report.data import Row, Runs, Section, percent
 from vswin.report.statistics import Interval
 from vswin.runs.record import RunRecord
 from vswin.runs.result import DigitsDetails
 
+TOP1 = "top1"
+"""What its task is measured by."""
 ORDER_LEARNT = 95.0
 """Order accuracy in % from which a run counts as having learnt to tell order."""
 CONTROLS = {
@@ -53,8 +55,8 @@ def check_lines(rows: Sequence[Row], runs: Runs) -> list[dict[str, Any]]:
             {
                 "row": row.id,
                 "seed": run.config.seed,
-                "grid": 100 * run.result.metrics[HEADLINE],
-                HEADLINE: 100 * easy.metrics[HEADLINE],
+                "grid": 100 * run.result.metrics[TOP1],
+                TOP1: 100 * easy.metrics[TOP1],
                 **{half: percent(getattr(easy, f"{half}_accuracy")) for half in told_apart},
                 **{control: 100 * share for control, share in details.tested_on.items()},
             }
@@ -73,7 +75,7 @@ def difficulty_lines(rows: Sequence[Row], runs: Runs) -> list[dict[str, Any]]:
             "row": row,
             "coherence": coherence,
             "noise": noise,
-            HEADLINE: _mean([100 * cell.metrics[HEADLINE] for cell in cells]),
+            TOP1: _mean([100 * cell.metrics[TOP1] for cell in cells]),
             "order": _mean([percent(cell.order_accuracy) for cell in cells]),
         }
         for (row, coherence, noise), cells in found.items()
@@ -135,7 +137,7 @@ def difficulty(rows: Sequence[Row], runs: Runs) -> Section:
     found = difficulty_lines(rows, runs)
     names = {row.id: row.label for row in rows}
     cells = list(dict.fromkeys((line["coherence"], line["noise"]) for line in found))
-    top1 = {(line["row"], line["coherence"], line["noise"]): line[HEADLINE] for line in found}
+    top1 = {(line["row"], line["coherence"], line["noise"]): line[TOP1] for line in found}
     # A run that is printed as two rows is shown once.
     lines = {
         names[row]: [f"{top1.get((row, *cell), math.nan):.0f}" for cell in cells]

@@ -8,7 +8,7 @@ from typing import Any
 from vswin.report import digits
 from vswin.report.claims import Judgement
 from vswin.report.compare import COSTS, UNITS, Match, within
-from vswin.report.data import HEADLINE, Item, Row, Section, listing
+from vswin.report.data import Item, Row, Section, listing
 from vswin.report.study import Study
 from vswin.runs.record import RunRecord
 from vswin.runs.result import VideosDetails
@@ -61,7 +61,7 @@ def _table_line(study: Study, line: dict[str, Any]) -> list[str]:
     row = study.row(line["row"])
     texts = [*row.labels.values()]
     for metric in study.terms.metrics:
-        interval = study.interval(row.id) if metric == HEADLINE else None
+        interval = study.interval(row.id) if metric == study.terms.headline else None
         ours = f"{line[metric]:.1f}" if study.is_done(row.id) else "not run"
         if interval:
             ours += f" [{interval.low:.1f}, {interval.high:.1f}]"

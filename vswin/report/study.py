@@ -13,7 +13,7 @@ from vswin.costs.counting import Cost, Rule
 from vswin.paper.printed import PrintedTable
 from vswin.report import digits
 from vswin.report.compare import COSTS, compare
-from vswin.report.data import HEADLINE, Row, Runs, Terms, Value
+from vswin.report.data import Row, Runs, Terms, Value
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.runs.record import RunRecord
 
@@ -80,9 +80,9 @@ class Study:
         """Whether there is a number of ours."""
         return bool(self.by_seed(row_id))
 
-    def by_seed(self, row_id: str, column: str = HEADLINE) -> dict[int, float]:
-        """What a row's runs measured: accuracies in %, `n` as a number."""
-        return self._by_seed.get((row_id, column), {})
+    def by_seed(self, row_id: str, column: str | None = None) -> dict[int, float]:
+        """What a row's runs measured, by default the headline: in %, but `n` is a number."""
+        return self._by_seed.get((row_id, column or self.terms.headline), {})
 
     @functools.cached_property
     def _by_seed(self) -> dict[tuple[str, str], dict[int, float]]:
@@ -97,8 +97,8 @@ class Study:
         values = self.by_seed(row_id, column).values()
         return math.fsum(values) / len(values) if values else None
 
-    def interval(self, row_id: str, column: str = HEADLINE) -> Interval | None:
-        """Mean in % with its 95 % interval, None without a run.
+    def interval(self, row_id: str, column: str | None = None) -> Interval | None:
+        """Mean in %, by default of the headline, with its 95 % interval, None without a run.
 
         Over seeds where there are several (Student's t); with one, over its test clips (Wilson),
         which says nothing about another training.
@@ -151,7 +151,7 @@ class Study:
         for metric in self.terms.metrics:
             line[f"paper_{metric}"] = _number(self.number(row.id, metric))
             line[metric] = _number(self.mean(row.id, metric))
-            if metric == HEADLINE:
+            if metric == self.terms.headline:
                 line[f"{metric}_low"] = interval.low if interval else math.nan
                 line[f"{metric}_high"] = interval.high if interval else math.nan
         line |= {
@@ -201,10 +201,10 @@ class Study:
     def controls(self) -> pd.DataFrame:
         """Checks of the benchmark: models trained on clips without the evidence, beside chance."""
         lines = [
-            {"control": c, HEADLINE: i.mean, "low": i.low, "high": i.high, "seeds": i.n}
+            {"control": c, digits.TOP1: i.mean, "low": i.low, "high": i.high, "seeds": i.n}
             for c, i in self.control_intervals().items()
         ]
-        return _frame(lines, ["control", HEADLINE, "low", "high", "seeds"])
+        return _frame(lines, ["control", digits.TOP1, "low", "high", "seeds"])
 
     def control_intervals(self) -> dict[str, Interval]:
         """What `controls` says, by control."""
@@ -220,14 +220,14 @@ class Study:
         `single_frame`, `shuffled_frames`: the same model, tested (not trained) on clips without
         the evidence.
         """
-        columns = ["row", "seed", "grid", HEADLINE, *digits.halves(self.rows, self.runs)]
+        columns = ["row", "seed", "grid", digits.TOP1, *digits.halves(self.rows, self.runs)]
         lines = digits.check_lines(self.rows, self.runs)
         return _frame(lines, [*columns, "single_frame", "shuffled_frames"])
 
     def difficulty(self) -> pd.DataFrame:
         """Top-1 and order accuracy in % for each row, coherence and noise, mean over seeds."""
         lines = digits.difficulty_lines(self.all_rows, self.runs)
-        return _frame(lines, ["row", "coherence", "noise", HEADLINE, "order"])
+        return _frame(lines, ["row", "coherence", "noise", digits.TOP1, "order"])
 
 
 def _frame(lines: list[dict[str, Any]], columns: list[str] | None = None) -> pd.DataFrame:
