@@ -44,10 +44,11 @@ test: lint
 test-slurm: $(VENV)/.installed
 	@slurm/install-slurm
 	@folder=$$(mktemp -d /tmp/vswin-slurm.XXXXXX); \
-	  trap 'for each in $$folder/*; do $(VENV)/bin/python slurm/one-machine down $$each; done' EXIT; \
+	  trap 'for each in $$folder/*; do $(VENV)/bin/python slurm/one-machine down $$each; done; \
+	    rm -df $$folder' EXIT; \
 	  trap 'exit 130' INT TERM; \
 	  VSWIN_TEST_SLURM=1 VSWIN_TEST_SLURM_FOLDER=$$folder \
-	  $(VENV)/bin/python -m pytest --numprocesses 4 tests/slurm
+	  $(VENV)/bin/python -m pytest --numprocesses 4 --dist worksteal tests/slurm
 
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks

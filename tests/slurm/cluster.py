@@ -181,9 +181,14 @@ class Cluster:
         log = (self.folder / "slurmctld.log").read_text(errors="replace").splitlines()[-25:]
         return "\n".join([queue.stdout, nodes.stdout, *log])
 
+    def restarts(self, job):
+        """How often Slurm has put a job back into the queue."""
+        said = self.run("scontrol", "show", "job", job, "--oneliner").stdout
+        return int(re.search(r"\bRestarts=(\d+)", said)[1])
+
     def start_now(self, job):
-        """Ends the wait of a requeued job (some seconds here, two minutes elsewhere)."""
-        self.run("scontrol", "update", f"jobid={job}", "StartTime=now")
+        """Ends the wait of a requeued job (some seconds here, two minutes elsewhere), if it does."""
+        self.run("scontrol", "update", f"jobid={job}", "StartTime=now", code=None)
 
     def limit_minutes(self, job, minutes):
         """Changes a job's time limit; Slurm looks at limits twice a minute."""

@@ -31,6 +31,8 @@ def _cluster():
     folder = Path(parent) / os.environ.get("PYTEST_XDIST_WORKER", "main")
     with running_cluster(folder) as cluster:
         yield cluster
+    with contextlib.suppress(OSError):  # another process's cluster is in it
+        Path(parent).rmdir()
 
 
 @pytest.fixture

@@ -105,8 +105,9 @@ class Sweep:
 
     def goes_on_when_requeued(self, job):
         """Waits for the requeue, cuts Slurm's wait short, and waits for the end."""
-        self.slurm.wait_for_state(job, "PENDING", seconds=45)
-        self.slurm.start_now(job)
+        self.slurm.wait_for(lambda: self.slurm.restarts(job), 45, f"{job} is requeued")
+        if self.slurm.state(job) == "PENDING":  # a slow machine may have gone on by itself
+            self.slurm.start_now(job)
         self.wait_until_done(job)
 
     def wait_until_down(self, node):
@@ -176,10 +177,11 @@ def test_two_nodes_train_one_run_together(slurm, tmp_path):
 def test_preemption(sweep, reference):
     job = sweep.submit()
     sweep.wait_for_epoch(3)
-    urgent = sweep.slurm.sbatch("--partition=urgent", "--nodes=2", "--exclusive", wrap="sleep 2")
+    urgent = sweep.slurm.sbatch("--partition=urgent", "--nodes=2", "--exclusive", wrap="sleep 600")
     sweep.slurm.wait_for_state(job, "PENDING", seconds=30)
     assert sweep.told(code=0)["state"] == "queued"
     assert sweep.submit() is None
+    sweep.slurm.run("scancel", urgent)
     sweep.slurm.wait_for_end(urgent)
     sweep.goes_on_when_requeued(job)
     sweep.require_same(reference, attempts=2)
