@@ -83,7 +83,7 @@ def imported_modules(tree):
             yield from imported_modules(node)
 
 
-def test_no_two_modules_import_each_other_by_whatever_way():
+def test_no_two_modules_import_each_other_in_whatever_way():
     graph = {name: {*imported_modules(ast.parse(p.read_text()))} for name, p in MODULES.items()}
     try:
         graphlib.TopologicalSorter(graph).prepare()

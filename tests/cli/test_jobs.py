@@ -1,4 +1,4 @@
-"""`vswin status`, `logs` and `cancel` as a user types them. Only Slurm is a stand-in."""
+"""`vswin status`, `logs` and `cancel` as a user types them. Only Slurm is a substitute."""
 
 import io
 import json
@@ -329,8 +329,8 @@ def test_a_log_that_is_followed_leaves_the_journal_alone_for_seconds(results, vs
     _, runs = planned(results)
     run = runs["dim16", 0]
     run.log.write_text("here\n")
-    read, looks = Journal.submissions, []
-    monkeypatch.setattr(Journal, "submissions", lambda self: looks.append(1) or read(self))
+    read, reads = Journal.submissions, []
+    monkeypatch.setattr(Journal, "submissions", lambda self: reads.append(1) or read(self))
     monkeypatch.setattr("vswin.launch.logs.POLL_S", 0.01)
     with run_lock(run.path):
 
@@ -344,11 +344,11 @@ def test_a_log_that_is_followed_leaves_the_journal_alone_for_seconds(results, vs
         timer.join()
     assert (code, out) == (0, "here\n")
     assert err.splitlines()[-1] == f"{run.run_id}: done"
-    assert len(looks) < 8  # of a hundred looks at the log
+    assert len(reads) < 8  # of a hundred reads of the log
 
 
 def test_the_last_job_is_not_missed_by_who_follows(results, vswin, slurm, monkeypatch):
-    """It began and ended between two looks into the journal."""
+    """It began and ended between two reads of the journal."""
     store, runs = planned(results)
     run = runs["dim16", 0]
     run.log.write_text("here\n")

@@ -1,4 +1,4 @@
-"""A stand-in for Slurm's commands, for what must be tested where there is none.
+"""A substitute for Slurm's commands, for what must be tested where there is none.
 
 It keeps a queue in a file and runs nothing. tests/slurm does it all with a real Slurm.
 """

@@ -29,7 +29,7 @@ def test_every_state_has_its_meaning(phase, words):
     assert {word: phase_of(word) for word in words.split()} == dict.fromkeys(words.split(), phase)
 
 
-def test_what_follows_a_state_is_let_be():
+def test_what_follows_a_state_is_ignored():
     assert phase_of("CANCELLED by 1000") == "cancelled"
     assert phase_of(" FAILED ") == "failed"
     assert phase_of("") == phase_of("  ") == "unknown"
@@ -141,7 +141,7 @@ def test_garbage_is_no_empty_queue(commands, text):
     assert "cannot be understood" in queue.problem
 
 
-def test_a_sites_greeting_is_let_be(commands):
+def test_a_sites_greeting_is_ignored(commands):
     commands.make("squeue", f"CLUSTER: big\nMaintenance on Sunday!\n{SQUEUE}")
     queue = read_queue()
     assert (len(queue.jobs), queue.problem) == (11, None)

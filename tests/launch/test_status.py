@@ -125,8 +125,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("holds", "says", "standing", "words"), CASES)
-def test_where_a_run_stands(place, holds, says, standing, words):
+@pytest.mark.parametrize(("holds", "says", "state", "words"), CASES)
+def test_where_a_run_stands(place, holds, says, state, words):
     run = place.run(exists=holds != "no folder")
     if "result" in holds:
         complete(run)
@@ -145,7 +145,7 @@ def test_where_a_run_stands(place, holds, says, standing, words):
         waits = phase_of(says) == "waiting"
         place.slurm("7_1", says, "Priority" if waits else "", "" if waits else "n3")
     seen = place.see(run)
-    assert (seen.state, words in seen.detail) == (standing, True), seen.detail
+    assert (seen.state, words in seen.detail) == (state, True), seen.detail
     assert (seen.detail == "") == (words == "")
 
 

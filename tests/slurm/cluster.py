@@ -187,7 +187,7 @@ class Cluster:
         return int(re.search(r"\bRestarts=(\d+)", said)[1])
 
     def start_now(self, job):
-        """Ends the wait of a requeued job (some seconds here, two minutes elsewhere), if it does."""
+        """Ends the wait of a requeued job, if it waits (10 s here, two minutes elsewhere)."""
         self.run("scontrol", "update", f"jobid={job}", "StartTime=now", code=None)
 
     def limit_minutes(self, job, minutes):

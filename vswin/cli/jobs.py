@@ -83,7 +83,7 @@ def logs(
         ),
     ] = 0,
     protocol: Annotated[
-        str | None, typer.Option("--protocol", "-p", help="Look only there (default: in all).")
+        str | None, typer.Option("--protocol", "-p", help="Search only there (default: in all).")
     ] = None,
     results_dir: ResultsOption = "results",
 ) -> None:

@@ -31,7 +31,7 @@ class Targets:
 
 
 def find_targets(runs: Iterable[RunFolder], tables: Collection[str], journal: Journal) -> Targets:
-    """Looks where runs are executed, or wait for it.
+    """Finds where runs are executed, or wait for it.
 
     Args:
         runs: their folders.

@@ -122,8 +122,14 @@ def _was_on_gpus(folder: RunFolder) -> bool:
 
 
 def cost_of(config: RunConfig) -> Cost:
-    """The cost of one clip's forward pass through a run's model."""
+    """The cost of one clip's forward pass through a run's model.
+
+    Raises:
+        NoEstimateError: if the run is not on videos.
+    """
     data, model = config.data, config.model
+    if not isinstance(data, VideoData):
+        raise NoEstimateError(f"{config.run_id} is not on videos, and takes minutes")
     return cost_at(model, (model.in_channels, data.frames, data.size, data.size), "paper")
 
 

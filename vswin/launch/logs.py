@@ -17,9 +17,9 @@ from vswin.runs.status import RunStatus
 from vswin.runs.store import RunFolder, Store
 
 POLL_S = 0.5
-"""Time between two looks at a log that is followed."""
+"""Time between two reads of a log that is followed."""
 JOURNAL_S = 3.0
-"""Time between two looks into the journal for new jobs of that run."""
+"""Time between two reads of the journal, for new jobs of that run."""
 QUEUE_S = 30.0
 """Time between two questions to Slurm, whose administrators ask not to be asked in a loop."""
 MOST_NAMED = 4
@@ -104,7 +104,7 @@ def follow_log(run: RunFolder, store: Store, lines: int, process: int = 0) -> No
             _say(f"{run.run_id}: {goes_on.ended_as()}")
             _name_errors(run, journal, process)
             return
-        last = not goes_on()  # then one more look: something was printed meanwhile
+        last = not goes_on()  # then one more read: something was printed meanwhile
         if not last:
             time.sleep(POLL_S)
 

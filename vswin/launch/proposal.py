@@ -167,7 +167,7 @@ def _tables(
 
 def _queue(journal: Journal, runs: Collection[str]) -> Queue:
     """The queue, for jobs of runs that are not complete; not asked where there are none."""
-    ids = []
+    ids: list[str] = []
     for submission in journal.submissions():
         ids += submission.job_ids if submission.kind == "notebook" else ()
         for item, job_id in zip(submission.items, submission.job_ids, strict=False):

@@ -211,7 +211,8 @@ class _Reader:
         """The job that counts: the newest that waits or runs, else the newest."""
         known = [_Place(i, s, job_of(self.queue, i, s)) for i, s in places]
         live = [p for p in known if p.job is not None and p.job.phase in PRESENT]
-        return (live or known or [None])[-1]
+        found = live or known
+        return found[-1] if found else None
 
     def _is_cancelled(self, place: _Place) -> bool:
         """Whether somebody cancelled a job that has ended."""

@@ -208,7 +208,7 @@ def _ask_squeue(timeout_s: float) -> tuple[dict[str, Job], str | None]:
 def _read_squeue(text: str) -> tuple[dict[str, Job], str | None]:
     """The jobs of an answer, and what is wrong with it.
 
-    Lines that are no jobs' are let be (sites print greetings); a job's line that cannot be read is
+    Lines that are no jobs' are ignored (sites print greetings); a job's line that cannot be read is
     a problem, since that job would seem to be gone.
     """
     jobs: dict[str, Job] = {}

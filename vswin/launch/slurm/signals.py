@@ -1,4 +1,4 @@
-"""Slurm's signals inside a job: submitit's handling of them, made fit for a training.
+"""Slurm's signals inside a job: submitit's handling of them, adapted to a training.
 
 submitit answers SIGUSR2, which Slurm sends before a time limit, by putting the job back into the
 queue, and lets SIGTERM pass: what must end is killed soon after, and goes on from its checkpoint.

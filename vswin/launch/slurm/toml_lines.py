@@ -8,7 +8,7 @@ from typing import Any
 if sys.version_info >= (3, 11):
     import tomllib
 else:  # the same reader, from before it was in the standard library
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found,no-redef]
 
 __all__ = ["key_lines", "tomllib"]
 
@@ -37,7 +37,7 @@ def key_lines(text: str) -> dict[tuple[str, ...], int]:
 
 def _keys(content: dict[str, Any]) -> list[tuple[str, ...]]:
     """Every key of a table and of the tables in it."""
-    keys = [(key,) for key in content]
+    keys: list[tuple[str, ...]] = [(key,) for key in content]
     for key, value in content.items():
         if isinstance(value, dict):
             keys += [(key, *inner) for inner in _keys(value)]
