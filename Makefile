@@ -1,6 +1,6 @@
 # make table5    Table 5 of the paper beside ours: installs, trains, writes the report
 # make table4    likewise Tables 6, 8 and 9; Tables 1, 2, 3 and 7 show costs and what was run
-# make test      installs, lints, runs the tests
+# make test      installs, lints, checks types, runs the tests
 # make test-slurm  the scenarios on a real Slurm, brought up on this machine (Debian, as root)
 # make smoke     the same path as table5 in seconds; the accuracies mean nothing
 # make bench     speed and memory against torchvision, with the same weights
@@ -34,7 +34,7 @@ smoke: $(VENV)/.installed
 	@$(VENV)/bin/vswin notebook table5 --protocol smoke --seeds 1 --results-dir $(RESULTS)
 
 lint: $(VENV)/.installed
-	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check --quiet .
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/mypy
 
 test: lint
 	@$(VENV)/bin/python -m pytest --ignore tests/slurm \

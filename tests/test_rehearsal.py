@@ -14,21 +14,17 @@ import time
 import numpy as np
 import pytest
 
+from tests import command
 from vswin.experiments.planning import plan_study
 from vswin.runs.store import Store
 from vswin.weights.files import read_checkpoint
 
+pytestmark = pytest.mark.xdist_group("rehearsal")  # one process makes and reads it
 CLIPS = ("--frames", "8", "--stride", "8")  # the size follows from the window
 
 
 def vswin(data, *args, check=True):
-    done = subprocess.run(
-        [sys.executable, "-m", "vswin", *map(str, args)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"VSWIN_DATA": str(data)},
-        check=False,
-    )
+    done = command.vswin(*args, env={"VSWIN_DATA": str(data)})
     assert done.returncode == 0 or not check, done.stdout + done.stderr
     return done
 
@@ -47,21 +43,12 @@ def data(tmp_path_factory):
 def store(data, tmp_path_factory):
     """Table 3's rehearsal, killed once while it trained, and finished by the same command."""
     results = tmp_path_factory.mktemp("results")
-    command = (
-        "run",
-        "table3",
-        "--protocol",
-        "rehearsal",
-        "--processes",
-        2,
-        "--results-dir",
-        results,
-    )
-    command = (*command, "--checkpoint-minutes", 0.01)
+    words = ("run", "table3", "--protocol", "rehearsal", "--processes", 2)
+    words = (*words, "--results-dir", results, "--checkpoint-minutes", 0.01)
     (planned,) = plan_study("table3", "rehearsal", 1, results).runs
     folder = Store(results, "rehearsal").run(planned.config.run_id)
     first = subprocess.Popen(
-        [sys.executable, "-m", "vswin", *map(str, command)],
+        [sys.executable, "-m", "vswin", *map(str, words)],
         env=os.environ | {"VSWIN_DATA": str(data)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -73,7 +60,7 @@ def store(data, tmp_path_factory):
         time.sleep(0.05)
     os.kill(folder.status()["pid"], signal.SIGKILL)  # its other process dies with it
     assert first.wait(timeout=60) == 1
-    vswin(data, *command)
+    vswin(data, *words)
     return Store(results, "rehearsal")
 
 

@@ -243,15 +243,18 @@ def _table(reports: list[CheckReport]) -> Table:
     def row(name: str, cell: Callable[[CheckReport], str]) -> None:
         grid.add_row(name, *(cell(report) for report in reports))
 
+    def counted(kind: str) -> Callable[[CheckReport], str]:
+        return lambda r: f"{r.count(kind):,}"
+
     public = {"train": known.train_videos, "val": known.test_videos, "test": known.test_videos}
     row("listed", lambda r: f"{r.listed:,}")
     row("in the public list", lambda r: f"{n:,}" if (n := public.get(r.split)) else "")
     row("classes", lambda r: f"{r.classes} of {known.num_classes}")
     row("present", lambda r: f"{r.present:,} of {r.examined:,} examined")
-    row("of these looked at now", lambda r: f"{r.fresh:,}")
+    row("of these read now", lambda r: f"{r.fresh:,}")
     row("decoded", lambda r: "every frame" if r.deep else "first and last frame")
     for kind in ("missing", "unreadable", "short"):
-        row(kind, lambda r, kind=kind: f"{r.count(kind):,}")
+        row(kind, counted(kind))
     row("duplicate entries", lambda r: f"{len(r.duplicates):,}")
     row("unknown entries", lambda r: f"{len(r.unknown):,}")
     row("codecs", lambda r: ", ".join(f"{name} {n:,}" for name, n in r.codecs.items()))

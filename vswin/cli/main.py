@@ -273,7 +273,7 @@ def cost(
 
     console, tables = Console(), Library(experiments_dir()).tables()
     given = {"window_size": window and window_size(window), "design": design}
-    options = {option: value for option, value in given.items() if value is not None}
+    options: dict[str, Any] = {k: value for k, value in given.items() if value is not None}
     options["num_classes"] = classes
     for each in name:
         if each in presets():
@@ -284,7 +284,7 @@ def cost(
             grid = Table(
                 "row", "metric", "printed", "ours", "", "evidence", title=each, title_justify="left"
             )
-            for cell in load_study(each).cost_lines(rule):
+            for cell in load_study(each).cost_lines(rule):  # type: ignore[arg-type]
                 grid.add_row(
                     cell["row"],
                     cell["metric"],
@@ -340,8 +340,8 @@ def _print_study(study: Study) -> None:
         grid.add_row(*line)
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(grid)
-    for line in verdict_lines(study):
-        console.print(line, soft_wrap=True)
+    for verdict in verdict_lines(study):
+        console.print(verdict, soft_wrap=True)
 
 
 def _print_files(paths: list[Path]) -> None:

@@ -156,8 +156,9 @@ def predict(
 
     _require_device_and_precision(device, "fp32")
     asked = _views(views) if views is not None else None
-    model, _ = model_of(weights, **_options(window))
-    names = classes_for(model.config.num_classes, dataset)
+    model, checkpoint = model_of(weights, **_options(window))
+    assert checkpoint.found.num_classes is not None  # or it would not have been taken
+    names = classes_for(checkpoint.found.num_classes, dataset)
     name = dataset or next(d for d in DATASETS if class_names(d) == names)
     clips, crops = asked or _views("1x3" if name.endswith("ssv2") else "4x3")
     test = ViewsTest(clips, crops)  # type: ignore[arg-type]

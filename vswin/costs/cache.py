@@ -29,7 +29,10 @@ Size = tuple[int, int, int, int]
 def cost_at(config: ModelConfig, input_size: Size, rule: Rule) -> Cost:
     """The cost of a model for one clip of (C, T, H, W), as `vswin.cost` counts it."""
     key = {
-        "model": {"family": family_of(config).name, **dataclasses.asdict(config)},
+        "model": {
+            "family": family_of(config).name,
+            **dataclasses.asdict(config),  # type: ignore[call-overload]  # a dataclass, all are
+        },
         "input_size": list(input_size),
         "rule": rule,
         "sources": _sources(),

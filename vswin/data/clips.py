@@ -94,8 +94,9 @@ class TrainClips(torch.utils.data.Dataset[Sample]):
                 indices = segments_train(reader.frames, data.frames, rng)
             else:
                 indices = dense_train(reader.frames, data.frames, data.stride, rng)
-            frames = reader.read(indices, short_side=data.resize)
-        box = draw_crop(*frames.shape[1:3], rng, data.area, data.ratio)
+            frames = reader.read(indices.tolist(), short_side=data.resize)
+        height, width = frames.shape[1:3]
+        box = draw_crop(height, width, rng, data.area, data.ratio)
         frames = resize(crop(frames, box), data.size, data.size)
         if draw_flip(rng, data.flip):
             frames = flip(frames)

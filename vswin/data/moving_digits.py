@@ -239,7 +239,8 @@ def _load_scans(split: Split) -> tuple[np.ndarray, np.ndarray]:
     """(instances, 8, 8) in [0, 1], and (instances,) the digit that each shows."""
     # What sklearn.datasets.load_digits reads; importing that takes as long as importing torch.
     files = importlib.metadata.distribution("scikit-learn")
-    table = np.loadtxt(files.locate_file("sklearn/datasets/data/digits.csv.gz"), delimiter=",")
+    file = files.locate_file("sklearn/datasets/data/digits.csv.gz")
+    table = np.loadtxt(str(file), delimiter=",")
     part = slice(None, -TEST_INSTANCES) if split == "train" else slice(-TEST_INSTANCES, None)
     return table[part, :-1].reshape(-1, 8, 8) / 16.0, table[part, -1].astype(np.int64)
 

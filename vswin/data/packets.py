@@ -104,7 +104,8 @@ def decode_wanted(
         if not goals:
             return  # done, and there is no later key frame to go to
         key = table.key_before(goals[-1])
-        here = table.position.get(packet.pts, len(table.position))
+        end = len(table.position)
+        here = end if packet.pts is None else table.position.get(packet.pts, end)
         # Where a seek ends is the container's choice; each key frame is tried once.
         if key != started_at and table.key_position(key) - here > SEEK_SAVES:
             started_at = key

@@ -101,7 +101,8 @@ def make_digits(
     write_json(note, settings)
     listed: dict[Split, list[tuple[str, int]]] = {"train": [], "test": []}
     done = 0
-    for split, count in (("train", train), ("test", test)):
+    counts: dict[Split, int] = {"train": train, "test": test}
+    for split, count in counts.items():
         for video in _videos(layout, split, count, seed):
             path = root / _place(layout, split, video)
             if not path.exists():

@@ -49,7 +49,8 @@ def draw_crop(
     tries the first that fits is taken, and placed uniformly; if none fits (in frames much longer
     than wide), it is the largest centred square.
     """
-    ratios = np.exp(rng.uniform(*np.log(ratio), size=10))
+    low, high = np.log(ratio)
+    ratios = np.exp(rng.uniform(low, high, size=10))
     areas = rng.uniform(*area, size=10) * (height * width)
     widths = np.round(np.sqrt(areas * ratios)).astype(int)
     heights = np.round(np.sqrt(areas / ratios)).astype(int)
@@ -91,7 +92,8 @@ def resize(frames: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def resize_short_side(frames: np.ndarray, short_side: int) -> np.ndarray:
     """Resizes frames (T, H, W, 3) to a shorter side of so many pixels; the aspect is kept."""
-    return resize(frames, *scaled_size(*frames.shape[1:3], short_side))
+    height, width = frames.shape[1:3]
+    return resize(frames, *scaled_size(height, width, short_side))
 
 
 def centre_crop(frames: np.ndarray, size: int) -> np.ndarray:

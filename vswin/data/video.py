@@ -159,6 +159,7 @@ class VideoReader:
         if self._table is None:
             before = (self.frames - 1) * last
         else:
+            assert self._stream.time_base is not None  # or there would be no table
             before = float((self._table.times[-1] - self._table.times[0]) * self._stream.time_base)
         codec = self._stream.codec_context.codec.canonical_name
         return VideoInfo(
@@ -220,14 +221,14 @@ class VideoReader:
         if self._table is None:
             # Here frames can only be counted. Decoders give them in the order of presentation.
             left = {index: index for index in wanted}
-            shown = enumerate(self._decode_all())
+            shown: Iterator[tuple[int | None, VideoFrame]] = enumerate(self._decode_all())
         else:
             left = {self._table.times[index]: index for index in wanted}
             yield from decode_wanted(self._container, self._stream, self._table, left)
             # What seeking does not reach, decoding from the start still may.
             shown = ((frame.pts, frame) for frame in self._decode_all()) if left else iter(())
         for key, frame in shown:
-            if key in left:
+            if key is not None and key in left:
                 yield left.pop(key), frame
             if not left:
                 return

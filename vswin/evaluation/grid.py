@@ -90,8 +90,8 @@ def _judge(scores: Tensor, labels: Tensor, cell: int) -> Predictions:
     # A tie counts against the model, so that a constant one gets nothing for free.
     rank = (scores >= right).sum(dim=1) - 1
     top1 = scores.argmax(dim=1)
-    as_bytes = [x.numpy().astype(np.uint8) for x in (labels, top1, rank)]
-    return Predictions(*as_bytes, np.full(len(labels), cell, dtype=np.uint8))
+    label, first, place = (x.numpy().astype(np.uint8) for x in (labels, top1, rank))
+    return Predictions(label, first, place, np.full(len(labels), cell, dtype=np.uint8))
 
 
 def _summary(part: Predictions, classes: Classes, coherence: float, noise: float) -> Cell:

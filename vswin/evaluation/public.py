@@ -140,7 +140,8 @@ def evaluate_weights(
     model, checkpoint = model_of(weights, **options or {})
     size = size or natural_size(model)
     data = clips_for(videos.dataset, frames, stride, size, test)
-    classes_for(model.config.num_classes, videos.dataset)
+    assert checkpoint.found.num_classes is not None  # or it would not have been taken
+    classes_for(checkpoint.found.num_classes, videos.dataset)
     evaluation = evaluate_videos(
         model.to(world.device), videos, data, test, world, precision, workers, notes, on_video
     )

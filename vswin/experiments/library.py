@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from vswin.errors import unknown
 from vswin.experiments.embedded import EmbeddedProtocol
@@ -13,7 +16,7 @@ from vswin.experiments.videos import VideoProtocol
 from vswin.reading import read_strictly, require_named
 
 Protocol = EmbeddedProtocol | VideoProtocol
-KINDS = {"moving_digits": EmbeddedProtocol, "videos": VideoProtocol}
+KINDS: Mapping[str, type[BaseModel]] = {"moving_digits": EmbeddedProtocol, "videos": VideoProtocol}
 """Kinds of protocols, by the kind of data that their runs are on."""
 
 

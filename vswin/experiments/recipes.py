@@ -111,12 +111,15 @@ class Entry(Strict, Generic[T]):
     """The rows that the value is for."""
 
 
-Fields: Any = create_model(
+Fields: Any = create_model(  # type: ignore[call-overload]  # fields that data names
     "Fields",
     __base__=Strict,
     __doc__="Every setting, each with its values in the order in which later ones win.",
     **{
-        name: (Annotated[tuple[Entry[kind], ...], Field(min_length=1)], ...)
+        name: (
+            Annotated[tuple[Entry[kind], ...], Field(min_length=1)],  # type: ignore[valid-type]
+            ...,
+        )
         for name, kind in (_RECIPE_KINDS | _MODEL_KINDS | _DATA_KINDS).items()
     },
 )

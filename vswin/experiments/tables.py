@@ -44,7 +44,7 @@ class Start(Strict):
     @property
     def pretrained(self) -> PretrainedOn | None:
         """What the weights were trained on; None for random ones."""
-        return None if self.origin in (None, "random") else self.origin
+        return None if self.origin is None or self.origin == "random" else self.origin
 
     def over(self, other: Start) -> Start:
         """This start, with the other's word where this one has none."""

@@ -229,7 +229,7 @@ def _rehearse(small: Rehearsal, run: RunConfig, experiment: Experiment, row: Row
         stride=max(1, SPAN // frames),
         size=small.size,
         resize=run.data.resize * small.size // run.data.size,
-        **small.data.get(run.data.dataset, {}),
+        **small.data.get(run.data.dataset, {}),  # type: ignore[call-overload]  # or none of them
     )
     recipe = dataclasses.asdict(run.recipe) | small.recipe
     model = small.geometry.model(run.model, small.models[run.preset])

@@ -145,7 +145,7 @@ def _acquire(path: Path, token: str, patience_s: float) -> None:
             first = first or holder
             if holder.is_here or holder.has_moved_since(first) or remaining <= 0:
                 raise LockedError(_who(path, holder))
-        elif remaining <= 0:
+        elif reason is not None and remaining <= 0:
             raise LockedError(
                 f"{path} cannot be read ({reason.strerror}), so {path.parent.name} may be being "
                 "written by somebody; try again"

@@ -83,8 +83,9 @@ def write_record(folder: Path, runs: Iterable[RunFolder]) -> dict[str, RunRecord
     records = dict(sorted(records.items()))
     require_writable(folder)
     write_text(folder / CURVES, _curves_as_csv({run_id: curves[run_id] for run_id in records}))
+    stacked = _stack({run_id: predictions[run_id] for run_id in records})
     with atomic_write(folder / PREDICTIONS) as file:
-        np.savez_compressed(file, **_stack({run_id: predictions[run_id] for run_id in records}))
+        np.savez_compressed(file, **stacked)  # type: ignore[arg-type]  # all are arrays
     # The list of runs last: what it does not name yet is not read.
     write_text(folder / RUNS, "".join(_as_line(record) for record in records.values()))
     return records

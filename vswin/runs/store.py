@@ -153,7 +153,7 @@ class RunFolder:
     def write_predictions(self, **arrays: np.ndarray) -> None:
         """Replaces predictions.npz."""
         with atomic_write(self.path / "predictions.npz") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # all are arrays
 
     def predictions(self) -> dict[str, np.ndarray]:
         """The arrays of predictions.npz."""

@@ -55,7 +55,7 @@ def train_and_test_videos(task: Task) -> Outcome:
         _require_some(videos)
     recipe = config.recipe.for_clips(len(training.videos))
     model, loaded = initial_model(task)
-    inputs = Inputs(_about(training), _about(testing), loaded and loaded.digest)
+    inputs = Inputs(_about(training), _about(testing), loaded.digest if loaded else None)
     _require_same_inputs(task, inputs)
     train_seconds = _train(task, model, training, recipe) if config.is_trained else 0.0
     task.state("testing")

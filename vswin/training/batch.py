@@ -14,10 +14,13 @@ from torch import Tensor
 class MicroBatch(Protocol):
     """The part of a step's batch that one process sends through the model at a time."""
 
-    first: int
-    """Position of its first clip in the step's batch, over all processes."""
-    replaced: int
-    """Clips of it that stand for a video that could not be read."""
+    @property
+    def first(self) -> int:
+        """Position of its first clip in the step's batch, over all processes."""
+
+    @property
+    def replaced(self) -> int:
+        """Clips of it that stand for a video that could not be read."""
 
     def __len__(self) -> int:
         """Number of clips."""

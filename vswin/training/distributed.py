@@ -99,7 +99,9 @@ def joined(device: torch.device) -> Iterator[World]:
     if device.type == "cuda":
         if device.index is None:
             # Some launchers show all of a node's GPUs to each process, others each its own.
-            local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+            local_rank = int(  # type: ignore[unreachable]  # torch's types leave None out
+                os.environ.get("LOCAL_RANK", "0")
+            )
             device = torch.device("cuda", local_rank % max(1, torch.cuda.device_count()))
         torch.cuda.set_device(device)
     if size == 1:

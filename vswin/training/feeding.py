@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torch.utils.data import DataLoader
 
@@ -49,12 +49,12 @@ def video_batches(
             f"a batch of {recipe.batch_size} cannot be shared evenly by {world.size} processes"
         )
 
-    def batches(first_step: int) -> Iterator[list[ClipBatch]]:
+    def batches(first_step: int) -> Iterator[Sequence[ClipBatch]]:
         order = _Order(len(videos.videos), recipe, seed, world, micro_batch, first_step)
         gc.freeze()  # a collection in a worker would copy the list, page by page, into each
-        loader = DataLoader(
-            _Keyed(TrainClips(videos.videos, data, seed)),
-            batch_sampler=order,  # type: ignore[arg-type]
+        loader: DataLoader[ClipBatch] = DataLoader(
+            _Keyed(TrainClips(videos.videos, data, seed)),  # type: ignore[arg-type]
+            batch_sampler=order,
             collate_fn=_collate,
             num_workers=workers,
             pin_memory=world.device.type == "cuda",

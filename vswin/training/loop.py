@@ -160,7 +160,8 @@ def _step(state: _State, replica: nn.Module, parts: Sequence[MicroBatch], seed: 
         clips, labels = part.on(world.device)
         # Gradients travel once for each step, with the last micro-batch.
         keeps = world.size > 1 and number < len(parts) - 1
-        with replica.no_sync() if keeps else contextlib.nullcontext():
+        apart = replica.no_sync if keeps else contextlib.nullcontext
+        with apart():  # type: ignore[operator]  # a method of DistributedDataParallel
             with torch.autocast(
                 world.device.type, DTYPES[recipe.precision], enabled=recipe.precision != "fp32"
             ):

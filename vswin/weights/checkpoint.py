@@ -45,7 +45,7 @@ class Checkpoint:
         for name in sorted(self.weights):
             value = self.weights[name].detach().cpu().contiguous()
             total.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            total.update(value.reshape(-1).view(torch.uint8).numpy())
+            total.update(value.reshape(-1).view(torch.uint8).numpy().data)
         return total.hexdigest()
 
 

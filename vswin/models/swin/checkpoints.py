@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vswin.models.errors import WeightsError
-from vswin.models.layouts import Action, Adapted, CheckpointCode, Layout
+from vswin.models.layouts import Action, Adapted, CheckpointCode, Kind, Layout
 from vswin.models.swin.architecture import Architecture, architecture, require_same_size
 from vswin.models.swin.config import BiasInit, EmbeddingInit, Triple, VideoSwinConfig
 from vswin.models.swin.inflation import crop_bias_table, inflate_bias_table, inflate_embedding
@@ -64,7 +64,7 @@ def as_of(found: Architecture, config: VideoSwinConfig) -> Architecture:
     """What is found in a known model's weights, unless a note of the window says otherwise."""
     if found.window_is_noted:
         return found
-    kind = "2d" if config.is_image_model else "video"
+    kind: Kind = "2d" if config.is_image_model else "video"
     return dataclasses.replace(found, kind=kind, window_size=config.window_size)
 
 

@@ -64,7 +64,7 @@ def shrink(
             f"temporal_divisor {divisor}"
         )
     fields = {"window_size": (time, side, side), **overrides}
-    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     return dataclasses.replace(config, **frozen)
 
 

@@ -131,7 +131,8 @@ def _window_layout(
     batch: int,
 ) -> WindowLayout:
     window, shift = clip_window(grid, window_size, shift_size)
-    padded = tuple(math.ceil(g / w) * w for g, w in zip(grid, window, strict=True))
+    time, height, width = (math.ceil(g / w) * w for g, w in zip(grid, window, strict=True))
+    padded = (time, height, width)
     volume = math.prod(grid)
     # Built on the CPU, whatever the default device: "meta" has no values to index with.
     tokens = torch.full(padded, volume, device="cpu")

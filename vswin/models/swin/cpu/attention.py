@@ -62,7 +62,8 @@ class _Attention(torch.autograd.Function):
             for x in (qkv, out, grad, grad_qkv)
         ]
         for size, tensors in by_size(ctx.layout, *rows):  # type: ignore[attr-defined]
-            _backward(*tensors, bias_of(bias, size), _corner(grad_bias, size))
+            windows, found, grads, filled = tensors
+            _backward(windows, found, grads, filled, bias_of(bias, size), _corner(grad_bias, size))
         return grad_qkv, grad_bias, None
 
 
