@@ -353,18 +353,22 @@ def test_the_last_job_is_not_missed_by_who_follows(results, vswin, slurm, monkey
     run = runs["dim16", 0]
     run.log.write_text("here\n")
     monkeypatch.setattr("vswin.launch.logs.JOURNAL_S", 1000.0)
+    read, has_read = Journal.submissions, threading.Event()
+    monkeypatch.setattr(Journal, "submissions", lambda self: (read(self), has_read.set())[0])
     with run_lock(run.path):
 
         def execute():
+            has_read.wait(60)
+            time.sleep(0.3)  # "here" is printed meanwhile
             log = submit(store, [run.run_id], ["7"], [None], slurm).log("7")
             log.write_text("in a job\n")
             complete(run)
             (run.path / "lock").unlink()
 
-        timer = threading.Timer(1.1, execute)
-        timer.start()
+        job = threading.Thread(target=execute)
+        job.start()
         code, out, _ = vswin("logs", run.run_id, "-f", "--results-dir", results)
-        timer.join()
+        job.join()
     assert (code, out) == (0, "here\nin a job\n")
 
 
