@@ -31,7 +31,7 @@ class Oracle(nn.Module):
 
 def test_a_model_that_is_right():
     found = evaluate_grid(Oracle(lambda y: y), DATA, TEST, CPU)
-    assert (found.top1, found.top5) == (1.0, 1.0)
+    assert (found.metrics["top1"], found.metrics["top5"]) == (1.0, 1.0)
     assert [(c.coherence, c.noise, c.n) for c in found.cells] == [
         (1.0, 0.0, 48),
         (1.0, 0.3, 48),
@@ -39,12 +39,12 @@ def test_a_model_that_is_right():
         (0.5, 0.3, 48),
     ]
     assert all(c.order_accuracy == 1.0 for c in found.cells)
-    assert np.array_equal(found.predictions.cell, np.repeat(np.arange(4), 48))
+    assert np.array_equal(found.predictions["cell"], np.repeat(np.arange(4), 48))
 
 
 def test_a_model_that_always_swaps_the_phases():
     found = evaluate_grid(Oracle(lambda y: torch.tensor(SWAPPED)[y]), DATA, TEST, CPU)
-    assert found.top1 == pytest.approx(4 / 12)  # classes of one direction are their own swap
+    assert found.metrics["top1"] == pytest.approx(4 / 12)
     assert all(c.order_accuracy == 0.0 for c in found.cells)
 
 
@@ -54,7 +54,7 @@ def test_a_constant_model_gets_no_top1_and_no_top5_for_ties():
             return torch.zeros(len(clips), len(CLASSES))
 
     found = evaluate_grid(Constant(), DATA, TEST, CPU)
-    assert (found.top1, found.top5) == (0.0, 0.0)
+    assert (found.metrics["top1"], found.metrics["top5"]) == (0.0, 0.0)
 
 
 def test_controls_are_clips_without_evidence():
@@ -96,4 +96,4 @@ def test_the_halves_of_an_appearance_class_are_judged_apart():
         (cell,) = found.cells
         assert (cell.digit_accuracy, cell.motion_accuracy) == (digit, motion)
         assert cell.order_accuracy is None
-        assert found.top1 == digit * motion
+        assert found.metrics["top1"] == digit * motion

@@ -67,10 +67,10 @@ def test_scores_are_the_mean_over_views_of_softmax(videos, model):
             scores.append(torch.softmax(logits.double(), 0).numpy())
     mean = np.mean(scores, axis=0)
     order = np.argsort(-mean)
-    assert found.top5[0].tolist() == order[:5].tolist()
-    assert found.score[0] == pytest.approx(mean[order[:5]], abs=1e-6)
-    assert found.rank[0] == (mean > mean[video.label]).sum()
-    assert found.top1[0] == order[0]
+    assert found["top5"][0].tolist() == order[:5].tolist()
+    assert found["score"][0] == pytest.approx(mean[order[:5]], abs=1e-6)
+    assert found["rank"][0] == (mean > mean[video.label]).sum()
+    assert found["top1"][0] == order[0]
 
 
 @pytest.mark.parametrize(("clips", "crops"), [(4, 3), (10, 5), (1, 3), (1, 1)])
@@ -100,13 +100,13 @@ def test_a_video_that_cannot_be_read_is_wrong_and_never_replaced(videos, model):
     evaluation = evaluate_videos(model, videos, DATA, ViewsTest(1, 1))
     found = evaluation.predictions
     assert (evaluation.listed, evaluation.present) == (7, 5)
-    assert found.label.tolist() == list(range(7))
+    assert found["label"].tolist() == list(range(7))
     for gone in (2, 5):
-        assert found.top1[gone] == -1
-        assert found.rank[gone] == 10
-    assert (found.top1[[0, 1, 3, 4, 6]] >= 0).all()
-    hits = int((found.top1 == found.label).sum())
-    assert evaluation.top1 == pytest.approx(hits / 7)  # of all that are listed
+        assert found["top1"][gone] == -1
+        assert found["rank"][gone] == 10
+    assert (found["top1"][[0, 1, 3, 4, 6]] >= 0).all()
+    hits = int((found["top1"] == found["label"]).sum())
+    assert evaluation.metrics["top1"] == pytest.approx(hits / 7)  # of all that are listed
 
 
 def test_a_model_that_always_answers_the_same_gets_nothing_for_free(videos):
@@ -115,7 +115,7 @@ def test_a_model_that_always_answers_the_same_gets_nothing_for_free(videos):
             return torch.zeros(len(clips), 10)
 
     found = evaluate_videos(Constant(), videos, DATA, ViewsTest(1, 1))
-    assert (found.top1, found.top5) == (0, 0)
+    assert (found.metrics["top1"], found.metrics["top5"]) == (0, 0)
 
 
 def test_every_video_is_counted_once_whatever_the_processes(videos, model, monkeypatch):
@@ -133,8 +133,8 @@ def test_every_video_is_counted_once_whatever_the_processes(videos, model, monke
     assert sorted(place for part in parts for place in part) == list(range(7))
     monkeypatch.setattr(World, "gather", lambda self, value: parts)
     found = evaluate_videos(model, videos, DATA, ViewsTest(2, 1), World(0, 3)).predictions
-    for field in dataclasses.fields(expected):
-        assert (getattr(found, field.name) == getattr(expected, field.name)).all()
+    assert found.keys() == expected.keys()
+    assert all((found[name] == expected[name]).all() for name in expected)
 
 
 def test_a_test_that_was_killed_goes_on(videos, model, monkeypatch, tmp_path):
@@ -150,7 +150,7 @@ def test_a_test_that_was_killed_goes_on(videos, model, monkeypatch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         evaluate_videos(model, videos, DATA, ViewsTest(1, 1), notes=tmp_path, on_video=stop)
     (note,) = tmp_path.glob("tested-*.json")
-    assert sorted(map(int, json.loads(note.read_text()))) == [0, 1, 2, 3]
+    assert sorted(map(int, json.loads(note.read_text()))) == [0, 1, 3]
     seen.clear()
     read = []
     monkeypatch.setattr(
@@ -161,8 +161,8 @@ def test_a_test_that_was_killed_goes_on(videos, model, monkeypatch, tmp_path):
     ).predictions
     assert read == ["2", "4", "5", "6"]  # what could not be read is tried again
     assert seen == [(4, 7), (5, 7), (6, 7), (7, 7)]
-    for field in dataclasses.fields(expected):
-        assert (getattr(found, field.name) == getattr(expected, field.name)).all()
+    assert found.keys() == expected.keys()
+    assert all((found[name] == expected[name]).all() for name in expected)
 
 
 def test_notes_of_another_test_are_not_taken_for_this_ones(videos, model, tmp_path):
@@ -172,7 +172,7 @@ def test_notes_of_another_test_are_not_taken_for_this_ones(videos, model, tmp_pa
     evaluate_videos(model, videos, DATA, ViewsTest(1, 1), notes=tmp_path)
     evaluate_videos(other, videos, DATA, ViewsTest(1, 3), notes=tmp_path)
     found = evaluate_videos(other, videos, DATA, ViewsTest(1, 1), notes=tmp_path).predictions
-    assert (found.score == expected.score).all()
+    assert (found["score"] == expected["score"]).all()
 
 
 def test_a_video_that_could_not_be_read_is_tried_again(videos, model, tmp_path):

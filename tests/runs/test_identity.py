@@ -19,13 +19,13 @@ from vswin.runs.config import (
     FromRun,
     Random,
     RunConfig,
-    SingleLabel,
     TestOnly,
     read_config,
 )
 from vswin.runs.execute import EXECUTORS
 from vswin.runs.identity import default_of
 from vswin.runs.store import RunFolder, StoreError
+from vswin.tasks import SingleLabel
 from vswin.training.recipe import Recipe
 
 GOLDEN = Path(__file__).parent / "golden_identity.json"

@@ -20,7 +20,7 @@ from vswin.models.swin.inflation import inflate_bias_table, inflate_embedding
 from vswin.models.swin.model import VideoSwinTransformer
 from vswin.project import experiments_dir
 from vswin.runs.execute import OtherWeightsError, execute
-from vswin.runs.execution import Task
+from vswin.runs.execution import RunContext
 from vswin.runs.initial import WrongInitialisationError, initial_model
 from vswin.runs.reporter import Reporter
 from vswin.runs.requirements import SourceNotReadyError
@@ -70,7 +70,7 @@ def test_weights_are_those_of_the_pretraining_inflated(tmp_path):
     source, folder = prepared(tmp_path, one.source, one)
     execute(source)
     reporter = Reporter(folder, 1, lambda: True, os.getppid())
-    model, loaded = initial_model(Task(one, folder, World(), Effort(), reporter))
+    model, loaded = initial_model(RunContext(one, folder, World(), Effort(), reporter))
     image = vswin.build_model("swin_t", **dataclasses.asdict(one.source.model))
     report = vswin.load_weights(image, source.weights)
     assert (loaded.kind, loaded.source, loaded.digest) == ("run", source.run_id, report.digest)

@@ -71,7 +71,7 @@ def run(folder, stop_after=None, recipe=RECIPE, minutes=15):
 
     options = Options(
         checkpoint_minutes=minutes,
-        look_every=2,
+        check_every=2,
         on_step=on_step,
         on_epoch=lambda p: losses.append((p.epoch, p.loss, p.top1)),
     )

@@ -62,7 +62,7 @@ with joined(torch.device("cpu")) as world:
             p.data.normal_()
     options = Options(
         checkpoint_minutes=1e-9,
-        look_every=1,
+        check_every=1,
         on_step=on_step,
         on_epoch=lambda p: lines.append((p.epoch, p.loss, p.top1, p.replaced)),
     )

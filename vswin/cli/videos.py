@@ -215,12 +215,11 @@ def _tell(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    import dataclasses
-
     import numpy as np
 
     from vswin.files import atomic_write
     from vswin.report.statistics import wilson_interval
+    from vswin.tasks import title
 
     n = evaluation.listed
     facts: dict[str, Any] = {
@@ -234,11 +233,11 @@ def _tell(
         "n": n,
         "n_present": evaluation.present,
     }
-    for name, share in (("top1", evaluation.top1), ("top5", evaluation.top5)):
+    for name, share in evaluation.metrics.items():
         found = wilson_interval(share, n)
         facts |= {name: share, f"{name}_low": found.low, f"{name}_high": found.high}
     if output is not None:
-        arrays = dataclasses.asdict(evaluation.predictions)
+        arrays = evaluation.predictions
         with atomic_write(output.expanduser()) as file:
             np.savez_compressed(file, id=np.asarray([v.id for v in listed.videos]), **arrays)
     if as_json:
@@ -248,10 +247,10 @@ def _tell(
     print(
         f"{listed.dataset}, {listed.split}, {test} views: {evaluation.present} of {n} videos read"
     )
-    for name in ("top1", "top5"):
+    for name in evaluation.metrics:
         low, high = 100 * facts[f"{name}_low"], 100 * facts[f"{name}_high"]
         print(
-            f"{name.replace('top', 'top-')} {100 * facts[name]:.2f} % "
+            f"{title(name)} {100 * facts[name]:.2f} % "
             f"(95 % interval over videos: {low:.2f} to {high:.2f})"
         )
 

@@ -6,10 +6,9 @@ import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -21,12 +20,13 @@ from vswin.data.transforms import normalise
 from vswin.data.video import UnreadableVideoError
 from vswin.errors import VswinError
 from vswin.files import DamagedFileError, read_json, write_json
+from vswin.tasks import SINGLE_LABEL, Task
+from vswin.tasks.task import Kept, as_json, from_json, joined
 from vswin.training.distributed import World
 from vswin.training.loop import DTYPES
 
-UNREADABLE = -1
-"""Predicted class of a video that could not be read: a wrong answer."""
-TOP = 5
+BEST = 5
+"""Classes with the highest scores that are kept of each video."""
 CHUNK_VIEWS = 12
 """Views that go through the model together."""
 SAVE_S = 300.0
@@ -38,60 +38,38 @@ class UntestableError(VswinError):
 
 
 @dataclasses.dataclass(frozen=True)
-class VideoPredictions:
-    """One line for each listed video, in the list's order, for comparing two runs in pairs."""
-
-    label: np.ndarray
-    """(n,) int32 true class."""
-    top1: np.ndarray
-    """(n,) int32 predicted class, -1 if the video could not be read."""
-    rank: np.ndarray
-    """(n,) int32 number of classes scored at least as high as the true one, itself left out: 0 is
-    a hit, < 5 a top-5 hit; the number of classes if the video could not be read."""
-    top5: np.ndarray
-    """(n, 5) int32 classes with the highest scores, the highest first; -1 where there is none."""
-    score: np.ndarray
-    """(n, 5) float32 their scores: SoftMax, averaged over the views."""
-
-
-@dataclasses.dataclass(frozen=True)
 class VideoEvaluation:
     """The outcome of a test."""
 
-    predictions: VideoPredictions
+    predictions: Kept
+    """What the task keeps of each listed video, in the list's order."""
+    metrics: dict[str, float]
+    """The task's, over all listed videos."""
+    present: int
+    """Videos that could be read."""
 
     @property
     def listed(self) -> int:
         """Videos that the list names; every one counts."""
-        return len(self.predictions.label)
-
-    @property
-    def present(self) -> int:
-        """Videos that could be read."""
-        return int((self.predictions.top1 != UNREADABLE).sum())
-
-    @property
-    def top1(self) -> float:
-        """Over all listed videos, in [0, 1]."""
-        return float((self.predictions.rank == 0).mean())
-
-    @property
-    def top5(self) -> float:
-        """Over all listed videos, in [0, 1]."""
-        return float((self.predictions.rank < TOP).mean())
+        return len(next(iter(self.predictions.values())))
 
 
 @torch.inference_mode()
 def score_views(
-    model: nn.Module, views: Tensor, device: torch.device, precision: str = "fp32"
+    model: nn.Module,
+    views: Tensor,
+    device: torch.device,
+    precision: str = "fp32",
+    task: Task = SINGLE_LABEL,
 ) -> Tensor:
-    """SoftMax scores of each view.
+    """The task's scores of each view.
 
     Args:
         model: in evaluation mode, on `device`.
         views: uint8 (v, 3, T, S, S).
         device: where to compute.
         precision: as in `Recipe.precision`.
+        task: what the labels are.
 
     Returns:
         float32 (v, num_classes) on the CPU.
@@ -100,7 +78,7 @@ def score_views(
     for chunk in views.split(CHUNK_VIEWS):
         with torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
             logits = model(normalise(chunk.to(device)))
-        found.append(logits.float().softmax(dim=1).cpu())
+        found.append(task.scores(logits).cpu())
     return torch.cat(found)
 
 
@@ -114,6 +92,7 @@ def evaluate_videos(
     workers: int = 0,
     notes: Path | None = None,
     on_video: Callable[[int, int], None] = lambda done, videos: None,
+    task: Task = SINGLE_LABEL,
 ) -> VideoEvaluation:
     """Tests on every listed video once, whatever the number of processes.
 
@@ -130,6 +109,7 @@ def evaluate_videos(
         notes: folder where what has been tested is noted now and then, so that a test that was
             killed goes on; None notes nothing.
         on_video: called with (videos done, videos in all) as this process's share is worked off.
+        task: what the labels are.
 
     Returns:
         The same in every process.
@@ -144,7 +124,7 @@ def evaluate_videos(
     require_labels(videos)
     model.eval()
     done = _Notes(notes, world, _test_digest(model, videos, data, test, precision))
-    mine = [i for i in range(world.rank, len(videos.videos), world.size) if i not in done.lines]
+    mine = [i for i in range(world.rank, len(videos.videos), world.size) if i not in done.kept]
     before = len(range(world.rank, len(videos.videos), world.size)) - len(mine)
     loader = DataLoader(
         _Views([videos.videos[i] for i in mine], data, test),
@@ -154,55 +134,42 @@ def evaluate_videos(
     )
     for number, (place, views) in enumerate(zip(mine, loader, strict=True), start=1):
         # Video by video: what comes out depends on no other video, so neither on the processes.
-        scores = None
+        kept = None
         if views is not None:
-            scores = score_views(model, views, world.device, precision).mean(dim=0)
-        done.add(place, _line(scores, videos.videos[place].label))
+            scores = score_views(model, views, world.device, precision, task).mean(dim=0)
+            kept = _kept(scores, videos.videos[place], task)
+        done.add(place, kept)
         on_video(before + number, before + len(mine))
     done.write()
-    lines = {place: line for part in world.gather(done.lines) for place, line in part.items()}
-    count = len(class_names(videos.dataset))
-    evaluation = VideoEvaluation(_collect(lines, videos.videos, count))
-    if evaluation.present == 0:
+    found = {place: kept for part in world.gather(done.kept) for place, kept in part.items()}
+    present = sum(kept is not None for kept in found.values())
+    if present == 0:
         raise UntestableError(
             f"none of the {len(videos.videos)} videos of {videos.source} can be read, the first is "
             f"{videos.videos[0].path}; `vswin data check` says why"
         )
-    return evaluation
+    predictions = _in_order(found, videos, task)
+    return VideoEvaluation(predictions, task.metrics(predictions), present)
 
 
-Line = tuple[int, int, list[int], list[float]]
-"""top1, rank, top5 and score of one video."""
-
-
-def _line(scores: Tensor | None, label: int) -> Line:
-    if scores is None:
-        return UNREADABLE, -1, [UNREADABLE] * TOP, [0.0] * TOP
-    # A tie counts against the model, so that a constant one gets nothing for free.
-    rank = int((scores >= scores[label]).sum()) - 1
-    best = scores.topk(min(TOP, len(scores)))
+def _kept(scores: Tensor, video: Video, task: Task) -> Kept:
     if not scores.isfinite().all():
         raise UntestableError(
             "the model's scores are not numbers; its weights are damaged, or overflow in this "
             "precision"
         )
-    missing = TOP - len(best.indices)
-    classes = best.indices.tolist() + [UNREADABLE] * missing
-    return classes[0], rank, classes, best.values.tolist() + [0.0] * missing
+    return task.keep(scores[None], torch.tensor([video.label]), BEST)
 
 
-def _collect(lines: dict[int, Line], videos: Sequence[Video], num_classes: int) -> VideoPredictions:
-    """Every video exactly once, in the list's order."""
-    top1, rank, top5, score = zip(*(lines[place] for place in range(len(videos))), strict=True)
-    ranks = np.asarray(rank, dtype=np.int32)
-    ranks[np.asarray(top1) == UNREADABLE] = num_classes
-    return VideoPredictions(
-        label=np.asarray([video.label for video in videos], dtype=np.int32),
-        top1=np.asarray(top1, dtype=np.int32),
-        rank=ranks,
-        top5=np.asarray(top5, dtype=np.int32),
-        score=np.asarray(score, dtype=np.float32),
-    )
+def _in_order(found: dict[int, Kept | None], videos: VideoList, task: Task) -> Kept:
+    """Every video exactly once, in the list's order; those that could not be read are wrong."""
+    count = len(class_names(videos.dataset))
+    lines = []
+    for place, video in enumerate(videos.videos):
+        kept = found[place]
+        target = torch.tensor([video.label])
+        lines.append(task.keep_missing(target, count, BEST) if kept is None else kept)
+    return joined(lines)
 
 
 def _test_digest(
@@ -235,11 +202,12 @@ class _Views(Dataset[Tensor | None]):
 class _Notes:
     """What has been tested, by place in the list; written now and then, read again after a kill.
 
-    A video that could not be read is tried again: the disk may be back.
+    A video that could not be read is None. It is not noted, and so tried again: the disk may be
+    back.
     """
 
     def __init__(self, folder: Path | None, world: World, test: str) -> None:
-        self.lines: dict[int, Line] = {}
+        self.kept: dict[int, Kept | None] = {}
         self.path = folder and folder / f"tested-{test}-{world.rank}-of-{world.size}.json"
         self.written = time.monotonic()
         if folder is not None:
@@ -248,18 +216,15 @@ class _Notes:
             for path in sorted(folder.glob(f"tested-{test}-*.json")):
                 with contextlib.suppress(DamagedFileError):
                     noted = read_json(path) or {}
-                    self.lines |= {
-                        int(place): tuple(line)
-                        for place, line in noted.items()
-                        if line[0] != UNREADABLE
-                    }
+                    self.kept |= {int(place): from_json(line) for place, line in noted.items()}
 
-    def add(self, place: int, line: Line) -> None:
-        self.lines[place] = line
+    def add(self, place: int, kept: Kept | None) -> None:
+        self.kept[place] = kept
         if time.monotonic() - self.written >= SAVE_S:
             self.write()
 
     def write(self) -> None:
         if self.path is not None:
-            write_json(self.path, self.lines)
+            noted = {i: as_json(kept) for i, kept in self.kept.items() if kept is not None}
+            write_json(self.path, noted)
             self.written = time.monotonic()

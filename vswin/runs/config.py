@@ -17,6 +17,7 @@ from vswin.data.moving_digits import GridTest, MovingDigits
 from vswin.data.video_data import VideoData, ViewsTest
 from vswin.models.registry import family, family_of
 from vswin.runs.identity import digest, without_defaults
+from vswin.tasks import SINGLE_LABEL, Task
 from vswin.training import VERSION as TRAINING_VERSION
 from vswin.training.recipe import Recipe
 
@@ -63,15 +64,6 @@ class TestOnly:
     __test__: ClassVar[bool] = False  # or pytest takes it for tests
 
 
-@dataclasses.dataclass(frozen=True)
-class SingleLabel:
-    """The task in which each clip has one label (see `vswin.tasks`)."""
-
-    kind: Literal["single_label"] = "single_label"
-    VERSION: ClassVar[int] = 1
-    """Raised when a change of the code changes losses, scores or metrics."""
-
-
 def _read_model(value: Any) -> Any:
     """A model's configuration from its fields and the name of its family."""
     if not isinstance(value, dict):
@@ -83,7 +75,6 @@ def _read_model(value: Any) -> Any:
 
 Data = Annotated[MovingDigits | VideoData, Field(discriminator="kind")]
 Test = Annotated[GridTest | ViewsTest, Field(discriminator="kind")]
-Task = SingleLabel
 Init = Annotated[Random | FromCheckpoint | FromRun | TestOnly, Field(discriminator="kind")]
 Model = Annotated[Any, PlainValidator(_read_model)]
 """A configuration of any family; see `vswin.models.registry`."""
@@ -103,7 +94,7 @@ class RunConfig:
     """Initial weights, stochastic depth and the training clips; what is tested is the same."""
     init: Init = Random()
     """What the weights are before the first step."""
-    task: Task = SingleLabel()
+    task: Task = SINGLE_LABEL
     is_pretraining: bool = False
     """Whether it is of use for its weights alone, and incomplete without them."""
 

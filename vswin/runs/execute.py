@@ -19,7 +19,7 @@ import torch
 from vswin.errors import VswinError
 from vswin.files import TEMPORARY_PREFIX, naming, write_json
 from vswin.models.errors import ModelError
-from vswin.runs.execution import Outcome, Task
+from vswin.runs.execution import Outcome, RunContext
 from vswin.runs.lock import run_lock
 from vswin.runs.moving_digits import train_and_test_digits
 from vswin.runs.provenance import now, provenance
@@ -33,7 +33,7 @@ from vswin.training.distributed import World, joined, require_device
 from vswin.training.processes import assisted
 from vswin.weights.files import save_weights
 
-EXECUTORS: dict[str, Callable[[Task], Outcome]] = {
+EXECUTORS: dict[str, Callable[[RunContext], Outcome]] = {
     "moving_digits": train_and_test_digits,
     "videos": train_and_test_videos,
 }
@@ -176,7 +176,7 @@ def _train_and_test(
     folder: RunFolder, world: World, effort: Effort, reporter: Reporter | None
 ) -> Outcome:
     config = folder.config()
-    return EXECUTORS[config.data.kind](Task(config, folder, world, effort, reporter))
+    return EXECUTORS[config.data.kind](RunContext(config, folder, world, effort, reporter))
 
 
 def _require_same_weights(folder: RunFolder, before: Result | None, digest: str) -> None:

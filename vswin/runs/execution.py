@@ -7,18 +7,19 @@ import dataclasses
 import numpy as np
 import torch
 
+from vswin.costs.cache import cost_at
 from vswin.runs.config import RunConfig
 from vswin.runs.reporter import Reporter
 from vswin.runs.resources import Effort
-from vswin.runs.result import Execution, Result
+from vswin.runs.result import CountedCost, Execution, Result
 from vswin.runs.store import RunFolder
 from vswin.training.distributed import World
 from vswin.weights.checkpoint import Checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-    """A run being executed by this process."""
+class RunContext:
+    """A run that this process executes, and what it executes it with."""
 
     config: RunConfig
     folder: RunFolder
@@ -26,6 +27,12 @@ class Task:
     effort: Effort
     reporter: Reporter | None
     """None in processes that only assist the main one."""
+
+    def cost(self, size: int) -> CountedCost:
+        """The cost of the run's model for one clip of its frames, `size` pixels high and wide."""
+        model, frames = self.config.model, self.config.data.frames
+        counted = cost_at(model, (model.in_channels, frames, size, size), "paper")
+        return CountedCost(counted.flops, counted.params, counted.rule)
 
     def execution(self, micro_batch: int | None) -> Execution:
         """What a result says of how the run was executed."""

@@ -10,7 +10,7 @@ from vswin.errors import VswinError
 from vswin.models.errors import WeightsError
 from vswin.models.registry import build, family_of, initialise_
 from vswin.runs.config import FromCheckpoint, FromRun, Random, RunConfig, TestOnly
-from vswin.runs.execution import Task
+from vswin.runs.execution import RunContext
 from vswin.runs.requirements import source_folder
 from vswin.runs.result import Loaded, Result
 from vswin.runs.store import RunFolder
@@ -21,14 +21,14 @@ class WrongInitialisationError(VswinError):
     """The weights that a run would start from are not those that its row names."""
 
 
-def initial_model(task: Task) -> tuple[nn.Module, Loaded | None]:
-    """The model as training begins, on the task's device, and what was loaded into it.
+def initial_model(context: RunContext) -> tuple[nn.Module, Loaded | None]:
+    """The model as training begins, on the process's device, and what was loaded into it.
 
     Raises:
         MissingDataError, WeightsError, WrongInitialisationError: if what the run starts from is
             not there, not what it is called, or does not fit. It never starts without it.
     """
-    config, init = task.config, task.config.init
+    config, init = context.config, context.config.init
     torch.manual_seed(config.seed)
     model = build(config.model)
     initialise_(model, config.recipe.linear_std, config.recipe.bias_std)
@@ -36,8 +36,8 @@ def initial_model(task: Task) -> tuple[nn.Module, Loaded | None]:
     if isinstance(init, FromCheckpoint):
         loaded = _load_file(model, init, _inflation(config))
     elif not isinstance(init, Random):
-        loaded = _load_run(model, init, source_folder(task.folder, init.run), _inflation(config))
-    return model.to(task.world.device), loaded
+        loaded = _load_run(model, init, source_folder(context.folder, init.run), _inflation(config))
+    return model.to(context.world.device), loaded
 
 
 def _inflation(config: RunConfig) -> dict[str, str]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import time
 
-import torch
 from torch import nn
 
-from vswin.costs.counting import cost
 from vswin.data.annotations import VideoList
 from vswin.data.data_file import MissingDataError, load_sources
 from vswin.data.datasets import class_names
@@ -16,11 +14,9 @@ from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
 from vswin.evaluation.views import VideoEvaluation, evaluate_videos
 from vswin.files import read_json, write_json
-from vswin.models.registry import build
-from vswin.runs.execution import Outcome, Task
+from vswin.runs.execution import Outcome, RunContext
 from vswin.runs.initial import initial_model
 from vswin.runs.result import (
-    CountedCost,
     Inputs,
     ListOfVideos,
     Loaded,
@@ -38,14 +34,14 @@ class OtherInputsError(VswinError):
     """A run that was begun is continued with other videos or other initial weights."""
 
 
-def train_and_test_videos(task: Task) -> Outcome:
+def train_and_test_videos(context: RunContext) -> Outcome:
     """Trains and tests; raises what `train` and `evaluate_videos` do.
 
     Raises:
         MissingDataError: if this machine lacks the videos or weights.
         OtherInputsError: if the run was begun with other ones.
     """
-    config, reporter = task.config, task.reporter
+    config, reporter = context.config, context.reporter
     data, test = config.data, config.test
     assert isinstance(data, VideoData)
     assert isinstance(test, ViewsTest)
@@ -54,51 +50,61 @@ def train_and_test_videos(task: Task) -> Outcome:
     for videos in (training, testing):
         _require_some(videos)
     recipe = config.recipe.for_clips(len(training.videos))
-    model, loaded = initial_model(task)
+    model, loaded = initial_model(context)
     inputs = Inputs(_about(training), _about(testing), loaded.digest if loaded else None)
-    _require_same_inputs(task, inputs)
-    train_seconds = _train(task, model, training, recipe) if config.is_trained else 0.0
-    task.state("testing")
+    _require_same_inputs(context, inputs)
+    train_seconds = _train(context, model, training, recipe) if config.is_trained else 0.0
+    context.state("testing")
     start = time.perf_counter()
     evaluation = evaluate_videos(
         model,
         testing,
         data,
         test,
-        task.world,
+        context.world,
         recipe.precision,
-        task.effort.workers,
-        task.folder.checkpoints,
+        context.effort.workers,
+        context.folder.checkpoints,
         reporter.video if reporter is not None else lambda done, videos: None,
+        config.task,
     )
     seconds = Seconds(train_seconds, time.perf_counter() - start)
-    return _outcome(task, model, recipe, evaluation, inputs, loaded, seconds)
+    return _outcome(context, model, recipe, evaluation, inputs, loaded, seconds)
 
 
-def _train(task: Task, model: nn.Module, videos: VideoList, recipe: Recipe) -> float:
-    config, effort = task.config, task.effort
+def _train(context: RunContext, model: nn.Module, videos: VideoList, recipe: Recipe) -> float:
+    config, effort = context.config, context.effort
     assert isinstance(config.data, VideoData)
     options = Options(
         checkpoint_minutes=effort.checkpoint_minutes, max_replaced=effort.max_replaced
     )
-    if task.reporter is not None:
+    if context.reporter is not None:
         options = dataclasses.replace(
-            options, on_step=task.reporter.step, on_epoch=task.reporter.epoch
+            options, on_step=context.reporter.step, on_epoch=context.reporter.epoch
         )
     batches = video_batches(
         videos,
         config.data,
         recipe,
         config.seed,
-        task.world,
+        context.world,
         effort.micro_batch,
         effort.workers,
     )
-    return train(model, batches, recipe, config.seed, task.folder.checkpoints, task.world, options)
+    return train(
+        model,
+        batches,
+        recipe,
+        config.seed,
+        context.folder.checkpoints,
+        context.world,
+        options,
+        config.task,
+    )
 
 
 def _outcome(
-    task: Task,
+    context: RunContext,
     model: nn.Module,
     recipe: Recipe,
     evaluation: VideoEvaluation,
@@ -106,22 +112,17 @@ def _outcome(
     loaded: Loaded | None,
     seconds: Seconds,
 ) -> Outcome:
-    config, data = task.config, task.config.data
+    config, data = context.config, context.config.data
     assert isinstance(data, VideoData)
     weights = checkpoint_of(model)
-    with torch.device("meta"):
-        counted = cost(
-            build(config.model),
-            (config.model.in_channels, data.frames, data.size, data.size),
-        )
-    metrics = task.folder.metrics() if task.world.is_main else []
+    metrics = context.folder.metrics() if context.world.is_main else []
     result = Result(
-        metrics={"top1": evaluation.top1, "top5": evaluation.top5},
+        metrics=evaluation.metrics,
         n=evaluation.listed,
-        cost=CountedCost(counted.flops, counted.params, counted.rule),
+        cost=context.cost(data.size),
         seconds=seconds,
         train_clips=recipe.steps * recipe.batch_size if seconds.train else 0,
-        execution=task.execution(task.effort.micro_batch),
+        execution=context.execution(context.effort.micro_batch),
         details=VideosDetails(
             present=evaluation.present,
             views=str(config.test),
@@ -131,7 +132,7 @@ def _outcome(
         weights_digest=weights.digest,
         loaded=loaded,
     )
-    return Outcome(result, dataclasses.asdict(evaluation.predictions), weights)
+    return Outcome(result, evaluation.predictions, weights)
 
 
 def _require_some(videos: VideoList) -> None:
@@ -148,10 +149,10 @@ def _about(videos: VideoList) -> ListOfVideos:
     return ListOfVideos(len(videos.videos), len(class_names(videos.dataset)), videos.digest)
 
 
-def _require_same_inputs(task: Task, inputs: Inputs) -> None:
+def _require_same_inputs(context: RunContext, inputs: Inputs) -> None:
     """Notes what the run starts from; refuses to go on with something else."""
-    path, now = task.folder.path / "inputs.json", dataclasses.asdict(inputs)
-    if task.world.is_main and (before := read_json(path)) != now:
+    path, now = context.folder.path / "inputs.json", dataclasses.asdict(inputs)
+    if context.world.is_main and (before := read_json(path)) != now:
         if before is not None:
             differ = ", ".join(name for name in now if before.get(name) != now[name])
             raise OtherInputsError(

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 from torch.nn.parallel import DistributedDataParallel
 
 from vswin.errors import VswinError
+from vswin.tasks import SINGLE_LABEL, Task
 from vswin.training.batch import Batches, MicroBatch
 from vswin.training.checkpoint import (
     load_checkpoint,
@@ -26,8 +26,8 @@ from vswin.training.checkpoint import (
 from vswin.training.distributed import World
 from vswin.training.recipe import Recipe, build_optimizer, lr_factor, set_lr
 
-LOOK_EVERY = 20
-"""Steps between two looks at the loss and the clock, for which a GPU must be waited for."""
+CHECK_EVERY = 20
+"""Steps between two checks of the loss and the clock, for which a GPU must be waited for."""
 CHECKPOINT_MINUTES = 15.0
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -53,7 +53,7 @@ class Progress:
     loss: float
     """Mean training loss of the epoch."""
     top1: float
-    """Training top-1 of the epoch, in [0, 1], before each step's update."""
+    """Share of the epoch's clips that were answered correctly, before each step's update."""
     lr: float
     """The head's learning rate at the last step."""
     clips_per_second: float
@@ -70,8 +70,8 @@ class Options:
 
     checkpoint_minutes: float = CHECKPOINT_MINUTES
     """A checkpoint is written after every epoch, and when the last is older than this."""
-    look_every: int = LOOK_EVERY
-    """Steps between two looks at the loss and the clock."""
+    check_every: int = CHECK_EVERY
+    """Steps between two checks of the loss and the clock."""
     max_replaced: float = 0.01
     """Share of an epoch's clips that may stand for unreadable videos."""
     on_step: Callable[[int, int], None] = lambda step, steps: None
@@ -89,6 +89,7 @@ def train(
     checkpoints: Path,
     world: World | None = None,
     options: Options | None = None,
+    task: Task = SINGLE_LABEL,
 ) -> float:
     """Trains `model` in place; goes on from the newest checkpoint in `checkpoints`.
 
@@ -105,7 +106,8 @@ def train(
         seed: for stochastic depth and dropout.
         checkpoints: folder for checkpoints.
         world: this process among those that train the model together; None is alone on the CPU.
-        options: how often to look and to save, and whom to tell.
+        options: how often to check and to save, and whom to tell.
+        task: what the labels are.
 
     Returns:
         Seconds spent in training, over all attempts.
@@ -115,7 +117,7 @@ def train(
         UnreadableDataError: if too many clips of an epoch had to be replaced.
     """
     world, options = world or World(), options or Options()
-    state = _State(model, build_optimizer(model, recipe), recipe, world)
+    state = _State(model, build_optimizer(model, recipe), recipe, world, task)
     state.resume(checkpoints)
     if state.step == recipe.steps:
         return state.seconds
@@ -130,8 +132,8 @@ def train(
         options.on_step(state.step, recipe.steps)
         ends_epoch = state.step % per_epoch == 0
         is_due = state.age() >= 60 * options.checkpoint_minutes
-        # Several processes must look at the same steps; their clocks differ.
-        if ends_epoch or state.step % options.look_every == 0 or (is_due and world.size == 1):
+        # Several processes must check at the same steps; their clocks differ.
+        if ends_epoch or state.step % options.check_every == 0 or (is_due and world.size == 1):
             state.require_sound(options.max_replaced)
             if ends_epoch:
                 _end_epoch(state, lr, options)
@@ -157,7 +159,7 @@ def _step(state: _State, replica: nn.Module, parts: Sequence[MicroBatch], seed: 
     state.optimizer.zero_grad(set_to_none=True)
     for number, part in enumerate(parts):
         torch.manual_seed(_key(seed, state.step, part.first))
-        clips, labels = part.on(world.device)
+        clips, target = part.on(world.device)
         # Gradients travel once for each step, with the last micro-batch.
         keeps = world.size > 1 and number < len(parts) - 1
         apart = replica.no_sync if keeps else contextlib.nullcontext
@@ -166,9 +168,9 @@ def _step(state: _State, replica: nn.Module, parts: Sequence[MicroBatch], seed: 
                 world.device.type, DTYPES[recipe.precision], enabled=recipe.precision != "fp32"
             ):
                 logits = replica(clips)
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+            loss = state.task.loss(logits, target, recipe.label_smoothing)
             state.scaler.scale(loss * (len(part) / share) if len(parts) > 1 else loss).backward()
-        state.count(loss.detach(), logits.detach(), labels, part)
+        state.count(loss.detach(), logits.detach(), target, part)
     if recipe.grad_clip is not None:
         state.scaler.unscale_(state.optimizer)
         nn.utils.clip_grad_norm_(state.model.parameters(), recipe.grad_clip)
@@ -208,13 +210,19 @@ class _State:
     """Everything that a step changes, and nothing else: what a checkpoint holds."""
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, world: World
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        recipe: Recipe,
+        world: World,
+        task: Task,
     ) -> None:
-        self.model, self.optimizer, self.recipe, self.world = model, optimizer, recipe, world
+        self.model, self.optimizer, self.recipe = model, optimizer, recipe
+        self.world, self.task = world, task
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.precision == "fp16")
         self.step = 0
         self.seconds = 0.0
-        """Spent in training up to the last look, all attempts together."""
+        """Spent in training up to the last checked epoch, all attempts together."""
         self.begin_epoch()
         self.saved = time.perf_counter()
 
@@ -233,9 +241,9 @@ class _State:
         """Seconds since the last checkpoint."""
         return time.perf_counter() - self.saved
 
-    def count(self, loss: Tensor, logits: Tensor, labels: Tensor, part: MicroBatch) -> None:
+    def count(self, loss: Tensor, logits: Tensor, target: Tensor, part: MicroBatch) -> None:
         """Adds a micro-batch to the epoch's sums, without waiting for the device."""
-        hits = (logits.argmax(dim=1) == labels).sum()
+        hits = self.task.hits(logits, target)
         replaced = torch.full_like(loss, part.replaced)
         self.sums += torch.stack((loss * len(part), hits.to(loss.dtype), replaced))
         now = torch.full_like(self.first_bad, self.step)
