@@ -142,13 +142,13 @@ def evaluate_videos(
         on_video(before + number, before + len(mine))
     done.write()
     found = {place: kept for part in world.gather(done.kept) for place, kept in part.items()}
+    predictions = _in_order(found, videos, task)
     present = sum(kept is not None for kept in found.values())
     if present == 0:
         raise UntestableError(
             f"none of the {len(videos.videos)} videos of {videos.source} can be read, the first is "
             f"{videos.videos[0].path}; `vswin data check` says why"
         )
-    predictions = _in_order(found, videos, task)
     return VideoEvaluation(predictions, task.metrics(predictions), present)
 
 
