@@ -4,12 +4,21 @@ import re
 
 import pandas as pd
 import pytest
+import torch
 
+import vswin
+from vswin.paper.printed import printed_table
 from vswin.project import project_root
 from vswin.report import load_study
 
 ROOT = project_root()
-DOCUMENTS = ["README.md", "benchmarks/README.md", "results/README.md", "slurm/README.md"]
+DOCUMENTS = [
+    "README.md",
+    "benchmarks/README.md",
+    "results/README.md",
+    "slurm/README.md",
+    "CONTRIBUTING.md",
+]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -20,7 +29,7 @@ def test_links_lead_somewhere(document):
             assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
 
 
-@pytest.mark.parametrize("document", ["README.md", "benchmarks/README.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
 def test_paths_in_documents_exist(document):
     text = (ROOT / document).read_text()
     folders = "vswin|experiments|notebooks|results|slurm|benchmarks|tests|tools"
@@ -72,3 +81,28 @@ def test_the_readme_shows_the_committed_rehearsal():
     first, second, third = (f"{found[seed]:.1f}" for seed in range(3))
     text = " ".join((ROOT / "README.md").read_text().split())
     assert f"top-1 of {first}, {second} and {third} % where chance is 8.3 %" in text
+
+
+def test_the_readmes_models_are_as_counted_and_as_printed():
+    """Table 1 is printed with the accuracies; parameters and FLOPs are counted for the table."""
+    text = (ROOT / "README.md").read_text()
+    lines = re.findall(r"^\| `(swin_\w)` \| 32×(\d+)² \| (.+) \|$", text, re.M)
+    assert len(lines) == 6
+    rows = {}
+    for row in printed_table("table1").rows:
+        if row.system == "ours" and row.cells["views"] == "4×3":
+            size = 384 if "384" in row.cells["method"] else 224
+            rows[row.id.removesuffix("_1k").removesuffix("_384"), size, row.cells["top1"]] = row
+    published = (ROOT / "experiments" / "protocols" / "paper.yaml").read_text()
+    published += (ROOT / "experiments" / "table1.yaml").read_text()
+    for (preset, size, rest), row in zip(lines, rows.values(), strict=True):
+        params, flops, top1, source, _ = rest.split(" | ")
+        assert rows[preset, int(size), top1] is row
+        window = (8, 12, 12) if size == "384" else (8, 7, 7)
+        with torch.device("meta"):
+            model = vswin.build_model(preset, window_size=window)
+        cost = vswin.cost(model, (3, 32, int(size), int(size)))
+        assert (params, flops) == (f"{cost.mparams:.1f}", f"{cost.gflops:.0f}")
+        assert flops == row.cells["flops"]
+        assert params == row.cells["params"] or (preset, row.cells["params"]) == ("swin_b", "88.1")
+        assert source.strip("`") in published
