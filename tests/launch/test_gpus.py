@@ -68,8 +68,8 @@ def test_runs_of_a_pool_see_gpus_of_their_own(tmp_path, monkeypatch):
     runs = [Store(tmp_path, "smoke").run(f"run-{number}") for number in range(4)]
     for run in runs:
         run.path.mkdir(parents=True)
-    effort = launching.Effort(processes=2)
-    found = launching.launch(runs, jobs=0, device="cuda", effort=effort)
+    settings = launching.ExecutionSettings(processes=2)
+    found = launching.launch(runs, jobs=0, device="cuda", settings=settings)
     seen = [(run.path / "gpus").read_text() for run in runs]
     assert sorted(seen[:2]) == ["2,3", "7,GPU-b"]  # two at a time
     assert sorted(seen[2:]) == ["2,3", "7,GPU-b"]  # and again, when those have ended

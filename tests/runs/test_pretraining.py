@@ -24,7 +24,7 @@ from vswin.runs.execution import RunContext
 from vswin.runs.initial import WrongInitialisationError, initial_model
 from vswin.runs.reporter import Reporter
 from vswin.runs.requirements import SourceNotReadyError
-from vswin.runs.resources import Effort
+from vswin.runs.resources import ExecutionSettings
 from vswin.runs.result import write_result
 from vswin.runs.store import RunFolder, Store
 from vswin.training.distributed import World
@@ -70,7 +70,7 @@ def test_weights_are_those_of_the_pretraining_inflated(tmp_path):
     source, folder = prepared(tmp_path, one.source, one)
     execute(source)
     reporter = Reporter(folder, 1, lambda: True, os.getppid())
-    model, loaded = initial_model(RunContext(one, folder, World(), Effort(), reporter))
+    model, loaded = initial_model(RunContext(one, folder, World(), ExecutionSettings(), reporter))
     image = vswin.build_model("swin_t", **dataclasses.asdict(one.source.model))
     report = vswin.load_weights(image, source.weights)
     assert (loaded.kind, loaded.source, loaded.digest) == ("run", source.run_id, report.digest)

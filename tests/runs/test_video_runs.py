@@ -25,7 +25,7 @@ from vswin.runs.config import FromCheckpoint, FromRun, RunConfig, TestOnly
 from vswin.runs.execute import execute
 from vswin.runs.initial import WrongInitialisationError
 from vswin.runs.requirements import SourceNotReadyError, missing_inputs, require_inputs
-from vswin.runs.resources import Effort
+from vswin.runs.resources import ExecutionSettings
 from vswin.runs.store import Store
 from vswin.runs.videos import OtherInputsError
 from vswin.training.distributed import World
@@ -142,7 +142,7 @@ def test_a_run_that_is_killed_at_any_step_ends_like_one_that_was_not(calm, tmp_p
 
 def test_the_means_of_a_run_do_not_change_what_it_ends_with(calm, tmp_path):
     folder = pretrained_folder(calm, tmp_path)
-    execute(folder, World(), Effort(workers=2, checkpoint_minutes=1e-9))
+    execute(folder, World(), ExecutionSettings(workers=2, checkpoint_minutes=1e-9))
     assert facts(folder) == facts(calm)
 
 
@@ -287,7 +287,9 @@ def test_a_row_that_only_tests_another_rows_model(calm, tmp_path):
 
 def test_a_pool_runs_pretraining_first_and_says_what_is_missing(tmp_path, calm):
     store = Store(tmp_path, "rehearsal")
-    snapshots = run_configs([TINY], store, jobs=1, effort=Effort(checkpoint_minutes=1e-9))
+    snapshots = run_configs(
+        [TINY], store, jobs=1, settings=ExecutionSettings(checkpoint_minutes=1e-9)
+    )
     assert [s.state for s in snapshots] == ["done"]
     assert facts(snapshots[0].run) == facts(calm)
     elsewhere = dataclasses.replace(

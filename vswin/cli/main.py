@@ -141,7 +141,7 @@ def run(
     from vswin.launch.progress import progress
     from vswin.launch.study import run_study
     from vswin.runs.reporter import require_tensorboard
-    from vswin.runs.resources import Effort
+    from vswin.runs.resources import ExecutionSettings
     from vswin.training.distributed import require_device
 
     require_device(device, processes)
@@ -149,14 +149,14 @@ def run(
     if tensorboard:
         require_tensorboard()
     plan = plan_study(table, protocol, seeds, results_dir, row or (), seed or ())
-    effort = Effort(
+    settings = ExecutionSettings(
         processes, micro_batch, workers or 0, checkpoint_minutes, max_replaced, tensorboard
     )
     jobs = pool_size(jobs, device, plan.protocol.threads, processes)
     if workers is None:
-        effort = dataclasses.replace(effort, workers=decoders(device, jobs * processes))
+        settings = dataclasses.replace(settings, workers=decoders(device, jobs * processes))
     with resumable(), progress() as show:
-        snapshots = run_study(plan, jobs, device, show, effort)
+        snapshots = run_study(plan, jobs, device, show, settings)
     where = "" if results_dir == "results" else f" --results-dir {results_dir}"
     print(
         f"{len(snapshots)} runs complete in {plan.store.runs_dir}\n"

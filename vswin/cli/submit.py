@@ -281,7 +281,7 @@ def _run_here(request: Request, jobs: int, device: str, dry_run: bool) -> None:
     from vswin.launch.progress import progress
     from vswin.launch.proposal import propose
     from vswin.launch.study import RunsFailedError, run_configs
-    from vswin.runs.resources import Effort
+    from vswin.runs.resources import ExecutionSettings
     from vswin.training.distributed import require_device
 
     require_device(device)
@@ -292,12 +292,12 @@ def _run_here(request: Request, jobs: int, device: str, dry_run: bool) -> None:
         return
     threads = request.plans[0].protocol.threads
     jobs = pool_size(jobs, device, threads)
-    effort = Effort(workers=decoders(device, jobs))
+    settings = ExecutionSettings(workers=decoders(device, jobs))
     failed, codes = None, []
     with resumable():
         try:
             with progress() as show:
-                run_configs(proposal.configs, request.store, jobs, threads, device, show, effort)
+                run_configs(proposal.configs, request.store, jobs, threads, device, show, settings)
         except RunsFailedError as error:
             failed = error
         for table in proposal.tables:  # also of what failed, and by the same command, as in a job

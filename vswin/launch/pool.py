@@ -14,7 +14,7 @@ from vswin.files import require_writable
 from vswin.launch.gpus import Slots, runs_at_a_time, visible_gpus
 from vswin.launch.processes import Processes
 from vswin.runs.config import RunConfig
-from vswin.runs.resources import Effort
+from vswin.runs.resources import ExecutionSettings
 from vswin.runs.status import RunStatus, read_status
 from vswin.runs.store import RunFolder, Store
 
@@ -43,7 +43,7 @@ def launch(
     threads: int = 1,
     device: str = "cpu",
     on_poll: Callable[[list[RunStatus]], None] = lambda statuses: None,
-    effort: Effort | None = None,
+    settings: ExecutionSettings | None = None,
 ) -> list[RunStatus]:
     """Executes the runs that are not done, at most `jobs` at a time, and waits for all.
 
@@ -59,7 +59,7 @@ def launch(
         threads: CPU threads of each run. Another number can change the last bits of a result.
         device: a torch device for every run; "cuda:0", say, is shared by all.
         on_poll: called several times a second with where each run stands.
-        effort: means that each run is given.
+        settings: how each run is executed.
 
     Returns:
         Where each run stands in the end.
@@ -68,14 +68,14 @@ def launch(
         UsageError: if there are fewer GPUs than that.
         NotWritableError: if a run's log cannot be written.
     """
-    effort = effort or Effort()
-    jobs = pool_size(jobs, device, threads, effort.processes)
-    slots = Slots(visible_gpus(), effort.processes) if device == "cuda" else None
+    settings = settings or ExecutionSettings()
+    jobs = pool_size(jobs, device, threads, settings.processes)
+    slots = Slots(visible_gpus(), settings.processes) if device == "cuda" else None
     by_id = {run.run_id: run for run in runs}
     states = {run_id: run.state() for run_id, run in by_id.items()}
     waiting = collections.deque(by_id[i] for i, s in states.items() if s not in ("done", "running"))
     watched = {run_id for run_id, state in states.items() if state == "running"}
-    arguments = ("--threads", str(threads), "--device", device, *effort.arguments())
+    arguments = ("--threads", str(threads), "--device", device, *settings.arguments())
     processes = Processes(threads, device)
     ended: dict[str, int] = {}
     try:

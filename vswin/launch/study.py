@@ -9,7 +9,7 @@ from vswin.experiments.planning import StudyPlan
 from vswin.launch.pool import launch, pool_size, prepare
 from vswin.runs.config import RunConfig
 from vswin.runs.requirements import require_inputs
-from vswin.runs.resources import Effort
+from vswin.runs.resources import ExecutionSettings
 from vswin.runs.status import RunStatus
 from vswin.runs.store import Store
 
@@ -23,7 +23,7 @@ def run_study(
     jobs: int = 0,
     device: str = "cpu",
     on_poll: Callable[[list[RunStatus]], None] = lambda statuses: None,
-    effort: Effort | None = None,
+    settings: ExecutionSettings | None = None,
 ) -> list[RunStatus]:
     """Executes the runs of a plan that are not complete, and waits for them.
 
@@ -32,7 +32,7 @@ def run_study(
         jobs: runs at a time; 0 is as many as the CPU cores or the GPUs have room for.
         device: a torch device.
         on_poll: called several times a second with where each run stands.
-        effort: means that each run is given.
+        settings: how each run is executed.
 
     Raises:
         UsageError: if `jobs` is negative, or more than there are GPUs for.
@@ -41,7 +41,7 @@ def run_study(
     """
     threads = plan.protocol.threads
     configs = [planned.config for planned in plan.runs]
-    return run_configs(configs, plan.store, jobs, threads, device, on_poll, effort)
+    return run_configs(configs, plan.store, jobs, threads, device, on_poll, settings)
 
 
 def run_configs(
@@ -51,7 +51,7 @@ def run_configs(
     threads: int = 1,
     device: str = "cpu",
     on_poll: Callable[[list[RunStatus]], None] = lambda statuses: None,
-    effort: Effort | None = None,
+    settings: ExecutionSettings | None = None,
 ) -> list[RunStatus]:
     """Executes runs that are not complete; first those whose weights others start from.
 
@@ -62,7 +62,7 @@ def run_configs(
         threads: CPU threads of each run.
         device: a torch device.
         on_poll: called several times a second with where each run stands.
-        effort: means that each run is given.
+        settings: how each run is executed.
 
     Raises:
         UsageError: if `jobs` is negative, or more than there are GPUs for.
@@ -70,7 +70,7 @@ def run_configs(
         NotWritableError: if the results folder cannot be written.
         RunsFailedError: if a run failed, with its last words and where its log is.
     """
-    jobs = pool_size(jobs, device, threads, effort.processes if effort else 1)
+    jobs = pool_size(jobs, device, threads, settings.processes if settings else 1)
     require_inputs(configs, store)
     # The longest first, so that no core is left with a long one at the end.
     configs = sorted(configs, key=lambda c: -c.work)
@@ -79,7 +79,7 @@ def run_configs(
     statuses: list[RunStatus] = []
     for stage in stages:
         able = [config for config in stage if not _lineage(config) & bad.keys()]
-        statuses = launch(prepare(able, store), jobs, threads, device, on_poll, effort)
+        statuses = launch(prepare(able, store), jobs, threads, device, on_poll, settings)
         bad |= {s.run.run_id: s for s in statuses if s.state != "done"}
     if bad:
         runs = {config.run_id: config for stage in stages for config in stage}

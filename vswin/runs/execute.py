@@ -25,7 +25,7 @@ from vswin.runs.moving_digits import train_and_test_digits
 from vswin.runs.provenance import now, provenance
 from vswin.runs.reporter import Interrupted, Reporter
 from vswin.runs.requirements import require_source
-from vswin.runs.resources import Effort, add_arguments, from_arguments
+from vswin.runs.resources import ExecutionSettings, add_arguments, from_arguments
 from vswin.runs.result import Result, write_result
 from vswin.runs.store import RunFolder
 from vswin.runs.videos import train_and_test_videos
@@ -47,7 +47,7 @@ class OtherWeightsError(VswinError):
 def execute(
     folder: RunFolder,
     world: World | None = None,
-    effort: Effort | None = None,
+    settings: ExecutionSettings | None = None,
     parent: int | None = None,
     patience_s: float = 0.0,
 ) -> Result | None:
@@ -59,7 +59,7 @@ def execute(
     Args:
         folder: a run's folder with its run.json.
         world: this process among those of the run; None is alone on the CPU.
-        effort: how to go about it.
+        settings: how it is executed.
         parent: process without which the run shall stop; None is this process's own parent.
         patience_s: how long to wait for another host's process that holds the run and makes no
             sign of life.
@@ -75,10 +75,10 @@ def execute(
         NotWritableError: if a file cannot be written, for lack of space, say. No half result is
             left then; called again, it goes on from the last checkpoint.
     """
-    world, effort = world or World(), effort or Effort()
+    world, settings = world or World(), settings or ExecutionSettings()
     if not world.is_main:
         if world.agree(False):  # the main process's word counts
-            _train_and_test(folder, world, effort, None)
+            _train_and_test(folder, world, settings, None)
         return None
     told = _Decision(world)
     try:
@@ -92,9 +92,9 @@ def execute(
             attempt = int(folder.status().get("attempt", 0)) + 1
             gpus = world.size if world.device.type == "cuda" else 0
             reporter = Reporter(
-                folder, attempt, is_ours, parent or os.getppid(), effort.tensorboard, gpus
+                folder, attempt, is_ours, parent or os.getppid(), settings.tensorboard, gpus
             )
-            return _attempt(folder, world, effort, reporter, done)
+            return _attempt(folder, world, settings, reporter, done)
     finally:
         told.stay()
 
@@ -120,14 +120,14 @@ class _Decision:
 def _attempt(
     folder: RunFolder,
     world: World,
-    effort: Effort,
+    settings: ExecutionSettings,
     reporter: Reporter,
     before: Result | None,
 ) -> Result:
     _clear(folder)
     try:
         origin = provenance(world.device)
-        outcome = _train_and_test(folder, world, effort, reporter)
+        outcome = _train_and_test(folder, world, settings, reporter)
         if outcome.weights is not None:
             _require_same_weights(folder, before, outcome.weights.digest)
             save_weights(outcome.weights, folder.weights)
@@ -173,10 +173,10 @@ def _note_error(folder: RunFolder, error: Exception, attempt: int) -> None:
 
 
 def _train_and_test(
-    folder: RunFolder, world: World, effort: Effort, reporter: Reporter | None
+    folder: RunFolder, world: World, settings: ExecutionSettings, reporter: Reporter | None
 ) -> Outcome:
     config = folder.config()
-    return EXECUTORS[config.data.kind](RunContext(config, folder, world, effort, reporter))
+    return EXECUTORS[config.data.kind](RunContext(config, folder, world, settings, reporter))
 
 
 def _require_same_weights(folder: RunFolder, before: Result | None, digest: str) -> None:
@@ -207,15 +207,17 @@ def main(
     command = [sys.executable, "-m", "vswin.runs.execute", *argv]
     folder = RunFolder(args.folder.resolve())
     try:
-        effort = from_arguments(args)
+        settings = from_arguments(args)
         require_device(args.device)
         with (
             _stoppable(stop_signals),
-            assisted(effort.processes, command, functools.partial(_note_death, folder)) as give_up,
+            assisted(
+                settings.processes, command, functools.partial(_note_death, folder)
+            ) as give_up,
             joined(torch.device(args.device)) as world,
         ):
             try:
-                execute(folder, world, effort, patience_s=args.patience)
+                execute(folder, world, settings, patience_s=args.patience)
             except BaseException:
                 give_up()
                 raise

@@ -10,7 +10,7 @@ import torch
 from vswin.costs.cache import cost_at
 from vswin.runs.config import RunConfig
 from vswin.runs.reporter import Reporter
-from vswin.runs.resources import Effort
+from vswin.runs.resources import ExecutionSettings
 from vswin.runs.result import CountedCost, Execution, Result
 from vswin.runs.store import RunFolder
 from vswin.training.distributed import World
@@ -24,7 +24,7 @@ class RunContext:
     config: RunConfig
     folder: RunFolder
     world: World
-    effort: Effort
+    settings: ExecutionSettings
     reporter: Reporter | None
     """None in processes that only assist the main one."""
 

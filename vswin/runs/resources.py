@@ -12,8 +12,8 @@ from vswin.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
-class Effort:
-    """Means that each run is given."""
+class ExecutionSettings:
+    """How a run is executed."""
 
     processes: int = 1
     """Processes that train together: one for each GPU."""
@@ -44,7 +44,7 @@ class Effort:
             raise UsageError(f"--checkpoint-minutes {self.checkpoint_minutes}: wanted more than 0")
 
     def arguments(self) -> list[str]:
-        """What `vswin.runs.execute` is called with to make this effort."""
+        """What `vswin.runs.execute` is called with to have these settings."""
         words = []
         for field in dataclasses.fields(self):
             option, value = f"--{field.name.replace('_', '-')}", getattr(self, field.name)
@@ -54,8 +54,8 @@ class Effort:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that `Effort.arguments` writes."""
-    default = Effort()
+    """The options that `ExecutionSettings.arguments` writes."""
+    default = ExecutionSettings()
     for name, kind, text in (
         ("processes", int, "one for each GPU of the run"),
         ("micro_batch", int, "clips at a time, for each process"),
@@ -68,11 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tensorboard", action="store_true", help="write its events, too")
 
 
-def from_arguments(args: argparse.Namespace) -> Effort:
-    """The effort that a parsed command line asks for.
+def from_arguments(args: argparse.Namespace) -> ExecutionSettings:
+    """The settings that a parsed command line asks for.
 
     Raises:
         UsageError: if a number is too small.
     """
-    names = [field.name for field in dataclasses.fields(Effort)]
-    return Effort(**{name: getattr(args, name) for name in names})
+    names = [field.name for field in dataclasses.fields(ExecutionSettings)]
+    return ExecutionSettings(**{name: getattr(args, name) for name in names})

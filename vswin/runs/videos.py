@@ -63,7 +63,7 @@ def train_and_test_videos(context: RunContext) -> Outcome:
         test,
         context.world,
         recipe.precision,
-        context.effort.workers,
+        context.settings.workers,
         context.folder.checkpoints,
         reporter.video if reporter is not None else lambda done, videos: None,
         config.task,
@@ -73,10 +73,10 @@ def train_and_test_videos(context: RunContext) -> Outcome:
 
 
 def _train(context: RunContext, model: nn.Module, videos: VideoList, recipe: Recipe) -> float:
-    config, effort = context.config, context.effort
+    config, settings = context.config, context.settings
     assert isinstance(config.data, VideoData)
     options = Options(
-        checkpoint_minutes=effort.checkpoint_minutes, max_replaced=effort.max_replaced
+        checkpoint_minutes=settings.checkpoint_minutes, max_replaced=settings.max_replaced
     )
     if context.reporter is not None:
         options = dataclasses.replace(
@@ -88,8 +88,8 @@ def _train(context: RunContext, model: nn.Module, videos: VideoList, recipe: Rec
         recipe,
         config.seed,
         context.world,
-        effort.micro_batch,
-        effort.workers,
+        settings.micro_batch,
+        settings.workers,
     )
     return train(
         model,
@@ -122,7 +122,7 @@ def _outcome(
         cost=context.cost(data.size),
         seconds=seconds,
         train_clips=recipe.steps * recipe.batch_size if seconds.train else 0,
-        execution=context.execution(context.effort.micro_batch),
+        execution=context.execution(context.settings.micro_batch),
         details=VideosDetails(
             present=evaluation.present,
             views=str(config.test),

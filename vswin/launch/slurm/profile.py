@@ -25,7 +25,7 @@ from pydantic import (
 
 from vswin.errors import VswinError
 from vswin.launch.slurm.toml_lines import key_lines, tomllib
-from vswin.runs.resources import Effort
+from vswin.runs.resources import ExecutionSettings
 
 LEAST_MINUTES = 5
 """A job needs some of its time to start and to load what it goes on from."""
@@ -209,11 +209,11 @@ class Profile(_FromToml):
     """Python on the nodes; None is the one that submits."""
     srun_args: Texts = ()
     """Further arguments of srun, such as `--cpu-bind=none`."""
-    micro_batch: Count = Effort.micro_batch
+    micro_batch: Count = ExecutionSettings.micro_batch
     """Most clips that a process sends through the model at a time."""
-    checkpoint_minutes: Positive = Effort.checkpoint_minutes
+    checkpoint_minutes: Positive = ExecutionSettings.checkpoint_minutes
     """Minutes between two checkpoints within an epoch."""
-    max_replaced: Annotated[float, Field(ge=0, le=1)] = Effort.max_replaced
+    max_replaced: Annotated[float, Field(ge=0, le=1)] = ExecutionSettings.max_replaced
     """Share of an epoch's clips that may stand for unreadable videos before training stops."""
     peak_tflops: Positive = 312.0
     """Peak of one GPU in TFLOP/s, for the estimate of GPU-hours; 312 is an A100 in bfloat16."""

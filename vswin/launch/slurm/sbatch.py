@@ -19,7 +19,7 @@ from vswin.data.data_file import sources_file
 from vswin.errors import VswinError
 from vswin.launch.slurm.private import sbatch_script
 from vswin.launch.slurm.profile import Profile
-from vswin.runs.resources import Effort
+from vswin.runs.resources import ExecutionSettings
 
 GPU_CPUS = 8
 """CPU cores of a process on a GPU, where the profile does not say: most decode its videos."""
@@ -51,14 +51,14 @@ class Shape:
 
     def execute_arguments(self, profile: Profile) -> tuple[str, ...]:
         """What `vswin.runs.execute` is called with in each process."""
-        effort = Effort(
+        settings = ExecutionSettings(
             micro_batch=profile.micro_batch,
             workers=max(1, self.cpus_per_process - 1) if self.gpus_per_node else 0,
             checkpoint_minutes=profile.checkpoint_minutes,
             max_replaced=profile.max_replaced,
         )
         device = "cuda" if self.gpus_per_node else "cpu"
-        return ("--threads", str(self.threads), "--device", device, *effort.arguments())
+        return ("--threads", str(self.threads), "--device", device, *settings.arguments())
 
 
 def shape_of(profile: Profile, threads: int, is_on_videos: bool) -> Shape:
