@@ -5,7 +5,9 @@ user, as a cache, goes to a folder of the session, and so does what its own proc
 """
 
 import os
+import pwd
 import shutil
+from pathlib import Path
 
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # before torch is imported
 
@@ -15,6 +17,9 @@ from filelock import FileLock
 
 from vswin.experiments.planning import plan_study
 from vswin.launch.study import run_study
+
+CACHE = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache" / "vswin"
+"""The user's own, whatever the environment says."""
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +44,14 @@ def _home_of_our_own(session_folder):
         folder = session_folder / name
         folder.mkdir(exist_ok=True)
         os.environ[variable] = str(folder)
+    before = _times(CACHE)
+    yield
+    if "CI" in os.environ:  # elsewhere somebody may be working beside the tests
+        assert _times(CACHE) == before, f"a test wrote to {CACHE}"
+
+
+def _times(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
 @pytest.fixture(scope="session")

@@ -157,7 +157,7 @@ def test_status_of_a_real_store_needs_neither_slurm_nor_torch(smoke_results, tmp
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": str(tmp_path / "nothing")},
+        env=os.environ | {"PATH": str(tmp_path / "nothing")},
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
