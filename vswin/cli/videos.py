@@ -239,7 +239,7 @@ def _tell(
     if output is not None:
         arrays = evaluation.predictions
         with atomic_write(output.expanduser()) as file:
-            np.savez_compressed(file, id=np.asarray([v.id for v in listed.videos]), **arrays)
+            np.savez_compressed(file, id=np.asarray([v.id for v in listed.videos]), **arrays)  # type: ignore[arg-type]  # all are arrays
     if as_json:
         print(json.dumps(facts, indent=2))
         return
