@@ -24,10 +24,10 @@ from vswin.report.study import Study
 from vswin.runs.config import RunConfig
 from vswin.runs.record import RunRecord, read_runs
 from vswin.runs.store import Store
+from vswin.tasks import SINGLE_LABEL
 
 Stage = EmbeddedProtocol | AppearanceTask | VideoProtocol
 """What says how a table is trained and tested: of a protocol the part for the table's task."""
-METRICS = {"top1": "top-1", "top5": "top-5"}
 
 
 def load_study(
@@ -173,9 +173,10 @@ def _terms(experiment: Experiment, protocol: Protocol) -> Terms:
     stage: Stage = protocol
     if isinstance(protocol, EmbeddedProtocol) and can_run:
         stage = protocol.stage(experiment.task)
-    num_classes = experiment.num_classes
+    num_classes, task = experiment.num_classes, SINGLE_LABEL
     if can_run:
-        num_classes = protocol.configure(experiment, experiment.rows[0], 0).model.num_classes
+        run = protocol.configure(experiment, experiment.rows[0], 0)
+        num_classes, task = run.model.num_classes, run.task
     return Terms(
         protocol=protocol.protocol,
         title=stage.title,
@@ -185,7 +186,7 @@ def _terms(experiment: Experiment, protocol: Protocol) -> Terms:
         seeds=protocol.seeds,
         tested_on="videos" if videos else "clips",
         tolerance=videos.tolerance if videos else None,
-        metrics=METRICS,
+        metrics=task.METRICS,
         num_classes=num_classes,
         deviations=stage.deviations,
         calibration=stage.calibration,
