@@ -1,4 +1,4 @@
-"""The ways that a block can be computed, to run a test on each."""
+"""The kernel variants of a block, to run a test on each."""
 
 import pytest
 import torch
@@ -10,12 +10,12 @@ from vswin.models.swin.cpu import inference as inference_cpu
 
 
 def _refused(*args):
-    raise AssertionError("this way is not the one under test")
+    raise AssertionError("this variant is not the one under test")
 
 
-@pytest.fixture(params=["masked", "fused", "in pieces"])
-def way(request, monkeypatch):
-    """Forces one way through attention and FFN, whatever the sizes; the others are refused."""
+@pytest.fixture(params=["masked", "fused", "chunked"])
+def variant(request, monkeypatch):
+    """Forces one variant of attention and FFN, whatever the sizes; the others are refused."""
     if request.param == "masked":
         monkeypatch.setattr(attention, "SMALL_WINDOW", 10**9)
         monkeypatch.setattr(attention, "SMALL_BYTES", 10**12)

@@ -1,4 +1,4 @@
-"""On a GPU, where there is one: every way through a block against the plain one on the CPU."""
+"""On a GPU, where there is one: every kernel variant against the plain one on the CPU."""
 
 import pytest
 import torch

@@ -40,7 +40,7 @@ MASKED = attention.masked_attention
 
 
 def plain_step(model, clip):
-    """The same with masked windows and a plain FFN, whatever way a test is on."""
+    """The same with masked windows and a plain FFN, whatever variant a test is on."""
     with pytest.MonkeyPatch.context() as plain:
         plain.setattr(attention, "SMALL_WINDOW", 10**9)
         plain.setattr(attention, "SMALL_BYTES", 10**12)

@@ -33,7 +33,7 @@ class Answer:
     """SoftMax, averaged over the views."""
 
 
-def model_of(weights: Path, **options: Any) -> tuple[nn.Module, Checkpoint]:
+def model_of(weights: Path, **options: Any) -> tuple[Any, Checkpoint]:
     """The model that a checkpoint's shapes describe, with its weights.
 
     Args:

@@ -12,7 +12,7 @@ import difflib
 import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from vswin.models.errors import ModelError
 
@@ -29,6 +29,8 @@ BUILT_IN = ("vswin.models.swin.family",)
 
 class ModelConfig(Protocol):
     """What every family's configuration has, a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def num_classes(self) -> int:

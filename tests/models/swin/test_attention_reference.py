@@ -9,7 +9,7 @@ import torch
 from vswin.models import build_model
 from vswin.models.swin.windows import clip_window, half_window
 
-pytestmark = pytest.mark.usefixtures("way")
+pytestmark = pytest.mark.usefixtures("variant")
 
 
 def windows_of(grid, window, shift):
@@ -102,7 +102,7 @@ def test_block_equals_equations_1_and_2(grid, window, shifted):
             + sample
         )
         expected.append(block.mlp(block.norm2(hat)) + hat)
-    # With and without gradients, which take different ways through attention.
+    # With and without gradients, which take different kernel variants.
     for grad in (True, False):
         with torch.set_grad_enabled(grad):
             found = block(z.flatten(1, 3), grid).view_as(z)

@@ -1,4 +1,4 @@
-"""Each way of computing a block gives the same logits and gradients as the plain one."""
+"""Each kernel variant of a block gives the same logits and gradients as the plain one."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("options", DESIGNS.values(), ids=DESIGNS.keys())
 @pytest.mark.parametrize("size", [(16, 24, 24), (9, 20, 27)])
-def test_logits_and_gradients_of_every_design(way, options, size):
+def test_logits_and_gradients_of_every_design(variant, options, size):
     """In double precision, a batch of two; the second size needs padding everywhere."""
     model = tiny(**options).double()
     clip = torch.randn(2, 3, *size, dtype=torch.double)
@@ -34,7 +34,7 @@ def test_logits_and_gradients_of_every_design(way, options, size):
 
 
 @pytest.mark.parametrize("shift", [False, True])
-def test_gradcheck_of_attention_in_pieces(shift):
+def test_gradcheck_of_chunked_attention(shift):
     """Against finite differences: queries, keys, values and bias, with windows of many sizes."""
     window = (2, 3, 2)
     layout = window_layout(
@@ -48,7 +48,7 @@ def test_gradcheck_of_attention_in_pieces(shift):
     )
 
 
-def test_gradcheck_of_the_ffn_in_pieces(monkeypatch):
+def test_gradcheck_of_the_chunked_ffn(monkeypatch):
     monkeypatch.setattr(chunked, "CHUNK", 3)
     torch.manual_seed(0)
     mlp, norm = layers.MLP(4, 7).double(), torch.nn.LayerNorm(4).double()
@@ -60,7 +60,7 @@ def test_gradcheck_of_the_ffn_in_pieces(monkeypatch):
 
 
 def test_more_threads_than_one_give_the_same(monkeypatch):
-    """The pieces are as many windows as there are threads."""
+    """The chunks are as many windows as there are threads."""
     monkeypatch.setattr(attention, "SMALL_BYTES", -1)
     monkeypatch.setattr(attention_cpu, "CACHE_BYTES", 1)
     model, clip = tiny(**DESIGNS["joint"]).double(), torch.randn(1, 3, 16, 24, 24).double()
@@ -73,7 +73,7 @@ def test_more_threads_than_one_give_the_same(monkeypatch):
 
 
 @pytest.mark.parametrize("frozen", ["table", "weights"])
-def test_what_is_frozen_gets_no_gradient_and_the_rest_its_own(way, frozen):
+def test_what_is_frozen_gets_no_gradient_and_the_rest_its_own(variant, frozen):
     model = tiny(**DESIGNS["joint"]).double()
     clip = torch.randn(1, 3, 16, 24, 24, dtype=torch.double)
     _, gradients = step(model, clip)
@@ -89,7 +89,7 @@ def test_what_is_frozen_gets_no_gradient_and_the_rest_its_own(way, frozen):
             assert parameter.grad is None
 
 
-def test_evaluation_under_no_grad_with_stochastic_depth_still_drops(way):
+def test_evaluation_under_no_grad_with_stochastic_depth_still_drops(variant):
     """A model in training mode drops paths whether or not gradients are wanted."""
     torch.manual_seed(0)
     model = build_model("swin_t", embed_dim=8, depths=(2,), num_heads=(2,), window_size=(4, 3, 3),
@@ -120,8 +120,8 @@ def test_torch_compile_sees_one_graph(monkeypatch):
             )
 
 
-@pytest.mark.parametrize("way", ["masked", "fused"], indirect=True)
-def test_bfloat16_autocast_is_close(way):
+@pytest.mark.parametrize("variant", ["masked", "fused"], indirect=True)
+def test_bfloat16_autocast_is_close(variant):
     model, clip = tiny(**DESIGNS["joint"]), torch.randn(2, 3, 16, 24, 24)
     expected, gradients = plain_step(model, clip)
     with torch.autocast("cpu", torch.bfloat16):
@@ -153,7 +153,7 @@ def test_gradients_of_torchvision_swin3d_t():
         assert error < 2e-4, name
 
 
-def test_ffn_in_pieces_takes_tokens_in_any_memory_order():
+def test_chunked_ffn_takes_tokens_in_any_memory_order():
     block = tiny(**DESIGNS["joint"]).layers[0].blocks[0]
     x = torch.randn(2, 8, 50).transpose(1, 2)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Which way a block is computed, and that nobody is left out by it."""
+"""Which kernel variant computes a block, and that no listener is passed over by it."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from vswin.models.swin.cpu import inference as inference_cpu
 
 @pytest.fixture
 def taken(monkeypatch):
-    """The ways that were taken, by name; clear it between calls."""
+    """The variants that were used, by name; clear it between calls."""
     found = []
 
     def spy(module, name, label):
@@ -36,7 +36,7 @@ def taken(monkeypatch):
 
 
 def test_real_sizes_take_the_way_they_should(taken):
-    """Swin-T in pieces, training and inference; Moving Digits all at once."""
+    """Swin-T in chunks, training and inference; Moving Digits all at once."""
     model = build_model("swin_t", depths=(2,), num_heads=(3,), window_size=(8, 7, 7), drop_path=0.0)
     clip = torch.randn(1, 3, 32, 224, 112)
     model(clip)
@@ -59,7 +59,7 @@ def test_real_sizes_take_the_way_they_should(taken):
 
 
 def test_what_has_no_gradient_is_not_prepared_for_one(taken, monkeypatch):
-    """Pieces keep and compute more than torch where a weight is frozen or nothing is learnt."""
+    """Where a weight is frozen or nothing is learnt, chunked kernels would do more than torch."""
     monkeypatch.setattr(attention, "SMALL_BYTES", -1)
     monkeypatch.setattr(chunked, "CACHE_BYTES", -1)
     model, clip = tiny(**DESIGNS["joint"]), torch.randn(1, 3, 16, 24, 24)
@@ -71,7 +71,7 @@ def test_what_has_no_gradient_is_not_prepared_for_one(taken, monkeypatch):
     taken.clear()
     model = tiny(**DESIGNS["joint"])
     for block in (block for stage in model.layers for block in stage.blocks):
-        block.drop_path.rate = 0.5  # paths are dropped, so that inference is not in pieces either
+        block.drop_path.rate = 0.5  # paths are dropped, so that inference is not chunked either
     with torch.no_grad():
         model.train()(clip)
     assert set(taken) == {"attention.attention"}
@@ -79,7 +79,7 @@ def test_what_has_no_gradient_is_not_prepared_for_one(taken, monkeypatch):
 
 @pytest.mark.parametrize("why", ["autocast", "half precision", "traced", "no processor"])
 @pytest.mark.parametrize("grad", [True, False])
-def test_no_pieces_where_plain_arithmetic_is_not_what_layers_do(taken, monkeypatch, why, grad):
+def test_no_chunks_where_plain_arithmetic_is_not_what_layers_do(taken, monkeypatch, why, grad):
     monkeypatch.setattr(attention, "SMALL_BYTES", -1)
     monkeypatch.setattr(chunked, "CACHE_BYTES", -1)
     model, clip = tiny(**DESIGNS["joint"]), torch.randn(1, 3, 16, 24, 24)
@@ -119,7 +119,7 @@ def test_a_hook_is_called_once_with_all_tokens(monkeypatch, layer, when):
 
 
 def test_layers_without_bias_are_layers(monkeypatch):
-    """What pieces do with a bias, they cannot do without one."""
+    """What chunked kernels do with a bias, they cannot do without one."""
     monkeypatch.setattr(attention, "SMALL_BYTES", -1)
     monkeypatch.setattr(chunked, "CACHE_BYTES", -1)
     model, clip = tiny(**DESIGNS["joint"]).double(), torch.randn(1, 3, 16, 24, 24).double()
@@ -138,7 +138,7 @@ def test_layers_without_bias_are_layers(monkeypatch):
 
 
 def test_layers_that_somebody_listens_to_or_has_replaced_are_called(monkeypatch):
-    """Pieces work with the weights; a hook or another kind of layer needs the layer itself."""
+    """Chunked kernels read the weights; a hook or another kind of layer needs the layer itself."""
     monkeypatch.setattr(attention, "SMALL_BYTES", -1)
     monkeypatch.setattr(chunked, "CACHE_BYTES", -1)
     model, clip = tiny(**DESIGNS["joint"]).eval(), torch.randn(1, 3, 16, 24, 24)
@@ -166,7 +166,7 @@ def test_layers_that_somebody_listens_to_or_has_replaced_are_called(monkeypatch)
 
 
 def test_a_large_ffn_goes_with_masked_windows(taken, monkeypatch):
-    """Small attention and a large FFN: only one of the two halves is in pieces."""
+    """Small attention and a large FFN: only one of the two halves is chunked."""
     monkeypatch.setattr(chunked, "CACHE_BYTES", -1)
     model, clip = tiny(**DESIGNS["joint"]).double(), torch.randn(1, 3, 16, 24, 24).double()
     expected, _ = plain_step(model, clip)

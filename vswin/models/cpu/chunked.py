@@ -1,4 +1,4 @@
-"""When a block may be computed in pieces on the CPU, rather than layer by layer."""
+"""When a block may be computed chunk by chunk on the CPU, rather than layer by layer."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Weights(NamedTuple):
 
 
 def serves(x: Tensor, norm: nn.LayerNorm, fc1: nn.Linear, fc2: nn.Linear) -> bool:
-    """Whether `feed_forward` is the faster way to the same result, and possible.
+    """Whether `feed_forward` is the faster kernel for the same result, and possible.
 
     With a weight that is frozen it is not: torch skips the gradient, which is computed here.
     """

@@ -28,9 +28,9 @@ SMALL_BYTES = 2**25
 class WindowAttention3D(nn.Module):
     """Equation 2: SoftMax(Q K^T / sqrt(d) + B) V inside each window, per head.
 
-    There are three ways to the same result. Small inputs on the CPU take masked windows, all in
-    one call; other inputs windows without masks, one call for each size: in torch's fused
-    attention or, for training on the CPU, in `vswin.models.swin.cpu.attention`.
+    There are three kernel variants with the same result. Small inputs on the CPU take masked
+    windows, all in one call; other inputs windows without masks, one call for each size: in torch's
+    fused attention or, for training on the CPU, in `vswin.models.swin.cpu.attention`.
 
     Args:
         dim: channels C.

@@ -18,7 +18,7 @@ factorized
     residual connection, in every block between the spatial attention and the MLP. Chosen: the
     weight is one number for each layer; attention has a relative position bias over time, as all
     of the Swin Transformer's has; it runs in windows (P, 1, 1), which are shifted along time in
-    every second block as 3D windows are, and with P = T' look at the whole clip.
+    every second block as 3D windows are, and with P = T' see the whole clip.
 """
 
 from __future__ import annotations

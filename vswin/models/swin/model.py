@@ -175,17 +175,17 @@ class VideoSwinBlock(nn.Module):
     def forward(self, x: Tensor, grid: Triple) -> Tensor:
         """(B, T'*H'*W', C) tokens of a (T', H', W') grid -> the same shape."""
         layout = self.attn.layout(x, grid, self.shift_size)
-        in_pieces = not self.drop_path.active and inference_cpu.serves(
+        in_chunks = not self.drop_path.active and inference_cpu.serves(
             x, self.norm1, self.attn, self.norm2, self.mlp
         )
-        if in_pieces and not layout.masked:
+        if in_chunks and not layout.masked:
             x = inference_cpu.attend(x, self.norm1, self.attn, layout)
         else:
             windows = self.attn(to_windows(self.norm1(x), layout), layout)
             x = x + self.drop_path(from_windows(windows, layout))
         if self.temporal is not None:
             x = x + self.drop_path(self.temporal(x, grid))
-        if in_pieces:
+        if in_chunks:
             return inference_cpu.feed_forward(x, self.norm2, self.mlp)
         return x + self.drop_path(feed_forward(x, self.norm2, self.mlp))
 

@@ -25,7 +25,7 @@ CACHE_BYTES = 5 * 2**18
 
 
 def serves(qkv: Tensor, bias: Tensor) -> bool:
-    """Whether `attention` is the faster way to the same result, and possible.
+    """Whether `attention` is the faster kernel for the same result, and possible.
 
     A bias that is frozen, or was computed without gradients, needs none: torch's own fused
     attention takes it.

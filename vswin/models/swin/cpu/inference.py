@@ -1,7 +1,7 @@
 """Equation 1 for inference on the CPU, some windows or tokens at a time.
 
 A pass over a whole clip's tokens goes to memory, and often to new memory, which the system clears
-first. In pieces, what a pass reads is what the one before it has just written, in memory that is
+first. In chunks, what a pass reads is what the one before it has just written, in memory that is
 used again and again. `python -m benchmarks kernels` has what this brings.
 """
 
@@ -23,7 +23,7 @@ WINDOW_CHUNK = 8192
 def serves(
     x: Tensor, norm1: nn.LayerNorm, attn: WindowAttention3D, norm2: nn.LayerNorm, mlp: MLP
 ) -> bool:
-    """Whether the two halves of a block here are the faster way to the same result."""
+    """Whether the two halves of a block here are faster, with the same result."""
     layers = (norm1, norm2, attn.qkv, attn.proj, mlp.fc1, mlp.fc2)
     return (
         not torch.is_grad_enabled()
