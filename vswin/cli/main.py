@@ -277,9 +277,7 @@ def cost(
     options["num_classes"] = classes
     for each in name:
         if each in presets():
-            _print_preset_cost(
-                console, each, rule, frames, size, options | {"num_classes": classes}
-            )
+            _print_preset_cost(console, each, rule, frames, size, options)
         elif each in tables:
             grid = Table(
                 "row", "metric", "printed", "ours", "", "evidence", title=each, title_justify="left"

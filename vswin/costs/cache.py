@@ -31,7 +31,7 @@ def cost_at(config: ModelConfig, input_size: Size, rule: Rule) -> Cost:
     key = {
         "model": {
             "family": family_of(config).name,
-            **dataclasses.asdict(config),  # type: ignore[call-overload]  # a dataclass, all are
+            **dataclasses.asdict(config),
         },
         "input_size": list(input_size),
         "rule": rule,
