@@ -24,7 +24,7 @@ HEARTBEAT_S = 5.0
 STALE_S = 90.0
 """Silence after which a writer on another host counts as dead."""
 WATCH_S = 1.0
-"""Time between two looks at a lock whose holder makes no sign of life."""
+"""Time between two readings of a lock whose holder makes no sign of life."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -84,7 +84,7 @@ def is_locked(folder: Path) -> bool:
     """Whether a living writer holds the run; a lock that cannot be read just now may be one's."""
     path = folder / "lock"
     try:
-        return not _look(path).is_dead
+        return not _read(path).is_dead
     except FileNotFoundError:
         return False
     except OSError:
@@ -93,7 +93,7 @@ def is_locked(folder: Path) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class _Holder:
-    """Who holds a lock, as one look at it shows."""
+    """Who holds a lock, as one reading of it shows."""
 
     owner: dict[str, Any]
     """What the lock says; empty if that cannot be read."""
@@ -124,7 +124,7 @@ class _Holder:
 def _acquire(path: Path, token: str, patience_s: float) -> None:
     """Creates the lock file, or takes it over from a dead writer.
 
-    Whoever looks at the lock holds a second, kernel-kept lock meanwhile: otherwise two processes
+    Whoever reads the lock holds a second, kernel-kept lock meanwhile: otherwise two processes
     that both find a dead writer could each remove what the other has just created.
     """
     deadline = time.monotonic() + patience_s
@@ -132,7 +132,7 @@ def _acquire(path: Path, token: str, patience_s: float) -> None:
     while True:
         with _guarded(path):
             try:
-                holder, reason = _look(path), None
+                holder, reason = _read(path), None
             except FileNotFoundError:
                 holder, reason = None, None
             except OSError as error:
@@ -187,14 +187,14 @@ def _take(path: Path, token: str) -> None:
 def _release(path: Path, token: str) -> None:
     """Removes the lock if it is ours; where that cannot be told, it is a dead writer's once we end.
 
-    Guarded: between a look at it and its removal, a successor could have taken it over.
+    Guarded: between reading it and removing it, a successor could have taken it over.
     """
     with contextlib.suppress(OSError, NoLocksError), _guarded(path):
         if _parsed(path.read_bytes()).get("token") == token:
             path.unlink()
 
 
-def _look(path: Path) -> _Holder:
+def _read(path: Path) -> _Holder:
     """Reads a lock.
 
     Raises:

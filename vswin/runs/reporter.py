@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vswin.training.loop import Progress
 
 STATUS_S = 1.0
-"""Time between two looks at the lock and writes of status.json while steps go by."""
+"""Time between two checks of the lock and writes of status.json while steps go by."""
 
 
 class Interrupted(BaseException):
