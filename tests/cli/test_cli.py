@@ -55,7 +55,6 @@ WITH_RESULTS = ("run", "report", "notebook", "list")
         ),
         (["run", "table5", "--row", "dim32"], 2, ["unknown row 'dim32' of table5", "dim16, dim8"]),
         (["run", "table5", "--seeds", "0"], 2, ["seeds=0"]),
-        (["run", "table5", "--jobs", "-1"], 2, ["jobs=-1"]),
         (["run", "table5", "--device", "cuda:9"], 2, ["cuda:9"]),
         (["run", "table1"], 2, ["table1 cannot be run under protocol proxy"]),
         (["report", "table5", "--protocol", "x"], 2, ["unknown protocol"]),
@@ -106,6 +105,13 @@ def test_errors_are_one_line_and_name_what_is_known(args, code, words, tmp_path)
     assert len(done.stderr.strip().splitlines()) == 1
     for word in words:
         assert word in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_value_out_of_range_is_refused_by_the_options_name(tmp_path):
+    done = vswin("run", "table5", "--jobs", "-1", "--results-dir", tmp_path)
+    assert done.returncode == 2
+    assert "Invalid value for '--jobs'" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
