@@ -19,7 +19,7 @@ from vswin.experiments.planning import plan_study
 from vswin.runs.store import Store
 from vswin.weights.files import read_checkpoint
 
-pytestmark = pytest.mark.xdist_group("rehearsal")  # one process makes and reads it
+pytestmark = pytest.mark.heavy
 CLIPS = ("--frames", "8", "--stride", "8")  # the size follows from the window
 
 

@@ -100,6 +100,7 @@ def test_evaluation_under_no_grad_with_stochastic_depth_still_drops(variant):
         assert len({model.eval()(clip).sum().item() for _ in range(3)}) == 1
 
 
+@pytest.mark.heavy
 def test_torch_compile_sees_one_graph(monkeypatch):
     """No graph breaks, and the same numbers; "aot_eager" needs no compiler."""
     model, clip = tiny(**DESIGNS["joint"]), torch.randn(2, 3, 16, 24, 24)

@@ -34,8 +34,8 @@ def largest_difference(ours, theirs, clip, as_theirs=lambda clip: clip):
         # window. At sizes where the last stage has fewer than 7 x 7 tokens the two differ, on
         # purpose: see `vswin.models.swin.windows.relative_position_index`.
         ("t", [(2, 3, 16, 224, 224), (1, 3, 19, 250, 230), (1, 3, 7, 224, 224)]),
-        ("s", [(1, 3, 16, 224, 224)]),
-        ("b", [(1, 3, 16, 224, 224)]),
+        pytest.param("s", [(1, 3, 16, 224, 224)], marks=pytest.mark.heavy),
+        pytest.param("b", [(1, 3, 16, 224, 224)], marks=pytest.mark.heavy),
     ],
 )
 def test_torchvision_swin3d(name, shapes):
@@ -79,7 +79,7 @@ def test_the_one_intended_difference_is_where_windows_are_clipped_in_space():
     ("peer", "preset", "window", "size"),
     [
         ("swin_tiny_patch4_window7_224", "swin_t", 7, 224),
-        ("swin_base_patch4_window12_384", "swin_b", 12, 384),
+        pytest.param("swin_base_patch4_window12_384", "swin_b", 12, 384, marks=pytest.mark.heavy),
     ],
 )
 def test_timm_2d_swin_is_the_case_of_one_frame(peer, preset, window, size):
