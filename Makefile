@@ -1,7 +1,7 @@
 # make table5    Table 5 of the paper beside ours: installs, trains, writes the report
 # make table4    likewise Tables 6, 8 and 9; Tables 1, 2, 3 and 7 show costs and what was run
 # make test      installs, lints, checks types, runs the tests
-# make test-all   the same, and the heavy ones: the rehearsal on videos, the largest models
+# make test-heavy  the tests that take a minute or so: the rehearsal on videos, the largest models
 # make test-slurm  the scenarios on a real Slurm, brought up on this machine (Debian, as root)
 # make smoke     the same path as table5 in seconds; the accuracies mean nothing
 # make bench     speed and memory against torchvision, with the same weights
@@ -12,7 +12,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: smoke test test-all test-slurm lint bench lab lock clean
+.PHONY: smoke test test-heavy test-slurm lint bench lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -43,7 +43,7 @@ test: lint
 	@$(PYTEST) --dist worksteal -m "not heavy"
 
 # A file to a process: what one makes is for its own tests.
-test-all: test
+test-heavy: $(VENV)/.installed
 	@$(PYTEST) --dist loadfile -m heavy
 
 # The tests take their cluster down; the trap is for when they are killed.
