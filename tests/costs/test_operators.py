@@ -103,7 +103,7 @@ def test_what_only_the_papers_rule_counts(module, wanted):
     ],
 )
 def test_an_operator_that_nobody_has_counted_is_an_error_that_names_it(name, function):
-    with pytest.raises(UncountedOperatorError, match=f"operator {name} counts"):
+    with pytest.raises(UncountedOperatorError, match=f"operator {name};"):
         counts(Calls(function))
 
 

@@ -55,3 +55,13 @@ def test_the_runs_that_are_present_are_those_that_were_planned(protocol):
     assert {(r.row.id, r.seed) for r in some} <= {(r.row.id, r.seed) for r in found}
     assert {r.seed for r in study_runs(experiment, chosen, [3], present=present)} == {3}
     assert not list(study_runs(experiment, chosen, [1], present=present))
+
+
+def test_a_row_that_cannot_be_made_small_is_named_with_its_table_and_protocol():
+    library = Library(experiments_dir())
+    table = library.experiment("table5")
+    odd = table.row("win4").model_copy(update={"id": "odd", "model": {"window_size": [3, 7, 7]}})
+    mine = table.model_copy(update={"table": "mine", "rows": (*table.rows, odd)})
+    said = "mine, row odd, cannot be run under protocol smoke: temporal window 3 cannot be divided"
+    with pytest.raises(UsageError, match=said):
+        list(study_runs(mine, library.protocol("smoke"), [0]))

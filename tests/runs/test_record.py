@@ -1,5 +1,6 @@
 """The record: what a report needs of complete runs, in three files."""
 
+import json
 import shutil
 
 import numpy as np
@@ -97,6 +98,44 @@ def test_a_damaged_record_and_one_of_other_versions_are_named(recorded, tmp_path
     path.write_text(lines.replace('"training":1', '"training":0'))
     with pytest.raises(StoreError, match=f"line 1 of {path} is not of this code's versions"):
         read_runs(tmp_path)
+
+
+def without_first_line(path):
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+
+
+def twice_the_first_line(path):
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines]))
+
+
+def another_accuracy(path):
+    first, *rest = path.read_text().splitlines(keepends=True)
+    line = json.loads(first)
+    line["result"]["metrics"]["top1"] += 0.01
+    path.write_text("".join([json.dumps(line) + "\n", *rest]))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "words"),
+    [
+        ("predictions.npz", lambda path: path.unlink(), "predictions.npz has nothing of swin_t"),
+        (
+            "predictions.npz",
+            lambda path: path.write_text("a,b\n"),
+            "predictions.npz cannot be read",
+        ),
+        ("curves.csv", lambda path: path.unlink(), "curves.csv has nothing of swin_t"),
+        ("curves.csv", without_first_line, "curves.csv is not a record's"),
+        ("runs.jsonl", twice_the_first_line, "line 2 of .* is recorded already"),
+        ("runs.jsonl", another_accuracy, "what its predictions in predictions.npz do not give"),
+    ],
+)
+def test_files_that_do_not_belong_together_are_refused(recorded, tmp_path, name, damage, words):
+    folder = shutil.copytree(recorded, tmp_path / "record")
+    damage(folder / name)
+    with pytest.raises(DamagedFileError, match=f"{words}.*restore the record"):
+        read_runs(folder)
 
 
 def test_reports_made_from_a_record_are_those_made_from_the_runs(smoke_results, tmp_path):

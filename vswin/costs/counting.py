@@ -22,7 +22,7 @@ like the final average pooling; batch normalisation counts 2 for each element un
 
 The count is taken from a forward pass on the meta device: shapes only, no weights, no data,
 whatever the size of the model. Attention is counted although it runs in a fused operator. An
-operator of which nobody has said what it counts is an error, see `vswin.costs.operators`.
+operator without a counting rule is an error, see `vswin.costs.operators`.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def cost(model: nn.Module, input_size: tuple[int, int, int, int], rule: Rule = "
     Raises:
         UsageError: if the rule is unknown or `input_size` is not four positive integers.
         ModelError: if the model is of no family, or does not take clips of that size.
-        UncountedOperatorError: if it uses an operator that nobody has said the count of.
+        UncountedOperatorError: if it uses an operator that has no counting rule.
     """
     import torch
 

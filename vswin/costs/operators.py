@@ -20,7 +20,7 @@ from vswin.errors import VswinError
 
 
 class UncountedOperatorError(VswinError):
-    """A model uses an operator of which nobody has said what it counts; the message names it."""
+    """A model uses an operator without a counting rule; the message names it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +156,7 @@ class _Counting(TorchDispatchMode):
             self.counts[ours] += count(args, out, self.weights)
         elif name not in FREE and _has_numbers(out):
             raise UncountedOperatorError(
-                f"nobody has said what torch's operator {name} counts; add it to COUNTED or FREE "
+                f"there is no counting rule for torch's operator {name}; add it to COUNTED or FREE "
                 "in vswin/costs/operators.py"
             )
         return out

@@ -50,7 +50,6 @@ CLASSES: tuple[tuple[str, str], ...] = (
 )
 """(first phase, second phase) of each of the 12 classes."""
 
-CHANCE = 1 / len(CLASSES)
 UNORDERED_PHASES_BOUND = (4 + 8 / 2) / len(CLASSES)
 """Best expected top-1 of a model that sees which motions occur but not in which order."""
 UNORDERED_FRAMES_BOUND = 1 / 2

@@ -75,11 +75,14 @@ def study_runs(
 
     Yields:
         Row by row, and in each seed by seed.
+
+    Raises:
+        UsageError: if a row cannot be run under the protocol; names table, row and protocol.
     """
     if not protocol.can_run(experiment):
         return
     for row in rows or [row for row in experiment.rows if protocol.includes(row)]:
-        first = protocol.configure(experiment, row, 0)
+        first = _configured(experiment, protocol, row)
         if present is not None:
             tried = [s for s in present.seeds(first) if seeds is None or s in seeds]
         else:
@@ -88,6 +91,16 @@ def study_runs(
             config = first.with_seed(seed)
             if present is None or config.run_id in present.run_ids:
                 yield PlannedRun(row, seed, config)
+
+
+def _configured(experiment: Experiment, protocol: Protocol, row: Row) -> RunConfig:
+    try:
+        return protocol.configure(experiment, row, 0)
+    except UsageError as error:
+        raise UsageError(
+            f"{experiment.table}, row {row.id}, cannot be run under protocol "
+            f"{protocol.protocol}: {error}"
+        ) from error
 
 
 def plan_study(

@@ -5,6 +5,7 @@ The one module of the report that knows experiments, protocols and the store.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,8 +124,9 @@ def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tup
         chosen, store = library.protocol(name), Store(results_path(results_dir), name)
         for table in library.tables():
             present = PresentRuns([*store.run_ids(), *read_runs(store.record(table))])
-            if any(study_runs(library.experiment(table), chosen, present=present)):
-                studies.append((table, name))
+            with contextlib.suppress(UsageError):  # what cannot be run there was not run
+                if any(study_runs(library.experiment(table), chosen, present=present)):
+                    studies.append((table, name))
     return studies
 
 

@@ -136,7 +136,7 @@ def other_systems(study: Study) -> Section:
 def claims(study: Study, judgements: Iterable[Judgement]) -> Section:
     """The paper's sentences with a verdict each."""
     title = "The paper's claims"
-    if study.is_trainable:
+    if study.is_trainable and study.terms.tests_claims:
         title += f", tested under protocol {study.terms.protocol}"
     return Section(title, items=[Item(j.says, j.verdict, j.evidence) for j in judgements])
 

@@ -28,6 +28,8 @@ RUNS, CURVES, PREDICTIONS = "runs.jsonl", "curves.csv", "predictions.npz"
 GIVEN = ("label", "cell")
 """Arrays of a run's predictions that say what was tested; runs with the same test share them."""
 
+REMEDY = "restore the record, from git say, or record the runs again"
+
 Curve = list[dict[str, Any]]
 Predictions = dict[str, np.ndarray]
 
@@ -96,7 +98,7 @@ def read_runs(folder: Path) -> dict[str, RunRecord]:
 
     Raises:
         StoreError: if a run is not of this code's versions.
-        DamagedFileError: if the file cannot be read.
+        DamagedFileError: if a file cannot be read, or the files do not belong together.
     """
     path = folder / RUNS
     records = {}
@@ -107,19 +109,40 @@ def read_runs(folder: Path) -> dict[str, RunRecord]:
             run, result, provenance = (content[k] for k in ("run", "result", "provenance"))
             run_id = run["run_id"]
         except (ValueError, KeyError, TypeError) as error:
-            raise DamagedFileError(f"{name} is not a recorded run ({error!r})") from error
-        config = config_in(run, run_id, name)
+            raise DamagedFileError(f"{name} is not a recorded run; {REMEDY}") from error
+        if run_id in records:
+            raise DamagedFileError(f"{name} is of {run_id}, which is recorded already; {REMEDY}")
+        config = config_in(run, run_id, name, REMEDY)
         records[run_id] = RunRecord(run_id, config, result_from(result, name), provenance)
+    _require_whole(folder, records)
     return records
+
+
+def _require_whole(folder: Path, records: Mapping[str, RunRecord]) -> None:
+    """Refuses a record whose files do not belong together."""
+    curves, predictions = read_curves(folder), read_predictions(folder)
+    for run_id, record in records.items():
+        for path, found in ((CURVES, curves), (PREDICTIONS, predictions)):
+            if run_id not in found:
+                raise DamagedFileError(f"{folder / path} has nothing of {run_id}; {REMEDY}")
+        if record.config.task.metrics(predictions[run_id]) != record.result.metrics:
+            raise DamagedFileError(
+                f"{folder / RUNS} says of {run_id} what its predictions in {PREDICTIONS} do not "
+                f"give; {REMEDY}"
+            )
 
 
 def read_curves(folder: Path) -> dict[str, Curve]:
     """What was logged while each run trained, a line for each epoch, by run id."""
     curves: dict[str, Curve] = {}
-    for line in csv.DictReader(_lines(folder / CURVES)):
-        run_id = line.pop("run_id")
-        entry = {name: json.loads(cell) for name, cell in line.items() if cell}
-        curves.setdefault(run_id, []).extend([entry] if entry else [])
+    path = folder / CURVES
+    try:
+        for line in csv.DictReader(_lines(path)):
+            run_id = line.pop("run_id")
+            entry = {name: json.loads(cell) for name, cell in line.items() if cell}
+            curves.setdefault(run_id, []).extend([entry] if entry else [])
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedFileError(f"{path} is not a record's; {REMEDY}") from error
     return curves
 
 
@@ -133,7 +156,7 @@ def read_predictions(folder: Path) -> dict[str, Predictions]:
         with np.load(path) as file:
             arrays = dict(file)
     except (OSError, ValueError) as error:
-        raise DamagedFileError(f"{path} cannot be read ({error})") from error
+        raise DamagedFileError(f"{path} cannot be read ({error}); {REMEDY}") from error
     for number in sorted({name.partition("/")[0] for name in arrays}):
         test = {n.partition("/")[2]: a for n, a in arrays.items() if n.startswith(f"{number}/")}
         for place, run_id in enumerate(test.pop("run").tolist()):

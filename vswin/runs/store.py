@@ -166,13 +166,14 @@ def run_json(config: RunConfig) -> dict[str, Any]:
     return {"run_id": config.run_id, "versions": config.versions, **config.as_dict()}
 
 
-def config_in(content: Any, run_id: str, name: str) -> RunConfig:
+def config_in(content: Any, run_id: str, name: str, remedy: str = "remove the folder") -> RunConfig:
     """The configuration in what `run_json` gave.
 
     Args:
         content: parsed JSON.
         run_id: the run that it must be of.
         name: where it is from, for the error.
+        remedy: what to do about it, for the error.
 
     Raises:
         StoreError: if it is none, of another run, or of other versions of the code.
@@ -183,16 +184,15 @@ def config_in(content: Any, run_id: str, name: str) -> RunConfig:
         content.pop("run_id")
         config = read_config(content)
     except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{name} cannot be read ({error}); remove the folder") from error
+        raise StoreError(f"{name} cannot be read ({error}); {remedy}") from error
     if changed := [f"{k} {v}" for k, v in config.versions.items() if before.get(k) != v]:
         raise StoreError(
             f"{name} is not of this code's versions ({', '.join(changed)}), which give other "
-            "results: remove the folder, or use the code that made it"
+            f"results: {remedy}, or use the code that made it"
         )
     if config.run_id != run_id:
         raise StoreError(
-            f"{name} describes {config.run_id}, which is not what its folder is named after; "
-            "remove the folder"
+            f"{name} describes {config.run_id}, which is not what it is named after; {remedy}"
         )
     return config
 
