@@ -38,6 +38,7 @@ from benchmarks.machine import (
 )
 from benchmarks.peers import import_torchvision
 from vswin.experiments.planning import plan_study
+from vswin.models.registry import build as build_ours
 from vswin.models.registry import resolve_config
 
 Mode = Literal["forward", "train"]
@@ -130,7 +131,7 @@ def build_one(case: Case, who: Who) -> nn.Module:
     config = proxy_config().model if case.preset == "proxy" else resolve_config(case.preset)
     config = dataclasses.replace(config, drop_path=0.0, head_dropout=0.0)
     if who == "ours":
-        return vswin.models.VideoSwinTransformer(config)
+        return build_ours(config)
     torchvision = import_torchvision()
     swin3d = torchvision.models.video.swin_transformer
     return swin3d.SwinTransformer3d(

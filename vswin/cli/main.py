@@ -25,9 +25,9 @@ from vswin.cli.options import (
     RowOption,
     SeedsOption,
     TableArgument,
+    model_options,
     resumable,
     use_data_file,
-    window_size,
 )
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.errors import ModelError
@@ -272,9 +272,7 @@ def cost(
     from vswin.report import load_study
 
     console, tables = Console(), Library(experiments_dir()).tables()
-    given = {"window_size": window and window_size(window), "design": design}
-    options: dict[str, Any] = {k: value for k, value in given.items() if value is not None}
-    options["num_classes"] = classes
+    options = {**model_options(window=window, design=design), "num_classes": classes}
     for each in name:
         if each in presets():
             _print_preset_cost(console, each, rule, frames, size, options)

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -89,13 +89,19 @@ def resumable() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def window_size(text: str) -> tuple[int, ...]:
-    """What --window says, of a model of the Swin family.
+def model_options(**words: str | None) -> dict[str, Any]:
+    """Overrides of a model's configuration, from the options that were given.
 
     Raises:
-        UsageError: if it is not three sizes.
+        UsageError: if one is not as it should be.
     """
-    parts = text.split("x")
-    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
-        raise UsageError(f"--window {text}: wanted PxMxM, such as 8x7x7")
-    return tuple(map(int, parts))
+    from vswin.models.errors import ModelError
+    from vswin.models.registry import overrides_of
+
+    found: dict[str, Any] = {}
+    for name, text in words.items():
+        try:
+            found |= overrides_of({name: text} if text is not None else {})
+        except ModelError as error:
+            raise UsageError(f"--{name} {text}: {error}") from error
+    return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vswin.cli.options import DataFileOption, use_data_file, window_size
+from vswin.cli.options import DataFileOption, model_options, use_data_file
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
@@ -90,7 +90,7 @@ def evaluate(
     use_data_file(data_file)
     _require_device_and_precision(device, precision, processes)
     clips, crops = _views(views or ("1x3" if data.endswith("ssv2") else "4x3"))
-    test, options = ViewsTest(clips, crops), _options(window)  # type: ignore[arg-type]
+    test, options = ViewsTest(clips, crops), model_options(window=window)  # type: ignore[arg-type]
     command = [sys.executable, "-m", "vswin", *sys.argv[1:]]
     if workers is None:
         workers = decoders(device, max(processes, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
@@ -156,7 +156,7 @@ def predict(
 
     _require_device_and_precision(device, "fp32")
     asked = _views(views) if views is not None else None
-    model, checkpoint = model_of(weights, **_options(window))
+    model, checkpoint = model_of(weights, **model_options(window=window))
     assert checkpoint.found.num_classes is not None  # or it would not have been taken
     names = classes_for(checkpoint.found.num_classes, dataset)
     name = dataset or next(d for d in DATASETS if class_names(d) == names)
@@ -279,11 +279,6 @@ def _views(text: str) -> tuple[int, int]:
     if not clips.isdecimal() or int(clips) < 1 or crops not in ("1", "3", "5"):
         raise UsageError(f"--views {text}: wanted clips x crops with 1, 3 or 5 crops, such as 4x3")
     return int(clips), int(crops)
-
-
-def _options(window: str | None) -> dict[str, Any]:
-    """Options of `build_model` that a checkpoint of the Swin family may leave open."""
-    return {} if window is None else {"window_size": window_size(window)}
 
 
 def _require_device_and_precision(device: str, precision: str, processes: int = 1) -> None:

@@ -10,9 +10,6 @@ from typing import Any
 
 _HOME = {
     "build_model": "vswin.models.build",
-    "VideoSwinTransformer": "vswin.models.swin.model",
-    "VideoSwinConfig": "vswin.models.swin.config",
-    "PRESETS": "vswin.models.swin.config",
     "ModelError": "vswin.models.errors",
 }
 __all__ = list(_HOME)

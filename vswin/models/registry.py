@@ -84,6 +84,9 @@ class Family:
     None where a family cannot be initialised from images."""
     inflation: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """Choices in initialising from images, each with its values; the first is the default."""
+    words: Mapping[str, Callable[[str], dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    """Options of the command line, each with the overrides that its text stands for; raises a
+    `ModelError` that says what is wanted."""
     complete: Callable[[dict[str, Any]], dict[str, Any]] = _same
     """Adds to overrides the defaults that go with them."""
 
@@ -161,6 +164,21 @@ def resolve_config(name: str, **overrides: Any) -> Any:
             raise _unknown("model option", key, options)
     frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()}
     return dataclasses.replace(found.presets[name], **found.complete(frozen))
+
+
+def overrides_of(words: Mapping[str, str]) -> dict[str, Any]:
+    """The overrides that options of the command line stand for, see `Family.words`.
+
+    Raises:
+        ModelError: if no family has such an option, or its text is not as it should be.
+    """
+    found: dict[str, Any] = {}
+    for name, text in words.items():
+        readers = [known.words[name] for known in families() if name in known.words]
+        if not readers:
+            raise ModelError(f"no model family has an option {name!r}")
+        found |= readers[0](text)
+    return found
 
 
 def code_of(model: Any) -> ModuleType:

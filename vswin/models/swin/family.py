@@ -80,6 +80,18 @@ def complete(overrides: dict[str, Any]) -> dict[str, Any]:
     return overrides
 
 
+def window(text: str) -> dict[str, Any]:
+    """From PxMxM to a window.
+
+    Raises:
+        ModelError: if it is not three sizes.
+    """
+    parts = text.split("x")
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        raise ModelError("wanted PxMxM, such as 8x7x7")
+    return {"window_size": tuple(map(int, parts))}
+
+
 FAMILY = Family(
     name="swin",
     version=1,
@@ -94,5 +106,6 @@ FAMILY = Family(
     is_image_model=lambda config: config.is_image_model,
     image_counterpart=image_counterpart,
     inflation={"embedding": get_args(EmbeddingInit), "bias": get_args(BiasInit)},
+    words={"window": window, "design": lambda text: {"design": text}},
     complete=complete,
 )
