@@ -254,6 +254,8 @@ def test_mistakes_are_one_line(results, vswin):
         assert words in err
     code, out, _ = vswin("status", "-p", "smoke", "--results-dir", results / "none")
     assert (code, out) == (0, f"no runs in {results / 'none' / 'smoke' / 'runs'}\n")
+    code, out, _ = vswin("status", "-p", "proxy", "--results-dir", results)
+    assert out.splitlines()[1:] == ["there are some of another protocol: --protocol smoke"]
 
 
 def test_logs_prints_the_log_that_was_written_last(results, vswin, slurm):

@@ -56,6 +56,8 @@ def status(
         print(json.dumps(facts | cli_status.as_json(tables, statuses, queue.problem), indent=2))
     elif not tables:
         print(f"no runs in {store.runs_dir}")
+        for other in sorted(store.results_dir.glob("*/runs")):
+            print(f"there are some of another protocol: --protocol {other.parent.name}")
     else:
         console = Console(width=None if sys.stdout.isatty() else 160)
         cli_status.print_status(console, tables, statuses, queue.problem)

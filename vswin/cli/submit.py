@@ -184,10 +184,12 @@ def _show(request: Request, dry_run: bool, check: bool, as_json: bool) -> None:
         print(json.dumps(_as_json(request, proposal, total, [], texts, answers), indent=2))
         return
     print(f"{_summary(request, proposal)}\nestimate: {total}")
-    if dry_run:
-        print("\n".join(f"  would submit {config.run_id}" for config in proposal.configs))
-        print("\n\n".join(texts))
-    print("\n".join(answers))
+    would = [f"  would submit {config.run_id}" for config in proposal.configs]
+    for part in ("\n".join(would), "\n\n".join(texts)) if dry_run else ():
+        if part:
+            print(part)
+    if answers:
+        print("\n".join(answers))
 
 
 def _hand_in(request: Request, max_gpu_hours: float | None, yes: bool, as_json: bool) -> None:
