@@ -78,7 +78,7 @@ def test_run_json_describes_the_run(folder):
     content = json.loads((folder.path / "run.json").read_text())
     content["seed"] = 5
     write_json(folder.path / "run.json", content)
-    with pytest.raises(StoreError, match="not what its folder is named after"):
+    with pytest.raises(StoreError, match="not what it is named after"):
         folder.config()
     write_text(folder.path / "run.json", "{")
     with pytest.raises(StoreError, match="remove the folder"):
