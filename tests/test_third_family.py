@@ -238,7 +238,6 @@ def test_its_mistakes_are_named(toy, tmp_path):
 TABLE = """
 table: toy_width
 title: Width of the toy
-section: none
 num_classes: 400
 rows:
   - {id: narrow, preset: toy_conv, frames: 16, model: {width: 16}}

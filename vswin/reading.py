@@ -36,7 +36,11 @@ def require_named(path: Path, key: str, value: Any) -> Any:
     return value
 
 
-def read_strictly(path: Path, kind: type[BaseModel] | Mapping[str, type[BaseModel]]) -> Any:
+def read_strictly(
+    path: Path,
+    kind: type[BaseModel] | Mapping[str, type[BaseModel]],
+    context: Mapping[str, Any] | None = None,
+) -> Any:
     """Reads and validates a YAML file.
 
     A file that says `extends: other` has from other.yaml, beside it, what it does not say itself.
@@ -44,6 +48,7 @@ def read_strictly(path: Path, kind: type[BaseModel] | Mapping[str, type[BaseMode
     Args:
         path: the file.
         kind: what it must hold; or what it may hold, by the value of its key `kind`.
+        context: what its validators want to know of other files.
 
     Raises:
         ExperimentError: if it is no YAML, repeats a key, or is not what `kind` says.
@@ -59,7 +64,7 @@ def read_strictly(path: Path, kind: type[BaseModel] | Mapping[str, type[BaseMode
             )
         kind = chosen
     try:
-        return kind.model_validate(content)
+        return kind.model_validate(content, context=context)
     except ValidationError as error:
         problems = error.errors()
         inside = {problem["loc"][:1] for problem in problems if len(problem["loc"]) > 1}

@@ -98,7 +98,8 @@ class EmbeddedProtocol(Strict):
     def can_run(self, experiment: Experiment) -> bool:
         """Whether there is a small model for each row of a table, and a task like its own."""
         has_task = experiment.task == "temporal" or self.appearance is not None
-        return has_task and all(row.preset in self.models for row in experiment.rows)
+        is_ready = has_task and experiment.is_for(self.protocol)
+        return is_ready and all(row.preset in self.models for row in experiment.rows)
 
     def includes(self, row: Row) -> bool:
         """Whether the row is run under this protocol: every row is."""

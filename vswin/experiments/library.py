@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from vswin.errors import unknown
+from vswin.errors import UsageError, unknown
 from vswin.experiments.embedded import EmbeddedProtocol
 from vswin.experiments.recipes import read_recipe_book
 from vswin.experiments.tables import Experiment
@@ -38,6 +38,16 @@ class Library:
         """Names of the protocols that an experiment can be run under."""
         return [name for name in self.protocols() if self.protocol(name).can_run(experiment)]
 
+    def cannot_run(self, experiment: Experiment, protocol: str) -> UsageError:
+        """That an experiment cannot be run under a protocol, and under which it can."""
+        others = ", ".join(self.protocols_of(experiment))
+        named = f"{experiment.table} names its protocols, and {protocol} is none of them"
+        what = f"{experiment.table} cannot be run under protocol {protocol}"
+        return UsageError(
+            f"{what if experiment.is_for(protocol) else named}; it can be run under: "
+            f"{others or 'none; `vswin cost` counts its costs'}"
+        )
+
     def experiment(self, table: str) -> Experiment:
         """Reads an experiment.
 
@@ -48,7 +58,8 @@ class Library:
         if table not in self.tables():
             raise unknown("table", table, self.tables())
         path = self.folder / f"{table}.yaml"
-        return require_named(path, "table", read_strictly(path, Experiment))
+        found = read_strictly(path, Experiment, {"protocols": self.protocols()})
+        return require_named(path, "table", found)
 
     def protocol(self, name: str) -> Protocol:
         """Reads a protocol.

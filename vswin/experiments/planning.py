@@ -129,11 +129,7 @@ def plan_study(
     library = Library(experiments_dir())
     experiment, chosen = library.experiment(table), library.protocol(protocol)
     if not chosen.can_run(experiment):
-        others = ", ".join(library.protocols_of(experiment))
-        raise UsageError(
-            f"{table} cannot be run under protocol {protocol}; it can under: "
-            f"{others or 'none; `vswin cost` compares its costs'}"
-        )
+        raise library.cannot_run(experiment, protocol)
     wanted = _seeds(chosen.seeds if seeds is None else seeds, seeds is not None, only_seeds)
     runs = study_runs(experiment, chosen, wanted, [experiment.row(row_id) for row_id in rows])
     # Seed by seed: a table is complete with one seed before the next is begun.

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
+from vswin.data.datasets import dataset
 from vswin.data.moving_digits import Control
 from vswin.errors import unknown
 from vswin.experiments.recipes import Dataset, PretrainedOn, Settings
@@ -25,6 +26,16 @@ TaskName = Literal["temporal", "appearance"]
 Views = Annotated[str, Field(pattern=r"^[1-9][0-9]*x[135]$")]
 """Clips in time x crops in space, as `4x3`."""
 RowControl = Control | Literal["no_pretraining"]
+
+
+def _is_known(name: str, info: ValidationInfo) -> str:
+    known = (info.context or {}).get("protocols", [name])  # the library says which there are
+    if name not in known:
+        raise ValueError(f"should be one of {', '.join(known)}")
+    return name
+
+
+ProtocolName = Annotated[str, AfterValidator(_is_known)]
 
 
 class Start(Strict):
@@ -116,10 +127,11 @@ class Experiment(Strict):
 
     table: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     title: str
-    section: str
-    """Where the paper discusses it."""
-    num_classes: Count
-    """Classes of the paper's dataset, which its parameter counts include."""
+    num_classes: Count | None = None
+    """Classes that counted costs include, where `videos` names no dataset that says how many there
+    are; left out there, they are the preset's own."""
+    protocols: Annotated[tuple[ProtocolName, ...], Field(min_length=1)] | None = None
+    """Those that it may be run under; left out: every one that has what it needs."""
     image_size: Count = 224
     """Height and width of the paper's input in pixels, unless a row has its own."""
     task: TaskName = "temporal"
@@ -145,7 +157,21 @@ class Experiment(Strict):
                     f"row {row.id} tests {row.tests}, which is no row that is trained; "
                     f"those are {', '.join(trained)}"
                 )
+        if self.videos and self.num_classes not in (None, self.classes):
+            raise ValueError(
+                f"num_classes is {self.num_classes}, but videos.dataset, {self.videos.dataset}, "
+                f"has {self.classes}; leave num_classes out"
+            )
         return self
+
+    @property
+    def classes(self) -> int | None:
+        """Classes that counted costs include; None: the preset's own."""
+        return dataset(self.videos.dataset).num_classes if self.videos else self.num_classes
+
+    def is_for(self, protocol: str) -> bool:
+        """Whether it may be run under a protocol, as far as it says itself."""
+        return self.protocols is None or protocol in self.protocols
 
     def row(self, row_id: str) -> Row:
         """The row of that id.
@@ -170,7 +196,8 @@ class Experiment(Strict):
 
     def paper_model(self, row: Row) -> Any:
         """The architecture at the paper's own size, for its cost."""
-        return resolve_config(row.preset, **{"num_classes": self.num_classes, **row.model})
+        said = {} if self.classes is None else {"num_classes": self.classes}
+        return resolve_config(row.preset, **(said | row.model))
 
     def paper_input(self, row: Row) -> tuple[int, int, int, int]:
         """(channels, T, H, W) of the paper's input."""

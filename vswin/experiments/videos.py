@@ -115,7 +115,8 @@ class VideoProtocol(Strict):
         """Whether the table says what it takes to run it on videos, and the models are there."""
         presets = {row.preset for row in experiment.rows}
         has_models = self.small is None or presets <= self.small.models.keys()
-        return experiment.videos is not None and has_models
+        is_ready = experiment.videos is not None and experiment.is_for(self.protocol)
+        return is_ready and has_models
 
     def includes(self, row: Row) -> bool:
         """Whether the row is run under this protocol: no checks of the embedded benchmark are."""

@@ -46,7 +46,8 @@ def load_study(
         results_dir: the store's folder; a relative one counts from the project's root.
 
     Raises:
-        UsageError: if a name is unknown or the number of seeds is not positive.
+        UsageError: if a name is unknown, the experiment names its protocols and not this one, or
+            the number of seeds is not positive.
         ExperimentError: if a file is broken.
         DamagedFileError: if a result is.
     """
@@ -54,13 +55,15 @@ def load_study(
         raise UsageError(f"seeds={seeds!r}: wanted an integer >= 1, or nothing for all")
     library = Library(experiments_dir())
     experiment, chosen = library.experiment(table), library.protocol(protocol)
+    if not experiment.is_for(protocol):  # others' costs can be reported
+        raise library.cannot_run(experiment, protocol)
     printed, store = printed_table(table), Store(results_path(results_dir), protocol)
     runs, sources = _runs(experiment, chosen, seeds, store)
     return Study(
         name=table,
         title=f"{printed.title if printed else table}: {experiment.title}",
         source=printed.source if printed else "not in a paper",
-        section=printed.section if printed else experiment.section,
+        section=printed.section if printed else "",
         choices=experiment.choices,
         dataset=dataset(experiment.videos.dataset).title if experiment.videos else "the paper",
         terms=_terms(experiment, chosen),
@@ -175,7 +178,7 @@ def _terms(experiment: Experiment, protocol: Protocol) -> Terms:
     stage: Stage = protocol
     if isinstance(protocol, EmbeddedProtocol) and can_run:
         stage = protocol.stage(experiment.task)
-    num_classes, task = experiment.num_classes, SINGLE_LABEL
+    num_classes, task = experiment.paper_model(experiment.rows[0]).num_classes, SINGLE_LABEL
     if can_run:
         run = protocol.configure(experiment, experiment.rows[0], 0)
         num_classes, task = run.model.num_classes, run.task
