@@ -34,6 +34,8 @@ from av.video.stream import VideoStream
 from vswin.data.packets import decode_wanted, read_packets, whole_packets
 from vswin.errors import VswinError
 
+_COVER = Disposition.attached_pic | Disposition.timed_thumbnails
+_DEFAULT = Disposition.default
 _PLAIN = int(Interpolation.BILINEAR)
 _RESIZED = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
 
@@ -252,13 +254,29 @@ def _open(path: Path) -> InputContainer:
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:  # a picture of an album's cover
-            stream.codec_context.thread_count = 1  # clips are read in parallel, not frames
-            stream.codec_context.thread_type = "NONE"
-            return stream
-    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-    raise UnreadableVideoError(path, f"it holds {kinds} and no moving pictures")
+    """The stream that FFmpeg calls best, but no still picture where there are moving ones.
+
+    A file may hold a thumbnail, a cover or the same video in another size, in any order.
+    """
+    pictures = [stream for stream in container.streams.video if not stream.disposition & _COVER]
+    if not pictures:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise UnreadableVideoError(path, f"it holds {kinds} and no moving pictures")
+    known = [stream for stream in pictures if stream.codec_context is not None]
+    if not known:
+        raise UnreadableVideoError(path, "FFmpeg has no decoder for its pictures")
+    moving = [stream for stream in known if not _is_still(stream)] or known
+    best = container.streams.best("video")
+    if best not in moving:
+        best = max(moving, key=lambda s: (bool(s.disposition & _DEFAULT), s.bit_rate or 0))
+    best.codec_context.thread_count = 1  # clips are read in parallel, not frames
+    best.codec_context.thread_type = "NONE"
+    return best
+
+
+def _is_still(stream: VideoStream) -> bool:
+    """Where the container does not say how many frames there are, it says 0."""
+    return stream.frames == 1 or bool(stream.disposition & Disposition.still_image)
 
 
 def _rgb(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
