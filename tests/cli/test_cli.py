@@ -67,7 +67,7 @@ WITH_RESULTS = ("run", "report", "notebook", "list")
         (["cost", "swin_t", "--window", "8,7,7"], 2, ["PxMxM"]),
         (["notebook", "table5", "--parameter", "sedes=3"], 2, ["'sedes'", "did you mean 'seeds'"]),
         (["notebook", "table5", "--parameter", "seeds=many"], 2, ["seeds='many'", "int"]),
-        (["notebook", "table10"], 2, ["unknown notebook 'table10'", "table1, table2, table3"]),
+        (["notebook", "table10"], 2, ["unknown table 'table10'", "table1, table2, table3"]),
         (
             ["run", "table8", "--protocol", "paper", "--row", "no_pretraining"],
             2,

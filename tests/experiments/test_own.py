@@ -31,7 +31,7 @@ def test_it_names_the_protocols_that_it_may_be_run_under(project, tmp_path):
     for act in (plan_study, load_study):
         with pytest.raises(UsageError, match=said):
             act("mine", "proxy", results_dir=tmp_path / "results")
-    for command in ("run", "report", "status"):
+    for command in ("run", "report", "notebook", "status"):
         done = vswin(command, "mine", "--protocol", "proxy")
         assert done.returncode == 2, command
         assert said in done.stderr, command

@@ -9,10 +9,13 @@ import sys
 import papermill
 import pytest
 
+from tests.own import MINE, own_project
 from tools import make_notebooks
 from vswin.errors import UsageError
 from vswin.experiments.library import Library
+from vswin.paper.printed import printed_table
 from vswin.project import experiments_dir, notebooks_dir, project_root
+from vswin.report.notebook_template import notebook_of
 from vswin.report.notebooks import PARAMETERS, NotebookError, check_parameters, execute_notebook
 
 NOTEBOOKS = sorted(notebooks_dir().glob("*.ipynb"))
@@ -20,7 +23,8 @@ NOTEBOOKS = sorted(notebooks_dir().glob("*.ipynb"))
 
 def test_there_is_a_notebook_for_every_table_that_can_be_run():
     library = Library(experiments_dir())
-    trainable = [t for t in library.tables() if library.protocols_of(library.experiment(t))]
+    tables = filter(printed_table, library.tables())
+    trainable = [t for t in tables if library.protocols_of(library.experiment(t))]
     assert trainable == [path.stem for path in NOTEBOOKS]
     assert {"table4", "table5", "table6", "table8", "table9"} <= set(trainable)
 
@@ -41,6 +45,44 @@ def test_notebooks_are_thin_and_clean(path):
     assert all(len(cell["source"]) <= 8 for cell in code)
     assert len(code) <= 12
     assert set(papermill.inspect_notebook(str(path))) == set(PARAMETERS)
+
+
+def test_a_notebook_says_the_paper_of_its_table(monkeypatch):
+    """The next paper's tables get theirs from the same template."""
+    other = printed_table("table4").model_copy(
+        update={"source": "arXiv 2104.11227v1, Table 4", "section": "B.2", "title": "Table A.4"}
+    )
+    monkeypatch.setattr("vswin.report.notebook_template.printed_table", lambda table: other)
+    text = notebook_of("table4", Library(experiments_dir()))
+    assert "# Table A.4: Designs" in text
+    assert "arXiv 2104.11227v1, Table 4; discussed in section B.2." in text
+    assert "Swin" not in text
+    assert "2106" not in text
+
+
+def test_a_notebook_of_an_own_ablation_speaks_of_no_paper(tmp_path):
+    library = Library(own_project(tmp_path) / "experiments")
+    text = notebook_of("mine", library)
+    for words in ("paper's", "printed", "discussed in", "claim"):
+        assert words not in text, words
+    assert "experiments/mine.yaml" in text
+    assert 'protocol: str = \\"proxy\\"' in text
+    assert "run_missing: bool = True" in text
+
+
+@pytest.mark.parametrize(
+    ("added", "protocol", "trains"),
+    [
+        ("protocols: [smoke]", "smoke", True),
+        ("videos: {dataset: ssv2}\nprotocols: [paper_printed]", "paper_printed", False),
+        ("videos: {dataset: ssv2}", "proxy", True),
+    ],
+)
+def test_a_notebook_begins_with_a_protocol_of_its_experiment(added, protocol, trains, tmp_path):
+    library = Library(own_project(tmp_path, MINE + added) / "experiments")
+    text = notebook_of("mine", library)
+    assert f'protocol: str = \\"{protocol}\\"' in text
+    assert f"run_missing: bool = {trains}" in text
 
 
 def outputs_of(executed, words):

@@ -153,8 +153,6 @@ def _known_runs(plans: Sequence[StudyPlan], run: list[str]) -> frozenset[str]:
 
 def _notebooks(plans: Sequence[StudyPlan]) -> dict[str, tuple[str, ...]]:
     """By table, the arguments of the command that executes its notebook on what is in the store."""
-    from vswin.project import notebooks_dir
-
     return {
         plan.experiment.table: (
             *("notebook", plan.experiment.table, "--protocol", plan.protocol.protocol),
@@ -162,7 +160,6 @@ def _notebooks(plans: Sequence[StudyPlan]) -> dict[str, tuple[str, ...]]:
             *("--results-dir", str(plan.store.results_dir), "--no-run-missing"),
         )
         for plan in plans
-        if (notebooks_dir() / f"{plan.experiment.table}.ipynb").exists()
     }
 
 

@@ -61,7 +61,7 @@ def load_study(
     runs, sources = _runs(experiment, chosen, seeds, store)
     return Study(
         name=table,
-        title=f"{printed.title if printed else table}: {experiment.title}",
+        title=title_of(experiment, printed),
         source=printed.source if printed else "not in a paper",
         section=printed.section if printed else "",
         choices=experiment.choices,
@@ -80,6 +80,11 @@ def load_study(
         ),
         results_dir=store.results_dir,
     )
+
+
+def title_of(experiment: Experiment, printed: PrintedTable | None) -> str:
+    """Its number as printed, or else its name, and what it is about."""
+    return f"{printed.title if printed else experiment.table}: {experiment.title}"
 
 
 def _runs(

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from vswin.errors import UsageError, VswinError, unknown
+from vswin.experiments.library import Library
 from vswin.experiments.planning import StudyPlan, plan_study
 from vswin.files import read_json, require_writable, write_text
 from vswin.launch.pool import POLL_S, prepare
 from vswin.launch.progress import progress
-from vswin.project import notebooks_dir, results_path
+from vswin.project import experiments_dir, notebooks_dir, results_path
+from vswin.report.notebook_template import notebook_of
 from vswin.report.page import report_path
 from vswin.runs.status import read_status
 
@@ -98,7 +100,7 @@ def execute_notebook(
     """Executes a table's notebook with papermill, showing the progress of its runs here.
 
     Args:
-        table: a table with a notebook in notebooks/.
+        table: an experiment; one that has no notebook in notebooks/ gets it from the template.
         parameters: some of `PARAMETERS`; the others keep the notebook's defaults.
         output: where the executed notebook goes; None is <results>/reports/<table>.ipynb.
 
@@ -110,12 +112,23 @@ def execute_notebook(
         NotWritableError: if the results folder cannot be written.
         NotebookError: if a cell failed.
     """
+    library = Library(experiments_dir())
+    library.experiment(table)  # or it is unknown
+    source = notebooks_dir() / f"{table}.ipynb"
+    if source.exists():
+        return _execute(table, source, parameters, output)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / source.name
+        write_text(source, notebook_of(table, library))
+        return _execute(table, source, parameters, output)
+
+
+def _execute(
+    table: str, source: Path, parameters: dict[str, Any], output: Path | None
+) -> tuple[Path, dict[str, Any]]:
+    """What `execute_notebook` does, with the notebook `source`."""
     import papermill  # slow, and most commands do without
 
-    known = sorted(path.stem for path in notebooks_dir().glob("*.ipynb"))
-    if table not in known:
-        raise unknown("notebook", table, known)
-    source = notebooks_dir() / f"{table}.ipynb"
     defaults = {
         name: ast.literal_eval(entry["default"])  # papermill gives it as Python source
         for name, entry in papermill.inspect_notebook(str(source)).items()

@@ -17,7 +17,7 @@ import jinja2
 import markupsafe
 
 from vswin.files import atomic_write, require_writable, write_text
-from vswin.project import notebooks_dir, project_root
+from vswin.project import project_root
 from vswin.report import digits
 from vswin.report.claims import Judgement, judge_claims
 from vswin.report.data import Section
@@ -231,8 +231,7 @@ def command(study: Study) -> str:
     which = f"{study.name} --protocol {protocol}"
     if study.is_recorded:
         return f"vswin report {which}{results}"
-    has_notebook = (notebooks_dir() / f"{study.name}.ipynb").exists()
-    if study.terms.tested_on == "videos" or not has_notebook:
+    if study.terms.tested_on == "videos":
         return f"vswin run {which} --seeds {seeds}{results}; vswin report {which}{results}"
     return f"vswin notebook {which} --seeds {seeds}{results}"
 
