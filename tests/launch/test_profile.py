@@ -1,5 +1,6 @@
 """The profile of a cluster: what is read, and what is refused with which words."""
 
+import re
 import subprocess
 import sys
 
@@ -38,8 +39,23 @@ def test_the_example_is_valid_and_shows_every_key():
     profile = load_profile(EXAMPLE)
     assert (profile.nodes, profile.gpus, profile.processes, profile.minutes) == (1, 8, 8, 2880)
     shown = tomllib.loads(EXAMPLE.read_text())
-    assert set(shown) == set(type(profile).model_fields)
-    assert set(shown["notebook"]) == set(NotebookProfile.model_fields)
+    alternatives = {"mem_gb_per_cpu", "mem_gb_per_gpu"}  # to another key, in comments
+    assert set(shown) | alternatives == set(type(profile).model_fields)
+    assert set(shown["notebook"]) | {"mem_gb_per_cpu"} == set(NotebookProfile.model_fields)
+
+
+def test_what_the_example_offers_instead_is_valid_in_its_place(read):
+    text = EXAMPLE.read_text()
+    top, _, notebook = text.partition("[notebook]")
+    offered = re.findall(r"^# (mem_gb_per_\w+ = \d+)", top, re.MULTILINE)
+    assert [line.split()[0] for line in offered] == ["mem_gb_per_cpu", "mem_gb_per_gpu"]
+    for line in offered:
+        assert read(re.sub(r"^mem_gb_per_node = 400", line, text, flags=re.MULTILINE))
+    (line,) = re.findall(r"^# (mem_gb_per_\w+ = \d+)", notebook, re.MULTILINE)
+    assert read(re.sub(r"^mem_gb = 8", line, text, flags=re.MULTILINE)).notebook.mem_gb_per_cpu == 4
+    for option in ("gres", "gpus", "gpus-per-task", "none"):
+        assert f'"{option}"' in top
+        assert read(text.replace('"gpus-per-node"', f'"{option}"', 1)).gpu_option == option
 
 
 def test_every_key_has_a_default_and_an_explanation(read):
@@ -141,6 +157,12 @@ def test_every_problem_is_named_at_once_by_file_line_and_key(refusal):
         ),
         ("no-requeue = true", "sbatch.no-requeue: the profile's key 'requeue' sets this"),
         ('gres = "gpu:a100:4"', "sbatch: gres: the profile's key 'gpus_per_node' sets GPUs"),
+        (
+            'tres-per-node = "gres/gpu:4"',
+            "sbatch: tres-per-node: the profile's key 'gpus_per_node' sets GPUs",
+        ),
+        ('mem-per-cpu = "4G"', "sbatch.mem-per-cpu: the profile's key 'mem_gb_per_cpu' sets this"),
+        ('mem-per-gpu = "4G"', "sbatch.mem-per-gpu: the profile's key 'mem_gb_per_gpu' sets this"),
         ('output = "log"', "sbatch.output: `vswin submit` sets this itself"),
         ("parallel = 4", "sbatch.parallel: this is a key of the profile and no option of sbatch"),
         ('mail_user = "me"', "sbatch.mail_user: wanted a long option of sbatch without its dashes"),
@@ -160,6 +182,75 @@ def test_further_options_of_sbatch_are_kept(read):
     expected = {"exclusive": True, "nice": 4, "gres": "nvme:1", "mail-type": "ALL"}
     assert profile.sbatch == expected
     assert [type(v) for v in profile.sbatch.values()] == [type(v) for v in expected.values()]
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "kind"),
+    [
+        ("0", 0, None),
+        ("4", 4, None),
+        ('"a100:4"', 4, "a100"),
+        ('"a100_3g.20gb:1"', 1, "a100_3g.20gb"),
+        ('"nvidia_a100-sxm4-80gb:8"', 8, "nvidia_a100-sxm4-80gb"),
+        ('"1g.5gb:2"', 2, "1g.5gb"),
+    ],
+)
+def test_gpus_of_any_kind_are_counted(read, value, count, kind):
+    profile = read(f"nodes = 2\ngpus_per_node = {value}")
+    assert (profile.gpus, profile.processes) == (2 * count, 2 * max(1, count))
+    assert (profile.gpus_per_node.count, profile.gpus_per_node.kind) == (count, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gpus_per_node = -1", "gpus_per_node: wanted at least 0, not -1"),
+        ("gpus_per_node = 1.5", "gpus_per_node: wanted a number, or a kind and a number such as "),
+        ("gpus_per_node = true", "gpus_per_node: wanted a number, or a kind and a number such as "),
+        ('gpus_per_node = "a100"', "gpus_per_node: wanted a number, or a kind and a number such "),
+        ('gpus_per_node = "a100:0"', "gpus_per_node: wanted a number, or a kind and a number "),
+        ('gpus_per_node = "a100:four"', "gpus_per_node: wanted a number, or a kind and a number "),
+        ('gpus_per_node = "a100 :4"', "gpus_per_node: wanted a number, or a kind and a number "),
+        ('gpus_per_node = "gpu:a100:4"', "gpus_per_node: leave 'gpu:' out of 'gpu:a100:4'"),
+        ('gpus_per_node = "gpu:4"', "gpus_per_node: leave 'gpu:' out of 'gpu:4'"),
+        ('gpus_per_node = "v100:2,k80:2"', "gpus_per_node: a run has GPUs of one kind, such as "),
+        ('gpu_option = "--gres"', "gpu_option: wanted 'gpus-per-node', 'gres', 'gpus', "),
+        ('nodes = 2\ngpu_option = "gpus"', "gpu_option: Slurm may spread these unevenly"),
+        ('mem_gb_per_node = "400G"', "mem_gb_per_node: wanted a number of GB, 'all' or 'none', "),
+        ("mem_gb_per_node = 4\nmem_gb_per_cpu = 1", "mem_gb_per_cpu: mem_gb_per_node is given, "),
+        ("mem_gb_per_gpu = 4", "mem_gb_per_gpu: there is no GPU: gpus_per_node is 0"),
+        ('gpus_per_node = "a100:4"\nprocesses_per_node = 2', "processes_per_node: 2 processes "),
+        ("[notebook]\nmem_gb = 4\nmem_gb_per_cpu = 2", "notebook: give one of mem_gb and mem_gb_"),
+        ("[notebook]\nmem_gb = 0", "notebook.mem_gb: wanted more than 0, not 0"),
+        ("cpus_per_task = 4", "unknown key 'cpus_per_task'; did you mean 'cpus_per_process'?"),
+        ('gres = "gpu:4"', "unknown key 'gres'; did you mean 'gpu_option'?"),
+        ("gpus-per-node = 4", "unknown key 'gpus-per-node'; did you mean 'gpus_per_node'?"),
+        ('[notebook]\ntime = "1:00:00"', "unknown key 'notebook.time'; did you mean 'minutes'?"),
+        ('[notebook]\nmem = "8G"', "unknown key 'notebook.mem'; did you mean 'mem_gb'?"),
+        (
+            "[notebook.sbatch]\ncpus-per-task = 4",
+            "notebook.sbatch.cpus-per-task: [notebook]'s key 'cpus' sets this",
+        ),
+        (
+            "[notebook.sbatch]\nntasks = 4",
+            "notebook.sbatch.ntasks: `vswin submit` sets this itself",
+        ),
+        (
+            "[notebook.sbatch]\nmem_gb = 4",
+            "notebook.sbatch.mem_gb: this is a key of [notebook] and no option of sbatch",
+        ),
+    ],
+)
+def test_what_a_site_cannot_mean_is_one_line(refusal, text, words):
+    (line,) = refusal(text)
+    number = 1 if words.startswith("notebook: ") else len(text.splitlines())
+    assert line.startswith(f"cluster.toml, line {number}: {words}")
+
+
+def test_where_further_options_go_is_said(refusal):
+    assert refusal('reservation = "us"')[0].endswith("options of sbatch go into [sbatch]")
+    (line,) = refusal('[notebook]\nreservation = "us"')
+    assert line.endswith("options of sbatch go into [notebook.sbatch]")
 
 
 def test_processes_that_would_share_gpus_are_refused(refusal):

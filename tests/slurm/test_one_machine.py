@@ -23,7 +23,7 @@ from tests.slurm.conftest import running_cluster
 def test_two_idle_nodes_with_four_gpus_each(slurm):
     assert slurm.nodes() == {"n1": "idle", "n2": "idle"}
     said = slurm.run("sinfo", "--noheader", "--Node", "--partition=batch", "--format=%N %c %m %G")
-    assert said.stdout.splitlines() == ["n1 4 8000 gpu:4", "n2 4 8000 gpu:4"]
+    assert said.stdout.splitlines() == ["n1 4 8000 gpu:toy:4", "n2 4 8000 gpu:toy:4"]
 
 
 def test_an_array_spreads_over_both_nodes_and_gets_its_gpus(slurm, tmp_path):

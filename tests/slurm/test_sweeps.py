@@ -19,6 +19,8 @@ import torch
 
 from tests.slurm import cluster as tools
 from vswin.files import read_json
+from vswin.launch.slurm.profile import Profile
+from vswin.launch.slurm.sbatch import run_parameters, script, shape_of
 
 ROW = "dim4"
 STUDY = ("table5", "--protocol", "smoke", "--seeds", "1")
@@ -366,6 +368,24 @@ def test_code_that_is_edited_after_submit(slurm, project, tmp_path, reference):
     assert (origin["commit"], origin["dirty"]) == (commit.strip(), False)
 
 
+@pytest.mark.parametrize("option", ["gpus-per-node", "gres", "gpus-per-task"])
+@pytest.mark.parametrize("memory", [{"mem_gb_per_cpu": 0.5}, {"mem_gb_per_gpu": 1}])
+def test_each_of_a_runs_processes_has_a_gpu_of_its_kind(slurm, tmp_path, option, memory):
+    """Two nodes of two GPUs, asked for in each way that a site may want."""
+    show = tmp_path / "show"
+    show.write_text("#!/bin/sh\necho $SLURM_LOCALID of $SLURM_NTASKS: $CUDA_VISIBLE_DEVICES\n")
+    show.chmod(0o755)
+    profile = Profile(nodes=2, gpus_per_node="toy:2", gpu_option=option, cpus_per_process=1,
+                      python=str(show), sbatch={"export": "NONE"}, **memory)  # fmt: skip
+    parameters = run_parameters(profile, shape_of(profile, 1, True), "t", tmp_path, None)
+    (tmp_path / "job.sh").write_text(script(profile, parameters, tmp_path, 1))
+    job = slurm.run("sbatch", "--parsable", tmp_path / "job.sh").stdout.strip()
+    assert slurm.wait_for_end(job) == ["COMPLETED"]
+    own = option == "gpus-per-task"  # else each process chooses by its place on the node
+    said = [path.read_text().strip() for path in sorted(tmp_path.glob("*.out"))]
+    assert said == [f"{k} of 4: {k if own else '0,1'}" for k in (0, 1, 0, 1)]
+
+
 def test_a_partition_that_does_not_exist(slurm, project, tmp_path):
     sweep = Sweep(slurm, project, tmp_path, partition="nowhere")
     before = slurm.states()
@@ -387,10 +407,17 @@ def test_a_job_that_dies_before_it_begins(slurm, project, tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="here the GPUs are some")
-def test_gpus_that_are_none(slurm, project, tmp_path):
-    sweep = Sweep(slurm, project, tmp_path, gpus_per_node=2, cpus_per_process=2)
+@pytest.mark.parametrize(
+    ("keys", "seen"),
+    [
+        ({"gpus_per_node": 2}, "gres:gpu:1"),
+        ({"gpus_per_node": "toy:2", "gpu_option": "gres"}, "gres:gpu:toy:1"),
+    ],
+)
+def test_gpus_that_are_none(slurm, project, tmp_path, keys, seen):
+    sweep = Sweep(slurm, project, tmp_path, cpus_per_process=2, **keys)
     job = sweep.submit("--yes")
-    assert slurm.run("squeue", "--noheader", "--jobs", job, "--format=%b").stdout.strip()
+    assert slurm.run("squeue", "--noheader", "--jobs", job, "--format=%b").stdout.strip() == seen
     sweep.wait_until_done(job, ("FAILED",))
     assert "--device cuda: not available here; known: cpu" in sweep.log(job)
     assert sweep.told(code=1)["state"] == "failed"

@@ -166,7 +166,7 @@ class Total:
 
 def estimate_all(configs: Sequence[RunConfig], store: Store, profile: Profile) -> Total:
     """An estimate for runs; what they did before they were interrupted is not taken off."""
-    if not configs or not profile.gpus_per_node:
+    if not configs or not profile.gpus:
         return Total(0.0, "no GPU" if configs else "nothing to run")
     if not all(config.data.kind == "videos" for config in configs):
         return Total(

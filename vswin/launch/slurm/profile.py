@@ -6,7 +6,6 @@ results. `slurm/cluster.example.toml` shows every key.
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,10 +20,19 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from vswin.errors import VswinError
-from vswin.launch.slurm.toml_lines import key_lines, tomllib
+from vswin.launch.slurm.amounts import GpuCount, GpuOption, Gpus, Memory
+from vswin.launch.slurm.options import (
+    OptionValue,
+    require_no_gpus,
+    require_notebook_option,
+    require_run_option,
+)
+from vswin.launch.slurm.profile_errors import problem_lines, syntax_line
+from vswin.launch.slurm.toml_lines import tomllib
 from vswin.runs.resources import ExecutionSettings
 
 LEAST_MINUTES = 5
@@ -32,18 +40,8 @@ LEAST_MINUTES = 5
 SIGNAL_MARGIN_S = 180
 """Seconds of work that a time limit must leave before the signal: Slurm may send that up to 60 s
 early, and Python ends at once if it comes before the job can handle it."""
-_OPTIONS = {
-    **{name: name for name in ("partition", "account", "qos", "constraint", "exclude", "nodes")},
-    **dict.fromkeys(("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket"), "gpus_per_node"),
-    **dict.fromkeys(("ntasks", "ntasks-per-node", "ntasks-per-gpu"), "processes_per_node"),
-    **dict.fromkeys(("cpus-per-task", "cpus-per-gpu"), "cpus_per_process"),
-    **dict.fromkeys(("mem", "mem-per-cpu", "mem-per-gpu"), "mem_gb_per_node"),
-    **{"time": "time", "time-min": "time", "signal": "signal_delay_s"},
-    **dict.fromkeys(("requeue", "no-requeue"), "requeue"),
-}
-"""Options of sbatch that keys of a profile set, with the key."""
-_OURS = ("array", "job-name", "output", "error", "open-mode", "dependency", "test-only", "wrap")
-"""Options of sbatch that `vswin submit` sets by itself."""
+NOTEBOOK_GB = 8
+"""Memory of the notebook's job, where the profile does not say."""
 
 
 class ProfileError(VswinError):
@@ -97,25 +95,11 @@ def _setup_line(line: str) -> str:
 
 
 def _option_name(name: str) -> str:
-    if name in _OPTIONS:
-        raise ValueError(f"the profile's key {_OPTIONS[name]!r} sets this; use that")
-    if name in _OURS:
-        raise ValueError("`vswin submit` sets this itself; remove it")
-    if name in Profile.model_fields:
-        raise ValueError(
-            "this is a key of the profile and no option of sbatch; put it above the first [...]"
-        )
-    if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
-        raise ValueError("wanted a long option of sbatch without its dashes, such as mail-user")
-    return name
+    return require_run_option(name, Profile.model_fields)
 
 
-def _option_value(value: Any) -> Any:
-    if value is False:
-        raise ValueError("wanted true or a value; an option that is not wanted is left out")
-    if not isinstance(value, str | int) or (isinstance(value, str) and "\n" in value):
-        raise ValueError(f"wanted one line of text, an integer or true, not {value!r}")
-    return value
+def _notebook_option_name(name: str) -> str:
+    return require_notebook_option(name, NotebookProfile.model_fields)
 
 
 Word = Annotated[str, AfterValidator(_word)]
@@ -123,11 +107,7 @@ Minutes = Annotated[int, BeforeValidator(_minutes)]
 Texts = Annotated[tuple[str, ...], Strict(False)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Options = dict[
-    Annotated[str, AfterValidator(_option_name)],
-    Annotated[str | int | bool, BeforeValidator(_option_value)],
-]
-"""Options of sbatch, by their long names; true for those without a value."""
+Setup = Annotated[tuple[Annotated[str, AfterValidator(_setup_line)], ...], Strict(False)]
 
 
 class _FromToml(BaseModel):
@@ -146,21 +126,34 @@ class NotebookProfile(_FromToml):
     """The job that renders the notebook when the runs have ended: one process, no GPU."""
 
     partition: Word | None = None
-    """Partition; None takes the runs'."""
+    """Partition; None takes the runs', "none" the cluster's default."""
     account: Word | None = None
-    """Account; None takes the runs'."""
+    """Account; None takes the runs', "none" the user's default."""
     qos: Word | None = None
-    """Quality of service; None takes the runs'."""
+    """Quality of service; None takes the runs', "none" the account's default."""
     constraint: Word | None = None
     """Features of its node; None asks for none, whatever the runs ask for."""
+    exclude: Word | None = None
+    """Nodes that must not be used; None excludes none, whatever the runs exclude."""
     minutes: Annotated[int, Field(ge=LEAST_MINUTES)] = 60
     """Time limit in minutes."""
-    mem_gb: Positive | None = 8
-    """Memory in GB; None takes the partition's default."""
+    mem_gb: Memory = NOTEBOOK_GB
+    """Memory in GB; "all" is its node's, "none" takes the partition's default. Where the runs'
+    memory is said for each CPU, or is "none", and this is left out, it is written as theirs."""
+    mem_gb_per_cpu: Positive | None = None
+    """Memory for each of its CPU cores in GB, in place of mem_gb."""
     cpus: Count = 2
     """CPU cores."""
-    sbatch: Options = {}
+    setup: Setup | None = None
+    """Lines of the shell before it; None takes the runs'."""
+    sbatch: dict[Annotated[str, AfterValidator(_notebook_option_name)], OptionValue] = {}
     """Any further option of sbatch; those of the runs are not taken."""
+
+    @model_validator(mode="after")
+    def _memory_is_said_once(self) -> NotebookProfile:
+        if self.mem_gb_per_cpu is not None and "mem_gb" in self.model_fields_set:
+            raise ValueError("give one of mem_gb and mem_gb_per_cpu; Slurm takes no two")
+        return self
 
 
 class Profile(_FromToml):
@@ -178,15 +171,23 @@ class Profile(_FromToml):
     """Nodes that must not be used, such as `node[07,12-14]`."""
     nodes: Count = 1
     """Nodes of one run."""
-    gpus_per_node: Annotated[int, Field(ge=0)] = 0
-    """GPUs of one run on each of its nodes; 0 trains on CPU."""
+    gpus_per_node: GpuCount = Gpus(0)
+    """GPUs of one run on each of its nodes, such as 4 or "a100:4"; 0 trains on CPU."""
+    gpu_option: GpuOption = "gpus-per-node"
+    """The option of sbatch that asks for them; "none" where GPUs come with the nodes. "gpus" is for
+    runs on one node."""
     processes_per_node: Count | None = None
     """Training processes of one run on each of its nodes; None is one for each GPU, or one."""
     cpus_per_process: Count | None = None
     """CPU cores of each training process, with those of its decoders; None is 8 for one with a GPU,
     which wants them to decode its videos, and the protocol's number of threads on CPU."""
-    mem_gb_per_node: Positive | None = None
-    """Memory of one run on each of its nodes, in GB; None takes the partition's default."""
+    mem_gb_per_node: Memory = None
+    """Memory of one run on each of its nodes, in GB; "all" is all that the node has, None and
+    "none" take the partition's default."""
+    mem_gb_per_cpu: Positive | None = None
+    """The same for each CPU core, where a site wants it so."""
+    mem_gb_per_gpu: Positive | None = None
+    """The same for each GPU."""
     signal_delay_s: Annotated[int, Field(ge=10, le=3600)] = 120
     """Seconds before the time limit at which a job is told to go back to the queue, from where it
     goes on from its last checkpoint."""
@@ -202,7 +203,7 @@ class Profile(_FromToml):
     max_array_size: Count = 1000
     """Runs in one job array; the cluster's own limit is `scontrol show config | grep
     MaxArraySize` less one."""
-    setup: Annotated[tuple[Annotated[str, AfterValidator(_setup_line)], ...], Strict(False)] = ()
+    setup: Setup = ()
     """Lines of the shell before the run: modules, the activation of an environment. A job ends at
     one that fails."""
     python: Annotated[str, Field(min_length=1)] | None = None
@@ -219,7 +220,7 @@ class Profile(_FromToml):
     """Peak of one GPU in TFLOP/s, for the estimate of GPU-hours; 312 is an A100 in bfloat16."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.15
     """Share of that peak that training reaches, for the same estimate."""
-    sbatch: Options = {}
+    sbatch: dict[Annotated[str, AfterValidator(_option_name)], OptionValue] = {}
     """Any further option of sbatch for the runs' jobs, such as mail-user."""
     notebook: NotebookProfile = NotebookProfile()
     """The job that renders the notebook."""
@@ -227,12 +228,33 @@ class Profile(_FromToml):
     @field_validator("processes_per_node")
     @classmethod
     def _one_process_for_each_gpu(cls, value: int | None, info: ValidationInfo) -> int | None:
-        gpus = info.data.get("gpus_per_node", 0)
+        gpus = info.data.get("gpus_per_node", Gpus(0)).count
         if value is not None and gpus and value != gpus:
             raise ValueError(
                 f"{value} processes cannot share {gpus} GPUs evenly, one for each; leave "
                 "processes_per_node out"
             )
+        return value
+
+    @field_validator("gpu_option")
+    @classmethod
+    def _each_node_gets_its_gpus(cls, value: GpuOption, info: ValidationInfo) -> GpuOption:
+        if value == "gpus" and info.data.get("nodes", 1) > 1:
+            raise ValueError(
+                "Slurm may spread these unevenly over several nodes; wanted 'gpus-per-node', "
+                "'gres' or 'gpus-per-task'"
+            )
+        return value
+
+    @field_validator("mem_gb_per_cpu", "mem_gb_per_gpu")
+    @classmethod
+    def _memory_is_said_once(cls, value: float | None, info: ValidationInfo) -> float | None:
+        others = [name for name in ("mem_gb_per_node", "mem_gb_per_cpu") if info.data.get(name)]
+        if value is not None and others:
+            raise ValueError(f"{others[0]} is given, too; Slurm takes no two")
+        gpus = info.data.get("gpus_per_node", Gpus(1)).count
+        if value is not None and info.field_name == "mem_gb_per_gpu" and not gpus:
+            raise ValueError("there is no GPU: gpus_per_node is 0")
         return value
 
     @field_validator("time")
@@ -249,8 +271,7 @@ class Profile(_FromToml):
     @field_validator("sbatch")
     @classmethod
     def _gpus_are_named_once(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if re.search(r"\bgpu\b", str(value.get("gres", ""))):
-            raise ValueError("gres: the profile's key 'gpus_per_node' sets GPUs; use that")
+        require_no_gpus(value)
         return value
 
     @property
@@ -261,12 +282,12 @@ class Profile(_FromToml):
     @property
     def processes(self) -> int:
         """Training processes of one run, over all its nodes."""
-        return self.nodes * (self.processes_per_node or self.gpus_per_node or 1)
+        return self.nodes * (self.processes_per_node or self.gpus_per_node.count or 1)
 
     @property
     def gpus(self) -> int:
         """GPUs of one run, over all its nodes."""
-        return self.nodes * self.gpus_per_node
+        return self.nodes * self.gpus_per_node.count
 
 
 def load_profile(path: str | Path) -> Profile:
@@ -288,60 +309,8 @@ def load_profile(path: str | Path) -> Profile:
     try:
         return Profile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ProfileError(_explain_syntax(path, text, str(error))) from error
+        raise ProfileError(syntax_line(path, text, str(error))) from error
     except ValidationError as error:
-        lines = key_lines(text)
-        problems = sorted(_explain(lines, problem) for problem in error.errors())
-        raise ProfileError(
-            "\n".join(f"{path}, line {line}: {message}" for line, message in problems)
-        ) from error
-
-
-def _explain_syntax(path: Path, text: str, message: str) -> str:
-    """One line for what the TOML reader could not read."""
-    found = re.search(r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$", message)
-    what, line = found.groups() if found else (message, None)
-    if what.startswith(("Cannot overwrite", "Cannot declare")):
-        what = "a key or table is given twice"
-    return f"{path}, line {line or max(1, len(text.splitlines()))}: not valid TOML: {what}"
-
-
-def _explain(lines: dict[tuple[str, ...], int], problem: Any) -> tuple[int, str]:
-    """Where one problem is, and its key with what was wanted."""
-    place = [str(part) for part in problem["loc"] if part != "[key]"]
-    line = _nearest_line(lines, place)
-    if problem["type"] == "extra_forbidden":
-        return line, f"unknown key {'.'.join(place)!r}; {_nearest_key(place)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    for theirs, ours in (
-        ("Input should be", "wanted"),
-        ("greater than or equal to", "at least"),
-        ("less than or equal to", "at most"),
-        ("greater than", "more than"),
-        (" a valid dictionary or instance of NotebookProfile", " a table"),
-        ("a valid tuple", "a list"),
-        ("a valid dictionary", "a table"),
-        ("valid ", ""),
-        ("a integer", "an integer"),
-    ):
-        message = message.replace(theirs, ours)
-    if problem["type"] != "value_error":
-        message += f", not {problem['input']!r}"
-    return line, f"{'.'.join(place)}: {message}"
-
-
-def _nearest_key(place: list[str]) -> str:
-    """What to do about an unknown key."""
-    *table, name = place
-    if table and name in Profile.model_fields:
-        return f"it belongs above the first [...], not into [{'.'.join(table)}]"
-    known = list((NotebookProfile if table else Profile).model_fields)
-    close = difflib.get_close_matches(name.replace("-", "_").lower(), known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-
-
-def _nearest_line(lines: dict[tuple[str, ...], int], place: list[str]) -> int:
-    """The line of the innermost part of `place` that the file has."""
-    while place and tuple(place) not in lines:
-        place = place[:-1]
-    return lines.get(tuple(place), 1)
+        keys = {"": list(Profile.model_fields), "notebook": list(NotebookProfile.model_fields)}
+        lines = problem_lines(path, text, error.errors(), keys)
+        raise ProfileError("\n".join(lines)) from error

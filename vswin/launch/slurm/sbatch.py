@@ -17,8 +17,9 @@ import submitit
 
 from vswin.data.data_file import sources_file
 from vswin.errors import VswinError
+from vswin.launch.slurm.amounts import NONE, in_mb, memory_of_node
 from vswin.launch.slurm.private import sbatch_script
-from vswin.launch.slurm.profile import Profile
+from vswin.launch.slurm.profile import NOTEBOOK_GB, Profile
 from vswin.runs.resources import ExecutionSettings
 
 GPU_CPUS = 8
@@ -63,7 +64,7 @@ class Shape:
 
 def shape_of(profile: Profile, threads: int, is_on_videos: bool) -> Shape:
     """What a run gets. One of the embedded benchmark is a single process with at most one GPU."""
-    gpus = profile.gpus_per_node if is_on_videos else min(1, profile.gpus_per_node)
+    gpus = profile.gpus_per_node.count if is_on_videos else min(1, profile.gpus_per_node.count)
     return Shape(
         profile.nodes if is_on_videos else 1,
         gpus,
@@ -77,8 +78,12 @@ def run_parameters(
     profile: Profile, shape: Shape, name: str, code: Path, data_file: Path | None
 ) -> dict[str, Any]:
     """Parameters of sbatch for an array of runs, as submitit calls them."""
-    srun = ["--kill-on-bad-exit=1", f"--cpus-per-task={shape.cpus_per_process}", *profile.srun_args]
-    return _common(profile, profile.sbatch, name, code, data_file, shape.threads) | _given(
+    options = profile.sbatch | _gpus(profile, shape)
+    srun = ["--kill-on-bad-exit=1", f"--cpus-per-task={shape.cpus_per_process}"]
+    if "gpus-per-task" in options:  # Slurm 22.05 binds none if it inherits a kind
+        srun.append("--gpus-per-task=1")
+    common = _common(profile, options, profile.setup, name, code, data_file, shape.threads)
+    return common | _given(
         partition=profile.partition,
         account=profile.account,
         qos=profile.qos,
@@ -88,9 +93,10 @@ def run_parameters(
         nodes=shape.nodes,
         ntasks_per_node=shape.processes_per_node,
         cpus_per_task=shape.cpus_per_process,
-        gpus_per_node=shape.gpus_per_node or None,
-        mem=_memory(profile.mem_gb_per_node),
-        srun_args=srun,
+        mem=memory_of_node(profile.mem_gb_per_node),
+        mem_per_cpu=in_mb(profile.mem_gb_per_cpu),
+        mem_per_gpu=in_mb(profile.mem_gb_per_gpu),
+        srun_args=[*srun, *profile.srun_args],
     )
 
 
@@ -100,23 +106,56 @@ def notebook_parameters(
     """Parameters of sbatch for notebooks: a few CPU cores."""
     own = profile.notebook
     srun = ["--kill-on-bad-exit=1", f"--cpus-per-task={own.cpus}"]
-    return _common(profile, own.sbatch, name, code, data_file, own.cpus) | _given(
-        partition=own.partition or profile.partition,
-        account=own.account or profile.account,
-        qos=own.qos or profile.qos,
-        constraint=own.constraint,
+    setup = profile.setup if own.setup is None else own.setup
+    common = _common(profile, own.sbatch, setup, name, code, data_file, own.cpus)
+    return common | _given(
+        partition=_said(own.partition or profile.partition),
+        account=_said(own.account or profile.account),
+        qos=_said(own.qos or profile.qos),
+        constraint=_said(own.constraint),
+        exclude=_said(own.exclude),
         time=own.minutes,
         nodes=1,
         ntasks_per_node=1,
         cpus_per_task=own.cpus,
-        mem=_memory(own.mem_gb),
+        **_notebook_memory(profile),
         srun_args=srun,
     )
+
+
+def _said(word: str | None) -> str | None:
+    """A word of a profile, None where it says that there shall be no such line."""
+    return None if word == NONE else word
+
+
+def _gpus(profile: Profile, shape: Shape) -> dict[str, str]:
+    """The option of sbatch that asks for a run's GPUs, as the site wants it; empty without one."""
+    option, kind = profile.gpu_option, profile.gpus_per_node
+    if not shape.gpus or option == NONE:
+        return {}
+    if option == "gres":  # one line holds all of them
+        others = [str(profile.sbatch["gres"])] if "gres" in profile.sbatch else []
+        return {option: ",".join([f"gpu:{kind.times(shape.gpus_per_node)}", *others])}
+    count = {"gpus": shape.gpus, "gpus-per-task": 1}.get(option, shape.gpus_per_node)
+    return {option: kind.times(count)}
+
+
+def _notebook_memory(profile: Profile) -> dict[str, str | None]:
+    """What its table says; else its default, said as the site wants the runs' memory said."""
+    own, is_said = profile.notebook, "mem_gb" in profile.notebook.model_fields_set
+    if own.mem_gb_per_cpu is not None:
+        return {"mem_per_cpu": in_mb(own.mem_gb_per_cpu)}
+    if profile.mem_gb_per_cpu is not None and not is_said:
+        return {"mem_per_cpu": in_mb(NOTEBOOK_GB / own.cpus)}
+    if profile.mem_gb_per_node == NONE and not is_said:
+        return {}
+    return {"mem": memory_of_node(own.mem_gb)}
 
 
 def _common(
     profile: Profile,
     options: dict[str, Any],
+    setup: Sequence[str],
     name: str,
     code: Path,
     data_file: Path | None,
@@ -124,9 +163,10 @@ def _common(
 ) -> dict[str, Any]:
     # A module that is not there must not go unnoticed.
     report = "trap 'echo \"error: setup failed at: $BASH_COMMAND\" >&2' ERR"
-    own = [report, "set -e", *profile.setup, "set +e", "trap - ERR"] if profile.setup else []
-    setup = [
-        *own,
+    lines = [report, "set -e", *setup, "set +e", "trap - ERR"] if setup else []
+    if "export" in options:  # else srun would keep from the run what is set here
+        lines.append("unset SLURM_EXPORT_ENV")
+    lines += [
         f"unset {' '.join(LAUNCHER)}",
         f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
         *([f"export VSWIN_DATA={shlex.quote(str(data_file))}"] if data_file else []),
@@ -136,7 +176,7 @@ def _common(
     requeue = {"requeue" if profile.requeue else "no-requeue": True}
     return {
         "job_name": name,
-        "setup": setup,
+        "setup": lines,
         "signal_delay_s": profile.signal_delay_s,
         "stderr_to_stdout": True,
         "additional_parameters": requeue | options,
@@ -145,10 +185,6 @@ def _common(
 
 def _given(**parameters: Any) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
-
-
-def _memory(gb: float | None) -> str | None:
-    return None if gb is None else f"{round(1024 * gb)}MB"
 
 
 def script(profile: Profile, parameters: dict[str, Any], folder: Path, count: int) -> str:
@@ -213,7 +249,8 @@ def submit_array(
         executor.update_parameters(**{f"slurm_{name}": v for name, v in parameters.items()})
         # submitit prints what it raises, too
         quiet = contextlib.redirect_stderr(io.StringIO())
-        with _nothing_inherited(parameters), quiet, executor.batch():
+        said = parameters | parameters["additional_parameters"]
+        with _nothing_inherited(said), quiet, executor.batch():
             jobs = [executor.submit(call) for call in calls]
     except (RuntimeError, OSError) as error:
         raise SubmissionError(f"Slurm did not take the jobs: {one_line(str(error))}") from error
