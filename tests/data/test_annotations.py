@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lists import error, ids, labels, touch, write
 from vswin.data.annotations import AnnotationError, VideoList, read_annotations, require_clean
 from vswin.data.datasets import DATASETS, class_key, class_names, dataset
 from vswin.data.moving_digits import CLASSES, TASKS
@@ -14,31 +15,6 @@ from vswin.errors import UsageError
 
 K400 = class_names("kinetics400")
 SSV2 = class_names("ssv2")
-
-
-def write(path, text, encoding="utf-8"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding=encoding, newline="")
-    return path
-
-
-def touch(folder, *names):
-    for name in names:
-        write(folder / name, "")
-
-
-def labels(videos):
-    return [video.label for video in videos.videos]
-
-
-def ids(videos):
-    return [video.id for video in videos.videos]
-
-
-def error(*args, **kwargs):
-    with pytest.raises(AnnotationError) as caught:
-        read_annotations(*args, **kwargs)
-    return str(caught.value)
 
 
 # Class lists.
@@ -383,14 +359,14 @@ def test_another_order_of_classes_is_refused(tmp_path):
         (b"", "is empty"),
         (b"\n \n", "is empty"),
         (b"\xff\xd8\xff\xe0", "cannot be read as text"),
-        (b'{"a": 1}', "is no Something-Something JSON"),
-        (b"[1]", "is no Something-Something JSON"),
+        (b'{"a": 1}', "is a JSON object of a"),
+        (b"[1]", "is a JSON list, but not of objects"),
         (b"[]", "has no video of kinetics400: it is empty"),
         (b'[{"id": ', "is no JSON"),
         (b"label,youtube_id,time_start\nzumba,a,1\n", "has no column time_end"),
         (b"label,youtube_id,time_start,time_end\n", "has no video"),
         (b"a.mp4 400\n", "read as list of paths and labels, has no video of kinetics400: line 1"),
-        (b"<html>\n<body>Not found</body>\n", "has no video of kinetics400: line"),
+        (b"<html>\n<body>Not found</body>\n", "is a web page"),
     ],
 )
 def test_what_is_no_list_is_refused(tmp_path, content, words):

@@ -7,20 +7,14 @@ wherever the files lie and whatever they are stored as.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from vswin.data import datasets
-from vswin.data.annotation_formats import (
-    AnnotationError,
-    Entry,
-    Listing,
-    parse_json,
-    read_listing,
-    read_text,
-)
+from vswin.data.lists.classes import require_classes
+from vswin.data.lists.labels import labels_of, other_dataset
+from vswin.data.lists.listing import AnnotationError, Listing
+from vswin.data.lists.reading import read_listing
 from vswin.data.video_files import VideoFiles, split_names
 
 __all__ = [
@@ -80,8 +74,9 @@ def read_annotations(
 ) -> VideoList:
     """Reads a list of videos; its format is recognised by its content.
 
-    Known are DeepMind's and CVDF's CSV, Something-Something's JSON (or the folder that has it),
-    lists of paths or ids with labels, and folders of classes.
+    Known are DeepMind's and CVDF's CSV and JSON, Something-Something's JSON and CSV (or the folder
+    that has it), lists of paths or ids with labels, with and without a header, and folders of
+    classes.
 
     Args:
         dataset: see `vswin.data.datasets`; its classes decide the labels.
@@ -105,12 +100,13 @@ def read_annotations(
     if labels is not None:
         require_classes(dataset, Path(labels).expanduser())
     files = VideoFiles(_root(source, listing, videos), split)
-    found, duplicates, unknown = _resolve(dataset, listing, files)
+    found, duplicates, unknown = _resolve(source, dataset, listing, files)
     unknown = [*listing.left_out, *unknown]
     if not found:
         first = unknown[0] if unknown else "it is empty"
         raise AnnotationError(
             f"{source}, read as {listing.format}, has no video of {dataset}: {first}"
+            f"{other_dataset(listing)}"
         )
     return VideoList(dataset, split, source, tuple(found), tuple(duplicates), tuple(unknown))
 
@@ -144,36 +140,6 @@ def require_labels(videos: VideoList) -> None:
         )
 
 
-def require_classes(dataset: str, labels: Path) -> None:
-    """Compares a dataset's own file of classes with the order that labels have here.
-
-    Args:
-        dataset: a name of `vswin.data.datasets`.
-        labels: a JSON object of labels by class, a JSON list, or a text with one class a line.
-
-    Raises:
-        AnnotationError: if it has other classes, or the same in another order.
-    """
-    text, ours = read_text(labels), datasets.class_names(dataset)
-    theirs: Sequence[object] = [line for line in text.splitlines() if line.strip()]
-    if text.lstrip()[:1] in ("[", "{"):
-        content = parse_json(labels, text)
-        theirs = content
-        if isinstance(content, dict):
-            try:
-                theirs = sorted(content, key=lambda name: int(content[name]))
-            except (TypeError, ValueError) as error:
-                raise AnnotationError(f"{labels}: labels should be numbers ({error})") from error
-    for label, (mine, other) in enumerate(zip(ours, theirs, strict=False)):
-        if datasets.class_key(mine) != datasets.class_key(str(other)):
-            raise AnnotationError(
-                f"{labels}: class {label} is {other!r}, here it is {mine!r}; with another order "
-                "labels and published weights mean other classes"
-            )
-    if len(ours) != len(theirs):
-        raise AnnotationError(f"{labels} has {len(theirs)} classes, {dataset} has {len(ours)}")
-
-
 def _root(source: Path, listing: Listing, videos: Path | None) -> Path:
     """The folder that the listed paths begin in.
 
@@ -192,15 +158,14 @@ def _root(source: Path, listing: Listing, videos: Path | None) -> Path:
 
 
 def _resolve(
-    dataset: str, listing: Listing, files: VideoFiles
+    source: Path, dataset: str, listing: Listing, files: VideoFiles
 ) -> tuple[list[Video], list[str], list[str]]:
     """Videos, duplicates and unknown entries."""
     videos, duplicates, unknown = list[Video](), list[str](), list[str]()
     first = dict[str, tuple[str, int]]()
     root = f"{files.root.absolute()}/"
-    none = all(entry.label in (None, -1) for entry in listing.entries)
-    for entry in listing.entries:
-        label = -1 if none else _label(dataset, entry)
+    labels = labels_of(source, dataset, listing)
+    for entry, label in zip(listing.entries, labels, strict=True):
         if isinstance(label, str):
             unknown.append(f"{entry.where}: {label}")
             continue
@@ -214,6 +179,12 @@ def _resolve(
         if listing.scattered:
             title = datasets.class_names(dataset)[label] if label >= 0 else None
             path = files.find_scattered(entry.path, entry.suffix, title)
+            if whole := files.whole_video(entry.path, entry.suffix, title):
+                unknown.append(
+                    f"{entry.where}: there is no {path.name}, but {whole}: the clip, or the whole "
+                    "video that it is from? Rename it if it is the clip"
+                )
+                continue
         else:
             # A list without suffixes is one of Something-Something's ids, or of folders of frames.
             path = files.find(entry.path, entry.suffix or (".webm" if dataset == "ssv2" else ""))
@@ -221,32 +192,18 @@ def _resolve(
     return videos, duplicates, unknown
 
 
-def _label(dataset: str, entry: Entry) -> int | str:
-    """The entry's label, or in words why it has none."""
-    keys = datasets.class_keys(dataset)
-    if entry.label is None:
-        return f"{entry.id} has no label"
-    if isinstance(entry.label, int):
-        if 0 <= entry.label < len(keys):
-            return entry.label
-        return f"label {entry.label} is none of {dataset}'s 0 to {len(keys) - 1}"
-    key = datasets.class_key(str(entry.label))
-    if key in keys:
-        return keys[key]
-    close = difflib.get_close_matches(key, keys, n=1)
-    hint = f" (did you mean {datasets.class_names(dataset)[keys[close[0]]]!r}?)" if close else ""
-    return f"{entry.label!r} is no class of {dataset}{hint}"
-
-
 def _ssv2_file(annotations: Path, split: str) -> Path:
-    """The JSON file of a split, if `annotations` is the folder that has it."""
+    """The file of a split, if `annotations` is the folder that has it.
+
+    The labels of the test split were published later, in a file of their own.
+    """
     names = (p + name for p in (SSV2_PREFIX, "") for name in split_names(split))
-    files = (annotations / f"{name}.json" for name in names)
+    files = (annotations / f"{n}{end}" for n in names for end in ("-answers.csv", ".json"))
     return next((file for file in files if file.is_file()), annotations)
 
 
 def _ssv2_labels(source: Path) -> Path | None:
-    if source.suffix != ".json":
+    if source.suffix not in (".json", ".csv"):
         return None
     files = (source.parent / f"{p}labels.json" for p in (SSV2_PREFIX, ""))
     return next((file for file in files if file.is_file()), None)

@@ -1,0 +1,79 @@
+"""Folders of classes as copies of the datasets have them."""
+
+import pytest
+
+from tests.lists import error, ids, labels, touch, write
+from vswin.data.annotations import read_annotations, require_clean
+from vswin.data.datasets import class_names
+from vswin.data.video_files import SUFFIXES
+
+K400 = class_names("kinetics400")
+NAMED = ["mov", "m4v", "mpg", "mpeg", "ts", "wmv", "flv", "3gp", "avi", "mkv", "webm", "m2ts"]
+NAMED += ["ogv", "mp4", "mts", "asf", "vob", "divx", "f4v", "3g2"]
+
+
+@pytest.mark.parametrize("suffix", NAMED)
+def test_videos_of_every_kind(tmp_path, suffix):
+    touch(tmp_path / "train" / "zumba", f"a.{suffix}", f"b.{suffix.upper()}", f"c d.e.{suffix}")
+    videos = require_clean(read_annotations("kinetics400", tmp_path))
+    assert ids(videos) == ["zumba/a", "zumba/b", "zumba/c d.e"]
+    assert all(video.path.is_file() for video in videos.videos)
+
+
+def test_suffixes_are_written_once():
+    assert len(set(SUFFIXES)) == len(SUFFIXES)
+    assert all(suffix == suffix.lower() and suffix[0] == "." for suffix in SUFFIXES)
+
+
+def test_videos_may_lie_deeper(tmp_path):
+    touch(tmp_path / "zumba", "x/y/b.mp4", "a.mp4", "x/.hidden/c.mp4", "x/.d.mp4", "zumba/e.mp4")
+    videos = require_clean(read_annotations("kinetics400", tmp_path))
+    assert ids(videos) == ["zumba/a", "zumba/x/y/b", "zumba/zumba/e"]
+    assert all(video.path.is_file() for video in videos.videos)
+    assert set(labels(videos)) == {399}
+
+
+def test_a_class_within_another_is_named(tmp_path):
+    touch(tmp_path / "zumba", "yoga/a.mp4", "abseiling/b.mp4", "c.mp4")
+    videos = read_annotations("kinetics400", tmp_path)
+    assert ids(videos) == ["zumba/c"]
+    assert videos.unknown == (
+        "folder zumba/abseiling: the class 'abseiling' within that of 'zumba'",
+        "folder zumba/yoga: the class 'yoga' within that of 'zumba'",
+    )
+
+
+def test_extracted_frames_are_named_once(tmp_path):
+    touch(tmp_path / "zumba" / "clip", *(f"img_{k:05}.jpg" for k in range(9)))
+    touch(tmp_path / "zumba", "a.mp4")
+    videos = read_annotations("kinetics400", tmp_path)
+    assert ids(videos) == ["zumba/a"]
+    assert videos.unknown == ("folder zumba/clip: pictures; wanted videos, not their frames",)
+
+
+def test_links_are_followed_and_never_in_circles(tmp_path):
+    touch(tmp_path / "store", "a.mp4", "deep/b.mp4")
+    folder = tmp_path / "k400" / "train"
+    folder.mkdir(parents=True)
+    (folder / "zumba").symlink_to(tmp_path / "store")
+    touch(folder / "yoga", "c.mp4")
+    (folder / "yoga" / "d.mp4").symlink_to(tmp_path / "store" / "a.mp4")
+    (folder / "yoga" / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (folder / "yoga" / "round").symlink_to(folder / "yoga")
+    videos = require_clean(read_annotations("kinetics400", tmp_path / "k400"))
+    assert ids(videos) == ["yoga/c", "yoga/d", "yoga/gone", "zumba/a", "zumba/deep/b"]
+    assert [v.id for v in videos.videos if not v.path.is_file()] == ["yoga/gone"]
+
+
+def test_a_split_beside_classes_is_not_guessed(tmp_path):
+    touch(tmp_path, "train/zumba/a.mp4", "yoga/b.mp4")
+    message = error("kinetics400", tmp_path)
+    assert "holds train and, beside it, yoga, which is a class: give " in message
+    assert ids(read_annotations("kinetics400", tmp_path / "train")) == ["zumba/a"]
+
+
+@pytest.mark.parametrize("name", ["train.csv", "videos_train/zumba/a.mp4", "v_a_g01_c01.avi"])
+def test_a_folder_without_classes_says_what_it_holds(tmp_path, name):
+    write(tmp_path / name, "")
+    message = error("kinetics400", tmp_path)
+    assert f"is named like a class of kinetics400; it holds {name.split('/')[0]}" in message

@@ -1,0 +1,268 @@
+"""Lists without a header: what stands between the columns, frames, names with spaces, quotes."""
+
+import csv
+import io
+
+import pytest
+
+from tests.lists import error, ids, labels, touch, write
+from vswin.data.annotations import read_annotations, require_clean
+from vswin.data.datasets import class_key, class_names
+from vswin.data.video_files import SUFFIXES
+
+K400 = class_names("kinetics400")
+SSV2 = class_names("ssv2")
+
+
+def read(source, dataset="kinetics400", **kwargs):
+    """(id, label) of each video of a list without faults."""
+    videos = require_clean(read_annotations(dataset, source, **kwargs)).videos
+    return [(video.id, video.label) for video in videos]
+
+
+def unknown(source, dataset="kinetics400", **kwargs):
+    return read_annotations(dataset, source, **kwargs).unknown
+
+
+# Something-Something's and Jester's CSV: id;label.
+
+
+def test_test_answers_of_something_something(tmp_path):
+    names = [SSV2[k] for k in (0, 16, 45, 100, 173)]
+    names.append("Laying something on the table on its side, not upright")
+    text = "".join(f"{1000 + k};{name}\n" for k, name in enumerate(names))
+    source = write(tmp_path / "test-answers.csv", text)
+    wanted = [(row[0], SSV2.index(row[1])) for row in csv.reader(io.StringIO(text), delimiter=";")]
+    assert read(source, "ssv2") == wanted
+    assert read(write(tmp_path / "x", text.replace("\n", "\r\n"), "utf-8-sig"), "ssv2") == wanted
+    brackets = text.replace("something", "[something]")
+    assert read(write(tmp_path / "x", brackets), "ssv2") == wanted
+
+
+def test_the_folder_of_something_something_has_answers_for_its_test_split(tmp_path):
+    write(tmp_path / "test.json", '[{"id": "5"}]')
+    write(tmp_path / "test-answers.csv", "5;Holding something\n")
+    assert read(tmp_path, "ssv2", split="test") == [("5", 16)]
+
+
+def test_another_order_of_classes_beside_the_answers_is_refused(tmp_path):
+    write(tmp_path / "labels.json", '{"Holding something": "0"}')
+    source = write(tmp_path / "test-answers.csv", "5;Holding something\n")
+    assert "labels.json: class 0 is 'Holding something'" in error("ssv2", source)
+
+
+def test_jester_is_no_something_something(tmp_path):
+    source = write(tmp_path / "jester-v1-train.csv", "34870;Drumming Fingers\n56557;Sliding\n")
+    message = error("ssv2", source)
+    assert "line 1: 'Drumming Fingers' is no class of ssv2" in message
+    source = write(tmp_path / "jester-v1-test.csv", "34870\n56557\n")
+    videos = read_annotations("ssv2", source, split="test")
+    assert (ids(videos), labels(videos)) == (["34870", "56557"], [-1, -1])
+
+
+# Separators, quotes, spaces.
+
+
+@pytest.mark.parametrize("separator", [" ", "  ", "\t", ",", ", ", " , ", ";", "; ", "|", " | "])
+@pytest.mark.parametrize("frames", [False, True])
+@pytest.mark.parametrize("suffix", [".mp4", ".MOV", ""])
+def test_every_separator(tmp_path, separator, frames, suffix):
+    rows = [("a/b", 3), ("c-d_e", 0), ("f", 399)]
+    middle = f"{separator}250" if frames else ""
+    text = "".join(f"{name}{suffix}{middle}{separator}{label}\n" for name, label in rows)
+    assert read(write(tmp_path / "list", text)) == rows
+
+
+@pytest.mark.parametrize("label", [3, "clean and jerk", "massaging person's head", "yoga"])
+@pytest.mark.parametrize("quotes", ["minimal", "all"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_what_the_csv_module_writes(tmp_path, label, quotes, separator):
+    names = ["a b.mp4", "c, d.mp4", "e; f.mp4", 'g "h".mp4', "i'j.mp4", "#k.mp4", "l.mp4 m.mp4"]
+    text = io.StringIO()
+    style = csv.QUOTE_ALL if quotes == "all" else csv.QUOTE_MINIMAL
+    csv.writer(text, delimiter=separator, quoting=style).writerows([n, label] for n in names)
+    number = K400.index(label) if isinstance(label, str) else label
+    again = csv.reader(io.StringIO(text.getvalue()), delimiter=separator)
+    wanted = [(row[0].removesuffix(".mp4"), number) for row in again]
+    assert read(write(tmp_path / "list", text.getvalue())) == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "label"),
+    [
+        ("'Till I Collapse.mp4 3", "'Till I Collapse", 3),
+        ("'a b.mp4' 3", "a b", 3),
+        ('he said "hi".mp4 3', 'he said "hi"', 3),
+        ("my  dir/a  b.mp4   3", "my  dir/a  b", 3),
+        ("a.mp4 copy.mp4 3", "a.mp4 copy", 3),
+        ("a.mp4 clean and jerk", "a", K400.index("clean and jerk")),
+        ("a.mp4 clean_and_jerk", "a", K400.index("clean and jerk")),
+        ("a clean and jerk", "a", K400.index("clean and jerk")),
+        ("a.mp4 250 clean and jerk", "a", K400.index("clean and jerk")),
+        ("a.mp4,250,clean and jerk", "a", K400.index("clean and jerk")),
+        ("a.mp4 3.0", "a", 3),
+        ("a.mp4 003", "a", 3),
+        ("a.b.c 3", "a.b.c", 3),
+        ("a.webm.mp4 3", "a.webm", 3),
+        (r"yoga\a b.mp4 yoga", "yoga/a b", K400.index("yoga")),
+        ("frames/a/ 250 3", "frames/a", 3),
+        ("-abcdefghij_000010_000020.mp4 3", "-abcdefghij_000010_000020", 3),
+        ("#20_Rhythm_clap_u_nm_np1_fr_goo_0.avi 3", "#20_Rhythm_clap_u_nm_np1_fr_goo_0", 3),
+        ("a.mp4 3 \t", "a", 3),
+        ("\u00e9t\u00e9 \u8dd1\u6b65.mp4 3", "\u00e9t\u00e9 \u8dd1\u6b65", 3),
+    ],
+)
+def test_one_line(tmp_path, line, name, label):
+    assert read(write(tmp_path / "list", f"{line}\n")) == [(name, label)]
+
+
+def test_lines_of_names_and_of_numbers_are_the_same_list(tmp_path):
+    names = write(tmp_path / "val", "a.mp4,yoga\nb.mp4,zumba\n")
+    numbers = write(tmp_path / "train", f"a.mp4 {K400.index('yoga')}\nb.mp4 399\n")
+    mixed = write(tmp_path / "mixed", "a.mp4,yoga\nb.mp4,399\n")
+    digests = {read_annotations("kinetics400", s).digest for s in (names, numbers, mixed)}
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_videos_of_every_kind_in_lists(tmp_path, suffix):
+    touch(tmp_path, f"a b{suffix.upper()}", f"c{suffix}")
+    source = write(tmp_path / "list", f"a b{suffix.upper()} 3\nc{suffix} 300\n")
+    videos = require_clean(read_annotations("kinetics400", source))
+    assert (ids(videos), labels(videos)) == (["a b", "c"], [3, 300])
+    assert all(video.path.is_file() for video in videos.videos)
+
+
+def test_comments(tmp_path):
+    text = "# K400, val: path label\n#\n## 3 videos\na.mp4 3\n\n#b.mp4 4\n#c 5\n \n"
+    assert read(write(tmp_path / "list", text)) == [("a", 3), ("#b", 4), ("#c", 5)]
+
+
+def test_a_comment_that_may_be_an_entry_is_named(tmp_path):
+    source = write(tmp_path / "list", "a.mp4 3\n# b.mp4 4\n./# c.mp4 5\n")
+    assert ids(read_annotations("kinetics400", source)) == ["a", "# c"]
+    assert [entry.partition("?")[0] for entry in unknown(source)] == [
+        "line 2: a comment, or a file whose name begins with #"
+    ]
+
+
+def test_an_id_alone_is_the_clip_that_has_it(tmp_path):
+    """As in lists by YouTube id, whose files are named as all public copies have them."""
+    touch(tmp_path, "abc_000010_000020.mp4", "d_e_000000_000010.mkv")
+    touch(tmp_path, "f_000000_000010.mp4", "f_000050_000060.mp4")
+    source = write(tmp_path / "list", "abc 3\nd_e.mp4 4\nf 5\n")
+    videos = read_annotations("kinetics400", source).videos
+    assert [video.path.name for video in videos] == [
+        "abc_000010_000020.mp4",
+        "d_e_000000_000010.mkv",
+        "f",  # of two clips it may be either
+    ]
+
+
+# What can be read in two ways.
+
+
+def test_several_labels_for_a_video_are_named(tmp_path):
+    """mmaction2's lists of several classes."""
+    source = write(tmp_path / "list", "a.mp4 1\nb.mp4 1 3\nc.mp4 2\n")
+    assert ids(read_annotations("kinetics400", source)) == ["a", "c"]
+    assert unknown(source)[0].startswith("line 2: several numbers after 'b.mp4'")
+    text = "dir/a 163 1 3 5\ndir/b 122 1 2\ndir/c 258 2\n"
+    source = write(tmp_path / "list", text)
+    assert ids(read_annotations("kinetics400", source)) == ["dir/c"]
+    assert [entry.split(":")[0] for entry in unknown(source)] == ["line 1", "line 2"]
+
+
+def test_clips_of_frames_with_an_offset_are_named(tmp_path):
+    source = write(tmp_path / "list", "dir/a 12 163 1\ndir/b 213 122 1\n")
+    assert "line 1: several numbers after 'dir/a'" in error("kinetics400", source)
+
+
+def test_labels_before_the_frames_are_refused(tmp_path):
+    source = write(tmp_path / "list", "a.mp4 3 300\nb.mp4 7 450\n")
+    message = error("kinetics400", source)
+    assert "line 2: 450 stands where the label should" in message
+    assert "wanted path, frames, label" in message
+
+
+def test_names_that_end_in_numbers_are_not_taken_for_frames(tmp_path):
+    source = write(tmp_path / "list", "clip 1 0\nclip 2 0\nclip 3 1\n")
+    message = error("kinetics400", source)
+    assert "line 1: 1 is the number of frames or the end of the name?" in message
+    assert message.endswith('as in "clip 1" 0')
+    for text in (
+        '"clip 1" 0\n"clip 2" 0\n"clip 3" 1\n',
+        "clip 1\t0\nclip 2\t0\nclip 3\t1\n",
+        "clip 1,0\nclip 2,0\nclip 3,1\n",
+        "clip 1.mp4 0\nclip 2.mp4 0\nclip 3.mp4 1\n",
+    ):
+        assert read(write(tmp_path / "x", text)) == [("clip 1", 0), ("clip 2", 0), ("clip 3", 1)]
+
+
+@pytest.mark.parametrize("text", ["3 a.mp4\n0 b.mp4\n", "yoga,a.mp4\nzumba,b.mp4\n", "0;a b.mp4\n"])
+def test_labels_that_come_first_are_refused(tmp_path, text):
+    message = error("kinetics400", write(tmp_path / "list", text))
+    assert "line 1: " in message
+    assert "stands first like a label; write path, then label" in message
+
+
+def test_names_that_begin_with_a_number_can_be_quoted(tmp_path):
+    videos = read_annotations("kinetics400", write(tmp_path / "list", '"3 a.mp4"\n"0 b.mp4"\n'))
+    assert (ids(videos), labels(videos)) == (["3 a", "0 b"], [-1, -1])
+
+
+def test_more_columns_than_a_list_has(tmp_path):
+    text = "a,x,300,3\nb,y,250,4\n"
+    message = error("kinetics400", write(tmp_path / "list", text))
+    assert "line 1: 4 columns; wanted path and label, or path, frames and label" in message
+
+
+# Labels.
+
+
+def test_labels_that_count_from_1_are_refused(tmp_path):
+    text = "".join(f"{k}.mp4 {k}\n" for k in range(1, 401))
+    message = error("kinetics400", write(tmp_path / "list", text))
+    assert "its labels go up to 400 and none is 0, as if they counted from 1" in message
+
+
+def test_labels_that_count_from_1_are_seen_by_the_folders(tmp_path):
+    """As in UCF101's lists."""
+    text = "".join(f"{K400[k].replace(' ', '_')}/{k}.avi {k + 1}\n" for k in range(0, 50, 7))
+    wanted = [(f"{K400[k].replace(' ', '_')}/{k}", k) for k in range(0, 50, 7)]
+    assert read(write(tmp_path / "trainlist01.txt", text)) == wanted
+    right = "".join(f"{K400[k].replace(' ', '_')}/{k}.avi {k}\n" for k in range(0, 50, 7))
+    assert read(write(tmp_path / "trainlist01.txt", right)) == wanted
+
+
+def test_folders_say_the_classes_of_paths_without_labels(tmp_path):
+    """As in UCF101's lists for testing."""
+    text = "clean_and_jerk/a b.avi\nx/yoga/c.avi\n/y/zumba/d.avi\n"
+    wanted = [class_key(name) for name in ("clean and jerk", "yoga", "zumba")]
+    videos = require_clean(read_annotations("kinetics400", write(tmp_path / "list", text)))
+    assert [class_key(K400[label]) for label in labels(videos)] == wanted
+    other = read_annotations("kinetics400", write(tmp_path / "list", text + "misc/e.avi\n"))
+    assert labels(other) == [-1] * 4
+
+
+def test_a_label_that_its_folder_contradicts_is_named(tmp_path):
+    text = "yoga/a.mp4 399\nzumba/b.mp4 399\nzumba/c.mp4,yoga\nmisc/d.mp4 5\n"
+    source = write(tmp_path / "list", text)
+    assert ids(read_annotations("kinetics400", source)) == ["zumba/b", "misc/d"]
+    yoga = K400.index("yoga")
+    assert unknown(source) == (
+        f"line 1: the label says 'zumba' (399), the folder 'yoga' ({yoga})",
+        f"line 3: the label says 'yoga' ({yoga}), the folder 'zumba' (399)",
+    )
+
+
+def test_two_labels_for_one_video_are_named(tmp_path):
+    source = write(tmp_path / "list", "a.mp4 3\nb.mp4 4\na.avi 5\n")
+    videos = read_annotations("kinetics400", source)
+    assert videos.duplicates == ("line 3: a is in line 1, too, there with label 3, here with 5",)
+
+
+def test_classes_of_another_dataset_are_recognised(tmp_path):
+    new = [name for name in class_names("kinetics600") if name not in K400][:2]
+    source = write(tmp_path / "list", "".join(f"{name}.mp4,{name}\n" for name in new))
+    assert error("kinetics400", source).endswith("; kinetics600 has classes of these names")

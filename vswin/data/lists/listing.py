@@ -1,0 +1,101 @@
+"""What a list of videos says, before labels and files are looked up."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from vswin.data.video_files import split_groups, without_suffix
+from vswin.errors import VswinError
+
+_NUMBER = re.compile(r"(-?\d+)(?:\.0+)?")
+
+
+class AnnotationError(VswinError):
+    """A list of videos or classes cannot be used; the message names file and entry."""
+
+
+class Entry(NamedTuple):
+    """A video as a list has it."""
+
+    where: str
+    """For messages: "line 17"."""
+    id: str
+    path: str
+    """Without suffix; relative to the folder of videos, or absolute."""
+    suffix: str
+    label: int | str | None
+    """A number or a class's name as written; None where the list has none."""
+
+
+@dataclasses.dataclass
+class Listing:
+    """A list of videos as it is written."""
+
+    format: str
+    """For messages."""
+    entries: list[Entry] = dataclasses.field(default_factory=list)
+    left_out: list[str] = dataclasses.field(default_factory=list)
+    """What is not a video's entry, as "line 17: what is wrong"."""
+    root: Path | None = None
+    """The folder that the paths begin in, if the list tells."""
+    scattered: bool = False
+    """Whether the files may lie in folders of splits and classes, of which the list is silent."""
+
+
+def entry_of(where: str, name: str, label: int | str | None) -> Entry:
+    """An entry that names its file, on whichever system the list was written."""
+    if "\\" in name and "/" not in name:
+        name = name.replace("\\", "/")
+    stem, suffix = without_suffix(name.removeprefix("./").rstrip("/"))
+    return Entry(where, stem, stem, suffix, label)
+
+
+def label_of(text: str) -> int | str | None:
+    """A label as it is written: "3" and "3.0" are numbers, "" is none, all else is a name."""
+    text = text.strip(" \t\"'")
+    number = _NUMBER.fullmatch(text)
+    return int(number[1]) if number else text or None
+
+
+def names_of_split(path: Path, parts: Iterable[str], split: str) -> tuple[str, ...]:
+    """Under which names a list has a split.
+
+    Args:
+        path: the list, for messages.
+        parts: which split each row says it is of; no rows at all are of all splits.
+        split: the one that is wanted.
+
+    Raises:
+        AnnotationError: if all rows are of other splits.
+    """
+    there = Counter(parts)
+    wanted = next((names for names in split_groups(split) if there.keys() & set(names)), ())
+    if there and not wanted:
+        found = ", ".join(f"{count} of {name!r}" for name, count in there.items())
+        raise AnnotationError(f"{path} has no row of split {split!r}; it has {found}")
+    return wanted
+
+
+def kinetics_name(youtube_id: str, start: object, end: object) -> str | None:
+    """The name of a clip's file in all public copies; None if the times are no seconds.
+
+    It has the YouTube id and the seconds at which the clip starts and ends, with six digits.
+    """
+    times = _six_digits(str(start)), _six_digits(str(end))
+    return None if None in times else f"{youtube_id.strip()}_{times[0]}_{times[1]}"
+
+
+@functools.lru_cache(maxsize=4096)
+def _six_digits(seconds: str) -> str | None:
+    """As files are named after it, "10.0" is 000010; None for what is no time."""
+    try:
+        value = int(float(seconds))
+    except (ValueError, OverflowError):
+        return None
+    return f"{value:06d}" if value >= 0 else None

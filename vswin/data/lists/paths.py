@@ -1,0 +1,182 @@
+"""Lists without a header: `path label`, `path frames label`, or paths alone.
+
+What stands between the columns, which lines have numbers before the label and where a path with
+spaces ends is decided for the list as a whole; a line that does not fit the others is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from vswin.data.datasets import class_key
+from vswin.data.lists.listing import AnnotationError, Listing, entry_of, label_of
+from vswin.data.lists.text import Lines
+from vswin.data.video_files import names_video
+
+_ANY = r"[\s,;|]+"
+_QUOTED = re.compile(rf"""(["'])(.+?)\1(?:{_ANY}(.*))?""")
+
+
+class _Row(NamedTuple):
+    number: int
+    """Of the line, from 1."""
+    full: str
+    """The path and, where they may be the end of it, the numbers."""
+    path: str
+    numbers: tuple[int, ...]
+    """What stands between the path and the label."""
+    label: int | str | None
+    exact: bool
+    """Whether the path ends for certain where it does: in quotes, or like the name of a video."""
+    line: str
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"line {self.number}"
+
+
+def read_path_list(path: Path, lines: Lines, classes: Mapping[str, int]) -> Listing:
+    """Paths and labels, separated by spaces, tabs, commas, semicolons or bars.
+
+    A label is a number or the name of a class, and comes last; paths may have spaces. A number
+    before the label in every line is that of the frames, which is not used.
+
+    Args:
+        path: the list, for messages.
+        lines: its lines.
+        classes: label by class key.
+
+    Raises:
+        AnnotationError: if the columns can be read in two ways.
+    """
+    listing = Listing("list of paths and labels")
+    separator = _separator([line for _, line in lines], classes)
+    rows = [_cut(number, line, separator, classes) for number, line in lines]
+    labelled = [row for row in rows if row.label is not None]
+    if not labelled:
+        _refuse_label_first(path, rows, classes)
+    frames = bool(labelled) and all(row.numbers for row in labelled)
+    if frames:
+        _refuse_other_orders(path, labelled, len(classes))
+    for row in rows:
+        name = row.path
+        if frames and row.label is not None:
+            several = len(row.numbers) > 1
+        else:
+            several = row.exact and bool(row.numbers)
+            name = row.full
+        if several:
+            listing.left_out.append(
+                f"{row.where}: several numbers after {name!r}; wanted a label, or frames and a "
+                "label, the same in all lines"
+            )
+        elif not row.exact and separator and separator in name:
+            listing.left_out.append(
+                f"{row.where}: {row.line.count(separator) + 1} columns; wanted path and label, or "
+                "path, frames and label. A name that has the separator in it needs quotes"
+            )
+        else:
+            listing.entries.append(entry_of(row.where, name, row.label))
+    return listing
+
+
+def _separator(lines: Sequence[str], classes: Mapping[str, int]) -> str | None:
+    """What stands before the label in more than half of the lines; None: spaces, or anything."""
+
+    def labels(separator: str) -> int:
+        ends = (line.rpartition(separator)[::2] for line in lines)
+        return sum(bool(before) and _is_label(label_of(end), classes) for before, end in ends)
+
+    best = max("\t;,|", key=labels)
+    return best if 2 * labels(best) > len(lines) else None
+
+
+def _cut(number: int, line: str, separator: str | None, classes: Mapping[str, int]) -> _Row:
+    """A line's path, numbers and label."""
+
+    def exact(path: str, tail: str) -> _Row:
+        return _Row(number, path, path, *_tail(tail, classes), True, line)
+
+    def loose(full: str, label: int | str | None) -> _Row:
+        path, numbers = full, list[int]()
+        while (cut := _number_off(path, separator)) and label is not None:
+            path = cut[0]
+            numbers.insert(0, cut[1])
+        return _Row(number, full, path, tuple(numbers), label, False, line)
+
+    quoted = _QUOTED.fullmatch(line)
+    if quoted:
+        row = exact(quoted[2].replace('""', '"'), quoted[3] or "")
+        if row.label is None or _is_label(row.label, classes):
+            return row
+    if end := names_video(line):
+        return exact(line[:end], line[end:])
+    for match in re.finditer(_ANY, line):
+        if match.start() and class_key(line[match.end() :]) in classes:
+            return loose(line[: match.start()], line[match.end() :])
+    if cut := _number_off(line, separator):
+        return loose(*cut)
+    for pattern in (r"\s*[\t;,|]\s*", r"\s+(?=\S+$)"):
+        parts = re.split(pattern, line, maxsplit=1)
+        if len(parts) == 2 and parts[0]:
+            return _Row(number, parts[0], parts[0], (), label_of(parts[1]), True, line)
+    return loose(line, None)
+
+
+def _number_off(text: str, separator: str | None) -> tuple[str, int] | None:
+    """What is before the number that a text ends in, and that number."""
+    between = rf"\s*{re.escape(separator)}\s*" if separator else _ANY
+    found = re.fullmatch(rf"""(.+?){between}(["']?-?\d+(?:\.0+)?["']?)""", text)
+    label = label_of(found[2]) if found else None
+    return (found[1], label) if found and isinstance(label, int) else None
+
+
+def _tail(text: str, classes: Mapping[str, int]) -> tuple[tuple[int, ...], int | str | None]:
+    """The numbers and the label that stand after a path."""
+    text = text.strip(" \t,;|")
+    cells = re.split(_ANY, text)
+    numbers = [number for number in map(label_of, cells) if isinstance(number, int)]
+    if class_key(text) not in classes and len(numbers) == len(cells):
+        return tuple(numbers[:-1]), numbers[-1]
+    first = label_of(cells[0])
+    rest = text[len(cells[0]) :].strip(" \t,;|")
+    if isinstance(first, int) and class_key(rest) in classes:
+        return (first,), label_of(rest)
+    return (), label_of(text)
+
+
+def _is_label(label: int | str | None, classes: Mapping[str, int]) -> bool:
+    return isinstance(label, int) or (label is not None and class_key(label) in classes)
+
+
+def _refuse_label_first(path: Path, rows: Sequence[_Row], classes: Mapping[str, int]) -> None:
+    """Paths without labels that all begin like one; in quotes they do not."""
+    first = [re.match(r"""([^"'].*?)(?:[\t;,|]\s*|\s+)\S""", row.line) for row in rows]
+    labels = [match[1] for match in first if match and _is_label(label_of(match[1]), classes)]
+    if rows and len(labels) == len(rows):
+        raise AnnotationError(
+            f"{path}, {rows[0].where}: {labels[0]!r} stands first like a label; write path, then "
+            "label, or put the name into quotes if it begins like that"
+        )
+
+
+def _refuse_other_orders(path: Path, rows: Sequence[_Row], classes: int) -> None:
+    """Numbers before the labels that may be no frames."""
+    labels = [row.label for row in rows if isinstance(row.label, int)]
+    if len(labels) == len(rows) and max(row.numbers[-1] for row in rows) < classes <= max(labels):
+        row = next(row for row in rows if row.label == max(labels))
+        raise AnnotationError(
+            f"{path}, {row.where}: {row.label} stands where the label should and is none, and all "
+            f"of the numbers before could be labels; wanted path, frames, label"
+        )
+    names = {row.path for row in rows}
+    loose = next((row for row in rows if not row.exact), None)
+    if loose and len(names) < len(rows) == len({(row.path, row.numbers) for row in rows}):
+        raise AnnotationError(
+            f"{path}, {loose.where}: {loose.numbers[-1]} is the number of frames or the end of the "
+            f'name? Put the names into quotes, as in "{loose.full}" {loose.label}'
+        )

@@ -1,0 +1,82 @@
+"""Lists of other datasets and files of classes, which are called what they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from vswin.data.datasets import class_key
+from vswin.data.lists.listing import AnnotationError, Entry, Listing
+from vswin.data.lists.text import Lines
+
+_UCF101 = re.compile(r"(?:.*/)?v_([A-Za-z]+)_g\d\d_c\d\d")
+_HMDB51 = re.compile(r".*_[a-z]_(?:cm|nm)_np\d+_(?:fr|ba|le|ri)_(?:goo|med|bad)_\d+")
+_AVA = re.compile(r"[^,\s]+,\s*0?\d{3,4}(?:,\s*[01]?\.\d+){4}(?:,.*)?")
+
+
+def refuse_stranger_lines(path: Path, lines: Lines, classes: Mapping[str, int]) -> None:
+    """Refuses lists that their lines give away before they are read.
+
+    Raises:
+        AnnotationError: says what the list is.
+    """
+    first = lines[0][1] if lines else ""
+    if len(lines) > 1 and all(class_key(line) in classes for _, line in lines):
+        raise _class_file(path)
+    if re.fullmatch(r"id[,;\t]\s*name", first.lower()):
+        raise _class_file(path)
+    if _AVA.fullmatch(first):
+        raise AnnotationError(
+            f"{path} is a list of AVA: boxes in frames, each with its actions, which is another "
+            "task; wanted one class for each video"
+        )
+    if {"subject", "scene", "script", "actions"} <= set(map(class_key, first.split(","))):
+        raise AnnotationError(
+            f"{path} is Charades' list: several actions in one video, which is another task; "
+            "wanted one class for each video"
+        )
+    if re.match(r"https?://", first):
+        raise AnnotationError(
+            f"{path}, line 1: an address to download from; wanted a list of files that are here"
+        )
+
+
+def refuse_strangers(path: Path, listing: Listing, classes: Mapping[str, int]) -> None:
+    """Refuses what can be read, but is no list of this dataset's videos.
+
+    Raises:
+        AnnotationError: says what the list is.
+    """
+    entries = listing.entries
+    if not entries or listing.scattered:
+        return
+    if _is_class_file(entries, classes):
+        raise _class_file(path)
+    ucf = [_UCF101.fullmatch(entry.id) for entry in entries]
+    if all(ucf) and not all(match and class_key(match[1]) in classes for match in ucf):
+        raise AnnotationError(
+            f"{path} is a list of UCF101, which has other classes (and counts them from 1); no "
+            "dataset here has them"
+        )
+    if all(_HMDB51.fullmatch(entry.id) and entry.label in (0, 1, 2) for entry in entries):
+        raise AnnotationError(
+            f"{path} is a list of HMDB51, whose 0, 1 and 2 are no classes: they say that a video "
+            "is not used, is for training, or for testing; write `path label` instead"
+        )
+
+
+def _class_file(path: Path) -> AnnotationError:
+    return AnnotationError(f"{path} is a file of classes, no list of videos; `labels` takes it")
+
+
+def _is_class_file(entries: list[Entry], classes: Mapping[str, int]) -> bool:
+    """Whether the entries are classes and their labels, from 0 or from 1 on."""
+    shifts = set[int | None]()
+    for entry in entries:
+        name, number = entry.id, entry.label
+        if name.isdecimal() and isinstance(number, str):
+            name, number = number, int(name)
+        label = classes.get(class_key(name))
+        shifts.add(number - label if isinstance(number, int) and label is not None else None)
+    return len(entries) > 1 and shifts in ({0}, {1})

@@ -1,0 +1,191 @@
+"""Lists with a header: Kinetics' CSV as published, and tables with columns for file and class."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from vswin.data.datasets import class_key
+from vswin.data.lists.listing import (
+    AnnotationError,
+    Entry,
+    Listing,
+    entry_of,
+    kinetics_name,
+    label_of,
+    names_of_split,
+)
+from vswin.data.lists.text import Lines, cells_of
+from vswin.data.video_files import split_names
+
+DELIMITERS = "\t;,| "
+_FILES = re.compile("(video|clip|file)?(path|file|filename)|videos?|clips?|framedir")
+_IDS = re.compile("(video|clip)?(name|id)|vid")
+_LABELS = re.compile(
+    "labels?|(label|class|category|action)(id|name|idx|index)?|target|template|tag"
+)
+_SPLITS = re.compile("split|subset|set|partition")
+_OTHERS = re.compile(
+    "((num|n|total)?frames|framecount|length|duration|fps|width|height|timestart|timeend|iscc|url)?"
+)
+"""What columns are called, without capitals, spaces and underscores."""
+_YOUTUBE = re.compile("youtubeid")
+_KNOWN = (_FILES, _IDS, _YOUTUBE, _SPLITS, _OTHERS)
+KINETICS = ("label", "youtube_id", "time_start", "time_end", "split", "is_cc")
+
+
+class Header(NamedTuple):
+    """The columns of a table."""
+
+    delimiter: str
+    words: tuple[str, ...]
+    """What is written above each, without what spellings differ in."""
+    names: tuple[str, ...]
+    """As written."""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether spaces separate the columns, and these are file, class or file, frames, class."""
+        ends = self.only(_FILES, _IDS)[:1] + self.only(_LABELS)
+        return self.delimiter == " " and len(self.names) < 4 and ends == [0, len(self.names) - 1]
+
+    def only(self, *known: re.Pattern[str]) -> list[int]:
+        """The columns that have one of the known names."""
+        places = enumerate(self.words)
+        return [place for place, word in places if any(k.fullmatch(word) for k in known)]
+
+
+def header_of(line: str) -> Header | None:
+    """The columns that a line names, None if it is no header.
+
+    A header has a word for the file and, unless all else in it is known to be something else, one
+    for the class. No list has an entry like that: none of these words is a class.
+    """
+    for delimiter in DELIMITERS:
+        try:
+            names = tuple(cells_of(line, delimiter))
+        except csv.Error:
+            continue
+        header = Header(delimiter, tuple(map(class_key, names)), names)
+        if not header.only(_FILES, _IDS, _YOUTUBE):
+            continue
+        if header.only(_LABELS) or len(header.only(*_KNOWN)) == len(names):
+            return header
+    return None
+
+
+def kinetics_header(line: str) -> Header | None:
+    """The header that a line of Kinetics' CSV lacks, None if it is no such line."""
+    try:
+        cells = cells_of(line, ",")
+    except csv.Error:
+        return None
+    for names in (KINETICS, KINETICS[:-1], KINETICS[1:-1]):
+        row = dict(zip(names, cells, strict=False))
+        if len(names) != len(cells) or row["split"].lower() not in _ALL_SPLITS:
+            continue
+        if kinetics_name("", row["time_start"], row["time_end"]):
+            return Header(",", tuple(map(class_key, names)), names)
+    return None
+
+
+_ALL_SPLITS = {name for split in ("train", "val", "test") for name in split_names(split)}
+
+
+def read_table(
+    path: Path, lines: Lines, header: Header, split: str, classes: Mapping[str, int]
+) -> Listing:
+    """The rows of a table.
+
+    Args:
+        path: the list, for messages.
+        lines: what stands below the header.
+        header: its columns; those that are not needed mean nothing.
+        split: rows of other splits are skipped if a column says which split each is of.
+        classes: label by class key.
+
+    Raises:
+        AnnotationError: if a column is missing, several could be meant, or all rows are of other
+            splits.
+    """
+    files = header.only(_FILES) or ([] if "youtubeid" in header.words else header.only(_IDS))
+    if len(files) > 1:
+        raise _several(path, header, files, "the file")
+    times = [] if files else _kinetics_columns(path, header)
+    kind = "table with a header" if files else "Kinetics CSV"
+    listing = Listing(kind, scattered=not files)
+    rows = [_row(number, line, header) for number, line in lines]
+    table = [row.cells for row in rows if not row.problem]
+    label = _label_column(path, header, table, classes)
+    part = header.only(_SPLITS)[:1]
+    parts = (cells[place].lower() for cells in table for place in part)
+    wanted = names_of_split(path, parts, split)
+    for where, cells, problem in rows:
+        if not problem and part and cells[part[0]].lower() not in wanted:
+            continue
+        found = None if label is None or problem else label_of(cells[label])
+        if problem:
+            listing.left_out.append(f"{where}: {problem}")
+        elif files:
+            listing.entries.append(entry_of(where, cells[files[0]], found))
+        elif name := kinetics_name(*(cells[place] for place in times)):
+            listing.entries.append(Entry(where, name, name, ".mp4", found))
+        else:
+            start, end = (cells[place] for place in times[1:])
+            listing.left_out.append(f"{where}: {start!r} to {end!r} are no seconds")
+    return listing
+
+
+def _kinetics_columns(path: Path, header: Header) -> list[int]:
+    """Of YouTube id, start and end."""
+    names = ("youtube_id", "time_start", "time_end")
+    missing = [name for name in names if class_key(name) not in header.words]
+    if missing:
+        raise AnnotationError(
+            f"{path}: the Kinetics CSV has no column {missing[0]}; it has {', '.join(header.names)}"
+        )
+    return [header.words.index(class_key(name)) for name in names]
+
+
+class _Row(NamedTuple):
+    where: str
+    cells: list[str]
+    problem: str
+
+
+def _row(number: int, line: str, header: Header) -> _Row:
+    """A row's cells, or why they do not fit the header."""
+    problem = ""
+    try:
+        cells = cells_of(line, header.delimiter)
+    except csv.Error as error:
+        return _Row(f"line {number}", [], f"no CSV ({error})")
+    if header.delimiter == " ":
+        cells = [cell for cell in cells if cell]  # columns may be padded
+    if len(cells) != len(header.names):
+        problem = f"{len(cells)} columns, wanted {len(header.names)}"
+    if len(cells) > len(header.names):
+        problem += "; what has the separator in it needs quotes"
+    return _Row(f"line {number}", cells, problem)
+
+
+def _label_column(
+    path: Path, header: Header, rows: list[list[str]], classes: Mapping[str, int]
+) -> int | None:
+    """Of several columns that could say the class, the one whose words are classes."""
+    columns = header.only(_LABELS)
+    if len(columns) < 2:
+        return columns[0] if columns else None
+    named = {place: sum(class_key(row[place]) in classes for row in rows) for place in columns}
+    best = max(columns, key=lambda place: named[place])
+    if not named[best] or sum(count == named[best] for count in named.values()) > 1:
+        raise _several(path, header, columns, "the class")
+    return best
+
+
+def _several(path: Path, header: Header, places: list[int], what: str) -> AnnotationError:
+    names = " and ".join(repr(header.names[place]) for place in places)
+    return AnnotationError(f"{path}: the columns {names} could both say {what}; keep one of them")
