@@ -62,6 +62,6 @@ def test_a_row_that_cannot_be_made_small_is_named_with_its_table_and_protocol():
     table = library.experiment("table5")
     odd = table.row("win4").model_copy(update={"id": "odd", "model": {"window_size": [3, 7, 7]}})
     mine = table.model_copy(update={"table": "mine", "rows": (*table.rows, odd)})
-    said = "mine, row odd, cannot be run under protocol smoke: temporal window 3 cannot be divided"
+    said = "mine.yaml, row odd, cannot be run under protocol smoke: temporal window 3 cannot be di"
     with pytest.raises(UsageError, match=said):
         list(study_runs(mine, library.protocol("smoke"), [0]))

@@ -79,7 +79,7 @@ def broken(library, file, old, new):
         ("protocols/proxy.yaml", "  noise: 0.4", "  noise: loud", ["data.noise", "'loud'"]),
         (
             "protocols/proxy.yaml",
-            "spatial_window: 3",
+            "spatial_window: {5: 2, 7: 3, 8: 4, 12: 5, 14: 6}",
             "spatial_window: 0",
             ["the file", "spatial_window, an integer >= 1"],
         ),

@@ -16,7 +16,6 @@ from vswin.errors import UsageError
 from vswin.experiments.geometry import Geometry, image_model
 from vswin.experiments.recipes import PretrainedOn
 from vswin.experiments.tables import Count, Experiment, Row, Strict, TaskName
-from vswin.models.registry import resolve_config
 from vswin.runs.config import FromRun, Init, Random, RunConfig
 from vswin.training.recipe import Recipe
 
@@ -106,6 +105,10 @@ class EmbeddedProtocol(Strict):
         del row
         return True
 
+    def says(self, experiment: Experiment, row: Row) -> dict[str, Any]:
+        """All that a row is at the paper's own size, by key."""
+        return experiment.says(row)
+
     def stage(self, task: TaskName) -> EmbeddedProtocol | AppearanceTask:
         """Whose data, recipe and test a table of that task is run with.
 
@@ -132,30 +135,42 @@ class EmbeddedProtocol(Strict):
                 f"protocol {self.protocol} has no small model for preset {row.preset}; "
                 f"it has {', '.join(self.models)}"
             )
+        _require_nothing_for_videos(row)
         stage = self.stage(experiment.task)
+        paper = experiment.paper_model(row.without_rates)
         overrides = {**self.models[row.preset], "num_classes": len(stage.data.classes)}
-        model = self.geometry.model(resolve_config(row.preset, **row.model), overrides)
+        model = self.geometry.model(experiment, row, paper, overrides)
+        data = self._clips(experiment, row, stage.data)
+        self.geometry.require_whole(row, model, data.frames, data.image_size)
+        init = self._init(experiment, row, model, seed)
+        model = dataclasses.replace(model, **row.rates)
+        return RunConfig(row.preset, model, data, stage.recipe, stage.test, seed, init)
+
+    def _clips(self, experiment: Experiment, row: Row, usual: MovingDigits) -> MovingDigits:
+        """The clips of a row."""
         frames = self.geometry.frames(row.frames)
-        if frames > stage.data.timeline:
+        if frames > usual.timeline or usual.timeline % frames:
             raise UsageError(
-                f"row {row.id} wants {frames} frames, but clips of protocol {self.protocol} have "
-                f"{stage.data.timeline} (data.timeline)"
+                f"row {row.id} wants {frames} frames ({row.frames} in the paper), which cannot be "
+                f"spread evenly over the {usual.timeline} of a clip of protocol {self.protocol} "
+                "(data.timeline); choose others"
             )
         control: Control = "none" if row.control == "no_pretraining" else row.control
-        data = dataclasses.replace(stage.data, frames=frames, control=control)
-        init = self._init(experiment, row, model, seed)
-        return RunConfig(row.preset, model, data, stage.recipe, stage.test, seed, init)
+        side = self.geometry.image_size(experiment.paper_input(row)[-1], usual.image_size)
+        return dataclasses.replace(usual, frames=frames, control=control, image_size=side)
 
     def _init(self, experiment: Experiment, row: Row, model: Any, seed: int) -> Init:
         """What the row starts from: a 2D model of the same kind, trained on still images.
 
-        The temporal task has no such models: there, every row starts from random weights.
+        The temporal task has no such models: there, every row starts from random weights. Rates
+        that a row says are its own; the model that it starts from is trained with the protocol's.
         """
         stage = self.stage(experiment.task)
         if not isinstance(stage, AppearanceTask):
-            if row.start.inflation:
+            if experiment.inflation_of(row):
                 raise UsageError(
-                    f"row {row.id} is about inflation, but nothing is pre-trained in task temporal"
+                    f"row {row.id} is about inflation (start.inflation), but nothing is "
+                    "pre-trained in task temporal; say `task: appearance` in the table"
                 )
             return Random()
         origin = experiment.start_of(row).pretrained
@@ -167,16 +182,32 @@ class EmbeddedProtocol(Strict):
                 f"take its place in task {experiment.task}"
             )
         images = stage.pretraining[origin]
+        side = self.geometry.image_size(experiment.paper_input(row)[-1], images.data.image_size)
         run = RunConfig(
             row.preset,
             image_model(model, len(images.data.classes)),
-            images.data,
+            dataclasses.replace(images.data, image_size=side),
             images.recipe,
             images.test,
             seed,
             is_pretraining=True,
         )
         return FromRun(run, experiment.inflation_of(row))
+
+
+def _require_nothing_for_videos(row: Row) -> None:
+    """Refuses what a row says of videos alone: here it would be dropped."""
+    if row.videos.recipe:
+        name, value = next(iter(row.videos.recipe.items()))
+        raise UsageError(
+            f"videos.recipe.{name} {value} is for protocols on videos alone; leave it out, or "
+            "choose one of these"
+        )
+    if row.videos.views is not None:
+        raise UsageError(
+            f"videos.views {row.videos.views} is for protocols on videos alone (Moving Digits has "
+            "one view); leave it out, or choose one of these"
+        )
 
 
 def _require_possible(data: MovingDigits, test: GridTest) -> None:

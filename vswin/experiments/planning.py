@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vswin.errors import UsageError
+from vswin.experiments.distinct import require_distinct
 from vswin.experiments.library import Library, Protocol
 from vswin.experiments.tables import Experiment, Row
+from vswin.models.errors import ModelError
 from vswin.project import experiments_dir, results_path
 from vswin.runs.config import RunConfig
 from vswin.runs.store import RunFolder, Store
@@ -81,8 +83,7 @@ def study_runs(
     """
     if not protocol.can_run(experiment):
         return
-    for row in rows or [row for row in experiment.rows if protocol.includes(row)]:
-        first = _configured(experiment, protocol, row)
+    for row, first in first_runs(experiment, protocol, rows).items():
         if present is not None:
             tried = [s for s in present.seeds(first) if seeds is None or s in seeds]
         else:
@@ -90,17 +91,56 @@ def study_runs(
         for seed in tried:
             config = first.with_seed(seed)
             if present is None or config.run_id in present.run_ids:
-                yield PlannedRun(row, seed, config)
+                yield PlannedRun(experiment.row(row), seed, config)
+
+
+def first_runs(
+    experiment: Experiment, protocol: Protocol, rows: Sequence[Row] = ()
+) -> dict[str, RunConfig]:
+    """What rows are under a protocol, with seed 0, by row.
+
+    Args:
+        experiment: whose rows.
+        protocol: one that can run the table.
+        rows: which rows; none means all that are run under the protocol.
+
+    Raises:
+        UsageError: if a row cannot be run under the protocol, or would be the run of another one
+            that says something else; names table, row and protocol.
+    """
+    possible = [row for row in experiment.rows if protocol.includes(row)]
+    wanted = {row.id: row for row in rows or possible}
+    found = {}
+    for row in ({row.id: row for row in possible} | wanted).values():
+        try:
+            found[row.id] = _configured(experiment, protocol, row)
+        except UsageError:
+            if row.id in wanted:
+                raise
+    require_distinct(experiment, protocol, wanted.keys(), found)
+    return {row_id: found[row_id] for row_id in wanted}
 
 
 def _configured(experiment: Experiment, protocol: Protocol, row: Row) -> RunConfig:
     try:
+        _require_classes_of_data(experiment, row)
         return protocol.configure(experiment, row, 0)
-    except UsageError as error:
+    except (UsageError, ModelError) as error:
         raise UsageError(
-            f"{experiment.table}, row {row.id}, cannot be run under protocol "
+            f"{experiment.table}.yaml, row {row.id}, cannot be run under protocol "
             f"{protocol.protocol}: {error}"
         ) from error
+
+
+def _require_classes_of_data(experiment: Experiment, row: Row) -> None:
+    """Refuses a row with another number of classes than its table's: no data has them."""
+    said = row.model.get("num_classes")
+    usual = experiment.paper_model(row.model_copy(update={"model": {}})).num_classes
+    if said not in (None, usual):
+        raise UsageError(
+            f"model.num_classes {said}: the data says how many classes there are ({usual} in the "
+            "paper); leave it out"
+        )
 
 
 def plan_study(

@@ -38,6 +38,8 @@ Dataset = Literal["kinetics400", "kinetics600", "ssv2"]
 """What a row is trained on."""
 PretrainedOn = Literal["imagenet_1k", "imagenet_21k", "kinetics400"]
 """What the weights that a row starts from were trained on."""
+IMAGES: tuple[PretrainedOn, ...] = ("imagenet_1k", "imagenet_21k")
+"""Datasets of images: models that were trained on them are 2D."""
 T = TypeVar("T")
 
 

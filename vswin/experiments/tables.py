@@ -8,6 +8,7 @@ protocol.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
@@ -15,11 +16,13 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from vswin.data.datasets import dataset
 from vswin.data.moving_digits import Control
 from vswin.errors import unknown
-from vswin.experiments.recipes import Dataset, PretrainedOn, Settings
+from vswin.experiments.recipes import IMAGES, MODEL_FIELDS, Dataset, PretrainedOn, Settings
 from vswin.models.registry import presets, resolve_config
 from vswin.reading import Strict
 
 Count = Annotated[int, Field(ge=1)]
+PIXELS = 224
+"""Height and width of a clip in section 4.1, which a recipe's `resize` belongs to."""
 
 TaskName = Literal["temporal", "appearance"]
 """Which task of the embedded benchmark takes the place of the paper's dataset."""
@@ -58,8 +61,18 @@ class Start(Strict):
         return None if self.origin is None or self.origin == "random" else self.origin
 
     def over(self, other: Start) -> Start:
-        """This start, with the other's word where this one has none."""
-        return other.model_copy(update={name: value for name, value in self if value})
+        """This start, with the other's word where this one has none.
+
+        A checkpoint belongs to what it was trained on: who names another origin has another file.
+        """
+        is_same = self.origin is None or self.origin == other.origin
+        return Start.model_validate(
+            {
+                "from": self.origin or other.origin,
+                "checkpoint": self.checkpoint or (other.checkpoint if is_same else None),
+                "inflation": other.inflation | self.inflation,
+            }
+        )
 
 
 class RowOnVideos(Strict):
@@ -114,12 +127,39 @@ class Row(Strict):
                 )
         if self.control == "no_pretraining" and self.start.origin != "random":
             raise ValueError("control no_pretraining wants `start: {from: random}`")
+        for name in self.model.keys() & self.videos.recipe.keys():
+            if self.model[name] != self.videos.recipe[name]:
+                raise ValueError(
+                    f"model.{name} is {self.model[name]}, but videos.recipe.{name} "
+                    f"{self.videos.recipe[name]}; leave one of them out"
+                )
         return self
 
     @property
     def is_control(self) -> bool:
         """Whether the row is a check of the benchmark instead of a row of the paper."""
         return self.control != "none"
+
+    @property
+    def rates(self) -> dict[str, Any]:
+        """What it says of its model that belongs to the training."""
+        return {name: self.model[name] for name in MODEL_FIELDS if name in self.model}
+
+    @property
+    def without_rates(self) -> Row:
+        """The row, with its model's usual rates."""
+        sizes = {name: said for name, said in self.model.items() if name not in MODEL_FIELDS}
+        return self.model_copy(update={"model": sizes})
+
+    def is_about(self, key: str) -> bool:
+        """Whether the row itself says something of a key of `Experiment.says`."""
+        part: Any = self
+        for name in key.replace("start.from", "start.origin").split("."):
+            said = part.keys() if isinstance(part, dict) else part.model_fields_set
+            if name not in said:
+                return False
+            part = part[name] if isinstance(part, dict) else getattr(part, name)
+        return True
 
 
 class Experiment(Strict):
@@ -132,7 +172,7 @@ class Experiment(Strict):
     are; left out there, they are the preset's own."""
     protocols: Annotated[tuple[ProtocolName, ...], Field(min_length=1)] | None = None
     """Those that it may be run under; left out: every one that has what it needs."""
-    image_size: Count = 224
+    image_size: Count = PIXELS
     """Height and width of the paper's input in pixels, unless a row has its own."""
     task: TaskName = "temporal"
     """Which task of the embedded benchmark takes the place of the dataset."""
@@ -151,18 +191,37 @@ class Experiment(Strict):
         if doubled:
             raise ValueError(f"row ids must differ; repeated: {', '.join(doubled)}")
         for row in self.rows:
+            _require_loaded(f"row {row.id}: ", row.start, self.start_of(row))
             trained = [other.id for other in self.rows if other.tests is None]
             if row.tests is not None and row.tests not in trained:
                 raise ValueError(
                     f"row {row.id} tests {row.tests}, which is no row that is trained; "
                     f"those are {', '.join(trained)}"
                 )
+            if row.tests is not None:
+                self._require_same_model(row, self.row(row.tests))
+        if not any(self.start_of(row).pretrained for row in self.rows):
+            _require_loaded("", self.start, self.start)
+        if self.start.checkpoint and self.start.pretrained is None:
+            _require_loaded("", self.start, self.start)
         if self.videos and self.num_classes not in (None, self.classes):
             raise ValueError(
                 f"num_classes is {self.num_classes}, but videos.dataset, {self.videos.dataset}, "
                 f"has {self.classes}; leave num_classes out"
             )
         return self
+
+    def _require_same_model(self, row: Row, tested: Row) -> None:
+        """Refuses a row that tests another's model and says itself that it is not that one."""
+        model = self.says(tested)
+        for key, value in self.says(row).items():
+            if key in ("tests", "videos.views") or not row.is_about(key):
+                continue
+            if value != (other := model.get(key)):
+                raise ValueError(
+                    f"row {row.id} tests {tested.id}, whose {key} is {other}, not {value}; leave "
+                    f"{key} out"
+                )
 
     @property
     def classes(self) -> int | None:
@@ -194,6 +253,28 @@ class Experiment(Strict):
         found = self.start_of(row).inflation
         return {name: choice for name, choice in found.items() if choice != usual[name][0]}
 
+    def says(self, row: Row) -> dict[str, Any]:
+        """All that a row is at the paper's own size, by key; what its table says is part of it.
+
+        Two rows that say the same are one row, printed twice.
+        """
+        start = self.start_of(row)
+        model = self.paper_model(row)
+        found = {
+            "preset": row.preset,
+            "frames": row.frames,
+            "image_size": row.image_size or self.image_size,
+            "control": row.control,
+            "start.from": start.origin or "random",
+            "start.checkpoint": start.checkpoint,
+            "videos.views": row.videos.views or (self.videos.views if self.videos else None),
+            "tests": row.tests,
+        }
+        inflation = presets()[row.preset].inflation_with(start.inflation)
+        found |= {f"start.inflation.{name}": choice for name, choice in inflation.items()}
+        found |= {f"model.{f.name}": getattr(model, f.name) for f in fields(model)}
+        return found | {f"videos.recipe.{name}": v for name, v in row.videos.recipe.items()}
+
     def paper_model(self, row: Row) -> Any:
         """The architecture at the paper's own size, for its cost."""
         said = {} if self.classes is None else {"num_classes": self.classes}
@@ -203,3 +284,29 @@ class Experiment(Strict):
         """(channels, T, H, W) of the paper's input."""
         side = row.image_size or self.image_size
         return (3, row.frames, side, side)
+
+
+def _require_loaded(whose: str, said: Start, start: Start) -> None:
+    """Refuses a checkpoint, or a way to inflate one, where nothing of the kind is loaded.
+
+    Args:
+        whose: how the message begins.
+        said: what is said there.
+        start: the same, with the table's word where that says nothing.
+    """
+    nothing = start.pretrained is None
+    if said.checkpoint and nothing:
+        raise ValueError(
+            f"{whose}start.checkpoint is {said.checkpoint}, but nothing is said of what it was "
+            "trained on; add `from`, or leave it out"
+        )
+    if start.inflation and not nothing and start.pretrained not in IMAGES:
+        raise ValueError(
+            f"{whose}start.inflation is for models of images, and one from {start.pretrained} is "
+            "none; leave it out"
+        )
+    if said.inflation and nothing:
+        raise ValueError(
+            f"{whose}start.inflation is {said.inflation}, but nothing is inflated; say from what "
+            "(`from`), or leave it out"
+        )

@@ -12,6 +12,10 @@ from vswin.data.video_data import VideoData, ViewsTest, sampling_of
 from vswin.errors import UsageError
 from vswin.experiments.geometry import Geometry, image_model
 from vswin.experiments.recipes import (
+    DATA_FIELDS,
+    IMAGES,
+    MODEL_FIELDS,
+    RECIPE_FIELDS,
     Dataset,
     PretrainedOn,
     RecipeBook,
@@ -19,17 +23,15 @@ from vswin.experiments.recipes import (
     Sourced,
     split,
 )
-from vswin.experiments.tables import Count, Experiment, OnVideos, Row, Strict
+from vswin.experiments.tables import PIXELS, Count, Experiment, OnVideos, Row, Strict
 from vswin.runs.config import FromCheckpoint, FromRun, Init, Random, RunConfig, TestOnly
 from vswin.training.recipe import Recipe
 
 SPAN = 64
 """Frames that a clip of section 4.1 stretches over, 32 at a stride of 2. Clips of fewer frames
 (Table 5) are spread over the same stretch."""
-PIXELS = 224
-"""Clip size of section 4.1, which a recipe's `resize` belongs to."""
-IMAGES: tuple[PretrainedOn, ...] = ("imagenet_1k", "imagenet_21k")
-"""Datasets of images: models that were trained on them are 2D."""
+CHANNELS = 3
+"""Of a video's frames."""
 
 
 class Substitute(Strict):
@@ -40,6 +42,9 @@ class Substitute(Strict):
     """Settings that replace those of the rehearsal's recipe."""
     data: Settings = Field(default_factory=dict)
     """Settings of the clips that replace those of the run that starts from it."""
+    images: PretrainedOn | None = None
+    """Of videos: the dataset of images in whose place is what it starts from itself; left out, the
+    largest there is."""
 
 
 class Rehearsal(Strict):
@@ -47,7 +52,8 @@ class Rehearsal(Strict):
 
     geometry: Geometry
     size: Count
-    """Height and width of a clip in pixels."""
+    """Height and width in pixels of the clips in the place of those of 224 × 224; what is in the
+    place of others, `geometry.image_sizes` says."""
     models: dict[str, dict[str, Any]]
     """For each preset, the overrides that make the small model in its place."""
     datasets: dict[str, str]
@@ -62,7 +68,19 @@ class Rehearsal(Strict):
     @model_validator(mode="after")
     def _check(self) -> Rehearsal:
         self.geometry.require_possible(self.models)
+        for where, settings, names in (
+            ("recipe", self.recipe, RECIPE_FIELDS),
+            *((f"data.{name}", found, DATA_FIELDS) for name, found in self.data.items()),
+            *((f"pretraining.{n}.recipe", s.recipe, RECIPE_FIELDS) for n, s in self._stages),
+            *((f"pretraining.{n}.data", s.data, DATA_FIELDS) for n, s in self._stages),
+        ):
+            if others := [name for name in settings if name not in names]:
+                raise ValueError(f"{where} cannot have {others[0]}; wanted {', '.join(names)}")
         return self
+
+    @property
+    def _stages(self) -> list[tuple[str, Substitute]]:
+        return list(self.pretraining.items())
 
 
 class VideoProtocol(Strict):
@@ -130,16 +148,30 @@ class VideoProtocol(Strict):
         Raises:
             UsageError: if the row cannot be run on videos.
         """
+        if row.tests is not None:
+            return self.settings(experiment, experiment.row(row.tests))
         found = self._from_book(experiment, row)
-        if self.small is not None:
-            run = self.configure(experiment, row, 0)
-            assert isinstance(run.data, VideoData)
-            kept = {**vars(run.recipe), **vars(run.model), **vars(run.data)}
-            for name, setting in found.items():
-                if setting.value != kept[name]:
-                    found[name] = Sourced(kept[name], "the rehearsal")
-        own = {name: Sourced(value, "the row") for name, value in row.videos.recipe.items()}
-        return found | own
+        run = self.configure(experiment, row, 0)
+        assert isinstance(run.data, VideoData)
+        kept = {**vars(run.recipe), **vars(run.model), **vars(run.data)}
+        own = _own(row).keys()
+        for name, setting in found.items():
+            if name in own:
+                found[name] = Sourced(kept[name], "the row")
+            elif setting.value != kept[name] and self.small is not None:
+                found[name] = Sourced(kept[name], "the rehearsal")
+            elif setting.value != kept[name]:  # `resize`, where clips have another size
+                where = f"{setting.value} at {PIXELS} × {PIXELS} pixels, rounded down"
+                found[name] = Sourced(kept[name], f"{where}; {setting.source}")
+        return found
+
+    def says(self, experiment: Experiment, row: Row) -> dict[str, Any]:
+        """As `Experiment.says`, with every setting that the recipe has for the row."""
+        book = {name: found.value for name, found in self._from_book(experiment, row).items()}
+        settings = book | _own(row)
+        rates = {f"model.{name}": settings.pop(name) for name in MODEL_FIELDS}
+        recipe = {f"videos.recipe.{name}": value for name, value in settings.items()}
+        return experiment.says(row) | rates | recipe
 
     def _from_book(self, experiment: Experiment, row: Row) -> dict[str, Sourced]:
         dataset = _on_videos(experiment, row).dataset
@@ -158,11 +190,14 @@ class VideoProtocol(Strict):
             tested = self.configure(experiment, experiment.row(row.tests), seed)
             return dataclasses.replace(tested, test=views, init=TestOnly(tested))
         run = self._by_the_book(experiment, row, views, seed)
-        own, rates, clips = split(row.videos.recipe)
         if self.small is not None:
             run = _rehearse(self.small, run, experiment, row)
         else:
             run = dataclasses.replace(run, init=self._published(experiment, row))
+        own, rates, clips = split(_own(row))
+        if "resize" in clips:
+            assert isinstance(run.data, VideoData)
+            clips["resize"] = clips["resize"] * run.data.size // PIXELS
         return dataclasses.replace(
             run,
             recipe=dataclasses.replace(run.recipe, **own),
@@ -181,12 +216,17 @@ class VideoProtocol(Strict):
         clips = VideoData(
             dataset=dataset,
             frames=row.frames,
-            stride=max(1, SPAN // row.frames),
+            stride=_stride(row.frames, sampling_of(dataset)),
             sampling=sampling_of(dataset),
             size=size,
             **(data | {"resize": data["resize"] * size // PIXELS}),
         )
         model = dataclasses.replace(experiment.paper_model(row), **rates)
+        if model.in_channels != CHANNELS:
+            raise UsageError(
+                f"model.in_channels {model.in_channels}: videos have {CHANNELS} channels; leave it "
+                "out"
+            )
         return RunConfig(row.preset, model, clips, Recipe(**recipe), views, seed)
 
     def _published(self, experiment: Experiment, row: Row) -> Init:
@@ -210,6 +250,21 @@ def _on_videos(experiment: Experiment, row: Row) -> OnVideos:
     return experiment.videos
 
 
+def _own(row: Row) -> dict[str, Any]:
+    """Settings that the row says itself: rates of its model, and what it changes in the recipe."""
+    return row.rates | row.videos.recipe
+
+
+def _stride(frames: int, sampling: str) -> int:
+    """Every how many frames of the video one is taken, so that a clip stretches over `SPAN`."""
+    if sampling == "dense" and SPAN % frames:
+        raise UsageError(
+            f"{frames} frames cannot be spread evenly over the {SPAN} that a clip stretches over; "
+            f"choose a divisor of {SPAN}"
+        )
+    return max(1, SPAN // frames)
+
+
 def _views(text: str) -> ViewsTest:
     clips, crops = map(int, text.split("x"))
     return ViewsTest(clips, crops)  # type: ignore[arg-type]
@@ -224,16 +279,18 @@ def _rehearse(small: Rehearsal, run: RunConfig, experiment: Experiment, row: Row
         )
     assert isinstance(run.data, VideoData)
     frames = small.geometry.frames(run.data.frames)
+    size = small.geometry.image_size(run.data.size, small.size)
     data = dataclasses.replace(
         run.data,
         frames=frames,
-        stride=max(1, SPAN // frames),
-        size=small.size,
-        resize=run.data.resize * small.size // run.data.size,
+        stride=_stride(frames, run.data.sampling),
+        size=size,
+        resize=run.data.resize * size // run.data.size,
         **small.data.get(run.data.dataset, {}),  # type: ignore[call-overload]  # or none of them
     )
     recipe = dataclasses.asdict(run.recipe) | small.recipe
-    model = small.geometry.model(run.model, small.models[run.preset])
+    model = small.geometry.model(experiment, row, run.model, small.models[run.preset])
+    small.geometry.require_whole(row, model, frames, size)
     made = dataclasses.replace(run, data=data, model=model)
     made = _on(small, made, run.data.dataset, recipe)
     origin = experiment.start_of(row).pretrained
@@ -270,7 +327,7 @@ def _substitute(
         data = dataclasses.replace(data, frames=1, stride=1)
         model = image_model(before.model, before.model.num_classes)
         return dataclasses.replace(before, model=model, data=data, test=ViewsTest(1, 1))
-    image: PretrainedOn = "imagenet_21k" if "imagenet_21k" in small.pretraining else "imagenet_1k"
+    images = found.images or (IMAGES[-1] if IMAGES[-1] in small.pretraining else IMAGES[0])
     before = dataclasses.replace(before, data=data, test=ViewsTest())
-    source = _substitute(small, before, recipe, image)
+    source = _substitute(small, before, recipe, images)
     return dataclasses.replace(before, init=FromRun(source))

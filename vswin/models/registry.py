@@ -77,6 +77,11 @@ class Family:
     all temporal sizes, the family's own options in the protocol, and overrides."""
     natural_size: Callable[[Any], int]
     """Height and width of the clips that a configuration is meant for."""
+    require_whole: Callable[[Any, int, int], None] = lambda config, frames, side: None
+    """Refuses with a `ModelError` clips of so many frames and pixels a side that a configuration
+    would have to pad or cut."""
+    simplest: Callable[[Any], Any] = lambda config: config
+    """Of all configurations that compute the same function, the one that stands for them."""
     is_image_model: Callable[[Any], bool] = lambda config: False
     """Whether a configuration is of a 2D model, which sees single frames."""
     image_counterpart: Callable[[Any, int], Any] | None = None

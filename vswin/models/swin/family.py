@@ -11,10 +11,15 @@ from vswin.models.registry import Family
 from vswin.models.swin.config import PRESETS, BiasInit, EmbeddingInit, VideoSwinConfig
 
 
+def tokens_in_time(config: VideoSwinConfig, frames: int) -> int:
+    """T'; what does not fill the last token is padded."""
+    return -(-frames // config.patch_size[0])
+
+
 def slug(config: VideoSwinConfig, frames: int) -> tuple[str, ...]:
     """Tokens in time, window, and in what the model differs from the usual."""
     window = "x".join(map(str, config.window_size))
-    words = [f"t{frames // config.patch_size[0]}", f"w{window}"]
+    words = [f"t{tokens_in_time(config, frames)}", f"w{window}"]
     words += [] if config.design == "joint" else [config.design]
     words += [] if config.shift == "3d" else [f"shift_{config.shift}"]
     return tuple(words)
@@ -22,8 +27,10 @@ def slug(config: VideoSwinConfig, frames: int) -> tuple[str, ...]:
 
 def sizes(config: VideoSwinConfig, frames: int) -> dict[str, str]:
     """Tokens in time, and the window (Table 5)."""
-    tokens = str(frames // config.patch_size[0])
-    return {"tokens": tokens, "window": "×".join(map(str, config.window_size))}
+    return {
+        "tokens": str(tokens_in_time(config, frames)),
+        "window": "×".join(map(str, config.window_size)),
+    }
 
 
 def image_counterpart(config: VideoSwinConfig, num_classes: int) -> VideoSwinConfig:
@@ -46,26 +53,91 @@ def shrink(
     Args:
         config: the paper's.
         divisor: of temporal sizes.
-        options: `spatial_window` stands for M = 7.
+        options: `spatial_window`, what stands for each M, as {7: 3}; a number stands for M = 7.
         overrides: of the fields of the configuration.
 
     Raises:
-        ModelError: if the window cannot be divided, or an option is not as it should be.
+        ModelError: if the window cannot be made small, or an option is not as it should be.
     """
-    side = options.get("spatial_window")
-    if set(options) != {"spatial_window"} or not isinstance(side, int) or side < 1:
-        raise ModelError(f"swin wants spatial_window, an integer >= 1, not {dict(options)!r}")
-    time, rest = divmod(config.window_size[0], divisor)
-    if config.window_size[0] == 1:
-        time = 1
-    elif rest or not time:
-        raise ModelError(
-            f"temporal window {config.window_size[0]} cannot be divided by the protocol's "
-            f"temporal_divisor {divisor}"
-        )
-    fields = {"window_size": (time, side, side), **overrides}
+    sides = _sides(options)
+    fields: dict[str, Any] = {
+        "window_size": (
+            _window_in_time(config, divisor),
+            *(_window_in_space(config, side, sides) for side in config.window_size[1:]),
+        ),
+        **overrides,
+    }
     frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     return dataclasses.replace(config, **frozen)
+
+
+def _sides(options: Mapping[str, Any]) -> dict[int, int]:
+    """What stands for each M of the paper."""
+    given = options.get("spatial_window")
+    sides: dict[Any, Any] = given if isinstance(given, dict) else {7: given}
+    counts = [*sides, *sides.values()]
+    is_good = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in counts)
+    if set(options) != {"spatial_window"} or not sides or not is_good:
+        raise ModelError(
+            f"swin wants spatial_window, an integer >= 1 or what stands for each M, as {{7: 3}}, "
+            f"not {dict(options)!r}"
+        )
+    if len(set(sides.values())) < len(sides):
+        raise ModelError(f"swin.spatial_window {sides!r}: two windows would become the same one")
+    return sides
+
+
+def _window_in_time(config: VideoSwinConfig, divisor: int) -> int:
+    size = config.window_size[0]
+    small, rest = divmod(size, divisor)
+    if size == 1:  # windows of a single frame stay what they are
+        return 1
+    what = f"temporal window {size} cannot be divided by the protocol's temporal_divisor {divisor}"
+    if rest or not small:
+        raise ModelError(f"{what} (model.window_size {_written(config)}); choose a multiple of it")
+    if small == 1 and config.design == "factorized":
+        raise ModelError(
+            f"temporal window {size} of the factorized design would be 1 here, which stands for "
+            f"the whole clip (model.window_size {_written(config)}); choose a larger one"
+        )
+    return small
+
+
+def _window_in_space(config: VideoSwinConfig, side: int, sides: Mapping[int, int]) -> int:
+    if side not in sides:
+        known = ", ".join(map(str, sorted(sides)))
+        raise ModelError(
+            f"spatial window {side} has nothing in its place (model.window_size "
+            f"{_written(config)}); the protocol has something for {known} (spatial_window): choose "
+            "one of these, or another protocol"
+        )
+    return sides[side]
+
+
+def _written(config: VideoSwinConfig) -> list[int]:
+    return list(config.window_size)
+
+
+def require_whole(config: VideoSwinConfig, frames: int, side: int) -> None:
+    """Refuses clips of so many frames and pixels that end within a token.
+
+    Raises:
+        ModelError: if they do; such a clip would be padded, and its sizes not be what they seem.
+    """
+    time, *space = config.patch_size
+    if frames % time:
+        raise ModelError(f"{frames} frames are no whole number of tokens of {time}")
+    if any(side % patch for patch in space):
+        raise ModelError(
+            f"{side} pixels are no whole number of tokens of {' × '.join(map(str, space))}"
+        )
+
+
+def simplest(config: VideoSwinConfig) -> VideoSwinConfig:
+    """Windows of a single frame cannot be shifted in time."""
+    has_no_time = config.window_size[0] == 1 and config.design != "factorized"
+    is_shifted = config.shift == "3d" and has_no_time
+    return dataclasses.replace(config, shift="spatial") if is_shifted else config
 
 
 def natural_size(config: VideoSwinConfig) -> int:
@@ -102,6 +174,8 @@ FAMILY = Family(
     sizes=sizes,
     work=lambda config, frames: frames * config.window_size[0],
     shrink=shrink,
+    require_whole=require_whole,
+    simplest=simplest,
     natural_size=natural_size,
     is_image_model=lambda config: config.is_image_model,
     image_counterpart=image_counterpart,
