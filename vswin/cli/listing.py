@@ -45,6 +45,7 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
     from vswin.data.data_file import load_sources
     from vswin.experiments.library import Library
     from vswin.experiments.planning import plan_study
+    from vswin.experiments.trained import trained_lines
     from vswin.models.registry import family_of
     from vswin.paper.printed import printed_table
     from vswin.runs.requirements import missing_inputs
@@ -87,6 +88,8 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
             state = "lacks data or weights"
         grid.add_row(row.id, name, row.preset, str(row.frames), words, "; ".join(about), state)
     console.print(grid)
+    for words in trained_lines(experiment, configs):
+        console.print(words, soft_wrap=True, highlight=False)
     if lacking:
         console.print(f"Missing on this machine, as far as {load_sources().file} says:")
         for item, rows in lacking.items():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
+from vswin.errors import UsageError
 from vswin.experiments.library import Library
 from vswin.experiments.planning import PlannedRun, PresentRuns, plan_study, study_runs
 from vswin.experiments.tables import Experiment
@@ -80,8 +82,9 @@ def runs_of_store(store: Store) -> list[TableRuns]:
     tables = {}
     for table in library.tables() if present.run_ids else ():
         experiment = library.experiment(table)
-        runs = _table_runs(experiment, study_runs(experiment, protocol, present=present))
-        tables[table] = _only(runs, present.run_ids)
+        with contextlib.suppress(UsageError):  # one with a row that cannot be run hides no other
+            runs = _table_runs(experiment, study_runs(experiment, protocol, present=present))
+            tables[table] = _only(runs, present.run_ids)
     left, chosen = set(present.run_ids), set[str]()
     while left:  # rows that say the same share a run, so that one run may be in several tables
         best = max(tables, key=lambda t: len(left.intersection(tables[t].run_ids)), default=None)

@@ -1,21 +1,22 @@
 """Collecting: what there is for a table under a protocol, as data.
 
-The one module of the report that knows experiments, protocols and the store.
+The one module of the report that reads experiments, protocols and the store.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vswin.data.datasets import dataset
 from vswin.errors import UsageError
 from vswin.experiments.embedded import AppearanceTask, EmbeddedProtocol
 from vswin.experiments.library import Library
-from vswin.experiments.planning import PresentRuns, Protocol, study_runs
+from vswin.experiments.planning import PresentRuns, Protocol, first_runs, study_runs
 from vswin.experiments.tables import Experiment
+from vswin.experiments.trained import sizes_of
 from vswin.experiments.videos import VideoProtocol
 from vswin.models.registry import family_of
 from vswin.paper.printed import PrintedTable, printed_table
@@ -58,6 +59,7 @@ def load_study(
     if not experiment.is_for(protocol):  # others' costs can be reported
         raise library.cannot_run(experiment, protocol)
     printed, store = printed_table(table), Store(results_path(results_dir), protocol)
+    firsts = first_runs(experiment, chosen) if chosen.can_run(experiment) else {}
     runs, sources = _runs(experiment, chosen, seeds, store)
     return Study(
         name=table,
@@ -66,10 +68,10 @@ def load_study(
         section=printed.section if printed else "",
         choices=experiment.choices,
         dataset=dataset(experiment.videos.dataset).title if experiment.videos else "the paper",
-        terms=_terms(experiment, chosen),
-        is_trainable=chosen.can_run(experiment),
+        terms=_terms(experiment, chosen, firsts),
+        is_trainable=bool(firsts),
         printed=printed,
-        all_rows=tuple(_rows(experiment, chosen, printed)),
+        all_rows=tuple(_rows(experiment, chosen, printed, firsts)),
         values=tuple(_values(runs, table, printed, chosen.comparable)),
         runs=runs,
         sources=sources,
@@ -151,23 +153,34 @@ def _values(
 
 
 def _rows(
-    experiment: Experiment, protocol: Protocol, printed: PrintedTable | None
+    experiment: Experiment,
+    protocol: Protocol,
+    printed: PrintedTable | None,
+    firsts: Mapping[str, RunConfig],
 ) -> Iterator[Row]:
-    """The rows of the table, and the checks of the benchmark that the protocol has."""
-    can_run = protocol.can_run(experiment)
+    """The rows of the table, and the checks of the benchmark that the protocol has.
+
+    Args:
+        experiment: whose rows.
+        protocol: under which they are run.
+        printed: the table as printed.
+        firsts: the runs with seed 0, by row; none where the protocol cannot run the table.
+    """
     for row in experiment.rows:
         if row.is_control and not protocol.includes(row):
             continue
         line = printed.row(row.id) if printed else None
         columns = printed.labels if printed and line else []
         labels = {column.name: line.cells[column.id] for column in columns if line}
+        run = firsts.get(row.id)
         yield Row(
             id=row.id,
             labels=labels or {"row": row.id},
             control=row.control,
             model=experiment.paper_model(row),
             input_size=experiment.paper_input(row),
-            sizes=_sizes(protocol.configure(experiment, row, 0)) if can_run else {},
+            sizes=_sizes(run) if run else {},
+            trained=sizes_of(experiment, row, run) if run else {},
         )
 
 
@@ -176,16 +189,16 @@ def _sizes(run: RunConfig) -> dict[str, str]:
     return family_of(run.model).sizes(run.model, run.data.frames)
 
 
-def _terms(experiment: Experiment, protocol: Protocol) -> Terms:
+def _terms(experiment: Experiment, protocol: Protocol, firsts: Mapping[str, RunConfig]) -> Terms:
     """What the protocol says of itself, for this table."""
-    can_run = protocol.can_run(experiment)
+    can_run = bool(firsts)
     videos = protocol if isinstance(protocol, VideoProtocol) else None
     stage: Stage = protocol
     if isinstance(protocol, EmbeddedProtocol) and can_run:
         stage = protocol.stage(experiment.task)
     num_classes, task = experiment.paper_model(experiment.rows[0]).num_classes, SINGLE_LABEL
     if can_run:
-        run = protocol.configure(experiment, experiment.rows[0], 0)
+        run = next(iter(firsts.values()))
         num_classes, task = run.model.num_classes, run.task
     return Terms(
         protocol=protocol.protocol,

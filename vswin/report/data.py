@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from vswin.experiments.trained import Sizes
 from vswin.runs.record import RunRecord
 
 
@@ -40,6 +41,8 @@ class Row:
     """(C, T, H, W) of the paper's input."""
     sizes: dict[str, str]
     """Sizes of the model that is run in its place, by name; empty where none is."""
+    trained: Sizes = dataclasses.field(default_factory=dict)
+    """What is trained in its place, beside what the paper has; empty where nothing is."""
 
     @property
     def label(self) -> str:

@@ -10,6 +10,7 @@ from vswin.report.claims import Judgement
 from vswin.report.compare import COSTS, UNITS, Match, within
 from vswin.report.data import Item, Row, Section, listing
 from vswin.report.study import Study
+from vswin.report.trained import trained
 from vswin.runs.record import RunRecord
 from vswin.runs.result import VideosDetails
 
@@ -18,6 +19,7 @@ def all_sections(study: Study, judgements: list[Judgement]) -> list[Section]:
     """What a page shows of a study, in order; sections without anything in them are left out."""
     found = [
         the_table(study),
+        trained(study.all_rows),
         accuracies(study),
         other_systems(study),
         claims(study, judgements),

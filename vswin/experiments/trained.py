@@ -1,0 +1,104 @@
+"""What is really trained in the place of each row of the paper, in words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vswin.experiments.tables import Experiment, Row
+from vswin.models.registry import family_of
+from vswin.runs.config import RunConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """One thing that a row says or a protocol changes."""
+
+    paper: str
+    """As the row has it at the paper's own size."""
+    trained: str
+    """As it is in the row's run."""
+
+    def __str__(self) -> str:
+        return self.trained if self.trained == self.paper else f"{self.paper} → {self.trained}"
+
+
+Sizes = Mapping[str, Size]
+"""Of a row, by name."""
+
+
+def sizes_of(experiment: Experiment, row: Row, run: RunConfig) -> dict[str, Size]:
+    """Clips, tokens, window, every field of the model, and the start of a row and of its run."""
+    paper = experiment.paper_model(row)
+    _, _, _, pixels = experiment.paper_input(row)
+    size = run.data.size if run.data.kind == "videos" else run.data.image_size
+    found = {
+        "frames": Size(str(row.frames), str(run.data.frames)),
+        "pixels": Size(str(pixels), str(size)),
+    }
+    family, fields = family_of(paper), [field.name for field in dataclasses.fields(paper)]
+    derived = family.sizes(run.model, run.data.frames)
+    for name, text in family.sizes(paper, row.frames).items():
+        if not {name, f"{name}_size"} & set(fields):
+            found[name] = Size(text, derived[name])
+    for name in fields:
+        old, new = getattr(paper, name), getattr(run.model, name)
+        found[name] = Size(_in_words(name, old), _in_words(name, new))
+    return found | {"start": Size(*_starts(experiment, row, run))}
+
+
+def differing(rows: Iterable[Sizes]) -> list[str]:
+    """Names of what is not the same in all rows."""
+    listed = list(rows)
+    return [name for name in (listed[0] if listed else ()) if len({r[name] for r in listed}) > 1]
+
+
+def in_every_row(rows: Iterable[Sizes]) -> str:
+    """What a protocol changes alike in all rows; empty if there is nothing."""
+    listed = list(rows)
+    varying = differing(listed)
+    alike = [
+        f"{name} {size}"
+        for name, size in (listed[0] if listed else {}).items()
+        if name not in varying and size.paper != size.trained
+    ]
+    return f"In every row: {'; '.join(alike)}." if alike else ""
+
+
+def trained_lines(experiment: Experiment, runs: Mapping[str, RunConfig]) -> list[str]:
+    """What is trained for each row, one line for each, and in all of them; empty if as it says.
+
+    Args:
+        experiment: whose rows.
+        runs: their runs, by row.
+    """
+    sizes = {id_: sizes_of(experiment, experiment.row(id_), run) for id_, run in runs.items()}
+    names = differing(sizes.values())
+    if not any(s.paper != s.trained for of_row in sizes.values() for s in of_row.values()):
+        return []
+    lines = [
+        f"  {row_id}: {'; '.join(f'{name} {of_row[name]}' for name in names)}"
+        for row_id, of_row in sizes.items()
+        if names
+    ]
+    lines += [f"  {alike}"] if (alike := in_every_row(sizes.values())) else []
+    return ["Trained as (left of an arrow: what the row says):", *lines]
+
+
+def _in_words(name: str, value: Any) -> str:
+    if isinstance(value, tuple):
+        return ("×" if name.endswith("_size") else ", ").join(map(str, value))
+    return str(value)
+
+
+def _starts(experiment: Experiment, row: Row, run: RunConfig) -> tuple[str, str]:
+    """What weights start from, in the paper and in the run."""
+    if row.tests is not None:
+        return f"the model of {row.tests}", f"the model of {row.tests}"
+    origin = experiment.start_of(row).origin or "random"
+    if run.init.kind == "random":
+        return origin, "random"
+    if run.init.kind == "run":
+        return origin, run.init.run.slug.rpartition("-s")[0]
+    return origin, origin  # the published file
