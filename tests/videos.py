@@ -1,10 +1,12 @@
 """Real video files, made on the fly. Each frame shows its own number, so that frames are known."""
 
+import contextlib
 from fractions import Fraction
 
 import av
 import numpy as np
 from av.stream import Disposition
+from av.video.frame import PictureType
 
 STEP = 3
 
@@ -18,6 +20,16 @@ def numbered(count=80, height=48, width=64):
     frames = np.broadcast_to(level[:, None, None, None], (count, height, width, 3)).copy()
     frames[:, : height // 4, : width // 4] = 0
     return frames
+
+
+def moving(count=80, side=64):
+    """uint8 (count, side, side, 3): a window slides by a pixel a frame over a picture of blocks.
+
+    Encoders make B-frames of it, which they do not of noise; no two frames are alike.
+    """
+    blocks = np.random.default_rng(0).integers(0, 256, (side // 4, (side + count) // 4 + 1, 3))
+    picture = blocks.astype(np.uint8).repeat(4, 0).repeat(4, 1)
+    return np.stack([picture[:, i : i + side] for i in range(count)])
 
 
 def numbers(frames):
@@ -59,6 +71,7 @@ def write_video(
     """
     quality = {"libx264": {"crf": "4", "preset": "veryfast", "bf": str(bframes)}}
     quality["libvpx-vp9"] = {"crf": "10", "b": "0", "cpu-used": "8", "deadline": "realtime"}
+    quality["mpeg4"] = quality["mpeg2video"] = {"bf": str(bframes)}
     settings = quality.get(codec, {}) | (options or {})
     muxing = {"movflags": movflags} if movflags else {}
     with av.open(str(path), "w", format=container, options=muxing) as file:
@@ -79,10 +92,69 @@ def write_video(
     return path
 
 
+def frames_of(path):
+    """What the decoder delivers when all packets are fed to it; those that it refuses are skipped.
+
+    Every reader that others use goes this way: OpenCV and FFmpeg themselves, PyAV's decode.
+    """
+    found = []
+    with av.open(f"file:{path}") as file:
+        stream = file.streams.video[0]
+        stream.codec_context.thread_type = "NONE"
+        with contextlib.suppress(av.FFmpegError):  # the file is broken off
+            for packet in file.demux(stream):
+                if packet.size:
+                    with contextlib.suppress(av.FFmpegError):
+                        found += stream.codec_context.decode(packet)
+        found += stream.codec_context.decode(None)
+    return found
+
+
 def decoded(path):
     """All frames, the plain way: uint8 (T, H, W, 3), not turned."""
-    with av.open(str(path)) as file:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
+    return np.stack([frame.to_ndarray(format="rgb24") for frame in frames_of(path)])
+
+
+def b_frames(path):
+    """How many of a file's frames are B-frames."""
+    return sum(frame.pict_type == PictureType.B for frame in frames_of(path))
+
+
+def packets_of(path):
+    """All packets of a file's pictures."""
+    with av.open(f"file:{path}") as file:
+        return [packet for packet in file.demux(video=0) if packet.size]
+
+
+def with_data(packet, data):
+    """A packet like another one that holds something else."""
+    new = av.Packet(data)
+    new.pts, new.dts, new.time_base = packet.pts, packet.dts, packet.time_base
+    new.is_keyframe = packet.is_keyframe
+    return new
+
+
+def remuxed(source, path, chosen=None, change=None, container=None):
+    """Copies packets into another file without decoding them.
+
+    Args:
+        source: the file that they come from.
+        path: the new file.
+        chosen: numbers of the packets, in the order of decoding; all by default.
+        change: called with the place and the packet that is copied there; it may change the packet,
+            or return another one.
+        container: FFmpeg's name of the container, if the suffix does not say it.
+    """
+    with av.open(str(source)) as old, av.open(str(path), "w", format=container) as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        packets = [packet for packet in old.demux(video=0) if packet.size]
+        for place, number in enumerate(range(len(packets)) if chosen is None else chosen):
+            packet = packets[number]
+            if change is not None:
+                packet = change(place, packet) or packet
+            packet.stream = stream
+            new.mux(packet)
+    return path
 
 
 def audio_only(path, seconds=1, cover=False):

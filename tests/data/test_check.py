@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.videos import numbered, write_video
+from tests.videos import moving, numbered, write_video
 from vswin.cli.data import app
 from vswin.data.annotations import Video, read_annotations
 from vswin.data.check import CheckError, check_videos
@@ -143,20 +143,55 @@ def damage(tmp_path):
     return write
 
 
-def test_damage_in_the_middle_is_found_by_a_deep_check(tmp_path, damage):
+def test_damage_in_the_middle_is_found(tmp_path, damage):
     task = damage(0.35, 0.5)
-    assert examine((*task, False)).error is None
-    assert examine((*task, True)).error
-    ok = [
-        check_videos(listed(tmp_path), tmp_path / "state", deep=deep).ok
+    quick, deep = (examine((*task, deep)) for deep in (False, True))
+    assert quick.error is deep.error is None
+    assert quick.frames == deep.frames < 90
+    assert "packets cannot be decoded" in "; ".join(deep.faults)
+    reports = [
+        check_videos(listed(tmp_path), tmp_path / "state", deep=deep)
         for deep in (False, True, False)
     ]
-    assert ok == [True, False, False]  # a quick check does not take back what a deep one found
+    assert not any(report.ok for report in reports)  # and a quick one takes nothing back
+    assert [report.fresh for report in reports] == [1, 1, 0]
+    (problem,) = reports[2].problems
+    assert problem.kind == "damaged"
+    assert f"90 packets give {deep.frames} frames" in problem.reason
 
 
 @pytest.mark.parametrize("part", [(0.0, 0.2), (0.8, 1.0)])
 def test_damage_at_either_end_is_found_by_any_check(damage, part):
-    assert examine((*damage(*part), False)).error
+    assert examine((*damage(*part), False)).faults
+
+
+def test_what_a_decoder_fills_in_is_found_by_a_deep_check(tmp_path):
+    """A packet of a transport stream is lost: all frames come out, one of them with a hole."""
+    options = {"x264-params": "b-adapt=0"}
+    path = write_video(tmp_path / "a.ts", moving(), bframes=3, options=options)
+    content = path.read_bytes()
+    lost = len(content) // 188 // 5 * 188
+    path.write_bytes(content[:lost] + content[lost + 188 :])
+    (tmp_path / "list").write_text("a.ts 0\n")
+    report = check_videos(listed(tmp_path), tmp_path / "state", deep=True)
+    assert report.frames.low == 80
+    (problem,) = report.problems
+    assert problem.kind == "damaged"
+    assert "1 of 80 packets are damaged" in problem.reason
+    assert "1 of 80 frames are damaged" in problem.reason
+    assert "FFmpeg: " in problem.reason
+
+
+def test_states_of_earlier_versions_are_read_and_their_files_examined_anew(folder):
+    videos = listed(folder)
+    check_videos(videos, folder / "state")
+    lines = state_lines(folder)
+    for line in lines:
+        del line["faults"], line["method"]  # as they were
+    (folder / "state").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = check_videos(videos, folder / "state")
+    assert (report.fresh, report.present) == (5, 5)
+    assert check_videos(videos, folder / "state").fresh == 1  # the one that cannot be read
 
 
 def test_a_check_that_was_killed_goes_on(folder):

@@ -56,7 +56,12 @@ def check(
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws the --sample.")] = 0,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Decode every frame, not only the first and last.")
+        bool,
+        typer.Option(
+            "--deep",
+            help="Decode every frame, not only the first and last, and compare what is listed, "
+            "stored and decoded.",
+        ),
     ] = False,
     frames: Annotated[
         int | None,
@@ -75,7 +80,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     data_file: DataFileOption = None,
 ) -> None:
-    """Examine every listed video: missing, unreadable, too short. Goes on where it was stopped.
+    """Examine every listed video: missing, unreadable, damaged, short. Goes on where it stopped.
 
     Results are kept by a file's size and time of change, so a second check is quick. The exit code
     is 1 if anything is wrong.
@@ -253,7 +258,7 @@ def _table(reports: list[CheckReport]) -> Table:
     row("present", lambda r: f"{r.present:,} of {r.examined:,} examined")
     row("of these read now", lambda r: f"{r.fresh:,}")
     row("decoded", lambda r: "every frame" if r.deep else "first and last frame")
-    for kind in ("missing", "unreadable", "short"):
+    for kind in ("missing", "unreadable", "damaged", "short"):
         row(kind, counted(kind))
     row("duplicate entries", lambda r: f"{len(r.duplicates):,}")
     row("unknown entries", lambda r: f"{len(r.unknown):,}")

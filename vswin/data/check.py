@@ -1,4 +1,4 @@
-"""Checking every listed video: is it there, can it be decoded, is it long enough.
+"""Checking every listed video: is it there, can it be decoded, is it whole, is it long enough.
 
 Results are appended to a file as they come, so that a check that is stopped goes on where it was,
 and one that is repeated examines only what is new, has changed or could not be read.
@@ -36,12 +36,12 @@ OnProgress = Callable[[int, int], None]
 """Called with how many videos are done, and of how many."""
 
 
-Kind = Literal["missing", "unreadable", "short"]
+Kind = Literal["missing", "unreadable", "damaged", "short"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """A listed video that cannot be used."""
+    """A listed video that cannot be used, or not all of it."""
 
     kind: Kind
     id: str
@@ -122,7 +122,8 @@ def check_videos(
         workers: processes; 0 for none but this one, which a file that crashes its decoder ends.
         sample: how many videos, drawn by `seed`; None for all.
         seed: the same one draws the same videos from the same list.
-        deep: decode every frame, else the first and the last.
+        deep: decode every frame, and compare what is listed, stored and decoded; else decode the
+            first and the last.
         min_frames: files with fewer are a problem.
         on_progress: called now and then.
 
@@ -203,8 +204,11 @@ def _problem(
         yield "unreadable", at
     elif result is not None and result.error is not None:
         yield "unreadable", result.error
-    elif result is not None and result.frames < min_frames:
-        yield "short", f"{result.frames} of at least {min_frames} frames"
+    elif result is not None:
+        if result.faults:
+            yield "damaged", "; ".join(result.faults)
+        if result.frames < min_frames:
+            yield "short", f"{result.frames} of at least {min_frames} frames"
 
 
 def _spread(values: Iterable[float]) -> Spread | None:

@@ -12,6 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import av
+import av.logging
+
 from vswin.data.annotations import Video
 from vswin.data.check_pool import run_each
 from vswin.data.video import UnreadableVideoError, open_video
@@ -19,6 +22,8 @@ from vswin.errors import VswinError
 
 _SHORT_SIDE = 16
 """Pixels that decoded frames are reduced to; only whether they decode is of interest."""
+METHOD = 2
+"""Raised when the same file may be found to be another thing than before; it is examined again."""
 _STAT_THREADS = 16
 """On network file systems a file's size takes a while, during which others can be asked for."""
 
@@ -45,6 +50,10 @@ class Examined:
     fps: float = 0.0
     seconds: float = 0.0
     codec: str = ""
+    faults: tuple[str, ...] = ()
+    """What is wrong with it, though it can be read."""
+    method: int = 1
+    """The `METHOD` that examined it; states of before there were several do not say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +83,9 @@ def read_state(path: Path) -> dict[str, Examined]:
     found = {}
     for line in text.split("\n"):
         try:
-            result = Examined(**json.loads(line))
-        except (ValueError, TypeError):  # a line of a killed check may be cut
+            entry = json.loads(line)
+            result = Examined(**entry | {"faults": tuple(entry.get("faults", ()))})
+        except (ValueError, TypeError, AttributeError):  # a line of a killed check may be cut
             continue
         found[result.id] = result
     return found
@@ -139,7 +149,7 @@ def task_for(video: Video, now: Stat, known: Examined | None, deep: bool) -> Tas
     """
     if known is None or (known.size, known.mtime_ns) != (now.size, now.mtime_ns):
         return video, now, deep
-    if known.error is not None:
+    if known.error is not None or known.method != METHOD:
         return video, now, deep or known.deep
     return (video, now, True) if deep and not known.deep else None
 
@@ -157,8 +167,9 @@ def examine_all(tasks: Sequence[Task], workers: int) -> Iterator[Examined]:
         return
     try:
         for (video, at, deep), result in run_each(examine, tasks, workers):
-            crashed = Examined(video.id, at.size, at.mtime_ns, deep, "the decoder crashed on it")
-            yield result or crashed
+            yield result or Examined(
+                video.id, at.size, at.mtime_ns, deep, "the decoder crashed on it", method=METHOD
+            )
     except BrokenProcessPool as error:
         raise CheckError(f"worker processes cannot be started ({error})") from error
 
@@ -166,15 +177,23 @@ def examine_all(tasks: Sequence[Task], workers: int) -> Iterator[Examined]:
 def examine(task: Task) -> Examined:
     """Opens a file and decodes its first and last frame, or all of them.
 
+    All of them: what is listed, what is stored and what comes out are compared, and FFmpeg's own
+    complaints kept.
+
     Args:
         task: the video, its file's size and time of change, and whether to decode all frames.
     """
     video, at, deep = task
-    result = Examined(video.id, at.size, at.mtime_ns, deep)
+    result = Examined(video.id, at.size, at.mtime_ns, deep, method=METHOD)
     try:
         with open_video(video.path) as reader:
-            info, last = reader.info, reader.frames - 1
-            reader.read(range(last + 1) if deep else [0, last], _SHORT_SIDE)
+            complaints: list[str] = []
+            if deep:
+                with _complaints() as complaints:
+                    reader.decode_everything()
+            else:
+                reader.with_true_count(lambda count: reader.read([0, count - 1], _SHORT_SIDE))
+            info, faults = reader.info, (*reader.faults, *complaints)
     except UnreadableVideoError as error:
         return dataclasses.replace(result, error=error.reason)
     except Exception as error:  # one odd file must not end the check of all others
@@ -187,4 +206,21 @@ def examine(task: Task) -> Examined:
         fps=info.fps,
         seconds=info.duration,
         codec=info.codec,
+        faults=faults,
     )
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What FFmpeg logs as errors meanwhile, which includes damage that it makes good: one line."""
+    found: list[str] = []
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as messages:
+            yield found
+        if messages:
+            more = f" and {len(messages) - 1} more" if len(messages) > 1 else ""
+            found.append(f"FFmpeg: {' '.join(messages[0][2].split())}{more}")
+    finally:
+        av.logging.set_level(before)

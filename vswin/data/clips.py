@@ -88,13 +88,18 @@ class TrainClips(torch.utils.data.Dataset[Sample]):
         )
 
     def _cut(self, video: Video, rng: np.random.Generator, replaced: bool) -> Sample:
-        data = self.data
+        data, before = self.data, rng.bit_generator.state
         with open_video(video.path) as reader:
-            if data.sampling == "segments":
-                indices = segments_train(reader.frames, data.frames, rng)
-            else:
-                indices = dense_train(reader.frames, data.frames, data.stride, rng)
-            frames = reader.read(indices.tolist(), short_side=data.resize)
+
+            def read_some(count: int) -> np.ndarray:
+                rng.bit_generator.state = before  # a second call draws as if it were the first
+                if data.sampling == "segments":
+                    indices = segments_train(count, data.frames, rng)
+                else:
+                    indices = dense_train(count, data.frames, data.stride, rng)
+                return reader.read(indices.tolist(), short_side=data.resize)
+
+            frames = reader.with_true_count(read_some)
         height, width = frames.shape[1:3]
         box = draw_crop(height, width, rng, data.area, data.ratio)
         frames = resize(crop(frames, box), data.size, data.size)
@@ -159,16 +164,20 @@ def read_views(video: Video, data: VideoData, test: ViewsTest) -> Tensor:
     Raises:
         UnreadableVideoError: if it cannot be read.
     """
-    views = []
     with open_video(video.path) as reader:
-        if data.sampling == "segments":
-            indices = np.tile(segments_test(reader.frames, data.frames), (test.clips, 1))
-        else:
-            indices = dense_test(reader.frames, data.frames, data.stride, test.clips)
-        for clip in indices:
-            frames = resize_short_side(reader.read(clip), data.size)
-            views += [to_clip(view) for view in uniform_crops(frames, data.size, test.crops)]
-    return torch.stack(views)
+
+        def read_all(count: int) -> Tensor:
+            if data.sampling == "segments":
+                indices = np.tile(segments_test(count, data.frames), (test.clips, 1))
+            else:
+                indices = dense_test(count, data.frames, data.stride, test.clips)
+            views = []
+            for clip in indices:
+                frames = resize_short_side(reader.read(clip), data.size)
+                views += [to_clip(view) for view in uniform_crops(frames, data.size, test.crops)]
+            return torch.stack(views)
+
+        return reader.with_true_count(read_all)
 
 
 def random_of(

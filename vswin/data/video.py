@@ -1,10 +1,21 @@
 """Video files: how many frames they have, and those frames that a clip needs, exactly.
 
-Frame i of a file is the i-th in the order of presentation, whatever its time stamp (so variable
-frame rates are sampled by index), and `read` gives the very frames that decoding the whole file
-gives. It decodes only from the key frame before each group of wanted frames. Containers lie about
-how many frames they hold (WebM does not say at all), so frames are counted by reading the packets,
-which takes a millisecond or two and decodes nothing.
+Frame i of a file is the i-th that its decoder delivers when all packets are fed to it, from the
+start to the end of the file; a packet that it refuses is passed over. So variable frame rates are
+sampled by index, and damaged files have as many frames as can be decoded.
+
+Decoding everything for a few frames would be slow. Where the packets' time stamps, and the first
+bits of the pictures in them, prove which packet is which frame (`vswin.data.packets`), only what
+comes after the key frame before each group of wanted frames is decoded, and each frame that comes
+out is compared with what was promised. Where they do not, or the promise is broken, frames are
+counted by decoding the file.
+
+What remains: packets that were damaged in such a way that only decoding them shows it, in a part of
+a file that nobody asks for. Frames that they do not give are counted, and those after that place
+bear higher numbers than they should; they are whole and in order all the same. B-frames that are
+neither wanted nor needed are passed over, and so are not looked at, either. `vswin data check
+--deep` finds such files. Periodic intra refresh of H.264, where a picture recovers bit by bit, has
+no key frames but the first; in other formats a container is believed what it calls a key frame.
 
 Colours: the matrix and range that the file is tagged with, BT.601 and limited range where it is
 not, as FFmpeg assumes. Frames of their own size go through FFmpeg's fast conversion (chroma
@@ -15,13 +26,14 @@ pixels are taken to be square.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import dataclasses
-import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -31,8 +43,14 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from vswin.data.packets import decode_wanted, read_packets, whole_packets
+from vswin.data.decoding import Account, decode_all, reason_of
+from vswin.data.packets import PacketTable, UntrustedError, decode_wanted, read_packets
 from vswin.errors import VswinError
+
+KEPT_PIXELS = 2**25
+"""Where frames are decoded to count them, they are kept up to so many pixels (of 1.5 bytes, most
+often): 12 seconds of 340 x 256, which then need not be decoded twice."""
+T = TypeVar("T")
 
 _COVER = Disposition.attached_pic | Disposition.timed_thumbnails
 _DEFAULT = Disposition.default
@@ -122,11 +140,15 @@ class VideoReader:
         self._size = context.height, context.width  # as stored
         if 0 in self._size:
             raise UnreadableVideoError(path, "it does not say how large its frames are")
-        self._table = read_packets(container, self._stream)
-        if self._table is not None:
+        self._table: PacketTable | None = None
+        self._account: Account | None = None
+        self._kept: list[VideoFrame] | None = None
+        self._broken_promise = ""
+        try:
+            self._table = read_packets(container, self._stream)
             self.frames = len(self._table.times)
-        else:
-            self.frames = sum(1 for _ in self._decode_all())
+        except UntrustedError:
+            self._count()
         if self.frames == 0:
             raise UnreadableVideoError(path, "it has no frames")
 
@@ -149,10 +171,43 @@ class VideoReader:
     @cached_property
     def rotation(self) -> int:
         """Degrees counter-clockwise from the stored frames to the displayed ones: 0 to 270."""
+        turns = 0
         with _unreadable(self.path):
             for _, frame in self._decode([0]):
-                return 90 * _quarter_turns(frame)
-        raise UnreadableVideoError(self.path, f"frame 0 of {self.frames} cannot be decoded")
+                turns = _quarter_turns(frame)
+        return 90 * turns
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What was found to be wrong with the file so far, each in a few words."""
+        found = self._account.faults(self._stream) if self._account is not None else ()
+        return (*found, self._broken_promise) if self._broken_promise else found
+
+    def decode_everything(self) -> None:
+        """Decodes all frames; `frames` and `faults` then say all that can be known.
+
+        Raises:
+            UnreadableVideoError: if no frame can be decoded.
+        """
+        with _unreadable(self.path):
+            self._count()
+
+    def with_true_count(self, use: Callable[[int], T]) -> T:
+        """Calls `use` with the number of frames, which reads some of them.
+
+        It is called once more, with the true number, should reading show that there are others than
+        the packets of the file promised.
+        """
+        while True:
+            frames = self.frames
+            try:
+                result = use(frames)
+            except UnreadableVideoError:
+                if self.frames == frames:
+                    raise
+            else:
+                if self.frames == frames:
+                    return result
 
     @property
     def info(self) -> VideoInfo:
@@ -190,22 +245,15 @@ class VideoReader:
         wanted = sorted({int(index) for index in indices})
         self._require(wanted)
         size = self._size if short_side is None else scaled_size(*self._size, short_side)
-        frames = np.empty((len(wanted), 0, 0, 3), np.uint8)
-        place: dict[int, int] = {}
+        frames = np.empty((0, 0, 0, 3), np.uint8)
         reformatter = VideoReformatter()  # one for all frames: setting it up takes longer than one
         with _unreadable(self.path):
-            for index, frame in self._decode(wanted):
+            for place, frame in self._decode(wanted):
                 image = np.rot90(_rgb(reformatter, frame, size), _quarter_turns(frame))
-                if not place:
+                if not len(frames):
                     frames = np.empty((len(wanted), *image.shape), np.uint8)
-                place[index] = len(place)
-                frames[place[index]] = image
-        missing = [index for index in wanted if index not in place]
-        if missing:
-            raise UnreadableVideoError(
-                self.path, f"frame {missing[0]} of {self.frames} cannot be decoded"
-            )
-        order = [place[int(index)] for index in indices]
+                frames[place] = image
+        order = [bisect.bisect_left(wanted, int(index)) for index in indices]
         return frames if order == list(range(len(frames))) else frames[order]
 
     def _require(self, wanted: Sequence[int]) -> None:
@@ -219,28 +267,56 @@ class VideoReader:
                 )
 
     def _decode(self, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
-        """(index, frame) for those of `wanted` that can be decoded."""
-        if self._table is None:
-            # Here frames can only be counted. Decoders give them in the order of presentation.
-            left = {index: index for index in wanted}
-            shown: Iterator[tuple[int | None, VideoFrame]] = enumerate(self._decode_all())
-        else:
-            left = {self._table.times[index]: index for index in wanted}
-            yield from decode_wanted(self._container, self._stream, self._table, left)
-            # What seeking does not reach, decoding from the start still may.
-            shown = ((frame.pts, frame) for frame in self._decode_all()) if left else iter(())
-        for key, frame in shown:
-            if key is not None and key in left:
-                yield left.pop(key), frame
-            if not left:
-                return
+        """(place, frame) for all of the ascending `wanted`, from the first to the last.
 
-    def _decode_all(self) -> Iterator[VideoFrame]:
+        Should the table of packets turn out to be wrong, all of them come once more.
+        """
+        if self._table is not None:
+            try:
+                yield from enumerate(
+                    decode_wanted(self._container, self._stream, self._table, wanted)
+                )
+                return
+            except UntrustedError:
+                self._count()
+                self._require(wanted)
+        place = 0
+        frames: Iterable[VideoFrame] = self._kept or self._decode_all(Account())
+        for index, frame in enumerate(frames):
+            if index == wanted[place]:
+                yield place, frame
+                place += 1
+                if place == len(wanted):
+                    return
+        raise UnreadableVideoError(self.path, f"frame {wanted[place]} cannot be decoded")
+
+    def _count(self) -> None:
+        """Counts frames by decoding them, and keeps them if they are few."""
+        table, self._table = self._table, None
+        self._account = account = Account()
+        self._kept = kept = []
+        times, room = [], KEPT_PIXELS
+        for frame in self._decode_all(account):
+            times.append(frame.pts)
+            room -= frame.width * frame.height
+            if room >= 0:
+                kept.append(frame)
+            else:
+                kept.clear()
+        self.frames = account.frames
+        if table is not None and table.times != tuple(times):
+            order = "" if len(times) != len(table.times) else ", in another order"
+            self._broken_promise = (
+                f"{len(table.times)} frames have a time and {len(times)} come out{order}"
+            )
+        if self.frames == 0:
+            why = f" ({account.refusal})" if account.refusal else ""
+            raise UnreadableVideoError(self.path, f"it has no frames{why}")
+
+    def _decode_all(self, account: Account) -> Iterator[VideoFrame]:
         """All frames, through an opening of its own: not every format can go back to the start."""
         with _open(self.path) as container:
-            stream = _video_stream(self.path, container)
-            for packet in itertools.chain(whole_packets(container, stream), [None]):
-                yield from stream.codec_context.decode(packet)
+            yield from decode_all(container, _video_stream(self.path, container), account)
 
 
 def scaled_size(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -305,5 +381,5 @@ def _unreadable(path: Path) -> Iterator[None]:
         elif path.stat().st_size == 0:
             reason = "it is empty"
         else:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = reason_of(error)
         raise UnreadableVideoError(path, reason) from error

@@ -1,0 +1,225 @@
+"""What the first bytes of a packet say about the picture in it, without decoding it.
+
+Containers say when a picture is shown. Whether it is shown at all, whether others that it needs
+are missing, and whether others need it, only the coded stream says, in a few bits at its start.
+Reading those takes a microsecond or two.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+NOT_CODED_BYTES = 19
+"""A packet of MPEG-4 that says "nothing has changed" has at most so many; it gives no frame. Where
+B-pictures are packed together with the picture that is shown after them, such packets follow."""
+_HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
+
+
+class Look(NamedTuple):
+    """What can be told of a packet; the values without a word are those of a codec unknown here."""
+
+    shown: bool = True
+    """Whether its picture is one of the video's frames, not only there to be referred to."""
+    disposable: bool = False
+    """Whether no other picture needs it, so that the decoder may pass it over."""
+    b: bool | None = None
+    """Whether it is a B-picture; None if that cannot be told."""
+    entry: bool = True
+    """Whether decoding can start here, if the container calls it a key frame."""
+    numbered: bool = False
+    """Whether a missing picture that others need would be noticed here, as a doubt."""
+    doubt: str = ""
+    """Why the decoder may give no picture for it, or for another one near it."""
+
+
+PLAIN, NO_B, HIDDEN, DISPOSABLE = (
+    Look(),
+    Look(b=False),
+    Look(shown=False, b=False),
+    Look(disposable=True, b=True),
+)
+Scanner = Callable[[Packet], Look]
+
+
+def scanner(stream: VideoStream) -> Scanner:
+    """What looks at a stream's packets; it wants all of them, in the order of decoding."""
+    context = stream.codec_context
+    name = context.codec.canonical_name
+    if name == "h264":
+        return _H264(context.extradata or b"").look
+    if name == "hevc":
+        extradata = context.extradata or b""
+        prefixed = len(extradata) > 22 and extradata[0] == 1
+        return functools.partial(_hevc, (extradata[21] & 3) + 1 if prefixed else 0)
+    scanners: dict[str, Scanner] = {
+        "mpeg4": _mpeg4,
+        "mpeg1video": _mpeg12,
+        "mpeg2video": _mpeg12,
+        "vp8": _vp8,
+        "vp9": _vp9,
+    }
+    return scanners.get(name, lambda packet: PLAIN)
+
+
+class _H264:
+    """Numbers of reference pictures go up by one; a jump is where some are missing."""
+
+    def __init__(self, extradata: bytes) -> None:
+        self._prefix = 0
+        self._number_bits: int | None = None
+        self._expected: int | None = None
+        if extradata[:1] == b"\1" and len(extradata) > 8:
+            self._prefix = (extradata[4] & 3) + 1
+            self._number_bits = _number_bits(extradata[8:])
+        else:
+            view = memoryview(extradata)
+            for at in _units(view, 0):
+                if view[at] & 31 == 7:
+                    self._number_bits = _number_bits(bytes(view[at:]))
+
+    def look(self, packet: Packet) -> Look:
+        view = memoryview(packet)
+        for at in _units(view, self._prefix):
+            kind = view[at] & 31
+            if kind == 7:  # settings, repeated or new
+                self._number_bits = _number_bits(bytes(view[at : at + 64]))
+            elif kind in (1, 2, 5):
+                return self._slice(view, at)
+        return Look(doubt="a packet holds no picture")
+
+    def _slice(self, view: memoryview, at: int) -> Look:
+        head = bytes(view[at + 1 : at + 12]).replace(b"\0\0\3", b"\0\0") + bytes(8)
+        found = _slice_start(head[0] << 16 | head[1] << 8 | head[2])
+        if found is None:
+            return Look(doubt="a packet holds no start of a picture")
+        slice_type, used = found
+        reference = view[at] & 0x60 != 0
+        doubt = ""
+        if self._number_bits is not None:
+            number = int.from_bytes(head[:8], "big") >> 64 - used - self._number_bits
+            number &= (1 << self._number_bits) - 1
+            if view[at] & 31 == 5:
+                self._expected = 0
+            if self._expected is not None and number != self._expected:
+                doubt = "pictures that others refer to are missing"
+            self._expected = (number + reference) & (1 << self._number_bits) - 1
+        return _h264_look(reference, slice_type, self._number_bits is not None, doubt)
+
+
+@functools.lru_cache(maxsize=64)
+def _h264_look(reference: bool, slice_type: int, numbered: bool, doubt: str) -> Look:
+    return Look(True, not reference, slice_type == 1, slice_type in (2, 4), numbered, doubt)
+
+
+@functools.lru_cache(maxsize=4096)
+def _slice_start(bits: int) -> tuple[int, int] | None:
+    """Type (0 P, 1 B, 2 I …) and how many of 24 bits were read; None if no picture starts here."""
+    reader = _Bits(bits, 24)
+    if reader.golomb() != 0:
+        return None
+    slice_type = reader.golomb() % 5
+    reader.golomb()  # which set of parameters
+    return (slice_type, 24 - reader.left) if reader.left > 0 else None
+
+
+@functools.lru_cache(maxsize=16)
+def _number_bits(settings: bytes) -> int | None:
+    """Bits of the number of a reference picture (frame_num), by a sequence parameter set."""
+    data = settings[1:64].replace(b"\0\0\3", b"\0\0")
+    bits = _Bits(int.from_bytes(data, "big"), 8 * len(data))
+    profile = bits.take(8)
+    bits.take(16)
+    bits.golomb()
+    if profile in _HIGH_PROFILES:
+        if bits.golomb() == 3:
+            return None  # planes may be coded one by one
+        bits.golomb()
+        bits.golomb()
+        if bits.take(2) & 1:
+            return None  # scaling lists, which are long
+    return bits.golomb() + 4
+
+
+class _Bits:
+    def __init__(self, value: int, left: int) -> None:
+        self.value, self.left = value, left
+
+    def take(self, count: int) -> int:
+        self.left -= count
+        return self.value >> self.left & (1 << count) - 1 if self.left >= 0 else 0
+
+    def golomb(self) -> int:
+        """A number in Exp-Golomb code."""
+        rest = self.value & (1 << max(self.left, 0)) - 1
+        self.left -= 2 * (self.left - rest.bit_length()) + 1
+        return (rest >> self.left) - 1 if self.left >= 0 else 0
+
+
+def _units(view: memoryview, prefix: int) -> Iterator[int]:
+    """Where the units of a packet of H.264 or H.265 start.
+
+    Args:
+        view: the packet.
+        prefix: bytes of the length in front of each; 0 if a start code is there.
+    """
+    if prefix:
+        at = prefix
+        while at < len(view):
+            yield at
+            at += int.from_bytes(view[at - prefix : at], "big") + prefix
+        return
+    data = bytes(view)
+    at = data.find(b"\0\0\1") + 3
+    while 2 < at < len(data):
+        yield at
+        at = data.find(b"\0\0\1", at) + 3
+
+
+def _hevc(prefix: int, packet: Packet) -> Look:
+    view = memoryview(packet)
+    for at in _units(view, prefix):
+        kind = view[at] >> 1 & 63
+        if kind < 32:
+            if at + 2 >= len(view) or not view[at + 2] & 0x80:
+                break
+            return Look(disposable=kind < 16 and kind % 2 == 0)
+    return Look(doubt="a packet holds no start of a picture")
+
+
+def _mpeg4(packet: Packet) -> Look:
+    data = bytes(packet)
+    at = data.find(b"\0\0\1\xb6") + 4
+    if not 4 <= at < len(data):
+        return Look(doubt="a packet holds no picture")
+    if len(data) <= NOT_CODED_BYTES:
+        return Look(doubt="a packet may say that nothing has changed")
+    return DISPOSABLE if data[at] >> 6 == 2 else NO_B
+
+
+def _mpeg12(packet: Packet) -> Look:
+    data = bytes(packet)
+    at = data.find(b"\0\0\1\0") + 4
+    if not 4 <= at < len(data) - 1:
+        return Look(doubt="a packet holds no picture")
+    return DISPOSABLE if data[at + 1] >> 3 & 7 == 3 else NO_B
+
+
+def _vp8(packet: Packet) -> Look:
+    return NO_B if memoryview(packet)[0] & 0x10 else HIDDEN
+
+
+def _vp9(packet: Packet) -> Look:
+    """A packet of several pictures, which ends in their index, shows the last of them."""
+    view = memoryview(packet)
+    if view[-1] & 0xE0 == 0xC0:
+        return NO_B
+    profile = view[0] >> 5 & 1 | view[0] >> 3 & 2
+    bits = view[0] << 8 | (view[1] if len(view) > 1 else 0)
+    after = 16 - 4 - (profile == 3)  # behind the marker and the profile
+    again, _, shown = (bits >> after - 1 & 1, bits >> after - 2 & 1, bits >> after - 3 & 1)
+    return NO_B if again or shown else HIDDEN
