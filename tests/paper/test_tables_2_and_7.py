@@ -11,7 +11,7 @@ from vswin.report import load_study
 @pytest.fixture(scope="module")
 def costs(tmp_path_factory):
     study = load_study("table2", results_dir=tmp_path_factory.mktemp("results"))
-    return study.cost_cells().to_dict("records")
+    return study.cost_lines()
 
 
 def test_table_2_but_for_the_parameters_counted_with_400_classes(costs):

@@ -266,30 +266,19 @@ def cost(
     ] = None,
 ) -> None:
     """Multiply-accumulates and parameters, counted without weights or data."""
+    from vswin.cli.costs import print_table_cost
     from vswin.experiments.library import Library
     from vswin.models.registry import presets
     from vswin.project import experiments_dir
-    from vswin.report import load_study
 
-    console, tables = Console(), Library(experiments_dir()).tables()
+    console, library = Console(), Library(experiments_dir())
+    tables = library.tables()
     options = {**model_options(window=window, design=design), "num_classes": classes}
     for each in name:
         if each in presets():
             _print_preset_cost(console, each, rule, frames, size, options)
         elif each in tables:
-            grid = Table(
-                "row", "metric", "printed", "ours", "", "evidence", title=each, title_justify="left"
-            )
-            for cell in load_study(each).cost_lines(rule):  # type: ignore[arg-type]
-                grid.add_row(
-                    cell["row"],
-                    cell["metric"],
-                    cell["printed"],
-                    cell["ours"],
-                    "✓" if cell["exact"] else "✗",
-                    cell["evidence"] or "",
-                )
-            console.print(grid)
+            print_table_cost(console, each, library, rule)  # type: ignore[arg-type]
         else:
             raise unknown("preset or table", each, [*presets(), *tables])
 
@@ -328,7 +317,7 @@ app.command("predict")(cli_videos.predict)
 
 def _print_study(study: Study) -> None:
     from vswin.report.page import verdict_lines
-    from vswin.report.sections import the_table
+    from vswin.report.table import the_table
 
     shown = the_table(study)
     grid = Table(*shown.header, title=study.title, title_justify="left")

@@ -258,11 +258,6 @@ def read_printed_table(path: Path) -> PrintedTable:
     return require_named(path, "table", read_strictly(path, PrintedTable))
 
 
-def printed_tables() -> list[str]:
-    """Ids of all tables that are printed in a paper, paper by paper."""
-    return [path.stem for path in sorted(FOLDER.glob("*/*.yaml"))]
-
-
 def _distinct(what: str, names: list[str]) -> list[str]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

@@ -64,8 +64,6 @@ def load_study(
     return Study(
         name=table,
         title=title_of(experiment, printed),
-        source=printed.source if printed else "not in a paper",
-        section=printed.section if printed else "",
         choices=experiment.choices,
         dataset=dataset(experiment.videos.dataset).title if experiment.videos else "the paper",
         terms=_terms(experiment, chosen, firsts),

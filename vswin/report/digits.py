@@ -116,7 +116,7 @@ def checks(rows: Sequence[Row], runs: Runs) -> Section:
     lines = {}
     for line in check_lines(rows, runs):
         label, seed = labels[line.pop("row")], str(line.pop("seed"))
-        lines[label, seed] = [label, seed, *(f"{value:.1f}" for value in line.values())]
+        lines[label, seed] = [label, seed, *(_text(value) for value in line.values())]
     told_apart = halves(rows, runs)
     if told_apart == ["order"]:
         note = (
@@ -164,6 +164,11 @@ def order_line(rows: Sequence[Row], runs: Runs) -> list[str]:
         f"{learnt} of {len(order)} runs."
     )
     return [line] if known else []
+
+
+def _text(value: float) -> str:
+    """A share in %; a dash where there was nothing to take it of."""
+    return "–" if math.isnan(value) else f"{value:.1f}"
 
 
 def _mean(values: list[float]) -> float:

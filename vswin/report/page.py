@@ -27,9 +27,9 @@ from vswin.report.sections import (
     compared,
     mixed_sources,
     present_lines,
-    the_table,
 )
 from vswin.report.study import Study
+from vswin.report.table import the_table
 
 if TYPE_CHECKING:  # notebooks want tables; a report is quicker without
     import pandas as pd
@@ -149,14 +149,17 @@ def _template(name: str) -> jinja2.Template:
 
 def _code(text: str) -> markupsafe.Markup:
     """Text for HTML; what is in backticks is code."""
-    return markupsafe.Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", markupsafe.escape(text)))
+    escaped = str(markupsafe.escape(text))  # a plain string, or what is put in is escaped, too
+    return markupsafe.Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", escaped))
 
 
 def make_page(study: Study) -> Page:
     """What a report says of a study."""
     terms = study.terms
     judgements = judge_claims(study)
-    source = f"{study.source}; discussed in section {study.section}."
+    source = f"Not in a paper; `experiments/{study.name}.yaml` says what its rows are."
+    if study.printed:
+        source = f"{study.printed.source}; discussed in section {study.printed.section}."
     if study.is_trainable:
         source += f" Protocol `{terms.protocol}`: {terms.title}."
     return Page(
@@ -174,13 +177,16 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
     terms = study.terms
     lines = _cost_verdict(study)
     if not study.is_trainable:
-        return [*lines, f"Accuracies: not run; not a table of protocol {terms.protocol}."]
+        what = "a table" if study.printed else "an ablation"
+        return [*lines, f"Accuracies: not run; not {what} of protocol {terms.protocol}."]
     done = [row for row in study.rows if study.is_done(row.id)]
     runs = {run.run_id for row in done for run in study.runs.get(row.id, {}).values()}
-    words = "comparable" if terms.comparable else "not comparable with the printed ones"
+    words = ""
+    if study.printed:
+        words = ", comparable" if terms.comparable else ", not comparable with the printed ones"
     lines.append(
         f"Accuracies: {len(done)} of {len(study.rows)} rows trained under protocol "
-        f"{terms.protocol} ({len(runs)} distinct runs), {words}."
+        f"{terms.protocol} ({len(runs)} distinct runs){words}."
     )
     lines += [f"Recipe: {terms.recipe.title}."] if terms.recipe else []
     if terms.comparable and terms.tolerance is not None:

@@ -13,9 +13,12 @@ import io
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vswin.paper.printed import Figure, Panel
-from vswin.report.study import Study
+
+if TYPE_CHECKING:  # a study shows its picture itself
+    from vswin.report.study import Study
 
 DIGEST_KEY = "Content-Digest"
 """The text in a PNG that says of what it is a picture."""
@@ -63,8 +66,10 @@ class Picture:
     metric: str
     """What the axes of results show, in %."""
     paper_label: str
+    """Of the axis of printed results; empty where nothing is printed, which then has no panel."""
     our_label: str
-    has_costs: bool
+    cost_label: str
+    """Of the axis of costs; empty where there is nothing to see, which then has no panel."""
     chance: float | None
     """Result in % that guessing reaches; None where nothing can be trained."""
     columns: tuple[Column, ...]
@@ -82,20 +87,23 @@ def picture_of(study: Study) -> Picture:
     terms, figure = study.terms, study.printed.figure if study.printed else Figure()
     seeds = max((len(by_seed) for by_seed in study.runs.values()), default=0)
     bars = "over seeds (Student t)" if seeds > 1 else "over test clips (Wilson)"
-    notes = [f"ours: {terms.title}, {seeds} seed{'s' * (seeds != 1)}; bars: 95 % {bars}"]
-    if not terms.comparable:
+    measured = (
+        f"{seeds} seed{'s' * (seeds != 1)}; bars: 95 % {bars}" if seeds else "nothing was run"
+    )
+    notes = [f"ours: {terms.title}, {measured}"]
+    if study.printed and not terms.comparable:
         notes.append("not comparable with printed accuracies")
     points = {row.id: _point(study, row.id, figure) for row in study.rows}
-    costs = list(points.values())
+    whose = "the paper's model" if study.printed else "the row's model"
+    has_costs = study.prints(figure.cost) or len({p.cost for p in points.values()}) > 1
     whole = Panel(rows=tuple(points), ticks="row", xlabel="row")
     return Picture(
         title=study.title,
         notes=tuple(notes),
         metric=terms.metrics.get(figure.metric, figure.metric),
-        paper_label=f"printed ({study.dataset})",
+        paper_label=f"printed ({study.dataset})" if study.prints(figure.metric) else "",
         our_label=f"ours (protocol {terms.protocol})",
-        has_costs=not all(math.isnan(p.paper_cost) for p in costs)
-        or len({p.cost for p in costs}) > 1,
+        cost_label=f"cost of {whose},\nG multiply-accumulates" if has_costs else "",
         chance=study.chance if study.is_trainable else None,
         columns=tuple(_column(study, panel, points) for panel in figure.panels or (whole,)),
     )

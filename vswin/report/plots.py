@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, PngImagePlugin
 
-from vswin.report.picture import DIGEST_KEY, Column, Picture, picture_of
-from vswin.report.study import Study
+from vswin.report.picture import DIGEST_KEY, Column, Picture
 
 PAPER, OURS, GRAY = "#9a9a9a", "#0b6e8a", "#c9c9c9"
 DPI = 130
 COLOURS = 64
-
-
-def figure(study: Study) -> Figure:
-    """Draws a study: printed results, ours, and costs that differ, a column for each quantity.
-
-    Printed and reproduced results are in separate panels with axes of their own, because they
-    are results of different things; costs are the same quantity and share one.
-    """
-    return draw(picture_of(study))
+INCHES_OF_A_LETTER = 0.085
+"""Of a row's name, at its size."""
+INCHES_BESIDE = 1.0
+"""What labels take of a column's width."""
 
 
 def png(picture: Picture) -> bytes:
@@ -43,46 +38,82 @@ def png(picture: Picture) -> bytes:
 
 
 def draw(picture: Picture) -> Figure:
-    """Draws what there is to show, and knows nothing else of a study."""
+    """Draws printed results, ours, and costs, each where there are any; a column for each quantity.
+
+    Printed and reproduced results are in separate panels with axes of their own, because they
+    are results of different things; costs are the same quantity and share one.
+    """
     columns = picture.columns
-    ratios = [1, 1.25, 1] if picture.has_costs else [1, 1.25]
-    figure = Figure(figsize=(max(5.2 * len(columns), 6.6), 2.5 * sum(ratios)), layout="constrained")
-    axes = figure.subplots(
-        len(ratios),
+    heights = {
+        "paper": 1.0 if picture.paper_label else 0.0,
+        "ours": 1.25,
+        "cost": 1.0 if picture.cost_label else 0.0,
+    }
+    panels = {name: height for name, height in heights.items() if height}
+    width = max(5.2 * len(columns), 6.6)
+    is_slanted = any(_is_cramped(column, width / len(columns)) for column in columns)
+    title = textwrap.wrap(picture.title, int(9.5 * width))
+    notes = [line for note in picture.notes for line in textwrap.wrap(note, int(15 * width))]
+    lines = len(title) + len(notes) - 3  # what is above the panels, beyond the usual
+    height = 2.5 * sum(panels.values()) + 0.2 * max(lines, 0)
+    figure = Figure(figsize=(width, height + is_slanted), layout="constrained")
+    grid = figure.subplots(
+        len(panels),
         len(columns),
         squeeze=False,
         sharey="row",
-        gridspec_kw={"height_ratios": ratios},
+        gridspec_kw={"height_ratios": [*panels.values()]},
     )
+    axes = dict(zip(panels, grid, strict=True))
     for place, column in enumerate(columns):
-        _paper_accuracy(axes[0, place], column)
-        _our_accuracy(axes[1, place], column, picture.chance)
-        if picture.has_costs:
-            _cost(axes[2, place], column)
-        axes[0, place].set_title(column.title, fontsize=11, loc="left", pad=10)
-        for axis in axes[:, place]:
-            axis.set_xticks(range(len(column.points)), column.ticks)
+        if "paper" in axes:
+            _paper_accuracy(axes["paper"][place], column)
+        _our_accuracy(axes["ours"][place], column, picture.chance)
+        if "cost" in axes:
+            _cost(axes["cost"][place], column)
+        grid[0, place].set_title(column.title, fontsize=11, loc="left", pad=10)
+        for name, of_columns in axes.items():
+            axis = of_columns[place]
             axis.set_xlim(-0.5, len(column.points) - 0.5)
+            ticks = column.our_ticks if name == "ours" else column.ticks
+            axis.set_xticks(range(len(ticks)), ticks)
             axis.spines[["top", "right"]].set_visible(False)
             axis.grid(axis="y", color="#eeeeee")
             axis.set_axisbelow(True)
-        axes[1, place].set_xticks(range(len(column.points)), column.our_ticks)
-        axes[-1, place].set_xlabel(column.xlabel)
-    axes[1, 0].set_ylim(bottom=0)  # shared by the row
-    axes[0, 0].set_ylabel(f"{picture.metric}, %\n{picture.paper_label}", color="#555555")
-    axes[1, 0].set_ylabel(f"{picture.metric}, %\n{picture.our_label}", color=OURS)
-    if picture.has_costs:
-        axes[2, 0].set_ylabel("cost of the paper's model,\nG multiply-accumulates")
+            if is_slanted:
+                _slant(axis, is_lowest=axis is grid[-1, place])
+        grid[-1, place].set_xlabel(column.xlabel)
+    is_empty = not any(point.is_done for column in columns for point in column.points)
+    axes["ours"][0].set_ylim(bottom=0, top=100 if is_empty else None)  # shared by the row
+    axes["ours"][0].set_ylabel(f"{picture.metric}, %\n{picture.our_label}", color=OURS)
+    if "paper" in axes:
+        axes["paper"][0].set_ylabel(f"{picture.metric}, %\n{picture.paper_label}", color="#555555")
+    if "cost" in axes:
+        axes["cost"][0].set_ylabel(picture.cost_label)
     figure.suptitle(
-        picture.title + "\n" * (1 + len(picture.notes)),
+        "\n".join(title) + "\n" * (1 + len(notes)),
         fontsize=13,
         fontweight="bold",
         x=0.01,
         ha="left",
     )
-    below_title = 1 - 0.38 / figure.get_figheight()  # inches
-    figure.text(0.01, below_title, "\n".join(picture.notes), fontsize=9, color="#555555", va="top")
+    below_title = 1 - (0.18 + 0.2 * len(title)) / figure.get_figheight()  # inches
+    figure.text(0.01, below_title, "\n".join(notes), fontsize=9, color="#555555", va="top")
     return figure
+
+
+def _is_cramped(column: Column, width: float) -> bool:
+    """Whether the rows' names, side by side, are longer than a column of so many inches."""
+    names = (*column.ticks, *column.our_ticks)
+    longest = max(len(line) for name in names for line in name.splitlines())
+    return longest * INCHES_OF_A_LETTER * len(column.ticks) > width - INCHES_BESIDE
+
+
+def _slant(axis: Axes, *, is_lowest: bool) -> None:
+    """Slants the rows' names, which are then in the lowest panel alone."""
+    axis.tick_params(axis="x", labelrotation=30, labelbottom=is_lowest)
+    for text in axis.get_xticklabels():
+        text.set(ha="right", rotation_mode="anchor")
 
 
 def _paper_accuracy(axis: Axes, column: Column) -> None:
@@ -145,10 +176,10 @@ def _our_accuracy(axis: Axes, column: Column, chance: float | None) -> None:
         axis.annotate(
             "chance",
             (1, chance),
-            (-2, 3),
+            (3, 0),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
-            ha="right",
+            va="center",
             fontsize=8,
             color=PAPER,
         )
@@ -158,16 +189,18 @@ def _cost(axis: Axes, column: Column) -> None:
     places = list(range(len(column.points)))
     ours = [point.cost for point in column.points]
     axis.bar(places, ours, width=0.5, color=OURS, alpha=0.85, label="ours, counted")
-    axis.plot(
-        places,
-        [point.paper_cost for point in column.points],
-        linestyle="none",
-        marker="_",
-        markersize=42,
-        markeredgewidth=2,
-        color="black",
-        label="printed",
-    )
+    is_printed = not all(math.isnan(point.paper_cost) for point in column.points)
+    if is_printed:
+        axis.plot(
+            places,
+            [point.paper_cost for point in column.points],
+            linestyle="none",
+            marker="_",
+            markersize=42,
+            markeredgewidth=2,
+            color="black",
+            label="printed",
+        )
     for place, value in zip(places, ours, strict=True):
         axis.annotate(
             f"{value:.1f}",
@@ -178,16 +211,18 @@ def _cost(axis: Axes, column: Column) -> None:
             fontsize=9,
         )
     axis.margins(y=0.35)
-    axis.legend(frameon=False, fontsize=8, loc="upper left", markerscale=0.35, ncols=2)
+    if is_printed:
+        axis.legend(frameon=False, fontsize=8, loc="upper left", markerscale=0.35, ncols=2)
 
 
 def _annotate(axis: Axes, values: Sequence[float], color: str, form: str) -> None:
+    low = 0.15 * max((value for value in values if not math.isnan(value)), default=0)
     for place, value in enumerate(values):
         if not math.isnan(value):
             axis.annotate(
                 f"{value:{form}}",
                 (place, value),
-                (10, -13),
+                (10, -13 if value > low else 5),  # above the axis
                 textcoords="offset points",
                 color=color,
                 fontsize=9,

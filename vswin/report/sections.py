@@ -7,9 +7,10 @@ from typing import Any
 
 from vswin.report import digits
 from vswin.report.claims import Judgement
-from vswin.report.compare import COSTS, UNITS, Match, within
+from vswin.report.compare import Match, within
 from vswin.report.data import Item, Row, Section, listing
 from vswin.report.study import Study
+from vswin.report.table import the_table
 from vswin.report.trained import trained
 from vswin.runs.record import RunRecord
 from vswin.runs.result import VideosDetails
@@ -34,61 +35,6 @@ def all_sections(study: Study, judgements: list[Judgement]) -> list[Section]:
         provenance(study),
     ]
     return [section for section in found if not section.is_empty]
-
-
-def the_table(study: Study) -> Section:
-    """The printed rows that can be run, beside ours."""
-    columns = study.printed.labels if study.printed else []
-    labels = [column.label or column.name for column in columns] or ["row"]
-    metrics = [
-        text
-        for title in study.terms.metrics.values()
-        for text in (f"{title} printed", f"{title} ours, {study.terms.protocol}")
-    ]
-    costs = [f"{title} printed / ours ({UNITS[metric]})" for metric, title in COSTS.items()]
-    note = (
-        "✓ equal to the printed digit, ✗ not. FLOPs are multiply-accumulates of the paper's own "
-        "model under counting rule `paper`."
-    )
-    return Section(
-        "The table",
-        [*labels, *metrics, f"seeds × test {study.terms.tested_on}", *costs],
-        [_table_line(study, line) for line in study.lines()],
-        note=f"{note} {_interval_note(study)}".strip(),
-        has_picture=True,
-    )
-
-
-def _table_line(study: Study, line: dict[str, Any]) -> list[str]:
-    row = study.row(line["row"])
-    texts = [*row.labels.values()]
-    for metric in study.terms.metrics:
-        interval = study.interval(row.id) if metric == study.terms.headline else None
-        ours = f"{line[metric]:.1f}" if study.is_done(row.id) else "not run"
-        if interval:
-            ours += f" [{interval.low:.1f}, {interval.high:.1f}]"
-        texts += [study.number(row.id, metric) or "–", ours]
-    texts.append(f"{line['seeds']} × {line['n']:.0f}" if line["seeds"] else "–")
-    for metric in COSTS:
-        printed, mark = study.number(row.id, metric), " ✓" if line[f"{metric}_exact"] else " ✗"
-        texts.append(f"{printed or '–'} / {line[metric]:.3f}{mark if printed else ''}")
-    return texts
-
-
-def _interval_note(study: Study) -> str:
-    most, what = _most_seeds(study), study.terms.tested_on
-    if most == 0:
-        return ""
-    if most == 1:
-        return (
-            f"Brackets: 95 % Wilson interval over the test {what} of the one trained model; "
-            "another seed may differ by more."
-        )
-    return f"Brackets: 95 % Student t interval of the mean over seeds (test {what} are the same)."
-
-
-def _most_seeds(study: Study) -> int:
-    return max((len(by_seed) for by_seed in study.runs.values()), default=0)
 
 
 def accuracies(study: Study) -> Section:
@@ -147,11 +93,14 @@ def differences(study: Study) -> Section:
     """In what ours is not the paper's, and what in the paper does not look right."""
     terms = study.terms
     texts = [*terms.deviations] if study.is_trainable else []
-    texts += [f"Left open by the paper: {choice}" for choice in study.choices]
+    texts += [f"Left open by the paper: {choice}" for choice in study.choices if study.printed]
+    texts += [f"Chosen: {choice}" for choice in study.choices if not study.printed]
     texts += list(_suspicious(study))
     if study.is_trainable and terms.calibration:
         texts.append(f"Calibration: {terms.calibration}")
-    return listing("What differs from the paper", texts)
+    if study.printed:
+        return listing("What differs from the paper", texts)
+    return listing(f"What protocol {terms.protocol} trains and tests", texts)
 
 
 def _suspicious(study: Study) -> Iterator[str]:
@@ -203,7 +152,7 @@ def resources(study: Study) -> Section:
                     row.id,
                     f"{cost.flops / 1e6:.2f}",
                     f"{cost.params:,}",
-                    f"{seconds:.0f}",
+                    f"{seconds:.0f}" if seconds >= 1 else f"{seconds:.1g}",
                     _rate(rates),
                 ]
             )
@@ -308,7 +257,7 @@ def provenance(study: Study) -> Section:
 def _made_by(origin: dict[str, Any]) -> str:
     if not origin:
         return "not known"
-    commit = (origin["commit"] or "unknown commit")[:12]
+    commit = origin["commit"][:12] if origin["commit"] else "unknown commit"
     edited = " with uncommitted changes" if origin["dirty"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in origin["packages"].items())
     return (

@@ -14,11 +14,13 @@ from vswin.paper.printed import PrintedTable
 from vswin.report import digits
 from vswin.report.compare import COSTS, compare
 from vswin.report.data import Row, Runs, Terms, Value
+from vswin.report.picture import picture_of
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.runs.record import RunRecord
 
 if TYPE_CHECKING:  # a report can do without, and is quicker then
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +31,8 @@ class Study:
     """The id of the table or ablation."""
     title: str
     """Its number and what it is about."""
-    source: str
-    section: str
     choices: tuple[str, ...]
-    """What the paper leaves open about the rows, and what was chosen."""
+    """What was chosen about the rows; for a table of a paper, what that leaves open."""
     dataset: str
     """What the printed numbers were measured on."""
     terms: Terms
@@ -117,6 +117,10 @@ class Study:
         """The printed number, with its digits; None where there is none."""
         return self.printed.number(row_id, metric) if self.printed else None
 
+    def prints(self, metric: str) -> bool:
+        """Whether a paper prints that number for any of the rows."""
+        return any(self.number(row.id, metric) for row in self.rows)
+
     def frame(self) -> pd.DataFrame:
         """Every number of ours in a line of its own; costs have no seed.
 
@@ -137,7 +141,8 @@ class Study:
         our mean over `seeds` seeds, for the first one `*_low` and `*_high` (95 %), `n` test clips,
         `state`, `comparable` (whether ours may be set against the paper's; never under the embedded
         protocols), then for flops (10^9 multiply-accumulates) and params (10^6) `paper_*`, ours
-        and `*_exact`. What is missing is NaN.
+        and `*_exact`. What is missing is NaN. An ablation that is not in a paper has no
+        `comparable`, `paper_*` and `*_exact`.
         """
         return _frame(self.lines())
 
@@ -168,15 +173,14 @@ class Study:
                 metric: ours,
                 f"{metric}_exact": compare(ours, printed).exact if printed else None,
             }
+        if self.printed is None:
+            beside = [f"paper_{metric}" for metric in (*self.terms.metrics, *COSTS)]
+            for name in (*beside, *(f"{metric}_exact" for metric in COSTS), "comparable"):
+                del line[name]
         return line
 
-    def cost_cells(self, rule: Rule = "paper") -> pd.DataFrame:
-        """Every printed cost cell beside ours: row, metric, printed, ours, exact, evidence."""
-        columns = ["row", "metric", "printed", "ours", "exact", "evidence"]
-        return _frame(self.cost_lines(rule), columns)
-
     def cost_lines(self, rule: Rule = "paper") -> list[dict[str, Any]]:
-        """What `cost_cells` says, cell by cell."""
+        """Every printed cost cell beside ours: row, metric, printed, ours, exact, evidence."""
         lines = []
         for row in self.rows:
             for metric in COSTS:
@@ -197,6 +201,16 @@ class Study:
     def suspicion(self, row_id: str, metric: str) -> str:
         """The evidence against a printed number, empty if there is none."""
         return (self.printed.suspicion(row_id, metric) if self.printed else None) or ""
+
+    def plot(self) -> Figure:
+        """Draws what is printed, ours, and costs that differ, each where there is any.
+
+        Returns:
+            A matplotlib figure, to be shown, changed or saved with `savefig`.
+        """
+        from vswin.report.plots import draw  # matplotlib, which takes a while
+
+        return draw(picture_of(self))
 
     def controls(self) -> pd.DataFrame:
         """Checks of the benchmark: models trained on clips without the evidence, beside chance."""

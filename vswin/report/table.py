@@ -1,0 +1,113 @@
+"""The table of a page: what is printed beside what was measured and counted, as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vswin.report.compare import COSTS, UNITS, compare
+from vswin.report.data import Row, Section
+
+if TYPE_CHECKING:  # a study shows its table itself
+    from vswin.report.study import Study
+
+Column = tuple[str, list[str]]
+"""Its heading, and a text for each row."""
+
+
+def the_table(study: Study) -> Section:
+    """The rows that can be run, as far as a paper prints them with its numbers beside ours."""
+    columns = [*_labels(study), *_accuracies(study), *_costs(study)]
+    notes = []
+    if study.printed is None:
+        what = "the rows' models as the experiment states them,"
+    else:
+        what = "the paper's own model"
+        if any(map(study.prints, COSTS)):
+            notes.append("✓ equal to the printed digit, ✗ not.")
+    notes.append(f"FLOPs are multiply-accumulates of {what} under counting rule `paper`.")
+    return Section(
+        "The table",
+        [heading for heading, _ in columns],
+        [list(line) for line in zip(*(texts for _, texts in columns), strict=True)],
+        note=f"{' '.join(notes)} {_interval_note(study)}".strip(),
+        has_picture=True,
+    )
+
+
+def _labels(study: Study) -> Iterator[Column]:
+    """What a row is."""
+    columns = study.printed.labels if study.printed else []
+    titles = [column.label or column.name for column in columns] or ["row"]
+    for place, title in enumerate(titles):
+        yield title, [[*row.labels.values()][place] for row in study.rows]
+
+
+def _accuracies(study: Study) -> Iterator[Column]:
+    """What is printed, where anything is, and what the runs measured, where any could be."""
+    terms = study.terms
+    for metric, title in terms.metrics.items():
+        if study.prints(metric):
+            yield f"{title} printed", [study.number(row.id, metric) or "–" for row in study.rows]
+        if study.printed or study.is_trainable:
+            ours = "ours" if study.printed else "(%)"
+            yield (
+                f"{title} {ours}, {terms.protocol}",
+                [_measured(study, r, metric) for r in study.rows],
+            )
+    if any(study.is_done(row.id) for row in study.rows):
+        tested = [f"{len(study.by_seed(row.id))} × {_tested(study, row)}" for row in study.rows]
+        yield (
+            f"seeds × test {terms.tested_on}",
+            [
+                text if study.is_done(row.id) else "–"
+                for row, text in zip(study.rows, tested, strict=True)
+            ],
+        )
+
+
+def _measured(study: Study, row: Row, metric: str) -> str:
+    mean = study.mean(row.id, metric)
+    interval = study.interval(row.id) if metric == study.terms.headline else None
+    brackets = f" [{interval.low:.1f}, {interval.high:.1f}]" if interval else ""
+    return "not run" if mean is None else f"{mean:.1f}{brackets}"
+
+
+def _tested(study: Study, row: Row) -> str:
+    """How many clips or videos."""
+    return f"{next(iter(study.by_seed(row.id, 'n').values()), 0):.0f}"
+
+
+def _costs(study: Study) -> Iterator[Column]:
+    """Costs at the paper's own size, beside the printed ones where there are any."""
+    for metric, title in COSTS.items():
+        is_printed = study.prints(metric)
+        what = " printed / ours" if is_printed else " ours" if study.printed else ""
+        yield (
+            f"{title}{what} ({UNITS[metric]})",
+            [_cost(study, row, metric, is_printed) for row in study.rows],
+        )
+
+
+def _cost(study: Study, row: Row, metric: str, is_printed: bool) -> str:
+    printed, ours = study.number(row.id, metric), study.counted(row.id, metric)
+    if not is_printed:
+        return f"{ours:.3f}"
+    mark = "" if printed is None else " ✓" if compare(ours, printed).exact else " ✗"
+    return f"{printed or '–'} / {ours:.3f}{mark}"
+
+
+def _interval_note(study: Study) -> str:
+    most, what = _most_seeds(study), study.terms.tested_on
+    if most == 0:
+        return ""
+    if most == 1:
+        return (
+            f"Brackets: 95 % Wilson interval over the test {what} of the one trained model; "
+            "another seed may differ by more."
+        )
+    return f"Brackets: 95 % Student t interval of the mean over seeds (test {what} are the same)."
+
+
+def _most_seeds(study: Study) -> int:
+    return max((len(by_seed) for by_seed in study.runs.values()), default=0)
