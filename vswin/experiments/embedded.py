@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from vswin.data.moving_digits import CHANNELS, Control, GridTest, MovingDigits
 from vswin.errors import UsageError
-from vswin.experiments.geometry import Geometry, image_model
+from vswin.experiments.geometry import Geometry, image_model, in_words
 from vswin.experiments.recipes import PretrainedOn
 from vswin.experiments.tables import Count, Experiment, Row, Strict, TaskName
 from vswin.runs.config import FromRun, Init, Random, RunConfig
@@ -98,7 +98,11 @@ class EmbeddedProtocol(Strict):
         """Whether there is a small model for each row of a table, and a task like its own."""
         has_task = experiment.task == "temporal" or self.appearance is not None
         is_ready = has_task and experiment.is_for(self.protocol)
-        return is_ready and all(row.preset in self.models for row in experiment.rows)
+        return is_ready and all(self.has_model(row.preset) for row in experiment.rows)
+
+    def has_model(self, preset: str) -> bool:
+        """Whether there is a small model in the place of a preset."""
+        return preset in self.models
 
     def includes(self, row: Row) -> bool:
         """Whether the row is run under this protocol: every row is."""
@@ -130,7 +134,7 @@ class EmbeddedProtocol(Strict):
         """
         if row.tests is not None:
             raise UsageError(f"row {row.id} tests other views, of which Moving Digits has none")
-        if row.preset not in self.models:
+        if not self.has_model(row.preset):
             raise UsageError(
                 f"protocol {self.protocol} has no small model for preset {row.preset}; "
                 f"it has {', '.join(self.models)}"
@@ -200,8 +204,8 @@ def _require_nothing_for_videos(row: Row) -> None:
     if row.videos.recipe:
         name, value = next(iter(row.videos.recipe.items()))
         raise UsageError(
-            f"videos.recipe.{name} {value} is for protocols on videos alone; leave it out, or "
-            "choose one of these"
+            f"videos.recipe.{name} {in_words(value)} is for protocols on videos alone; leave it "
+            "out, or choose one of these"
         )
     if row.videos.views is not None:
         raise UsageError(

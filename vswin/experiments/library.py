@@ -43,6 +43,9 @@ class Library:
         others = ", ".join(self.protocols_of(experiment))
         named = f"{experiment.table} names its protocols, and {protocol} is none of them"
         what = f"{experiment.table} cannot be run under protocol {protocol}"
+        chosen = self.protocol(protocol)
+        if without := [row for row in experiment.rows if not chosen.has_model(row.preset)]:
+            what += f", which has no small model of {without[0].preset} (row {without[0].id})"
         return UsageError(
             f"{what if experiment.is_for(protocol) else named}; it can be run under: "
             f"{others or 'none; `vswin cost` counts its costs'}"

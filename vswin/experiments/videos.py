@@ -131,10 +131,13 @@ class VideoProtocol(Strict):
 
     def can_run(self, experiment: Experiment) -> bool:
         """Whether the table says what it takes to run it on videos, and the models are there."""
-        presets = {row.preset for row in experiment.rows}
-        has_models = self.small is None or presets <= self.small.models.keys()
+        has_models = all(self.has_model(row.preset) for row in experiment.rows)
         is_ready = experiment.videos is not None and experiment.is_for(self.protocol)
         return is_ready and has_models
+
+    def has_model(self, preset: str) -> bool:
+        """Whether there is a model of a preset, or in its place."""
+        return self.small is None or preset in self.small.models
 
     def includes(self, row: Row) -> bool:
         """Whether the row is run under this protocol: no checks of the embedded benchmark are."""

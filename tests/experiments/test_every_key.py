@@ -1,0 +1,259 @@
+"""Nothing that a row or its table says is dropped in silence: every key, under every protocol.
+
+Each key of an experiment file is listed here with what each kind of protocol does with it. A new
+key makes `test_every_key_is_decided` fail until it is listed, too.
+"""
+
+import dataclasses
+
+import pytest
+
+from vswin.errors import UsageError
+from vswin.experiments.library import Library
+from vswin.experiments.planning import study_runs
+from vswin.experiments.recipes import DATA_FIELDS, MODEL_FIELDS, RECIPE_FIELDS
+from vswin.experiments.tables import Experiment, OnVideos, Row, RowOnVideos, Start
+from vswin.models.swin.config import VideoSwinConfig
+from vswin.project import experiments_dir
+from vswin.reading import ExperimentError
+from vswin.runs.identity import digest
+from vswin.training.recipe import Recipe
+
+LIBRARY = Library(experiments_dir())
+KINDS = {"digits": ("smoke", "proxy"), "small": ("rehearsal",), "full": ("paper", "paper_printed")}
+TABLE = {
+    "table": "mine",
+    "title": "t",
+    "task": "appearance",
+    "start": {"from": "imagenet_1k"},
+    "videos": {"dataset": "kinetics400", "views": "4x3"},
+}
+ROW = {"id": "a", "preset": "swin_t"}
+
+# Of two rows that differ in a key alone: `carried` into two different runs; `refused` by name; or
+# `stood_for`, one thing that takes the place of both, so that a table cannot have the two of them.
+CARRIED = {"digits": "carried", "small": "carried", "full": "carried"}
+REFUSED = {"digits": "refused", "small": "refused", "full": "refused"}
+OF_VIDEOS = CARRIED | {"digits": "refused"}
+OF_ROWS = {
+    "preset": ("swin_s", OF_VIDEOS),  # digits have a small model of swin_t alone
+    "frames": (16, CARRIED),
+    "image_size": (384, OF_VIDEOS),
+    "control": ("single_frame", REFUSED | {"digits": "carried"}),
+    "start.from": ("random", CARRIED),
+    "start.checkpoint": ("x.pth", {"digits": "stood_for", "small": "stood_for", "full": "carried"}),
+    "start.inflation": ({"bias": "center"}, CARRIED),
+    "videos.views": ("1x1", OF_VIDEOS),
+}
+OF_MODELS = {
+    "embed_dim": (48, CARRIED),
+    "depths": ([4, 4, 12, 4], CARRIED),
+    "num_heads": ([6, 12, 24, 48], CARRIED),
+    "num_classes": (10, REFUSED),
+    "window_size": ([8, 14, 14], CARRIED),
+    "patch_size": ([4, 4, 4], CARRIED),
+    "in_channels": (1, REFUSED),
+    "mlp_ratio": (2.0, CARRIED),
+    "drop_path": (0.25, CARRIED),
+    "head_dropout": (0.25, CARRIED),
+    "design": ("factorized", CARRIED),
+    "shift": ("none", CARRIED),
+    "activation_checkpointing": (True, CARRIED),
+}
+OF_RECIPES = {  # values that no recipe has, or both of two
+    "steps_per_epoch": 7,
+    "epochs": 7,
+    "warmup_epochs": 1.5,
+    "batch_size": 24,
+    "lr": 5e-5,
+    "backbone_lr_ratio": 0.3,
+    "weight_decay": 0.3,
+    "betas": [0.8, 0.9],
+    "grad_clip": 3.0,
+    "linear_std": 0.3,
+    "bias_std": 0.3,
+    "cosine_by": ("step", "epoch"),
+    "warmup_from": 0.3,
+    "groups": ("intended", "official"),
+    "label_smoothing": 0.3,
+    "precision": "bf16",
+    "drop_path": 0.35,
+    "head_dropout": 0.35,
+    "flip": 0.3,
+    "rand_augment": [2, 9],
+    "erasing": 0.3,
+    "resize": 300,
+    "area": [0.4, 0.9],
+    "ratio": [0.8, 1.25],
+}
+OF_TABLES = {  # what the same table is without it, and with it
+    "image_size": (384, OF_VIDEOS),
+    "task": ("temporal", {"digits": "carried", "small": "the same", "full": "the same"}),
+    "start.from": ("random", CARRIED),
+    "start.checkpoint": ("x.pth", {"digits": "the same", "small": "the same", "full": "carried"}),
+    "start.inflation": ({"bias": "center"}, CARRIED),
+    "videos.views": ("1x1", CARRIED | {"digits": "the same"}),  # "one view", its deviations say
+    "videos.dataset": ("ssv2", CARRIED | {"digits": "the same"}),  # "Moving Digits", they say
+    "choices": (["c"], {"digits": "the same", "small": "the same", "full": "the same"}),
+    "title": ("other", {"digits": "the same", "small": "the same", "full": "the same"}),
+}
+ELSEWHERE = {
+    "row.id",  # a name; two rows cannot have one
+    "row.tests",  # test_a_row_that_tests_another_is_that_one_in_other_views
+    "table.table",  # the file's name
+    "table.rows",
+    "table.num_classes",  # test_classes_are_those_of_the_data
+    "table.protocols",  # tests/experiments/test_own.py
+}
+
+
+def put(content, key, value):
+    """A copy in which a dotted key has a value."""
+    name, _, rest = key.partition(".")
+    return content | {name: put(content.get(name, {}), rest, value) if rest else value}
+
+
+def runs_of(table, rows, protocol):
+    """The runs of rows by id."""
+    experiment = Experiment.model_validate(table | {"rows": rows})
+    chosen = LIBRARY.protocol(protocol)
+    if not chosen.can_run(experiment):
+        raise LIBRARY.cannot_run(experiment, protocol)
+    wanted = list(experiment.rows)  # by name, so that controls are asked for, too
+    return {p.row.id: p.config for p in study_runs(experiment, chosen, [0], wanted)}
+
+
+def content_of(run):
+    """What a run is, whatever it is called."""
+    return digest(run.identity())
+
+
+def keys(kind, prefix):
+    names = {(field.alias or name) for name, field in kind.model_fields.items()}
+    return {f"{prefix}{name}" for name in names}
+
+
+def test_every_key_is_decided():
+    of_rows = keys(Row, "") - {"model", "start", "videos"}
+    of_rows |= keys(Start, "start.") | keys(RowOnVideos, "videos.") - {"videos.recipe"}
+    assert of_rows == OF_ROWS.keys() | {"id", "tests"}
+    of_tables = keys(Experiment, "") - {"start", "videos"}
+    of_tables |= keys(Start, "start.") | keys(OnVideos, "videos.")
+    elsewhere = {key.removeprefix("table.") for key in ELSEWHERE if key.startswith("table.")}
+    assert of_tables == OF_TABLES.keys() | elsewhere
+    assert {field.name for field in dataclasses.fields(VideoSwinConfig)} == OF_MODELS.keys()
+    assert {field.name for field in dataclasses.fields(Recipe)} <= OF_RECIPES.keys()
+    assert {*RECIPE_FIELDS, *MODEL_FIELDS, *DATA_FIELDS} == OF_RECIPES.keys()
+    assert {p for of_kind in KINDS.values() for p in of_kind} == set(LIBRARY.protocols())
+
+
+CASES = [
+    (protocol, key, value, outcomes[kind])
+    for key, (value, outcomes) in (
+        *OF_ROWS.items(),
+        *((f"model.{name}", case) for name, case in OF_MODELS.items()),
+        *((f"videos.recipe.{name}", (value, OF_VIDEOS)) for name, value in OF_RECIPES.items()),
+    )
+    for kind, protocols in KINDS.items()
+    for protocol in protocols
+]
+
+
+@pytest.mark.parametrize(("protocol", "key", "value", "outcome"), CASES)
+def test_what_a_row_says_is_carried_over_or_refused_by_name(protocol, key, value, outcome):
+    usual = runs_of(TABLE, [ROW], protocol)["a"]
+    if isinstance(value, tuple):  # of two values the one that is not there anyway
+        value = next(v for v in value if v != getattr(usual.recipe, key.rpartition(".")[2]))
+    other = put(ROW, key, value) | {"id": "b"}
+    if outcome == "carried":
+        changed = runs_of(TABLE, [ROW, other], protocol)["b"]
+        assert content_of(changed) != content_of(usual)
+        return
+    alone = [other]
+    if outcome == "stood_for":
+        assert content_of(runs_of(TABLE, alone, protocol)["b"]) == content_of(usual)
+        alone = [ROW, other]
+    with pytest.raises(UsageError) as error:
+        runs_of(TABLE, alone, protocol)
+    said = str(error.value)
+    assert "\n" not in said
+    if key == "preset":
+        assert f"mine cannot be run under protocol {protocol}, which has no small model of " in said
+        assert "swin_s (row b); it can be run under: paper, paper_printed, rehearsal" in said
+        return
+    assert "mine.yaml, row" in said
+    assert f"cannot be run under protocol {protocol}: " in said
+    assert ("row b is a check of the embedded benchmark" if key == "control" else key) in said
+    assert key == "control" or str(value) in said
+
+
+@pytest.mark.parametrize(
+    ("protocol", "key", "value", "outcome"),
+    [
+        (protocol, key, value, outcomes[kind])
+        for key, (value, outcomes) in OF_TABLES.items()
+        for kind, protocols in KINDS.items()
+        for protocol in protocols
+    ],
+)
+def test_what_a_table_says_is_carried_over_or_refused_by_name(protocol, key, value, outcome):
+    usual = runs_of(TABLE, [ROW], protocol)["a"]
+    table = put(TABLE, key, value)
+    if outcome == "refused":
+        with pytest.raises(UsageError, match=rf"mine.yaml, row a, .* {protocol}: {key} {value}"):
+            runs_of(table, [ROW], protocol)
+        return
+    changed = runs_of(table, [ROW], protocol)["a"]
+    assert (content_of(changed) == content_of(usual)) == (outcome == "the same")
+
+
+@pytest.mark.parametrize("protocol", LIBRARY.protocols())
+def test_a_row_that_tests_another_is_that_one_in_other_views(protocol):
+    other = {"id": "b", "preset": "swin_t", "tests": "a", "videos": {"views": "1x1"}}
+    if protocol in KINDS["digits"]:
+        with pytest.raises(
+            UsageError, match=f"mine.yaml, row b, .* {protocol}: .*tests other views"
+        ):
+            runs_of(TABLE, [ROW, other], protocol)
+        return
+    found = runs_of(TABLE, [ROW, other], protocol)
+    assert found["b"].init.run == found["a"]
+    assert str(found["b"].test) == "1×1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("preset", "swin_s"),
+        ("frames", 16),
+        ("image_size", 384),
+        ("model", {"drop_path": 0.3}),
+        ("start.from", "imagenet_21k"),
+        ("start.checkpoint", "x.pth"),
+        ("start.inflation", {"bias": "center"}),
+        ("control", "single_frame"),
+        ("videos.recipe", {"lr": 0.1}),
+    ],
+)
+def test_a_row_that_tests_another_cannot_say_that_it_is_not_that_one(key, value):
+    other = put({"id": "b", "preset": "swin_t", "tests": "a"}, key, value)
+    inner = next(iter(value)) if isinstance(value, dict) else ""
+    with pytest.raises(ValueError, match=rf"row b tests a, whose {key}\.?{inner} is .*; leave"):
+        Experiment.model_validate(TABLE | {"rows": [ROW, other]})
+    same = {"model": {"drop_path": 0.1}, "frames": 32, "start": {"from": "imagenet_1k"}}
+    assert Experiment.model_validate(
+        TABLE | {"rows": [ROW, {"id": "b", "preset": "swin_t", "tests": "a"} | same]}
+    )
+
+
+@pytest.mark.parametrize("protocol", LIBRARY.protocols())
+def test_classes_are_those_of_the_data(protocol, tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "table: mine\ntitle: t\nnum_classes: 10\nvideos: {dataset: kinetics400}\n"
+        "rows: [{id: a, preset: swin_t}]\n"
+    )
+    (tmp_path / "protocols").symlink_to(experiments_dir() / "protocols")
+    with pytest.raises(ExperimentError, match="num_classes is 10, but videos.dataset, kinetics400"):
+        Library(tmp_path).experiment("mine")
+    same = put(ROW, "model.num_classes", 400)
+    assert runs_of(TABLE, [same], protocol) == runs_of(TABLE, [ROW], protocol)
