@@ -10,7 +10,9 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
+from av.bitstream import BitStreamFilterContext
 
 from tests.videos import cut_short, moving, packets_of, remuxed, with_data, write_video
 
@@ -174,7 +176,40 @@ def packed(folder: Path) -> Path:
     return remuxed(path, folder / "packed.avi", change=change)
 
 
-AVI = plain("a.avi", **X264)
+def hidden_vp8(folder: Path) -> Path:
+    """Pictures that are only there to be referred to, in packets of their own."""
+
+    def change(place, packet):
+        if place % 9 == 5:
+            return with_data(packet, bytes([bytes(packet)[0] & ~0x10]) + bytes(packet)[1:])
+        return packet
+
+    return remuxed(plain("a.webm", codec="libvpx")(folder), folder / "b.webm", change=change)
+
+
+def hidden_av1(folder: Path) -> Path:
+    """The same, out of packets in which such pictures and a shown one are together."""
+    path = plain("a.mkv", codec="libsvtav1", gop=40, options={"preset": "12"})(folder)
+    with av.open(str(path)) as old, av.open(str(folder / "b.mkv"), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0], opaque=True)
+        split = BitStreamFilterContext("av1_frame_split", old.streams.video[0])
+        for packet in old.demux(video=0):
+            time, time_base = packet.pts, packet.time_base
+            parts = split.filter(packet) if packet.size else []
+            for i, part in enumerate(reversed(parts)):
+                part.pts = part.dts = time - 5 * i
+                part.time_base, part.stream = time_base, stream
+            for part in parts:
+                new.mux(part)
+    return folder / "b.mkv"
+
+
+def shown_when_decoded(place, packet):
+    packet.pts = packet.dts
+
+
+AVI, PLAIN = plain("a.avi", **X264), plain("a.mp4", **X264)
+INTRA_REFRESH = {"bframes": 0, "gop": 20, "options": {"x264-params": "intra-refresh=1"}}
 ODD = [
     # Times that do not say in which order frames are shown.
     Odd("h264.avi", AVI),
@@ -184,11 +219,13 @@ ODD = [
     Odd("avi to mov", copied(AVI, "b.mov", change=every_25th)),
     Odd("avi to mkv", copied(AVI, "b.mkv", change=every_25th)),
     Odd("avi to ts", copied(AVI, "b.ts", change=every_25th)),
+    Odd("shown when decoded.mp4", copied(PLAIN, "b.mp4", change=shown_when_decoded), 78),
+    Odd("shown when decoded.flv", copied(PLAIN, "b.flv", change=shown_when_decoded)),
     Odd("hevc, times made up.mp4", copied(plain("a.mp4", **HEVC), "b.mp4", change=every_25th)),
     Odd("mpeg4, packed.avi", packed),
     Odd("all at once.mkv", copied(AVI, "b.mkv", change=at_once)),
     # Whole files that were right and have to stay so.
-    Odd("h264.mp4", plain("a.mp4", **X264), quick=True),
+    Odd("h264.mp4", PLAIN, quick=True),
     Odd("h264.mkv", plain("a.mkv", **X264), quick=True),
     Odd("h264.ts", plain("a.ts", **X264), quick=True),
     Odd("h264.flv", plain("a.flv", **X264), quick=True),
@@ -197,6 +234,8 @@ ODD = [
     Odd("h264, 4 slices.mp4", plain("a.mp4", bframes=3, options={"slices": "4"}), quick=True),
     Odd("h264, fields.ts", plain("a.ts", bframes=3, options={"x264-params": "tff=1"}), quick=True),
     Odd("h264, fragments.mp4", plain("a.mp4", movflags="frag_keyframe+empty_moov", **X264)),
+    Odd("h264, intra refresh.mp4", plain("a.mp4", **INTRA_REFRESH), b=False),
+    Odd("h264, intra refresh.ts", plain("a.ts", **INTRA_REFRESH), b=False),
     Odd("h264, 10 bit.mkv", plain("a.mkv", pix_fmt="yuv420p10le", **X264), quick=True),
     Odd("h264, odd times.mp4", plain("a.mp4", times=LATE, **X264), quick=True),
     Odd("hevc.mp4", plain("a.mp4", **HEVC), quick=True),
@@ -226,10 +265,12 @@ ODD = [
     Odd("open gop cut.mp4", second_key_on(plain("a.mp4", **OPEN), "b.mp4"), 60),
     Odd("mpeg4 cut.avi", second_key_on(plain("a.avi", **ASP), "b.avi"), 68, faults="70 packets"),
     Odd("mpeg2 cut.ts", second_key_on(plain("a.ts", **MPEG2), "b.ts"), 68, faults="70 packets"),
+    Odd("hidden, vp8.webm", hidden_vp8, 71, b=False, quick=True),
+    Odd("hidden, av1.mkv", hidden_av1, b=False, quick=True),
     Odd("left out.avi", with_pictures_left_out, 71, b=False, faults="80 packets give 71"),
     Odd("gops joined.mp4", joined(range(63), range(21, 80)), 121, faults="122 packets give 121"),
     Odd("to a whole gop.mp4", joined(range(80), range(21, 80)), 122, faults="139 packets give 122"),
-    Odd("no start.mp4", without(plain("a.mp4", **X264), "b.mp4", 0), 68, faults="79 packets"),
+    Odd("no start.mp4", without(PLAIN, "b.mp4", 0), 68, faults="79 packets"),
     Odd(
         "no middle.mp4",
         without(plain("a.mp4", **LONG), "b.mp4", 37, 38, 39, 40, 41),
@@ -239,7 +280,7 @@ ODD = [
     Odd("no reference.mp4", without(plain("a.mp4", **HEVC), "b.mp4", 1), 61, faults="79 packets"),
     Odd(
         "no keys.mp4",
-        without(plain("a.mp4", **X264), "b.mp4", 12, 24, 36),
+        without(PLAIN, "b.mp4", 12, 24, 36),
         None,
         faults="77 packets",
     ),
@@ -260,7 +301,7 @@ ODD = [
     Odd("cut.webm", cut(plain("a.webm", **VP9)), None, b=False, faults="should last 3.2 s"),
     Odd("cut.mpg", cut(plain("a.mpg", **MPEG2)), None, faults="packets are damaged"),
     Odd("zeros.avi", zeroed(AVI), None, faults="FFmpeg: "),
-    Odd("zeros.mp4", zeroed(plain("a.mp4", **X264)), None, faults="packets cannot be decoded"),
+    Odd("zeros.mp4", zeroed(PLAIN), None, faults="packets cannot be decoded"),
     Odd("zeros.mkv", zeroed(plain("a.mkv", **X264)), None, faults="FFmpeg: "),
     Odd("zeros.flv", zeroed(plain("a.flv", **X264)), None, faults="FFmpeg: "),
     Odd("zeros, mpeg4.avi", zeroed(plain("a.avi", **ASP)), None, faults="frames are damaged"),

@@ -54,7 +54,7 @@ def scanner(stream: VideoStream) -> Scanner:
         return _H264(context.extradata or b"").look
     if name == "hevc":
         extradata = context.extradata or b""
-        prefixed = len(extradata) > 22 and extradata[0] == 1
+        prefixed = len(extradata) > 22 and extradata[:3] not in (b"\0\0\0", b"\0\0\1")
         return functools.partial(_hevc, (extradata[21] & 3) + 1 if prefixed else 0)
     scanners: dict[str, Scanner] = {
         "mpeg4": _mpeg4,
@@ -62,6 +62,7 @@ def scanner(stream: VideoStream) -> Scanner:
         "mpeg2video": _mpeg12,
         "vp8": _vp8,
         "vp9": _vp9,
+        "av1": _av1,
     }
     return scanners.get(name, lambda packet: PLAIN)
 
@@ -216,6 +217,8 @@ def _vp8(packet: Packet) -> Look:
 def _vp9(packet: Packet) -> Look:
     """A packet of several pictures, which ends in their index, shows the last of them."""
     view = memoryview(packet)
+    if view[0] >> 6 != 2:
+        return Look(doubt="a packet holds no picture")
     if view[-1] & 0xE0 == 0xC0:
         return NO_B
     profile = view[0] >> 5 & 1 | view[0] >> 3 & 2
@@ -223,3 +226,27 @@ def _vp9(packet: Packet) -> Look:
     after = 16 - 4 - (profile == 3)  # behind the marker and the profile
     again, _, shown = (bits >> after - 1 & 1, bits >> after - 2 & 1, bits >> after - 3 & 1)
     return NO_B if again or shown else HIDDEN
+
+
+def _av1(packet: Packet) -> Look:
+    """A packet holds units; those with a picture's head say whether it is shown."""
+    view = memoryview(packet)
+    look, at = Look(doubt="a packet holds no picture"), 0
+    while at < len(view):
+        head = view[at]
+        start = at + 1 + (head >> 2 & 1)
+        size, shift = (0, 0) if head & 2 else (len(view) - start, 0)
+        while head & 2 and start < len(view):  # the size, seven bits at a time
+            size |= (view[start] & 0x7F) << shift
+            shift, start = shift + 7, start + 1
+            if not view[start - 1] & 0x80:
+                break
+        if start + size > len(view):
+            return Look(doubt="a packet is damaged")
+        if head >> 3 & 15 in (3, 6) and size:
+            again, shown = view[start] & 0x80, view[start] & 0x10
+            if again or shown:
+                return NO_B
+            look = HIDDEN
+        at = start + size
+    return look
