@@ -60,7 +60,7 @@ bench: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks
 
 lab: $(VENV)/.installed
-	@$(VENV)/bin/jupyter lab notebooks
+	@JUPYTER_PREFER_ENV_PATH=1 $(VENV)/bin/jupyter lab notebooks
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.10 --extra dev pyproject.toml \

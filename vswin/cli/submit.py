@@ -277,9 +277,11 @@ def _as_json(
 def _run_here(request: Request, jobs: int, device: str, dry_run: bool) -> None:
     """The same in a pool on this machine; waits for it."""
     from vswin.launch.pool import decoders, pool_size
+    from vswin.launch.processes import environment_anywhere
     from vswin.launch.progress import progress
     from vswin.launch.proposal import propose
     from vswin.launch.study import RunsFailedError, run_configs
+    from vswin.project import project_root
     from vswin.runs.resources import ExecutionSettings
     from vswin.training.distributed import require_device
 
@@ -302,7 +304,9 @@ def _run_here(request: Request, jobs: int, device: str, dry_run: bool) -> None:
         for table in proposal.tables:  # also of what failed, and by the same command, as in a job
             print(f"executing the notebook of {table} ...", flush=True)
             command = [sys.executable, "-m", "vswin", *request.notebooks[table]]
-            codes.append(subprocess.run(command, check=False).returncode)
+            variables = environment_anywhere()
+            done = subprocess.run(command, cwd=project_root(), env=variables, check=False)
+            codes.append(done.returncode)
     if failed is not None:
         raise failed
     if any(codes):

@@ -12,13 +12,29 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 
+from vswin.data.data_file import VARIABLE, sources_file
 from vswin.errors import VswinError
 from vswin.files import naming
 from vswin.launch.warm import How, Order
+from vswin.project import project_root
 from vswin.runs.store import RunFolder
 
 GRACE_S = 15.0
 """How long a run may take to stop when asked to, before it is killed (it can still be resumed)."""
+
+
+def environment_anywhere() -> dict[str, str]:
+    """This process's environment, for one that starts in another folder: paths are absolute.
+
+    `python -m` looks first in the folder where it starts, and a file of the user's there, such as
+    random.py, would take the place of a module; so processes start in the project's folder.
+    """
+    environment = dict(os.environ)
+    if VARIABLE in environment:
+        environment[VARIABLE] = str(sources_file())
+    if places := environment.get("PYTHONPATH"):
+        environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, places.split(os.pathsep)))
+    return environment
 
 
 class NoProcessError(VswinError):
@@ -54,8 +70,8 @@ class Processes:
         """
         with naming(run.log), run.log.open("ab"):
             pass
-        environment = {**os.environ, **self.pools, **own}
-        words = (str(run.path), *arguments)
+        environment = {**environment_anywhere(), **self.pools, **own}
+        words = (str(run.path.absolute()), *arguments)
         self._send(Order(run.run_id, words, environment, str(run.log.resolve())))
         self.alive.add(run.run_id)
 
@@ -104,7 +120,8 @@ class Processes:
                 stdout=subprocess.PIPE,
                 stderr=self.complaints,
                 bufsize=0,
-                env={**os.environ, **self.pools},
+                cwd=project_root(),
+                env=environment_anywhere() | self.pools,
                 start_new_session=True,
             )
             os.set_blocking(self.warm.stdout.fileno(), False)  # type: ignore[union-attr]

@@ -19,8 +19,10 @@ from vswin.experiments.library import Library
 from vswin.experiments.planning import StudyPlan, plan_study
 from vswin.files import read_json, require_writable, write_text
 from vswin.launch.pool import POLL_S, prepare
+from vswin.launch.processes import environment_anywhere
 from vswin.launch.progress import progress
-from vswin.project import experiments_dir, notebooks_dir, results_path
+from vswin.project import experiments_dir, notebooks_dir, project_root, results_path
+from vswin.report.kernel import KERNEL, own_kernel
 from vswin.report.notebook_template import notebook_of
 from vswin.report.page import report_path
 from vswin.runs.status import read_status
@@ -172,11 +174,13 @@ def _papermill(
     process is ended; its kernel and the runs notice and stop, and the runs can be resumed.
     """
     runs = prepare([planned.config for planned in plan.runs], plan.store) if plan else []
-    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--kernel", "python3"]
-    command += ["--parameters_yaml", json.dumps(parameters), str(source), str(target)]
-    with tempfile.TemporaryFile() as printed, progress() as show:
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--kernel", KERNEL]
+    command += ["--parameters_yaml", json.dumps(parameters), str(source), str(target.absolute())]
+    with own_kernel() as variables, tempfile.TemporaryFile() as printed, progress() as show:
         process = subprocess.Popen(
             command,
+            cwd=project_root(),
+            env=environment_anywhere() | variables,
             stdin=subprocess.DEVNULL,  # papermill takes a pipe here for the notebook itself
             stdout=printed,
             stderr=printed,
