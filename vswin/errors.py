@@ -9,9 +9,18 @@ from collections.abc import Iterable
 class VswinError(Exception):
     """Base of all errors that the command line shows as one line, without a traceback."""
 
+    exit_code = 1
+    """What the command line ends with: 1, the work failed; 2, what was asked for is wrong."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback, by IPython's convention: the one line."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(VswinError):
     """Something was asked for that does not exist; the message names what does."""
+
+    exit_code = 2
 
 
 def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> UsageError:

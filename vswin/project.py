@@ -13,11 +13,34 @@ def project_root() -> Path:
     Raises:
         UsageError: if there is neither.
     """
-    here = Path.cwd()
-    for folder in (Path(__file__).parent.parent, here, *here.parents):
+    found = _first_project(Path(__file__).parent.parent) or _project_around()
+    if found is None:
+        raise UsageError(
+            "no vswin project here: change to a folder inside a clone of the repository"
+        )
+    return found
+
+
+def project_elsewhere() -> Path | None:
+    """The project's root where the current folder is not inside it, else None."""
+    root, around = project_root(), _project_around()
+    return None if around is not None and around.samefile(root) else root
+
+
+def _project_around() -> Path | None:
+    """The innermost project that the current folder is in."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder does not exist any more; change to another") from error
+    return _first_project(here, *here.parents)
+
+
+def _first_project(*folders: Path) -> Path | None:
+    for folder in folders:
         if (folder / "experiments").is_dir() and (folder / "vswin").is_dir():
             return folder
-    raise UsageError("no vswin project here: change to a folder inside a clone of the repository")
+    return None
 
 
 def experiments_dir() -> Path:
@@ -34,7 +57,8 @@ def results_path(results_dir: str | Path) -> Path:
     """An absolute results folder.
 
     A relative one counts from the project's root, so that the same words mean the same folder from
-    wherever a notebook or command is started.
+    wherever a notebook or a program is started. (On the command line, what is typed counts from
+    the current folder: `vswin.cli.options`.)
 
     Raises:
         UsageError: if it is empty or names the home of an unknown user.

@@ -15,6 +15,8 @@ from vswin.errors import VswinError
 class ExperimentError(VswinError):
     """An experiment or protocol file is not what it should be; names file, line and key."""
 
+    exit_code = 2
+
 
 class Strict(BaseModel):
     """Data from a file: unknown keys are refused, nothing changes afterwards."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from vswin.cli.options import ProtocolOption, ResultsOption, YesOption, confirm
+from vswin.cli.options import ProtocolOption, ResultsOption, YesOption, confirm, say_project
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for pydantic
@@ -45,6 +45,7 @@ def status(
     from vswin.launch.slurm.journal import Journal
     from vswin.launch.status import current_statuses
 
+    say_project(quiet=as_json)
     store, tables = _tables(table or (), protocol, seeds, results_dir)
     sources = {run: source for each in tables for run, source in each.sources.items()}
     ids = dict.fromkeys(run_id for each in tables for run_id in each.run_ids)
@@ -95,6 +96,7 @@ def logs(
     """
     from vswin.launch.logs import follow_log, print_log
 
+    say_project()
     store, folder = _find_run(run, protocol, results_dir)
     if follow:
         follow_log(folder, store, lines, process)
@@ -120,6 +122,7 @@ def cancel(
     from vswin.project import results_path
     from vswin.runs.store import Store
 
+    say_project()
     if not table and not run:
         raise UsageError("say what to cancel: tables, or runs with --run")
     store = Store(results_path(results_dir), protocol)

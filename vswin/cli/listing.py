@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Column, Table
-
+from vswin.cli.terminal import print_line, print_table
 from vswin.project import experiments_dir
 
 if TYPE_CHECKING:  # `vswin --help` does without
@@ -18,29 +16,23 @@ HOURS_NOTE = (
 )
 
 
-def list_all(console: Console) -> None:
+def list_all() -> None:
     """All tables and protocols."""
     from vswin.experiments.library import Library
 
     library = Library(experiments_dir())
     protocols = {name: library.protocol(name) for name in library.protocols()}
-    grid = Table("table", "title", "rows", "protocols", title="Tables", title_justify="left")
+    lines = []
     for name in library.tables():
         experiment = library.experiment(name)
-        grid.add_row(
-            name,
-            experiment.title,
-            str(len(experiment.rows)),
-            ", ".join(n for n, p in protocols.items() if p.can_run(experiment)) or "costs only",
-        )
-    console.print(grid)
-    grid = Table("protocol", "title", "what it shows", title="Protocols", title_justify="left")
-    for name, found in protocols.items():
-        grid.add_row(name, found.title, found.shows)
-    console.print(grid)
+        runnable = ", ".join(n for n, p in protocols.items() if p.can_run(experiment))
+        lines.append((name, experiment.title, str(len(experiment.rows)), runnable or "costs only"))
+    print_table("Tables", ("table", "title", "rows", "protocols"), lines)
+    shown = [(name, found.title, found.shows) for name, found in protocols.items()]
+    print_table("Protocols", ("protocol", "title", "what it shows"), shown)
 
 
-def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> None:
+def list_rows(table: str, protocol: str, results_dir: str) -> None:
     """The rows of a table, and where each stands under a protocol."""
     from vswin.data.data_file import load_sources
     from vswin.experiments.library import Library
@@ -48,6 +40,7 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
     from vswin.experiments.trained import trained_lines
     from vswin.models.registry import family_of
     from vswin.paper.printed import printed_table
+    from vswin.runs.record import read_runs
     from vswin.runs.requirements import missing_inputs
 
     library = Library(experiments_dir())
@@ -59,23 +52,17 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
         plan = plan_study(table, protocol, results_dir=results_dir)
         first = [p for p in plan.runs if p.seed == 0]
         configs = {p.row.id: p.config for p in first}
-        states = {p.row.id: plan.folder(p).state() for p in first}
+        recorded = read_runs(plan.store.record(table))
+        for p in first:
+            state = str(plan.folder(p).state())
+            is_known = state == "missing" and p.config.run_id in recorded
+            states[p.row.id] = "recorded" if is_known else state
         if any(p.config.data.kind == "videos" for p in first):
             sources = load_sources()
             for p in first:
                 for item in missing_inputs(p.config, plan.store, sources):
                     lacking.setdefault(item, []).append(p.row.id)
-    grid = Table(
-        Column("row", no_wrap=True),
-        "printed as",
-        "preset",
-        "frames",
-        "model",
-        "data, test and start",
-        f"{protocol}, seed 0",
-        title=f"{table}: {experiment.title}",
-        title_justify="left",
-    )
+    lines = []
     for row in experiment.rows:
         name = f"control: {row.control}" if row.is_control else "not printed"
         if printed and (line := printed.row(row.id)):
@@ -86,15 +73,16 @@ def list_rows(console: Console, table: str, protocol: str, results_dir: str) -> 
         state = states.get(row.id, f"not under {protocol}")
         if state == "missing" and any(row.id in rows for rows in lacking.values()):
             state = "lacks data or weights"
-        grid.add_row(row.id, name, row.preset, str(row.frames), words, "; ".join(about), state)
-    console.print(grid)
+        lines.append((row.id, name, row.preset, str(row.frames), words, "; ".join(about), state))
+    columns = ("row", "printed as", "preset", "frames", "model", "data, test and start")
+    print_table(f"{table}: {experiment.title}", (*columns, f"{protocol}, seed 0"), lines)
     for words in trained_lines(experiment, configs):
-        console.print(words, soft_wrap=True, highlight=False)
+        print_line(words)
     if lacking:
-        console.print(f"Missing on this machine, as far as {load_sources().file} says:")
+        print_line(f"Missing on this machine, as far as {load_sources().file} says:")
         for item, rows in lacking.items():
             which = "" if len(rows) == len(states) else f" ({', '.join(rows)})"
-            console.print(f"  {item}{which}", soft_wrap=True, highlight=False)
+            print_line(f"  {item}{which}")
 
 
 def _in_words(config: RunConfig) -> list[str]:
@@ -114,7 +102,6 @@ def _in_words(config: RunConfig) -> list[str]:
 
 
 def list_costs(
-    console: Console,
     table: str,
     protocol: str,
     results_dir: str,
@@ -128,16 +115,7 @@ def list_costs(
 
     plan = plan_study(table, protocol, 1, results_dir)
     study = load_study(table, protocol, 1, results_dir)
-    grid = Table(
-        Column("row", no_wrap=True),
-        "dataset",
-        "10⁹ MACs",
-        "epochs",
-        "views",
-        "train, h",
-        "test, h",
-        "from",
-    )
+    lines = []
     speed = speed_in(plan.store, peak_tflops, share)
     total, seen = 0.0, set[str]()
     for p in plan.runs:
@@ -146,17 +124,20 @@ def list_costs(
         once = p.config.run_id not in seen
         seen.add(p.config.run_id)
         total += found.total if once else 0.0
-        grid.add_row(
-            p.row.id,
-            p.config.data.dataset,  # type: ignore[union-attr]
-            f"{cost.gflops:.0f}",
-            str(p.config.recipe.epochs),
-            str(p.config.test),
-            f"{found.train:.3g}" if once else "(the same run)",
-            f"{found.test:.2g}" if once else "",
-            found.basis,
+        lines.append(
+            (
+                p.row.id,
+                p.config.data.dataset,  # type: ignore[union-attr]
+                f"{cost.gflops:.0f}",
+                str(p.config.recipe.epochs),
+                str(p.config.test),
+                f"{found.train:.3g}" if once else "(the same run)",
+                f"{found.test:.2g}" if once else "",
+                found.basis,
+            )
         )
-    console.print(grid)
-    console.print(f"One seed: {total:.3g} GPU-hours.", highlight=False)
+    columns = ("row", "dataset", "10⁹ MACs", "epochs", "views", "train, h", "test, h", "from")
+    print_table("", columns, lines)
+    print_line(f"One seed: {total:.3g} GPU-hours.")
     basis = f"{100 * share:g} % of a GPU's {peak_tflops:g} TFLOP/s, as declared, not measured"
-    console.print(HOURS_NOTE.format(basis=basis), highlight=False, soft_wrap=True)
+    print_line(HOURS_NOTE.format(basis=basis))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
-
 from vswin.cli import data as cli_data
 from vswin.cli import jobs as cli_jobs
 from vswin.cli import record as cli_record
@@ -20,15 +18,19 @@ from vswin.cli import weights as cli_weights
 from vswin.cli.options import (
     DataFileOption,
     JobsOption,
+    OptionalResultsOption,
     ProtocolOption,
     ResultsOption,
     RowOption,
     SeedsOption,
     TableArgument,
+    absolute,
     model_options,
     resumable,
+    say_project,
     use_data_file,
 )
+from vswin.cli.terminal import discard_output, prepare_streams, print_line, print_table
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.models.errors import ModelError
 from vswin.version import VERSION
@@ -36,8 +38,14 @@ from vswin.version import VERSION
 if TYPE_CHECKING:
     from vswin.report import Study
 
+EXIT_CODES = (
+    "Exit codes: 0, done; 1, the work failed: a run, a damaged video, a full disk, data that this "
+    "machine lacks; 2, what was asked for is wrong: an unknown name, an option, a file that is not "
+    "there or not what it should be; 130, interrupted."
+)
 app = typer.Typer(
     help="The Video Swin Transformer paper, reproduced table by table.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,12 +57,28 @@ cli_data.app.command("make-digits")(cli_videos.make_digits)
 
 
 def main() -> None:
-    """Entry point: errors a user can cause are one line on stderr and exit code 1 or 2."""
+    """Entry point: what a user can cause is one line on stderr and one of the `EXIT_CODES`."""
+    prepare_streams()
     try:
-        app()
-    except (VswinError, ModelError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a full disk is said here, not when Python has ended
+    except VswinError as error:
+        _fail(str(error), error.exit_code)
+    except ModelError as error:
+        _fail(str(error), 2)
+    except BrokenPipeError:
+        discard_output()
+        sys.exit(1)
+    except OSError as error:  # what no command expects: the file or folder is named at least
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 1)
+
+
+def _fail(words: str, code: int) -> NoReturn:
+    print(f"error: {words}", file=sys.stderr)
+    sys.exit(code)
 
 
 def _version(asked: bool) -> None:
@@ -91,13 +115,14 @@ def list_(
     """Tables and protocols; or the rows of a table, what is done, and what is missing."""
     from vswin.cli import listing as cli_list
 
+    say_project()
     use_data_file(data_file)
     if table is None:
-        cli_list.list_all(Console())
+        cli_list.list_all()
     elif cost:
-        cli_list.list_costs(Console(), table, protocol, results_dir, peak_tflops, share)
+        cli_list.list_costs(table, protocol, results_dir, peak_tflops, share)
     else:
-        cli_list.list_rows(Console(), table, protocol, results_dir)
+        cli_list.list_rows(table, protocol, results_dir)
 
 
 @app.command()
@@ -144,6 +169,7 @@ def run(
     from vswin.runs.resources import ExecutionSettings
     from vswin.training.distributed import require_device
 
+    say_project()
     require_device(device, processes)
     use_data_file(data_file)
     if tensorboard:
@@ -157,7 +183,7 @@ def run(
         settings = dataclasses.replace(settings, workers=decoders(device, jobs * processes))
     with resumable(), progress() as show:
         snapshots = run_study(plan, jobs, device, show, settings)
-    where = "" if results_dir == "results" else f" --results-dir {results_dir}"
+    where = "" if results_dir == "results" else f" --results-dir {shlex.quote(results_dir)}"
     print(
         f"{len(snapshots)} runs complete in {plan.store.runs_dir}\n"
         f"next: vswin report {table} --protocol {protocol}{where}"
@@ -184,6 +210,7 @@ def report(
     """Set what is on disk beside the printed numbers: CSV, HTML, Markdown, PNG. Trains nothing."""
     from vswin.report import load_study, studies_in, write_report
 
+    say_project()
     asked = [(table, protocol or "proxy")]
     if table == "all":
         asked = studies_in(results_dir, protocol)
@@ -203,10 +230,8 @@ def notebook(
         str | None, typer.Option("--protocol", "-p", help="See `vswin list`.")
     ] = None,
     seeds: Annotated[int | None, typer.Option("--seeds", "-s", help="Seeds from 0 on.")] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time.")] = None,
-    results_dir: Annotated[
-        str | None, typer.Option("--results-dir", help="Folder of results.")
-    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=0, help="Runs at a time.")] = None,
+    results_dir: OptionalResultsOption = None,
     run_missing: Annotated[
         bool | None, typer.Option("--run-missing/--no-run-missing", help="Train first?")
     ] = None,
@@ -228,6 +253,7 @@ def notebook(
     from vswin.report.notebooks import execute_notebook, parse_parameters
     from vswin.report.page import report_path
 
+    say_project()
     given = {
         "protocol": protocol,
         "seeds": seeds,
@@ -237,6 +263,8 @@ def notebook(
     }
     parameters = {k: v for k, v in given.items() if v is not None}
     parameters |= parse_parameters(parameter or [])
+    if "results_dir" in parameters:  # typed here, and the notebook counts from the project's root
+        parameters["results_dir"] = absolute(str(parameters["results_dir"]))
     with resumable():
         executed, final = execute_notebook(table, parameters, output)
     study = load_study(table, final["protocol"], final["seeds"], final["results_dir"])
@@ -271,20 +299,21 @@ def cost(
     from vswin.models.registry import presets
     from vswin.project import experiments_dir
 
-    console, library = Console(), Library(experiments_dir())
+    say_project()
+    library = Library(experiments_dir())
     tables = library.tables()
     options = {**model_options(window=window, design=design), "num_classes": classes}
     for each in name:
         if each in presets():
-            _print_preset_cost(console, each, rule, frames, size, options)
+            _print_preset_cost(each, rule, frames, size, options)
         elif each in tables:
-            print_table_cost(console, each, library, rule)  # type: ignore[arg-type]
+            print_table_cost(each, library, rule)  # type: ignore[arg-type]
         else:
             raise unknown("preset or table", each, [*presets(), *tables])
 
 
 def _print_preset_cost(
-    console: Console, preset: str, rule: str, frames: int, size: int, options: dict[str, Any]
+    preset: str, rule: str, frames: int, size: int, options: dict[str, Any]
 ) -> None:
     import torch
 
@@ -296,13 +325,13 @@ def _print_preset_cost(
         model = build_model(preset, **options)
     found = count(model, (model.config.in_channels, frames, size, size), rule=rule)  # type: ignore[arg-type]
     words = family_of(model).slug(model.config, frames)
-    console.print(
+    print_line(
         f"{preset}, {' '.join(words)}, {frames}×{size}×{size}, rule {rule}: "
         f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters"
     )
     for operator, value in found.by_operator.items():
         if value:
-            console.print(f"  {operator:<15} {value / 1e9:10.3f} G")
+            print_line(f"  {operator:<15} {value / 1e9:10.3f} G")
 
 
 app.command()(cli_submit.submit)
@@ -320,13 +349,9 @@ def _print_study(study: Study) -> None:
     from vswin.report.table import the_table
 
     shown = the_table(study)
-    grid = Table(*shown.header, title=study.title, title_justify="left")
-    for line in shown.lines:
-        grid.add_row(*line)
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(grid)
+    print_table(study.title, shown.header, shown.lines, len(study.rows[0].labels))
     for verdict in verdict_lines(study):
-        console.print(verdict, soft_wrap=True)
+        print_line(verdict)
 
 
 def _print_files(paths: list[Path]) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from vswin.errors import UsageError, VswinError
+from vswin.project import project_elsewhere
 
 TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
 ProtocolOption = Annotated[
@@ -27,11 +28,30 @@ SeedsOption = Annotated[
         "--seeds", "-s", help="How many seeds, from 0 on (default: as the protocol says)."
     ),
 ]
+
+
+def _from_here(
+    context: typer.Context, parameter: typer.CallbackParam, value: str | None
+) -> str | None:
+    """A folder that was typed counts from the current one; the default, from the project's root."""
+    source = context.get_parameter_source(parameter.name)
+    if value is None or source is None or source.name != "COMMANDLINE":
+        return value
+    return absolute(value)
+
+
 ResultsOption = Annotated[
     str,
     typer.Option(
-        "--results-dir", help="Folder of results; a relative one counts from the project's root."
+        "--results-dir",
+        help="Folder of results (default: `results` in the project).",
+        callback=_from_here,
+        show_default=False,
     ),
+]
+OptionalResultsOption = Annotated[
+    str | None,
+    typer.Option("--results-dir", help="Folder of results.", callback=_from_here),
 ]
 JobsOption = Annotated[
     int,
@@ -48,12 +68,41 @@ DataFileOption = Annotated[
 ]
 
 
+def absolute(folder: str) -> str:
+    """A folder as it was typed, from the current one; what is no folder's name stays as it is."""
+    try:
+        return str(Path(folder).expanduser().absolute()) if folder.strip() else folder
+    except RuntimeError:  # the home of an unknown user; what reads the path says so
+        return folder
+
+
+def say_project(quiet: bool = False) -> None:
+    """Names the project on stderr if the current folder is not inside it.
+
+    Args:
+        quiet: says nothing; for output that programs read.
+
+    Raises:
+        UsageError: if there is no project.
+    """
+    found = project_elsewhere()
+    if found is not None and not quiet:
+        print(f"project: {found}", file=sys.stderr)
+
+
 def use_data_file(path: Path | None) -> None:
-    """Makes `--data-file` count for this command and the processes that it starts."""
+    """Makes `--data-file` count for this command and the processes that it starts.
+
+    Raises:
+        UsageError: if there is no such file.
+    """
     if path is not None:
         from vswin.data.data_file import VARIABLE  # brings torch, which `--help` has no use for
 
-        os.environ[VARIABLE] = str(path.expanduser().absolute())
+        path = path.expanduser().absolute()
+        if not path.is_file():
+            raise UsageError(f"--data-file {path}: there is no such file")
+        os.environ[VARIABLE] = str(path)
 
 
 def confirm(question: str, yes: bool, refusal: str) -> None:

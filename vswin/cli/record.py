@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vswin.cli.options import ResultsOption, absolute, say_project
 from vswin.errors import UsageError
 
 
@@ -18,9 +19,7 @@ def record(
     protocol: Annotated[
         str, typer.Option("--protocol", "-p", help="Of which the runs are: see `vswin list`.")
     ] = "proxy",
-    results_dir: Annotated[
-        str, typer.Option("--results-dir", help="The results folder that the runs are in.")
-    ] = "results",
+    results_dir: ResultsOption = "results",
 ) -> None:
     """Put the complete runs of a table into three small files, from which reports can be made.
 
@@ -33,9 +32,11 @@ def record(
     from vswin.runs.record import write_record
     from vswin.runs.store import Store
 
+    say_project()
     library = Library(experiments_dir())
     chosen = library.protocol(protocol)
-    source, target = (Store(results_path(each), protocol) for each in (results_dir, output))
+    folders = (results_dir, absolute(str(output)))
+    source, target = (Store(results_path(each), protocol) for each in folders)
     complete = [run.run_id for run in source if run.result() is not None]
     present = PresentRuns(complete)
     written = False

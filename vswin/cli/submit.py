@@ -23,6 +23,7 @@ from vswin.cli.options import (
     YesOption,
     confirm,
     resumable,
+    say_project,
     use_data_file,
 )
 from vswin.errors import UsageError
@@ -90,6 +91,7 @@ def submit(
     from vswin.launch.proposal import ABSENT, FAILED, Request
     from vswin.launch.slurm.profile import Profile, load_profile
 
+    say_project(quiet=as_json)
     use_data_file(data_file)
     only_failed = context.info_name == "retry"  # one function is both commands
     if only_failed and retry:

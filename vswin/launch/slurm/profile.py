@@ -47,6 +47,8 @@ NOTEBOOK_GB = 8
 class ProfileError(VswinError):
     """A profile is not what it should be; one line for each problem, with file, line and key."""
 
+    exit_code = 2
+
 
 def _word(text: str) -> str:
     if not text or re.search(r"\s", text):

@@ -1,0 +1,118 @@
+"""Output: tables that cut nothing, and streams that can be written whatever they are."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+NARROWEST = 7
+"""Characters that a cell gets in a line at least, if it has so many."""
+UNBOUNDED = 10_000
+"""Width where nobody looks: lines of a file or pipe stay whole, for grep and awk."""
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal or $COLUMNS says; elsewhere without bound."""
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if known else UNBOUNDED)
+
+
+def print_line(text: str, out: Console | None = None) -> None:
+    """A line as it is: the terminal breaks it, so that it can be copied whole."""
+    (out or console()).print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str | Column],
+    rows: Sequence[Sequence[str | Text]],
+    names: int = 1,
+    out: Console | None = None,
+) -> None:
+    """Prints a table in which nothing is cut.
+
+    Cells go on below where they are too wide, names never do. Where even that needs more than the
+    terminal has, each row is a block of lines. Columns in which no row says anything are left out.
+
+    Args:
+        title: said above it; may be empty.
+        columns: the headers.
+        rows: the cells of each row.
+        names: how many of the first columns tell rows apart.
+        out: where to; None is standard output.
+    """
+    out = out or console()
+    cells = [[c if isinstance(c, Text) else Text(c) for c in row] for row in rows]
+    wanted = [c if isinstance(c, Column) else Column(c) for c in columns]
+    used = [k for k in range(len(wanted)) if k < names or any(len(row[k]) for row in cells)]
+    if title:
+        print_line(title, out)
+    if _least_width([[row[k] for k in used] for row in cells], names) > out.width:
+        _print_blocks([str(c.header) for c in wanted], cells, used, names, out)
+        return
+    grid = Table()
+    for k in used:
+        keep = k < names
+        grid.add_column(wanted[k].header, justify=wanted[k].justify, overflow="fold", no_wrap=keep)
+    for row in cells:
+        grid.add_row(*(row[k] for k in used))
+    out.print(grid)
+
+
+def _least_width(rows: Sequence[Sequence[Text]], names: int) -> int:
+    """Of a table in which names stand whole and other cells are not too narrow to be read."""
+    widest = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    least = [n if k < names else min(n, _fair(n)) for k, n in enumerate(widest)]
+    return sum(least) + 3 * len(least) + 1
+
+
+def _fair(length: int) -> int:
+    """Characters of a line for a cell of that length: sentences need more than numbers."""
+    return max(NARROWEST, min(length // 5, 3 * NARROWEST))
+
+
+def _print_blocks(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[Text]],
+    used: Sequence[int],
+    names: int,
+    out: Console,
+) -> None:
+    for row in rows:
+        print_line(" ".join(row[k].plain for k in used[:names]), out)
+        for k in used[names:]:
+            if row[k]:
+                line = Text.assemble(f"  {headers[k]}: " if headers[k] else "  ", row[k])
+                out.print(line, soft_wrap=True, highlight=False)
+
+
+def prepare_streams() -> None:
+    """Makes the standard streams such that nothing that is printed can be an error of encoding.
+
+    A stream that the caller has closed leads nowhere. Names of files keep their bytes where the
+    encoding is UTF-8; elsewhere (LANG=C) what it does not have, as ×, is shown as a question mark.
+    """
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            is_utf8 = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if is_utf8 else "replace")
+
+
+def discard_output() -> None:
+    """Nobody reads standard output any more: what is left in its buffer goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
