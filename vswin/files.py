@@ -134,8 +134,14 @@ def require_intact_zip(path: Path) -> None:
             raise ValueError(f"{broken} is damaged")
 
 
-def require_writable(folder: Path) -> Path:
+def require_writable(
+    folder: Path, option: str = "--results-dir (in a notebook: results_dir)"
+) -> Path:
     """Creates `folder` and proves that files can be written there.
+
+    Args:
+        folder: the folder; those above it are made, too.
+        option: where the user says another one.
 
     Raises:
         NotWritableError: if not; the message names the folder and the system's reason.
@@ -147,6 +153,6 @@ def require_writable(folder: Path) -> Path:
     except OSError as error:
         raise NotWritableError(
             f"cannot write results to {folder}: {error.strerror or error}; "
-            "choose another folder with --results-dir (in a notebook: results_dir)"
+            f"choose another folder with {option}"
         ) from error
     return folder

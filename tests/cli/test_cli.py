@@ -79,15 +79,15 @@ WITH_RESULTS = ("run", "report", "notebook", "list")
             2,
             ["--checkpoint-minutes", "more than 0"],
         ),
-        (["list", "table5", "--cost"], 1, ["is not on videos"]),
+        (["list", "table5", "--cost"], 2, ["is not on videos"]),
         (
             ["cost", "swin_t", "--design", "split", "--window", "8x7x7"],
-            1,
+            2,
             ["(8, 7, 7)", "window_size=(1, 7, 7)"],
         ),
-        (["weights", "inspect", "none.pth"], 1, ["there is no file none.pth"]),
+        (["weights", "inspect", "none.pth"], 2, ["there is no file none.pth"]),
         (["weights", "convert", "a.pth", "b.pth", "--to", "timm"], 2, ["'timm'", "timm_2d"]),
-        (["predict", "a.mp4", "-w", "none.pth"], 1, ["there is no file none.pth"]),
+        (["predict", "a.mp4", "-w", "none.pth"], 2, ["a.mp4: there is no such file"]),
         (["predict", "a.mp4", "-w", "none.pth", "--views", "4x2"], 2, ["--views 4x2", "4x3"]),
         (["eval", "-w", "none.pth", "-d", "kinetics40"], 2, ["unknown dataset 'kinetics40'"]),
         (["eval", "-w", "none.pth", "-d", "ssv2", "--split", "val"], 2, ["--split val"]),
@@ -254,7 +254,7 @@ def test_mistakes_in_the_data_file_are_named(text, words, tmp_path):
     done = vswin(
         "list", "table8", "--protocol", "paper", "--data-file", str(tmp_path / "data.yaml")
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr

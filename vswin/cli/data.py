@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vswin.cli.options import DataFileOption, use_data_file
+from vswin.cli.options import DataFileOption, say_project, use_data_file
+from vswin.cli.terminal import print_line, print_table
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for decoders
-    from rich.table import Table
-
     from vswin.data.annotations import VideoList
     from vswin.data.check import CheckReport, OnProgress, Spread
 
@@ -85,6 +84,8 @@ def check(
     Results are kept by a file's size and time of change, so a second check is quick. The exit code
     is 1 if anything is wrong.
     """
+    if annotations is None:  # else nothing is asked of the project
+        say_project(quiet=as_json)
     use_data_file(data_file)
     from vswin.data.check import MIN_FRAMES, check_videos
 
@@ -221,32 +222,25 @@ class _Pace:
 
 
 def _print(reports: list[CheckReport]) -> None:
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(_table(reports))
+    _print_table(reports)
     for report in reports:
         lines = [f"{p.kind}: {p.path}: {p.reason}" for p in report.problems]
         lines += [f"duplicate: {entry}" for entry in report.duplicates]
         lines += [f"unknown: {entry}" for entry in report.unknown]
         for line in lines[:SHOWN]:
-            print(f"{report.split}: {line}")
+            print_line(f"{report.split}: {line}")
         if len(lines) > SHOWN:
             print(f"{report.split}: … and {len(lines) - SHOWN:,} more; --json has all")
 
 
-def _table(reports: list[CheckReport]) -> Table:
-    from rich.table import Table
-
+def _print_table(reports: list[CheckReport]) -> None:
     from vswin.data.datasets import dataset
 
     known = dataset(reports[0].dataset)
-    grid = Table(
-        "", *(r.split for r in reports), title=f"{known.title}: files", title_justify="left"
-    )
+    rows: list[tuple[str, ...]] = []
 
     def row(name: str, cell: Callable[[CheckReport], str]) -> None:
-        grid.add_row(name, *(cell(report) for report in reports))
+        rows.append((name, *(cell(report) for report in reports)))
 
     def counted(kind: str) -> Callable[[CheckReport], str]:
         return lambda r: f"{r.count(kind):,}"
@@ -270,7 +264,7 @@ def _table(reports: list[CheckReport]) -> Table:
     row("file size, kB", lambda r: _range(r.bytes, 1e-3))
     row("all files, GB", lambda r: f"{r.total_bytes / 1e9:,.4g}")
     row("digest of the list", lambda r: r.digest[:16])
-    return grid
+    print_table(f"{known.title}: files", ("", *(report.split for report in reports)), rows)
 
 
 def _range(spread: Spread | None, factor: float = 1.0) -> str:

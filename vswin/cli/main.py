@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
 from vswin.cli import data as cli_data
 from vswin.cli import jobs as cli_jobs
 from vswin.cli import record as cli_record

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vswin.cli.options import DataFileOption, model_options, use_data_file
+from vswin.cli.options import DataFileOption, model_options, say_project, use_data_file
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no 
     from vswin.evaluation.views import VideoEvaluation
     from vswin.weights.checkpoint import Checkpoint
 
+SHOWN = 10
+"""Unreadable videos that are printed; --json and --output have all."""
 NEXT = {"kinetics": "table8", "ssv2": "table3"}
 """A table that each layout is for; Table 3 starts from a model of the other's videos."""
 WeightsOption = Annotated[
@@ -69,14 +71,18 @@ def evaluate(
         Path | None, typer.Option(help="Folder that notes what was tested; goes on from there.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Predictions of each video (.npz).")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Predictions of each video (.npz), or why there are none."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Top-1 and top-5 of a checkpoint on a dataset, with their intervals.
 
-    Every listed video counts: one that cannot be read is wrong. Several processes (--processes, or
-    torchrun) share the videos; no video is counted twice.
+    Every listed video counts: one that cannot be read is wrong, and is named; that is no failure of
+    the command. Several processes (--processes, or torchrun) share the videos; no video is counted
+    twice.
     """
     import torch
 
@@ -87,16 +93,21 @@ def evaluate(
     from vswin.training.distributed import joined
     from vswin.training.processes import assisted
 
+    if annotations is None:  # else nothing is asked of the project
+        say_project(quiet=as_json)
     use_data_file(data_file)
     _require_device_and_precision(device, precision, processes)
-    clips, crops = _views(views or ("1x3" if data.endswith("ssv2") else "4x3"))
+    clips, crops = _views(views or _usual_views(data))
     test, options = ViewsTest(clips, crops), model_options(window=window)  # type: ignore[arg-type]
     command = [sys.executable, "-m", "vswin", *sys.argv[1:]]
     if workers is None:
         workers = decoders(device, max(processes, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     if output is not None:
-        require_writable(output.expanduser().absolute().parent)
-    resume = resume and require_writable(resume.expanduser())
+        output = output.expanduser().absolute()
+        if output.is_dir():
+            raise UsageError(f"--output {output} is a folder; wanted the path of a file in it")
+        require_writable(output.parent, "--output")
+    resume = resume and require_writable(resume.expanduser(), "--resume")
     listed = _list(data, split, annotations, videos, labels)
     with (
         assisted(processes, command) as give_up,
@@ -130,7 +141,12 @@ def predict(
     video: Annotated[Path, typer.Argument(help="A video file.")],
     weights: WeightsOption,
     dataset: Annotated[
-        str | None, typer.Option(help="What the model was trained on (default: by its classes).")
+        str | None,
+        typer.Option(help="What the model was trained on (default: by its number of classes)."),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="Names of the model's classes: one a line, or JSON. Without, numbers."),
     ] = None,
     views: ViewsOption = None,
     frames: FramesOption = 32,
@@ -145,30 +161,65 @@ def predict(
     import torch
 
     from vswin.data.clips import ViewsTest
-    from vswin.data.datasets import DATASETS, class_names
+    from vswin.data.lists.classes import read_classes
+    from vswin.data.video import UnreadableVideoError
     from vswin.evaluation.public import (
-        classes_for,
         clips_for,
+        dataset_with,
         model_of,
         natural_size,
         predict_video,
+        require_classes_of,
     )
 
     _require_device_and_precision(device, "fp32")
     asked = _views(views) if views is not None else None
+    video = _require_video(video)
+    names = tuple(read_classes(classes.expanduser())) if classes is not None else None
     model, checkpoint = model_of(weights, **model_options(window=window))
-    assert checkpoint.found.num_classes is not None  # or it would not have been taken
-    names = classes_for(checkpoint.found.num_classes, dataset)
-    name = dataset or next(d for d in DATASETS if class_names(d) == names)
-    clips, crops = asked or _views("1x3" if name.endswith("ssv2") else "4x3")
+    count = checkpoint.found.num_classes
+    assert count is not None  # or it would not have been taken
+    if names is not None and len(names) != count:
+        raise UsageError(f"{classes} names {len(names)} classes, and the model has {count}")
+    trained_on = dataset or (dataset_with(count) if names is None else None)
+    if trained_on is not None and names is None:
+        names = require_classes_of(trained_on, count)
+    clips, crops = asked or _views(_usual_views(trained_on or ""))
     test = ViewsTest(clips, crops)  # type: ignore[arg-type]
-    cut = clips_for(name, frames, stride, size or natural_size(model), test)
-    answers = predict_video(video, model, names, cut, test, torch.device(device), top)
+    cut = clips_for(trained_on or "", frames, stride, size or natural_size(model), test)
+    labels = names or [f"class {label}" for label in range(count)]
+    try:
+        answers = predict_video(video, model, labels, cut, test, torch.device(device), top)
+    except UnreadableVideoError as error:
+        raise UsageError(f"{video} cannot be read as a video: {error.reason}") from error
     if as_json:
-        print(json.dumps([{"class": a.name, "score": round(a.score, 6)} for a in answers]))
+        shown = [{"label": a.label, "class": a.name, "score": round(a.score, 6)} for a in answers]
+        print(json.dumps(shown))
         return
     for answer in answers:
         print(f"{100 * answer.score:5.1f} %  {answer.name}")
+    if names is None:
+        print(f"(numbers from 0: {count} classes are no known dataset's; --classes names them)")
+
+
+def _require_video(path: Path) -> Path:
+    """A file of moving pictures.
+
+    Raises:
+        UsageError: if it is none; says what it is.
+    """
+    from vswin.data.video import UnreadableVideoError, open_video
+
+    path = path.expanduser()
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such file")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; wanted a video file")
+    try:
+        with open_video(path):
+            return path
+    except UnreadableVideoError as error:
+        raise UsageError(f"{path} cannot be read as a video: {error.reason}") from error
 
 
 def make_digits(
@@ -232,14 +283,20 @@ def _tell(
         "views": str(test),
         "n": n,
         "n_present": evaluation.present,
+        "unreadable": [
+            {"id": listed.videos[place].id, "path": str(listed.videos[place].path), "reason": why}
+            for place, why in evaluation.unreadable.items()
+        ],
     }
     for name, share in evaluation.metrics.items():
         found = wilson_interval(share, n)
         facts |= {name: share, f"{name}_low": found.low, f"{name}_high": found.high}
     if output is not None:
-        arrays = evaluation.predictions
-        with atomic_write(output.expanduser()) as file:
-            np.savez_compressed(file, id=np.asarray([v.id for v in listed.videos]), **arrays)  # type: ignore[arg-type]  # all are arrays
+        arrays: dict[str, Any] = dict(evaluation.predictions)
+        arrays["id"] = np.asarray([video.id for video in listed.videos])
+        arrays["unreadable"] = np.asarray([evaluation.unreadable.get(k, "") for k in range(n)])
+        with atomic_write(output) as file:
+            np.savez_compressed(file, **arrays)
     if as_json:
         print(json.dumps(facts, indent=2))
         return
@@ -247,6 +304,10 @@ def _tell(
     print(
         f"{listed.dataset}, {listed.split}, {test} views: {evaluation.present} of {n} videos read"
     )
+    for place, reason in list(evaluation.unreadable.items())[:SHOWN]:
+        print(f"  counted as wrong: {listed.videos[place].path}: {reason}")
+    if len(evaluation.unreadable) > SHOWN:
+        print(f"  … and {len(evaluation.unreadable) - SHOWN:,} more; --json has all")
     for name in evaluation.metrics:
         low, high = 100 * facts[f"{name}_low"], 100 * facts[f"{name}_high"]
         print(
@@ -272,6 +333,10 @@ def _progress(what: str, wanted: bool) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _usual_views(dataset: str) -> str:
+    return "1x3" if dataset.endswith("ssv2") else "4x3"
 
 
 def _views(text: str) -> tuple[int, int]:

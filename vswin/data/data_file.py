@@ -136,11 +136,11 @@ def load_sources() -> Sources:
 
     Raises:
         ExperimentError: if the file is not what it should be; names file, line and key.
-        MissingDataError: if $VSWIN_DATA names a file that is not there.
+        UsageError: if $VSWIN_DATA names a file that is not there.
     """
     path = sources_file()
     if not path.is_file():
         if os.environ.get(VARIABLE):
-            raise MissingDataError(f"{VARIABLE} names {path}, and there is no such file")
+            raise UsageError(f"{VARIABLE} names {path}, and there is no such file")
         return Sources(file=path)
     return read_strictly(path, Sources).model_copy(update={"file": path})

@@ -28,6 +28,7 @@ from vswin.weights.loading import load_checkpoint
 class Answer:
     """One class that a video may show."""
 
+    label: int
     name: str
     score: float
     """SoftMax, averaged over the views."""
@@ -62,24 +63,18 @@ def natural_size(model: nn.Module) -> int:
     return family_of(model).natural_size(model.config)
 
 
-def classes_for(num_classes: int, dataset: str | None) -> tuple[str, ...]:
-    """Names of a model's classes.
+def dataset_with(num_classes: int) -> str | None:
+    """The public dataset that has so many classes; None if there is none, or several."""
+    fitting = [d.name for d in DATASETS.values() if d.class_file and d.num_classes == num_classes]
+    return fitting[0] if len(fitting) == 1 else None
 
-    Args:
-        num_classes: of the model.
-        dataset: what it was trained on; None takes the dataset with so many classes.
+
+def require_classes_of(dataset: str, num_classes: int) -> tuple[str, ...]:
+    """Names of a dataset's classes, of which a model has so many.
 
     Raises:
-        UsageError: if the dataset has another number, or none has this one.
+        UsageError: if there is no such dataset, or it has another number.
     """
-    if dataset is None:
-        fitting = [d.name for d in DATASETS.values() if d.num_classes == num_classes]
-        if len(fitting) != 1:
-            raise UsageError(
-                f"the model has {num_classes} classes, which {len(fitting)} known datasets have; "
-                f"say which with --dataset; known: {', '.join(DATASETS)}"
-            )
-        dataset = fitting[0]
     names = class_names(dataset)
     if len(names) != num_classes:
         raise UsageError(
@@ -141,7 +136,7 @@ def evaluate_weights(
     size = size or natural_size(model)
     data = clips_for(videos.dataset, frames, stride, size, test)
     assert checkpoint.found.num_classes is not None  # or it would not have been taken
-    classes_for(checkpoint.found.num_classes, videos.dataset)
+    require_classes_of(videos.dataset, checkpoint.found.num_classes)
     evaluation = evaluate_videos(
         model.to(world.device), videos, data, test, world, precision, workers, notes, on_video
     )
@@ -166,4 +161,4 @@ def predict_video(
     scores = score_views(model.to(device).eval(), views, device).mean(dim=0)
     best = scores.topk(min(top, len(names)))
     pairs: list[Any] = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-    return [Answer(names[label], score) for label, score in pairs]
+    return [Answer(label, names[label], score) for label, score in pairs]

@@ -45,8 +45,13 @@ class VideoEvaluation:
     """What the task keeps of each listed video, in the list's order."""
     metrics: dict[str, float]
     """The task's, over all listed videos."""
-    present: int
-    """Videos that could be read."""
+    unreadable: dict[int, str]
+    """Why a video could not be read, by its place in the list."""
+
+    @property
+    def present(self) -> int:
+        """Videos that could be read."""
+        return self.listed - len(self.unreadable)
 
     @property
     def listed(self) -> int:
@@ -134,22 +139,22 @@ def evaluate_videos(
     )
     for number, (place, views) in enumerate(zip(mine, loader, strict=True), start=1):
         # Video by video: what comes out depends on no other video, so neither on the processes.
-        kept = None
-        if views is not None:
+        if isinstance(views, str):
+            done.add(place, views)
+        else:
             scores = score_views(model, views, world.device, precision, task).mean(dim=0)
-            kept = _kept(scores, videos.videos[place], task)
-        done.add(place, kept)
+            done.add(place, _kept(scores, videos.videos[place], task))
         on_video(before + number, before + len(mine))
     done.write()
     found = {place: kept for part in world.gather(done.kept) for place, kept in part.items()}
     predictions = _in_order(found, videos, task)
-    present = sum(kept is not None for kept in found.values())
-    if present == 0:
+    unreadable = {place: why for place, why in sorted(found.items()) if isinstance(why, str)}
+    if len(unreadable) == len(videos.videos):
         raise UntestableError(
             f"none of the {len(videos.videos)} videos of {videos.source} can be read, the first is "
-            f"{videos.videos[0].path}; `vswin data check` says why"
+            f"{videos.videos[0].path} ({unreadable[0]}); `vswin data check` says more"
         )
-    return VideoEvaluation(predictions, task.metrics(predictions), present)
+    return VideoEvaluation(predictions, task.metrics(predictions), unreadable)
 
 
 def _kept(scores: Tensor, video: Video, task: Task) -> Kept:
@@ -161,14 +166,14 @@ def _kept(scores: Tensor, video: Video, task: Task) -> Kept:
     return task.keep(scores[None], torch.tensor([video.label]), BEST)
 
 
-def _in_order(found: dict[int, Kept | None], videos: VideoList, task: Task) -> Kept:
+def _in_order(found: dict[int, Kept | str], videos: VideoList, task: Task) -> Kept:
     """Every video exactly once, in the list's order; those that could not be read are wrong."""
     count = len(class_names(videos.dataset))
     lines = []
     for place, video in enumerate(videos.videos):
         kept = found[place]
         target = torch.tensor([video.label])
-        lines.append(task.keep_missing(target, count, BEST) if kept is None else kept)
+        lines.append(task.keep_missing(target, count, BEST) if isinstance(kept, str) else kept)
     return joined(lines)
 
 
@@ -183,8 +188,8 @@ def _test_digest(
     return digest.hexdigest()[:16]
 
 
-class _Views(Dataset[Tensor | None]):
-    """The views of each video, None for one that cannot be read."""
+class _Views(Dataset[Tensor | str]):
+    """The views of each video; for one that cannot be read, the reason."""
 
     def __init__(self, videos: list[Video], data: VideoData, test: ViewsTest) -> None:
         self.videos, self.data, self.test = videos, data, test
@@ -192,22 +197,22 @@ class _Views(Dataset[Tensor | None]):
     def __len__(self) -> int:
         return len(self.videos)
 
-    def __getitem__(self, index: int) -> Tensor | None:
+    def __getitem__(self, index: int) -> Tensor | str:
         try:
             return read_views(self.videos[index], self.data, self.test)
-        except UnreadableVideoError:
-            return None
+        except UnreadableVideoError as error:
+            return error.reason
 
 
 class _Notes:
     """What has been tested, by place in the list; written now and then, read again after a kill.
 
-    A video that could not be read is None. It is not noted, and so tried again: the disk may be
-    back.
+    Of a video that could not be read it is the reason. That is not noted, and so the video is tried
+    again: the disk may be back.
     """
 
     def __init__(self, folder: Path | None, world: World, test: str) -> None:
-        self.kept: dict[int, Kept | None] = {}
+        self.kept: dict[int, Kept | str] = {}
         self.path = folder and folder / f"tested-{test}-{world.rank}-of-{world.size}.json"
         self.written = time.monotonic()
         if folder is not None:
@@ -218,13 +223,13 @@ class _Notes:
                     noted = read_json(path) or {}
                     self.kept |= {int(place): from_json(line) for place, line in noted.items()}
 
-    def add(self, place: int, kept: Kept | None) -> None:
+    def add(self, place: int, kept: Kept | str) -> None:
         self.kept[place] = kept
         if time.monotonic() - self.written >= SAVE_S:
             self.write()
 
     def write(self) -> None:
         if self.path is not None:
-            noted = {i: as_json(kept) for i, kept in self.kept.items() if kept is not None}
+            noted = {i: as_json(kept) for i, kept in self.kept.items() if not isinstance(kept, str)}
             write_json(self.path, noted)
             self.written = time.monotonic()

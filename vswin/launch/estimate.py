@@ -23,6 +23,8 @@ _GPUS = ("NVIDIA", "Tesla", "GeForce", "Quadro", "TITAN", "Instinct")
 class NoEstimateError(VswinError):
     """Nothing tells how long a run takes."""
 
+    exit_code = 2
+
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:

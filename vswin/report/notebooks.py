@@ -141,7 +141,7 @@ def _execute(
     target = output or report_path(root, table, final["protocol"], "ipynb")
     if target.is_dir():
         raise UsageError(f"--output {target} is a folder; wanted the path of a notebook in it")
-    require_writable(target.parent)
+    require_writable(target.parent, "--output" if output else "--results-dir")
     partial = target.with_name(
         f".tmp-{os.getpid()}-{target.name}"
     )  # papermill rewrites it at every cell

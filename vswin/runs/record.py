@@ -83,7 +83,7 @@ def write_record(folder: Path, runs: Iterable[RunFolder]) -> dict[str, RunRecord
             curves[run.run_id] = run.metrics()
             predictions[run.run_id] = run.predictions()
     records = dict(sorted(records.items()))
-    require_writable(folder)
+    require_writable(folder, "--output")
     write_text(folder / CURVES, _curves_as_csv({run_id: curves[run_id] for run_id in records}))
     stacked = _stack({run_id: predictions[run_id] for run_id in records})
     with atomic_write(folder / PREDICTIONS) as file:

@@ -27,7 +27,7 @@ def require_classes(dataset: str, labels: Path) -> None:
         AnnotationError: if it has other classes, the same in another order, or labels that are not
             0, 1, 2 and so on.
     """
-    ours, theirs = datasets.class_names(dataset), _read_classes(labels)
+    ours, theirs = datasets.class_names(dataset), read_classes(labels)
     for label, (mine, other) in enumerate(zip(ours, theirs, strict=False)):
         if datasets.class_key(mine) != datasets.class_key(other):
             raise AnnotationError(
@@ -38,8 +38,12 @@ def require_classes(dataset: str, labels: Path) -> None:
         raise AnnotationError(f"{labels} has {len(theirs)} classes, {dataset} has {len(ours)}")
 
 
-def _read_classes(path: Path) -> list[str]:
-    """The classes of a file in the order of their labels."""
+def read_classes(path: Path) -> list[str]:
+    """The classes of a file in the order of their labels; its forms are those of `require_classes`.
+
+    Raises:
+        AnnotationError: if it cannot be read, or labels are not 0, 1, 2 and so on.
+    """
     text = read_text(path)
     if text.lstrip()[:1] not in ("[", "{"):
         lines = [line for _, line in content_lines(text)[0]]

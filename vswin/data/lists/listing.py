@@ -19,6 +19,8 @@ _NUMBER = re.compile(r"(-?\d+)(?:\.0+)?")
 class AnnotationError(VswinError):
     """A list of videos or classes cannot be used; the message names file and entry."""
 
+    exit_code = 2
+
 
 class Entry(NamedTuple):
     """A video as a list has it."""
