@@ -85,6 +85,8 @@ class _H264:
 
     def look(self, packet: Packet) -> Look:
         view = memoryview(packet)
+        if 0 < self._prefix < len(view) and view[self._prefix] & 31 == 1:
+            return self._slice(view, self._prefix)  # most packets hold this alone
         for at in _units(view, self._prefix):
             kind = view[at] & 31
             if kind == 7:  # settings, repeated or new
@@ -95,7 +97,7 @@ class _H264:
 
     def _slice(self, view: memoryview, at: int) -> Look:
         head = bytes(view[at + 1 : at + 12]).replace(b"\0\0\3", b"\0\0") + bytes(8)
-        found = _slice_start(head[0] << 16 | head[1] << 8 | head[2])
+        found = _slice_start(head[0] << 8 | head[1])
         if found is None:
             return Look(doubt="a packet holds no start of a picture")
         slice_type, used = found
@@ -117,15 +119,15 @@ def _h264_look(reference: bool, slice_type: int, numbered: bool, doubt: str) -> 
     return Look(True, not reference, slice_type == 1, slice_type in (2, 4), numbered, doubt)
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=2**16)
 def _slice_start(bits: int) -> tuple[int, int] | None:
-    """Type (0 P, 1 B, 2 I …) and how many of 24 bits were read; None if no picture starts here."""
-    reader = _Bits(bits, 24)
+    """Type (0 P, 1 B, 2 I …) and how many of 16 bits were read; None if no picture starts here."""
+    reader = _Bits(bits, 16)
     if reader.golomb() != 0:
         return None
     slice_type = reader.golomb() % 5
     reader.golomb()  # which set of parameters
-    return (slice_type, 24 - reader.left) if reader.left > 0 else None
+    return (slice_type, 16 - reader.left) if reader.left >= 0 else None
 
 
 @functools.lru_cache(maxsize=16)
