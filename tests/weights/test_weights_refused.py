@@ -1,11 +1,6 @@
 """Checkpoints: everything that a user can get wrong, and files that mean harm."""
 
-import io
-import pickle
-import re
-
 import pytest
-import safetensors.torch
 import torch
 
 import vswin
@@ -159,67 +154,6 @@ def test_the_meta_device_has_nothing_to_load_into():
         vswin.load_weights(model, in_layout("vswin")[0])
 
 
-class Malice:
-    """Pickled, it runs a command when it is read."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (exec, (f"open({str(self.path)!r}, 'w')",))
-
-
-@pytest.mark.parametrize("legacy", [False, True])
-def test_code_in_a_checkpoint_never_runs(tmp_path, legacy):
-    tensors, _ = in_layout("torchvision")
-    path, trace = tmp_path / "evil.pth", tmp_path / "it ran"
-    torch.save(
-        {"state_dict": tensors, "config": Malice(trace)},
-        path,
-        _use_new_zipfile_serialization=not legacy,
-    )
-    text = error_of(path)
-    assert "more than tensors" in text
-    assert "exec" in text
-    assert not trace.exists()
-
-
-def test_files_that_are_no_checkpoints(tmp_path):
-    def file(name, content):
-        (tmp_path / name).write_bytes(content)
-        return tmp_path / name
-
-    flipped = tmp_path / "flipped.pth"
-    torch.save(in_layout("torchvision")[0], flipped)
-    content = bytearray(flipped.read_bytes())
-    content[len(content) // 2] ^= 1  # one bit of one weight, most likely
-    flipped.write_bytes(content)
-    buffer = io.BytesIO()
-    torch.save(in_layout("torchvision")[0], buffer)
-    whole, safe = buffer.getvalue(), safetensors.torch.save(in_layout("torchvision")[0])
-    texts = {
-        "no file": (error_of(tmp_path / "none.pth"), "there is no file"),
-        "suffix": (error_of(file("weights.ckpt", whole)), "wanted a file name that ends in .pth"),
-        "folder": (
-            error_of((tmp_path / "folder.pth").mkdir() or tmp_path / "folder.pth"),
-            "folder",
-        ),
-        "web page": (error_of(file("page.pth", b"<!DOCTYPE html>\n")), "'<!DOCTYPE html>'"),
-        "cut": (
-            error_of(file("cut.pth", whole[: len(whole) // 2])),
-            "is no .pth checkpoint, or a damaged one",
-        ),
-        "one bit": (error_of(flipped), "or a damaged one"),
-        "empty": (error_of(file("empty.pth", b"")), "0 bytes"),
-        "cut safe": (
-            error_of(file("cut.safetensors", safe[:-10])),
-            "is no .safetensors checkpoint",
-        ),
-        "wrong safe": (error_of(file("pth.safetensors", whole)), "is no .safetensors checkpoint"),
-        "a list": (
-            error_of(file("list.pth", pickle.dumps([1]))),
-            "is no .pth checkpoint|holds a list",
-        ),
-    }
-    for what, (text, words) in texts.items():
-        assert re.search(words, text), (what, text)
+def test_paths_that_are_no_files(tmp_path):
+    assert "there is no file" in error_of(tmp_path / "none.pth")
+    assert "is a folder, wanted a file" in error_of(tmp_path)

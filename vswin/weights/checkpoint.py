@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,14 @@ from torch import Tensor
 from vswin.models.errors import WeightsError
 from vswin.models.layouts import CheckpointCode, Found, Layout, some
 from vswin.models.registry import Family, families, family
+from vswin.weights.unpickling import Inert
+from vswin.weights.unwrapping import WRAPPERS, Located, clean_name, locate, unwrap
 
 if TYPE_CHECKING:
     from torch import nn
 
-WRAPPERS = ("state_dict", "model", "model_state_dict")
-PREFIXES = ("module.", "_orig_mod.", "model.")
-"""What DistributedDataParallel, torch.compile and Lightning put before all names."""
+HEADS = re.compile(r"(head|heads|fc|fc_cls|cls_head|classifier|classification_head)\.")
+"""How the names of classifiers begin, ours and others'."""
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -37,6 +39,8 @@ class Checkpoint:
     left_out: dict[str, str]
     """Why each other entry is not a weight, under its own name."""
     found: Found
+    other_head: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Why each part of a classifier is none that we have; such weights load without it."""
 
     @functools.cached_property
     def digest(self) -> str:
@@ -52,6 +56,12 @@ class Checkpoint:
 def checkpoints_of(name: str) -> CheckpointCode:
     """What loading and saving the checkpoints of a family needs."""
     return importlib.import_module(family(name).code).CHECKPOINTS
+
+
+def head_of(kind_of_model: Family) -> str:
+    """How the names of a family's classifier begin."""
+    head: str = importlib.import_module(kind_of_model.code).HEAD
+    return head
 
 
 def layouts() -> dict[str, Layout]:
@@ -74,27 +84,25 @@ def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> C
         WeightsError: if the layout is unknown, an entry belongs to no model of ours, a weight is
             no dense tensor of finite numbers, or the weights contradict each other.
     """
-    entries, beside = _unwrap(content)
-    no_tensors = [key for key, value in entries.items() if not isinstance(value, Tensor)]
-    if no_tensors:
-        raise WeightsError(
-            f"{source} has entries that are no tensors: {some(no_tensors)}; wanted weights by "
-            f"name, or under one of {', '.join(WRAPPERS)}"
-        )
+    content, beside = unwrap(content, _is_model)
+    entries = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    notes = {key: value for key, value in content.items() if key not in entries}
+    wanted = f"wanted weights by name, or under one of {some(WRAPPERS)}{_hint(notes)}"
     if not entries:
-        raise WeightsError(f"{source} holds no tensors")
-    recognised = _recognise(entries, source)
-    if recognised is None:
+        raise WeightsError(f"{source} holds no tensors{_listed(': ', notes)}; {wanted}")
+    located = locate(entries, _recognise, source)
+    no_tensors = [
+        key for key in notes if located is None or located.layout.ours(clean_name(key)) is not None
+    ]
+    if no_tensors:
+        listed = _listed("", {key: notes[key] for key in no_tensors})
+        raise WeightsError(f"{source} has entries that are no tensors: {listed}; {wanted}")
+    if located is None:
         raise WeightsError(
             f"{source} has a layout that is not known: its keys begin with {some(entries)}; "
             f"known: {', '.join(layouts())}"
         )
-    kind_of_model, layout = recognised
-    code = checkpoints_of(kind_of_model.name)
-    weights, left_out = _under_our_names(entries, layout, code, source)
-    _require_values(weights, source)
-    weights, found = code.read(weights, entries, layout, source)
-    return Checkpoint(source, kind_of_model.name, layout.name, weights, left_out | beside, found)
+    return _checkpoint(located, beside | dict.fromkeys(notes, "a note: no tensor"), source)
 
 
 def checkpoint_of(model: nn.Module) -> Checkpoint:
@@ -112,32 +120,47 @@ def as_of(checkpoint: Checkpoint, config: Any) -> Checkpoint:
     return dataclasses.replace(checkpoint, found=code.as_of(checkpoint.found, config))
 
 
-def _recognise(entries: Mapping[str, Tensor], source: str) -> tuple[Family, Layout] | None:
-    """The family and the layout of a checkpoint; None if it is of no family."""
-    for each in families():
-        if (layout := checkpoints_of(each.name).recognise(entries, source)) is not None:
-            return each, layout
-    return None
-
-
-def _under_our_names(
-    entries: Mapping[str, Tensor], layout: Layout, code: CheckpointCode, source: str
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The weights under our names, and why each other entry was left out, under its own name."""
-    weights, left_out, unknown = {}, {}, []
-    for key, value in entries.items():
-        if (reason := code.not_a_weight(key)) is not None:
-            left_out[key] = reason
-        elif (name := layout.ours(key)) is not None:
-            weights[name] = value
-        else:
-            unknown.append(key)
+def _checkpoint(located: Located, beside: dict[str, str], source: str) -> Checkpoint:
+    """The checkpoint that a located model makes."""
+    entries, layout, code = located.entries, located.layout, located.code
+    left_out = {key: why for name, why in located.left_out.items() for key in located.called[name]}
+    weights = {
+        name: value
+        for key, value in entries.items()
+        if key not in located.left_out and (name := layout.ours(key)) is not None
+    }
+    other_head = {
+        located.called[key][0]: f"has no place in {layout.name}"
+        for key in located.unknown
+        if HEADS.match(key)
+    }
+    unknown = [key for key in located.unknown if not HEADS.match(key)]
     if unknown:
         raise WeightsError(
             f"{source} was recognised as {layout.name}, but that has no place for "
             f"{some(unknown)}: the checkpoint of another model, or of a modified one"
         )
-    return weights, left_out
+    for name in [n for n in weights if n.startswith(head_of(located.family))]:
+        wanted = 1 if name.endswith(".bias") else 2
+        if weights[name].ndim != wanted:
+            shape = tuple(weights.pop(name).shape)
+            other_head[name] = f"has shape {shape}, wanted {wanted} dimensions"
+    _require_values(weights, source)
+    weights, found = code.read(weights, entries, layout, source)
+    return Checkpoint(
+        source, located.family.name, layout.name, weights, left_out | beside, found, other_head
+    )
+
+
+def _recognise(
+    entries: Mapping[str, Tensor], source: str
+) -> tuple[Family, CheckpointCode, Layout] | None:
+    """The family and the layout of a checkpoint; None if it is of no family."""
+    for each in families():
+        code = checkpoints_of(each.name)
+        if (layout := code.recognise(entries, source)) is not None:
+            return each, code, layout
+    return None
 
 
 def _require_values(weights: Mapping[str, Tensor], source: str) -> None:
@@ -152,28 +175,23 @@ def _require_values(weights: Mapping[str, Tensor], source: str) -> None:
         raise WeightsError(f"{source} has values that are no finite numbers in {some(bad)}")
 
 
-def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The state dict inside a checkpoint, and why what is beside it is left out, by name."""
-    beside: dict[str, str] = {}
-    while wrappers := [w for w in WRAPPERS if isinstance(content.get(w), Mapping)]:
-        for key, value in content.items():
-            if key != wrappers[0]:
-                other = isinstance(value, Mapping) and _is_recognised(value)
-                beside[str(key)] = (
-                    f"a second set of weights, beside {wrappers[0]}; pass it alone to load it"
-                    if other
-                    else "beside the weights: training state or notes"
-                )
-        content = content[wrappers[0]]
-    entries = {str(key): value for key, value in content.items()}
-    while found := [p for p in PREFIXES if entries and all(k.startswith(p) for k in entries)]:
-        entries = {key.removeprefix(found[0]): value for key, value in entries.items()}
-    return entries, beside
-
-
-def _is_recognised(entries: Mapping[str, Any]) -> bool:
+def _is_model(content: Mapping[str, Any]) -> bool:
     """Whether a mapping holds the weights of a model that we know, also of one we cannot read."""
     try:
-        return _recognise(entries, "it") is not None
-    except (WeightsError, AttributeError):
+        entries = {str(key): v for key, v in content.items() if isinstance(v, Tensor)}
+        return locate(entries, _recognise, "it") is not None
+    except WeightsError:
         return False
+
+
+def _hint(notes: Mapping[str, Any]) -> str:
+    sharded = (".DTensor", ".ShardedTensor")
+    if any(isinstance(v, Inert) and v.name.endswith(sharded) for v in notes.values()):
+        return " and whole, as FSDP's full state dict has them, not shards"
+    return ""
+
+
+def _listed(before: str, notes: Mapping[str, Any]) -> str:
+    """Names of what is no tensor; of objects of foreign classes also the class."""
+    names = [f"{key} ({v.name})" if isinstance(v, Inert) else key for key, v in notes.items()]
+    return before + some(names) if names else ""

@@ -1,15 +1,12 @@
 """Checkpoint files: loading them into a model, writing a model's weights in any public layout.
 
-Files are read with torch's `weights_only` or as safetensors: no code in them ever runs.
+Files are read by their content, whatever they are called, and no code in them ever runs.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
-import warnings
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,20 +15,24 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from vswin.files import atomic_write, require_intact_zip
+from vswin.files import atomic_write
 from vswin.models.errors import ModelError, WeightsError
 from vswin.models.layouts import Kind, Layout, some
 from vswin.models.registry import family_of
 from vswin.version import VERSION
+from vswin.weights.archives import ForeignPickleError, read_archive, read_legacy
 from vswin.weights.checkpoint import (
     Checkpoint,
     checkpoint_of,
     checkpoints_of,
     parse_checkpoint,
 )
+from vswin.weights.formats import STATE_DICT, Format, format_of, what_folder
 from vswin.weights.loading import LoadReport, load_checkpoint
+from vswin.weights.unpickling import HarmfulFileError, Inert, what
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
+"""Of files that are written; those that are read may be called anything."""
 
 
 def load_weights(
@@ -49,7 +50,7 @@ def load_weights(
 
     Args:
         model: from `vswin.build_model`.
-        source: a .pth, .pt or .safetensors file, or a mapping with its content.
+        source: a file of `torch.save` or safetensors, or a mapping with its content.
         expect: "2d" or "video" to refuse the other; None takes both, as far as the model can.
         head: whether to load the classifier; None does so unless 2D weights are inflated, whose
             classes are other ones.
@@ -157,6 +158,7 @@ def to_layout(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
         )
     code = checkpoints_of(checkpoint.family)
     foreign = [name for name in checkpoint.weights if not layout.has(name)]
+    foreign += checkpoint.other_head
     if foreign:
         able = [n for n, other in code.layouts.items() if all(map(other.has, foreign))]
         hint = f"; {', '.join(able)} has" if able else ""
@@ -178,61 +180,39 @@ def _require_family(model: Any) -> None:
 
 def _read_file(path: Path) -> Mapping[str, Any]:
     """The content of a checkpoint file; runs nothing that is in it."""
-    _require_suffix(path)
     try:
-        is_file, is_folder = path.is_file(), path.is_dir()
+        if path.is_dir():
+            raise WeightsError(f"{path} is {what_folder(path)}")
+        if not path.is_file():
+            raise WeightsError(f"there is no file {path}")
+        content = _READERS[format_of(path)](path)
+    except WeightsError:
+        raise
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
-    if not is_file:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except HarmfulFileError as error:
         raise WeightsError(
-            f"{path} is a folder, wanted a file" if is_folder else f"there is no file {path}"
-        )
-    try:
-        content = _read_tensors(path)
-    except pickle.UnpicklingError as error:
-        if "GLOBAL " not in str(error):
-            raise WeightsError(_not_a_checkpoint(path)) from error
-        raise WeightsError(
-            f"{path} holds more than tensors ({_first_global(str(error))}), and to read that would "
-            "run code from the file; wanted a file with the weights alone, which one that you "
-            "trust can be made into with torch.load(..., weights_only=False) and torch.save"
+            f"{path} holds more than tensors: it names {error}, which no checkpoint needs and an "
+            "attack does; nothing in it was run; wanted a file from a source that you trust"
         ) from error
+    except ForeignPickleError as error:
+        raise WeightsError(f"{path} is {error}; {STATE_DICT}") from error
     except Exception as error:  # whatever a damaged file makes the readers raise
-        raise WeightsError(_not_a_checkpoint(path)) from error
-    if not isinstance(content, Mapping):
-        raise WeightsError(f"{path} holds a {type(content).__name__}, wanted a mapping of tensors")
-    return content
+        reason = " ".join(str(error).split())[:100]
+        raise WeightsError(
+            f"{path} is no checkpoint of torch or safetensors, or a damaged one "
+            f"({path.stat().st_size:,} bytes: {reason}); was the download cut short?"
+        ) from error
+    if isinstance(content, Mapping) and (content or not isinstance(content, Inert)):
+        return content
+    raise WeightsError(f"{path} holds {what(content)}; {STATE_DICT}")
 
 
-def _read_tensors(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        return safetensors.torch.load_file(path)
-    if zipfile.is_zipfile(path):  # older files are not
-        require_intact_zip(path)
-    with warnings.catch_warnings():  # about pickle versions; what cannot be read is an error
-        warnings.simplefilter("ignore")
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _not_a_checkpoint(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            start = file.read(40)
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror or error}"
-    size = path.stat().st_size
-    text = start.decode("ascii", "replace").split("\n")[0]
-    shown = f", begins with {text!r}" if text.isprintable() and text and text.isascii() else ""
-    return (
-        f"{path} is no {path.suffix} checkpoint, or a damaged one ({size:,} bytes{shown}); was the "
-        "download cut short?"
-    )
-
-
-def _first_global(message: str) -> str:
-    """The offender's name in torch's long explanation."""
-    _, found, rest = message.partition("GLOBAL ")
-    return rest.split()[0] if found else "Python objects"
+_READERS: dict[Format, Callable[[Path], Any]] = {
+    "archive": read_archive,
+    "legacy": read_legacy,
+    "safetensors": safetensors.torch.load_file,
+}
 
 
 def _expanded(path: str | os.PathLike[str]) -> Path:

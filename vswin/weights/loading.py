@@ -104,6 +104,12 @@ def load_checkpoint(
         if not with_head:
             del values[name]
             ignored[name] = "the classifier is trained anew"
+    if with_head and checkpoint.other_head:
+        listed = [f"{name} {why}" for name, why in checkpoint.other_head.items()]
+        raise WeightsError(
+            f"{checkpoint.source}: {some(listed)}{_head_hint([code.HEAD], code.HEAD)}"
+        )
+    ignored |= dict.fromkeys(checkpoint.other_head, "the classifier is trained anew")
     target = dict(model.named_parameters())
     may_be_fresh = [n for n in target if n.startswith(code.HEAD) and not with_head]
     if inflating:

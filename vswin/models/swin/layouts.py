@@ -51,6 +51,7 @@ NOT_WEIGHTS = {
     r"(^|\.)attn_mask$": "a lookup table: follows from window and image size",
     r"^data_preprocessor\.": "pixel statistics",
     r"^window_size$": "a note of ours",
+    r"^mask_token$": "what SimMIM shows in place of a hidden patch",
 }
 """What layouts store beside weights, and why it is not needed."""
 _HEAD = ("head.", "cls_head.fc_cls.")
@@ -112,7 +113,7 @@ def recognise(tensors: Mapping[str, Tensor], source: str) -> Layout | None:
             f"{source} is torchvision's 2D Swin Transformer, a layout that is not read; "
             "wanted the same weights from microsoft/Swin-Transformer or timm"
         )
-    if "backbone.patch_embed.proj.weight" in keys:
+    if _is_recogniser(tensors):
         return LAYOUTS["mmaction2" if "backbone.norm3.weight" in keys else "official_video"]
     if "patch_embed.proj.weight" not in keys:
         return None
@@ -125,6 +126,17 @@ def recognise(tensors: Mapping[str, Tensor], source: str) -> Layout | None:
     later = any(re.match(r"layers\.\d+\.downsample", key) for key in keys)
     is_timm = "head.fc.weight" in keys or (later and not _has(keys, "layers.0.downsample."))
     return LAYOUTS["timm_2d" if is_timm else "official_2d"]
+
+
+def _is_recogniser(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether it is a video model as the released code and mmaction2 have it: with `backbone`.
+
+    Others, too, call a whole model so within a larger one.
+    """
+    embedding = tensors.get("backbone.patch_embed.proj.weight")
+    if embedding is None or embedding.ndim == 4 or _has(tensors, "backbone.head."):
+        return False
+    return not _has(tensors, "backbone.features.")
 
 
 def _has(keys: Iterable[str], prefix: str) -> bool:

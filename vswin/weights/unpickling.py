@@ -1,0 +1,185 @@
+"""Reading pickles, as which torch saves, without importing or calling anything that they name.
+
+A pickle is a program: it names functions and classes and says what they are called with. Here its
+words for a tensor's parts and for an ordered mapping have a meaning, which this file gives them;
+everything else that it can name (the settings of a training script, numbers of numpy, optimisers,
+classes that are not installed, `os.system`) becomes an `Inert`, which does nothing. So nothing has
+to be trusted, or installed.
+
+torch's own `weights_only` is not asked, although it is as safe: it refuses a file for one unknown
+name, knows only the words of one version of pickle, and learns names for the whole process.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+HARMFUL = {
+    *("os", "posix", "nt", "subprocess", "sys", "runpy", "importlib", "shutil", "socket", "pty"),
+    *("ctypes", "webbrowser", "timeit", "torch.hub", "torch.utils.cpp_extension"),
+    *(f"builtins.{name}" for name in ("exec", "eval", "execfile", "compile", "open", "__import__")),
+}
+"""Modules and functions that no checkpoint needs, and attacks do. They would be inert, too; a file
+that names one is refused because its owner should know."""
+DTYPES = {
+    **{"DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16},
+    **{"BFloat16Storage": torch.bfloat16, "BoolStorage": torch.bool, "ByteStorage": torch.uint8},
+    **{"CharStorage": torch.int8, "ShortStorage": torch.int16, "IntStorage": torch.int32},
+    **{"LongStorage": torch.int64, "UntypedStorage": torch.uint8},
+    **{"ComplexFloatStorage": torch.complex64, "ComplexDoubleStorage": torch.complex128},
+    **{"QUInt8Storage": torch.uint8, "QInt8Storage": torch.int8, "QInt32Storage": torch.int32},
+}
+"""What the storages of torch's files hold, by the names of their classes."""
+
+
+class HarmfulFileError(Exception):
+    """A pickle names what only an attack needs; the message is that name."""
+
+
+class Inert(dict[Any, Any]):
+    """Stands for an object, or for the result of a call, that a pickle asks for; does nothing.
+
+    Only what it holds as a mapping does is kept: it may stand for a mapping of weights.
+    """
+
+    name = ""
+    """Of the class or function, with its module."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(args[0] if len(args) == 1 and isinstance(args[0], dict) else {})
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Inert:
+        """What it would return is as inert."""
+        return self
+
+    def __setstate__(self, state: Any) -> None:
+        """Forgets what it is given."""
+
+    append = extend = add = __setstate__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self)  # it may stand for a key
+
+
+class _Ordered(dict[Any, Any]):
+    """A `collections.OrderedDict`; what torch notes in its attributes is not needed."""
+
+    def __setstate__(self, state: Any) -> None: ...
+
+
+class _Function:
+    """A function of this file as a pickle may use it: to call, and not to change."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *args: Any) -> Any:
+        return self._call(*args)
+
+    def __setstate__(self, state: Any) -> None: ...
+
+
+class TensorUnpickler(pickle.Unpickler):
+    """Builds the tensors and plain containers of one pickle.
+
+    Args:
+        file: open at the pickle's start; afterwards it stands behind its end.
+        storage: from a storage's key, element type, number of elements and (in old files) its
+            place in a larger one, to a tensor (elements,).
+
+    Raises:
+        HarmfulFileError: by `load`, if the pickle names what only an attack needs.
+        Exception: by `load`, whatever a damaged pickle makes of it.
+    """
+
+    def __init__(self, file: IO[bytes], storage: Callable[..., Tensor] | None = None) -> None:
+        super().__init__(file, encoding="latin1")  # of what Python 2 wrote
+        self._storage = storage
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a name means here; nothing is imported."""
+        whole = f"{'builtins' if module == '__builtin__' else module}.{name}"
+        parts = whole.split(".")
+        if HARMFUL.intersection(".".join(parts[:n]) for n in range(1, len(parts) + 1)):
+            raise HarmfulFileError(_printable(whole))
+        if module in ("torch", "torch.cuda", "torch.storage") and name in DTYPES:
+            return DTYPES[name]
+        if module == "torch" and isinstance(found := vars(torch).get(name), torch.dtype):
+            return found
+        if whole == "builtins.getattr":  # a class inside a class
+            return _Function(lambda owner, inner: inert(f"{getattr(owner, 'name', '')}.{inner}"))
+        function = _FUNCTIONS.get(whole)
+        return inert(whole) if function is None else _Function(function)
+
+    def persistent_load(self, pid: Any) -> Any:
+        """The storage that a tensor is a part of; in old files also a module's source."""
+        if not isinstance(pid, tuple) or self._storage is None:
+            raise pickle.UnpicklingError(f"unknown reference {pid!r}")
+        kind, what, *rest = pid
+        if kind == "module":
+            return what
+        if kind != "storage":
+            raise pickle.UnpicklingError(f"unknown reference {kind!r}")
+        if not isinstance(what, torch.dtype):
+            raise pickle.UnpicklingError(f"unknown storage {getattr(what, 'name', what)}")
+        key, _device, count, *view = rest
+        return self._storage(str(key), what, count, *view)
+
+
+def what(value: Any) -> str:
+    """What kind of value it is, for errors."""
+    return f"an object of {value.name}" if isinstance(value, Inert) else f"a {type(value).__name__}"
+
+
+def inert(name: str) -> type[Inert]:
+    """The class that stands for the one of that name."""
+    return type("Inert", (Inert,), {"name": _printable(name)})
+
+
+def _printable(name: str) -> str:
+    """A name out of a file, fit for a line of text."""
+    return "".join(filter(str.isprintable, name))[:100]
+
+
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Any:
+    """`torch._utils._rebuild_tensor` and `_v2`."""
+    return storage.as_strided(size, stride, storage.storage_offset() + offset)
+
+
+def _tensor_of_type(
+    storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *_: Any
+) -> Any:
+    """`torch._utils._rebuild_tensor_v3`, whose storages are of bytes."""
+    return _tensor(storage.view(dtype), offset, size, stride)
+
+
+def _tensor_of_class(build: Any, kind: Any, args: Any, *_: Any) -> Any:
+    """`torch._tensor._rebuild_from_type_v2`: with attributes, or of a class of its own."""
+    built = build(*args)
+    return built if isinstance(built, Tensor) else kind()
+
+
+def _ordered(items: Any = ()) -> _Ordered:
+    return _Ordered(items)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": _ordered,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v3": _tensor_of_type,
+    "torch._utils._rebuild_parameter": lambda data, *_: data,
+    "torch._utils._rebuild_parameter_with_state": lambda data, *_: data,
+    "torch._tensor._rebuild_from_type_v2": _tensor_of_class,
+}
+"""What rebuilds dense tensors; those of other layouts become inert."""
