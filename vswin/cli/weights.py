@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-FileArgument = Annotated[Path, typer.Argument(help="A .pth, .pt or .safetensors checkpoint.")]
+FileArgument = Annotated[Path, typer.Argument(help="A checkpoint file, whatever it is called.")]
 
 
 @app.command()
@@ -41,7 +41,7 @@ def inspect(
 @app.command()
 def convert(
     source: FileArgument,
-    target: Annotated[Path, typer.Argument(help="Where to write; the suffix says the format.")],
+    target: Annotated[Path, typer.Argument(help="Where to write: .pth, .pt or .safetensors.")],
     to: Annotated[
         str,
         typer.Option(help="official_2d, timm_2d, official_video, mmaction2, torchvision or vswin."),
@@ -65,6 +65,11 @@ def convert(
     )
 
 
+def _no_classes(checkpoint: Checkpoint) -> str:
+    names = ", ".join(checkpoint.other_head)
+    return f"another classifier ({names}); head=False leaves it out" if names else "no classifier"
+
+
 def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
     found = checkpoint.found
     types = sorted({str(v.dtype).removeprefix("torch.") for v in checkpoint.weights.values()})
@@ -76,7 +81,7 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "kind": found.kind,
         "size": found.size(),
         **found.facts(),
-        "num_classes": found.num_classes or "no classifier",
+        "num_classes": found.num_classes or _no_classes(checkpoint),
         "parameters": sum(value.numel() for value in checkpoint.weights.values()),
         "types": ", ".join(types),
         "not weights": len(checkpoint.left_out),

@@ -17,6 +17,7 @@ from vswin.data.video_data import VideoData, ViewsTest, sampling_of
 from vswin.errors import UsageError
 from vswin.evaluation.views import VideoEvaluation, evaluate_videos, score_views
 from vswin.models.build import build_model
+from vswin.models.layouts import some
 from vswin.models.registry import family_of
 from vswin.training.distributed import World
 from vswin.weights.checkpoint import Checkpoint
@@ -49,6 +50,8 @@ def model_of(weights: Path, **options: Any) -> tuple[Any, Checkpoint]:
     found = checkpoint.found
     if found.kind != "video" or found.num_classes is None:
         what = "a 2D (image) checkpoint" if found.kind != "video" else "one without a classifier"
+        if checkpoint.other_head:
+            what = f"one with a classifier that is not known here ({some(checkpoint.other_head)})"
         raise UsageError(f"{weights} is {what}; videos are tested with a trained video model")
     for option, question in found.open.items():
         if option not in options:
