@@ -139,6 +139,11 @@ def test_json_of_files_and_labels(tmp_path, key):
     assert [entry.partition(":")[0] for entry in videos.unknown] == ["item 5", "item 4 (f.mp4)"]
 
 
+def test_json_of_labels_by_file(tmp_path):
+    source = write(tmp_path / "a.json", '{"a b.mp4": 3, "c.mov": "yoga"}')
+    assert read(source) == [("a b", K400[3]), ("c", "yoga")]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -150,6 +155,10 @@ def test_json_of_files_and_labels(tmp_path, key):
         (
             '[{"vid_name": "8mSuRSXlRxE_00113", "label": 0, "start_frame": 0, "end_frame": 1}]',
             "is Diving48's JSON",
+        ),
+        (
+            '[{"filename": "a.mp4", "label": 0, "start_frame": 3}]',
+            "lists parts of videos (start_fr",
         ),
         ('{"train": ["a"], "val": ["b"]}', "is a JSON object of train, val"),
         ('[{"a": 1, "b": 2}]', "is a JSON list of objects with a, b"),

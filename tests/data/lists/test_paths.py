@@ -109,6 +109,7 @@ def test_what_the_csv_module_writes(tmp_path, label, quotes, separator):
         ("-abcdefghij_000010_000020.mp4 3", "-abcdefghij_000010_000020", 3),
         ("#20_Rhythm_clap_u_nm_np1_fr_goo_0.avi 3", "#20_Rhythm_clap_u_nm_np1_fr_goo_0", 3),
         ("a.mp4 3 \t", "a", 3),
+        ("a.mp4\u00a03", "a", 3),
         ("\u00e9t\u00e9 \u8dd1\u6b65.mp4 3", "\u00e9t\u00e9 \u8dd1\u6b65", 3),
     ],
 )
@@ -131,6 +132,11 @@ def test_videos_of_every_kind_in_lists(tmp_path, suffix):
     videos = require_clean(read_annotations("kinetics400", source))
     assert (ids(videos), labels(videos)) == (["a b", "c"], [3, 300])
     assert all(video.path.is_file() for video in videos.videos)
+
+
+def test_lists_that_were_put_together(tmp_path):
+    """Each with its byte order mark."""
+    assert read(write(tmp_path / "list", "\ufeffa.mp4 3\n\ufeffb.mp4 4\n")) == [("a", 3), ("b", 4)]
 
 
 def test_comments(tmp_path):
@@ -204,6 +210,15 @@ def test_labels_that_come_first_are_refused(tmp_path, text):
     message = error("kinetics400", write(tmp_path / "list", text))
     assert "line 1: " in message
     assert "stands first like a label; write path, then label" in message
+
+
+@pytest.mark.parametrize("text", ["0,a.mp4,3\n1,b.mp4,7\n", "1 a.mp4 3\n2 b.mp4 yoga\n"])
+def test_an_index_before_the_names_is_refused(tmp_path, text):
+    """As pandas writes one, and here no header tells."""
+    message = error("kinetics400", write(tmp_path / "list", text))
+    assert f"line 1: {text[0]} stands before the name, and the lines count on" in message
+    other = text.replace("\n1", "\n8").replace("\n2", "\n8")
+    assert len(read(write(tmp_path / "list", other))) == 2
 
 
 def test_names_that_begin_with_a_number_can_be_quoted(tmp_path):

@@ -194,6 +194,10 @@ def test_of_two_columns_of_classes_the_names_decide(tmp_path):
     [
         ("path,label,class_id\na.mp4,3,4\n", "'label' and 'class_id' could both say the class"),
         ("path,video,label\na.mp4,b.mp4,4\n", "'path' and 'video' could both say the file"),
+        ("path,start_frame,end_frame,label\na.mp4,1,20,3\n", "parts of videos (start_frame, end_f"),
+        ("video\tlabel\tstart\tend\na.mp4\t3\t0\t2\n", "lists parts of videos (start, end)"),
+        ("path,label\n,3\n", "line 2: it names no file"),
+        ("youtube_id,time_start,time_end\n,1,11\n", "line 2: it has no YouTube id"),
         ("path,label\n", "it is empty"),
         ("path,label\na.mp4,3,x\n", "line 2: 3 columns, wanted 2; what has the separator"),
         ("path,label\na.mp4\n", "line 2: 1 columns, wanted 2"),

@@ -10,9 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from vswin.data.datasets import class_key
 from vswin.data.video_files import split_groups, without_suffix
 from vswin.errors import VswinError
 
+_PARTS = re.compile(
+    "(start|end|begin|stop|offset)(frame|time|sec|second|seconds|index|idx)?|(frame|time)(start|end)"
+)
 _NUMBER = re.compile(r"(-?\d+)(?:\.0+)?")
 
 
@@ -58,6 +62,20 @@ def entry_of(where: str, name: str, label: int | str | None) -> Entry:
     return Entry(where, stem, stem, suffix, label)
 
 
+def refuse_parts(path: Path, names: Iterable[str]) -> None:
+    """Refuses a list of parts of videos, by what its columns or keys are called.
+
+    Raises:
+        AnnotationError: if one says where a part begins or ends.
+    """
+    found = [name for name in names if _PARTS.fullmatch(class_key(name))]
+    if found:
+        raise AnnotationError(
+            f"{path} lists parts of videos ({', '.join(found)}); wanted whole ones: cut them and "
+            "list the clips"
+        )
+
+
 def label_of(text: str) -> int | str | None:
     """A label as it is written: "3" and "3.0" are numbers, "" is none, all else is a name."""
     text = text.strip(" \t\"'")
@@ -85,12 +103,12 @@ def names_of_split(path: Path, parts: Iterable[str], split: str) -> tuple[str, .
 
 
 def kinetics_name(youtube_id: str, start: object, end: object) -> str | None:
-    """The name of a clip's file in all public copies; None if the times are no seconds.
+    """The name of a clip's file in all public copies; None without id or if the times are none.
 
     It has the YouTube id and the seconds at which the clip starts and ends, with six digits.
     """
-    times = _six_digits(str(start)), _six_digits(str(end))
-    return None if None in times else f"{youtube_id.strip()}_{times[0]}_{times[1]}"
+    name, first, last = youtube_id.strip(), _six_digits(str(start)), _six_digits(str(end))
+    return f"{name}_{first}_{last}" if name and first and last else None
 
 
 @functools.lru_cache(maxsize=4096)

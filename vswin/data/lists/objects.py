@@ -14,6 +14,7 @@ from vswin.data.lists.listing import (
     kinetics_name,
     label_of,
     names_of_split,
+    refuse_parts,
 )
 from vswin.data.lists.text import parse_json
 from vswin.data.video_files import without_suffix
@@ -57,6 +58,7 @@ def read_json(path: Path, text: str, split: str) -> Listing:
     if name is None:
         keys = ", ".join(sorted({key for item in content[:100] for key in item}))
         raise AnnotationError(f"{path} is a JSON list of objects with {keys}; {_WANTED}")
+    refuse_parts(path, dict.fromkeys(key for item in content for key in item))
     return _read_files(content, name)
 
 
@@ -68,6 +70,10 @@ def _read_object(path: Path, content: dict[str, Any], split: str) -> Listing:
         raise AnnotationError(
             f"{path} is ActivityNet's JSON: parts of long videos, each with its class. Cut the "
             "videos into these parts and list them with their labels: `path label`"
+        )
+    if any(without_suffix(key)[1] for key in content):
+        return _read_files(
+            [{"path": key, "label": label} for key, label in content.items()], "path"
         )
     if len(values) > 1 and all(isinstance(value, int | str) for value in values):
         raise AnnotationError(f"{path} is a file of classes, no list of videos; `labels` takes it")
@@ -130,7 +136,7 @@ def _read_files(items: list[dict[str, Any]], key: str) -> Listing:
 
 
 def _label(value: Any) -> int | str | None:
-    """A list of one label is that label; of several, in words that are no class."""
+    """A list of one label is that label; several are, in words, no class."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return None if value is None else label_of(str(value))

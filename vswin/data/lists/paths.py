@@ -16,6 +16,7 @@ from vswin.data.lists.listing import AnnotationError, Listing, entry_of, label_o
 from vswin.data.lists.text import Lines
 from vswin.data.video_files import names_video
 
+_EDGES = " \t,;|\N{NO-BREAK SPACE}"
 _ANY = r"[\s,;|]+"
 _QUOTED = re.compile(rf"""(["'])(.+?)\1(?:{_ANY}(.*))?""")
 
@@ -56,6 +57,7 @@ def read_path_list(path: Path, lines: Lines, classes: Mapping[str, int]) -> List
     listing = Listing("list of paths and labels")
     separator = _separator([line for _, line in lines], classes)
     rows = [_cut(number, line, separator, classes) for number, line in lines]
+    _refuse_index(path, rows)
     labelled = [row for row in rows if row.label is not None]
     if not labelled:
         _refuse_label_first(path, rows, classes)
@@ -137,13 +139,13 @@ def _number_off(text: str, separator: str | None) -> tuple[str, int] | None:
 
 def _tail(text: str, classes: Mapping[str, int]) -> tuple[tuple[int, ...], int | str | None]:
     """The numbers and the label that stand after a path."""
-    text = text.strip(" \t,;|")
+    text = text.strip(_EDGES)
     cells = re.split(_ANY, text)
     numbers = [number for number in map(label_of, cells) if isinstance(number, int)]
     if class_key(text) not in classes and len(numbers) == len(cells):
         return tuple(numbers[:-1]), numbers[-1]
     first = label_of(cells[0])
-    rest = text[len(cells[0]) :].strip(" \t,;|")
+    rest = text[len(cells[0]) :].strip(_EDGES)
     if isinstance(first, int) and class_key(rest) in classes:
         return (first,), label_of(rest)
     return (), label_of(text)
@@ -161,6 +163,17 @@ def _refuse_label_first(path: Path, rows: Sequence[_Row], classes: Mapping[str, 
         raise AnnotationError(
             f"{path}, {rows[0].where}: {labels[0]!r} stands first like a label; write path, then "
             "label, or put the name into quotes if it begins like that"
+        )
+
+
+def _refuse_index(path: Path, rows: Sequence[_Row]) -> None:
+    """Names that begin with 0, 1, 2 and so on: a column that some tools write first."""
+    first = [re.match(rf"(\d+){_ANY}\S", row.line) for row in rows if row.exact]
+    numbers = [int(match[1]) for match in first if match]
+    if len(rows) > 1 and numbers in (list(range(len(rows))), list(range(1, len(rows) + 1))):
+        raise AnnotationError(
+            f"{path}, {rows[0].where}: {numbers[0]} stands before the name, and the lines count on "
+            "from there; take that column away, or put the names into quotes"
         )
 
 

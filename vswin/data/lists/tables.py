@@ -17,6 +17,7 @@ from vswin.data.lists.listing import (
     kinetics_name,
     label_of,
     names_of_split,
+    refuse_parts,
 )
 from vswin.data.lists.text import Lines, cells_of
 from vswin.data.video_files import split_names
@@ -87,7 +88,7 @@ def kinetics_header(line: str) -> Header | None:
         row = dict(zip(names, cells, strict=False))
         if len(names) != len(cells) or row["split"].lower() not in _ALL_SPLITS:
             continue
-        if kinetics_name("", row["time_start"], row["time_end"]):
+        if kinetics_name("-", row["time_start"], row["time_end"]):
             return Header(",", tuple(map(class_key, names)), names)
     return None
 
@@ -114,6 +115,8 @@ def read_table(
     files = header.only(_FILES) or ([] if "youtubeid" in header.words else header.only(_IDS))
     if len(files) > 1:
         raise _several(path, header, files, "the file")
+    if not header.only(_YOUTUBE):
+        refuse_parts(path, header.names)
     times = [] if files else _kinetics_columns(path, header)
     kind = "table with a header" if files else "Kinetics CSV"
     listing = Listing(kind, scattered=not files)
@@ -129,13 +132,16 @@ def read_table(
         found = None if label is None or problem else label_of(cells[label])
         if problem:
             listing.left_out.append(f"{where}: {problem}")
+        elif files and not cells[files[0]]:
+            listing.left_out.append(f"{where}: it names no file")
         elif files:
             listing.entries.append(entry_of(where, cells[files[0]], found))
         elif name := kinetics_name(*(cells[place] for place in times)):
             listing.entries.append(Entry(where, name, name, ".mp4", found))
         else:
-            start, end = (cells[place] for place in times[1:])
-            listing.left_out.append(f"{where}: {start!r} to {end!r} are no seconds")
+            youtube, start, end = (cells[place] for place in times)
+            reason = f"{start!r} to {end!r} are no seconds" if youtube else "it has no YouTube id"
+            listing.left_out.append(f"{where}: {reason}")
     return listing
 
 

@@ -48,7 +48,7 @@ def read_text(path: Path) -> str:
         raise AnnotationError(f"there is no file or folder {path}") from error
     except OSError as error:
         raise AnnotationError(f"{path} cannot be read ({error.strerror})") from error
-    text = _decode(path, content)
+    text = _decode(path, content).replace("\ufeff", "")  # within, where files were put together
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
