@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import vswin
+from vswin.data.video_files import SUFFIXES
 from vswin.paper.printed import printed_table
 from vswin.project import project_root
 from vswin.report import load_study
@@ -53,6 +54,12 @@ def test_every_command_in_the_readme_is_one():
     commands = set(get_command(app).commands)
     used = set(re.findall(r"^vswin (\w+)", (ROOT / "README.md").read_text(), re.M))
     assert used == commands
+
+
+def test_the_readme_names_the_suffixes_of_videos():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    row = next(line for line in lines if line.startswith("| videos |"))
+    assert set(re.findall(r" (\.\w+)", row)) == set(SUFFIXES)
 
 
 def test_the_committed_measurements_are_shown():

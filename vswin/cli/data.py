@@ -130,9 +130,8 @@ def _lists(
     from vswin.data.annotations import read_annotations
 
     if annotations is not None:
-        folder = videos or (annotations if annotations.is_dir() else annotations.parent)
-        if not folder.expanduser().is_dir():
-            raise UsageError(f"--videos {folder}: there is no such folder")
+        if videos is not None and not videos.expanduser().is_dir():
+            raise UsageError(f"--videos {videos}: there is no such folder")
         yield read_annotations(dataset, annotations, videos, split or "train", labels)
         return
     for option, value in (("--videos", videos), ("--labels", labels)):
@@ -141,15 +140,15 @@ def _lists(
     from vswin.data.data_file import load_sources, sources_file
     from vswin.data.datasets import dataset as known_dataset
 
-    splits = load_sources().splits(known_dataset(dataset).name)
-    chosen = {name: of for name, of in splits.items() if split in (None, name)}
+    sources = load_sources()
+    chosen = [n for n in sources.splits(known_dataset(dataset).name) if split in (None, n)]
     if not chosen:
         what = dataset if split is None else f"split {split} of {dataset}"
         raise UsageError(
             f"{sources_file()} does not say where {what} is; give --annotations and --videos"
         )
-    for name, of in chosen.items():
-        yield read_annotations(dataset, of.annotations, of.videos, name, of.labels)
+    for name in chosen:
+        yield sources.listed(dataset, name)
 
 
 @contextlib.contextmanager

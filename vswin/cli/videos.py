@@ -249,6 +249,8 @@ def _list(
     from vswin.data.data_file import load_sources
 
     if annotations is not None:
+        if videos is not None and not videos.expanduser().is_dir():
+            raise UsageError(f"--videos {videos}: there is no such folder")
         return require_clean(read_annotations(dataset, annotations, videos, split, labels))
     if videos is not None or labels is not None:
         raise UsageError("--videos and --labels belong to --annotations")

@@ -43,7 +43,7 @@ class Split(Strict):
     videos: Path | None = None
     """Folder that the list's files are in; None where the list says it."""
     labels: Path | None = None
-    """Something-Something's labels file."""
+    """The dataset's own file of classes, to be compared."""
 
 
 class Sources(Strict):
@@ -77,13 +77,13 @@ class Sources(Strict):
             for name, split in self.datasets.get(dataset, {}).items()
         }
 
-    def videos(self, dataset: str, split: SplitName) -> VideoList:
-        """The list of a split.
+    def listed(self, dataset: str, split: SplitName) -> VideoList:
+        """The list of a split, with what had to be left out of it.
 
         Raises:
             UsageError: if there is no such dataset.
-            MissingDataError: if this machine does not say where it is.
-            AnnotationError: if the list cannot be read, or has duplicates or unknown classes.
+            MissingDataError: if this machine does not say where it is, or that is not there.
+            AnnotationError: if the list cannot be read.
         """
         known_dataset(dataset)
         found = self.splits(dataset).get(split)
@@ -92,14 +92,22 @@ class Sources(Strict):
                 f"{self.file} does not say where the {split} split of {dataset} is; see "
                 "data.example.yaml"
             )
-        if not found.annotations.exists():
-            raise MissingDataError(
-                f"{self.file} says that {dataset}'s {split} list is {found.annotations}, and there "
-                "is nothing"
-            )
-        return require_clean(
-            read_annotations(dataset, found.annotations, found.videos, split, found.labels)
-        )
+        for what, path in (("list is", found.annotations), ("videos are in", found.videos)):
+            if path is not None and not path.exists():
+                raise MissingDataError(
+                    f"{self.file} says that {dataset}'s {split} {what} {path}, and there is nothing"
+                )
+        return read_annotations(dataset, found.annotations, found.videos, split, found.labels)
+
+    def videos(self, dataset: str, split: SplitName) -> VideoList:
+        """The list of a split, of which nothing had to be left out.
+
+        Raises:
+            UsageError: if there is no such dataset.
+            MissingDataError: if this machine does not say where it is, or that is not there.
+            AnnotationError: if the list cannot be read, or has duplicates or unknown classes.
+        """
+        return require_clean(self.listed(dataset, split))
 
     def checkpoint(self, name: str) -> Path | None:
         """The file of that name in the folders of weights, None if there is none."""

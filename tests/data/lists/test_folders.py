@@ -1,10 +1,13 @@
 """Folders of classes as copies of the datasets have them."""
 
+import numpy as np
 import pytest
 
 from tests.lists import error, ids, labels, touch, write
+from tests.videos import decoded, numbered, write_video
 from vswin.data.annotations import read_annotations, require_clean
 from vswin.data.datasets import class_names
+from vswin.data.video import open_video
 from vswin.data.video_files import SUFFIXES
 
 K400 = class_names("kinetics400")
@@ -18,6 +21,41 @@ def test_videos_of_every_kind(tmp_path, suffix):
     videos = require_clean(read_annotations("kinetics400", tmp_path))
     assert ids(videos) == ["zumba/a", "zumba/b", "zumba/c d.e"]
     assert all(video.path.is_file() for video in videos.videos)
+
+
+ENCODED = {
+    "webm": {"codec": "libvpx-vp9"},
+    "m4v": {"container": "mp4"},
+    "mpg": {"codec": "mpeg1video"},
+    "mpeg": {"codec": "mpeg1video"},
+    "mpe": {"codec": "mpeg1video", "container": "mpeg"},
+    "vob": {"codec": "mpeg2video", "container": "vob"},
+    "m2v": {"codec": "mpeg2video", "container": "mpeg2video"},
+    "mxf": {"codec": "mpeg2video"},
+    "m2ts": {"container": "mpegts"},
+    "mts": {"container": "mpegts"},
+    "wmv": {"codec": "wmv2", "container": "asf"},
+    "asf": {"codec": "wmv2"},
+    "flv": {"codec": "flv"},
+    "3gp": {"codec": "mpeg4"},
+    "3g2": {"codec": "mpeg4"},
+    "ogv": {"codec": "libvpx"},
+    "ogg": {"codec": "libvpx"},
+    "divx": {"codec": "mpeg4", "container": "avi"},
+    "rm": {"codec": "rv10"},
+    "rmvb": {"codec": "rv20", "container": "rm"},
+}
+"""How files of a suffix are usually stored, where that is not H.264 in the container it names."""
+
+
+@pytest.mark.parametrize("suffix", [suffix[1:] for suffix in SUFFIXES])
+def test_what_lies_in_class_folders_can_be_read(suffix, tmp_path):
+    path = tmp_path / "zumba" / f"a.{suffix}"
+    path.parent.mkdir()
+    write_video(path, numbered(12, 144, 176), **ENCODED.get(suffix, {}))
+    listed = require_clean(read_annotations("kinetics400", tmp_path)).videos
+    with open_video(listed[0].path) as reader:
+        assert np.array_equal(reader.read(range(reader.frames)), decoded(path))
 
 
 def test_suffixes_are_written_once():

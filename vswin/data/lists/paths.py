@@ -57,10 +57,10 @@ def read_path_list(path: Path, lines: Lines, classes: Mapping[str, int]) -> List
     listing = Listing("list of paths and labels")
     separator = _separator([line for _, line in lines], classes)
     rows = [_cut(number, line, separator, classes) for number, line in lines]
-    _refuse_index(path, rows)
     labelled = [row for row in rows if row.label is not None]
     if not labelled:
         _refuse_label_first(path, rows, classes)
+    _refuse_index(path, rows)
     frames = bool(labelled) and all(row.numbers for row in labelled)
     if frames:
         _refuse_other_orders(path, labelled, len(classes))
