@@ -87,7 +87,8 @@ def submit(store, items, ids, states, slurm, kind="runs", token="t-1"):
 
 
 def line_of(text, word):
-    (line,) = [line for line in text.splitlines() if word in line]
+    """The line of a table that holds a word."""
+    (line,) = [line for line in text.splitlines() if line.startswith("│") and word in line]
     return line
 
 
@@ -140,7 +141,7 @@ def test_a_queue_that_cannot_be_asked_is_said_once(results, vswin, slurm):
     ids = [run.run_id for run in runs.values()]
     (slurm.folder / "down").touch()
     code, out, _ = vswin("status", "-p", "smoke", "--results-dir", results)
-    assert "queue" not in out  # nothing was submitted: it does not matter
+    assert "queue cannot" not in out  # nothing was submitted: it does not matter
     submit(store, ids, [f"7_{k}" for k in range(len(ids))], ["PENDING"] * len(ids), slurm)
     code, out, _ = vswin("status", "-p", "smoke", "--results-dir", results)
     assert code == 0
@@ -253,9 +254,87 @@ def test_mistakes_are_one_line(results, vswin):
         assert err.startswith("error: ")
         assert words in err
     code, out, _ = vswin("status", "-p", "smoke", "--results-dir", results / "none")
-    assert (code, out) == (0, f"no runs in {results / 'none' / 'smoke' / 'runs'}\n")
+    assert code == 0
+    assert out.splitlines() == [
+        f"protocol smoke, results in {results / 'none'}, a folder that does not exist",
+        f"no runs in {results / 'none' / 'smoke' / 'runs'}",
+    ]
     code, out, _ = vswin("status", "-p", "proxy", "--results-dir", results)
-    assert out.splitlines()[1:] == ["there are some of another protocol: --protocol smoke"]
+    assert out.splitlines()[2:] == ["there are some of another protocol: --protocol smoke"]
+
+
+def test_status_names_its_protocol_and_folder_and_every_run(results, vswin):
+    _, runs = planned(results, seeds=2)
+    complete(runs["dim4", 1])
+    _, out, _ = vswin("status", "table5", "-p", "smoke", "--results-dir", results)
+    assert out.splitlines()[0] == f"protocol smoke, results in {results}"
+    for (row, _), run in runs.items():
+        (line,) = [line for line in out.splitlines() if run.run_id in line]
+        assert row in line.split("  ")[-1].split(", ")  # all its rows: dim16 is win16, too
+    assert f"  {runs['dim4', 1].run_id}  done  dim4" in out.splitlines()
+    assert f"  {runs['dim4', 0].run_id}  missing  dim4" in out.splitlines()
+    assert f"  {runs['dim16', 0].run_id}  missing  dim16, win16" in out.splitlines()
+    out = vswin("status", "-p", "smoke", "--results-dir", results)[1]
+    assert all(run.run_id in out for run in runs.values())
+
+
+def test_status_says_when_there_is_no_such_folder(results, vswin):
+    none = results / "none"
+    code, out, _ = vswin("status", "table5", "-p", "smoke", "--results-dir", none)
+    assert (code, not none.exists()) == (0, True)
+    (line,) = [line for line in out.splitlines() if str(none) in line]
+    assert line == f"protocol smoke, results in {none}, a folder that does not exist"
+    assert out.splitlines()[-1] == "0 of 7 done, 7 missing"
+    found = json.loads(vswin("status", "-p", "smoke", "--results-dir", none, "--json")[1])
+    assert (found["results_dir"], found["exists"]) == (str(none), False)
+    code, _, err = vswin("logs", "win4", "--results-dir", none)
+    assert (code, "a folder that does not exist" in err) == (2, True)
+
+
+def test_status_of_a_thousand_runs_is_not_a_thousand_lines(results, vswin, monkeypatch):
+    _, runs = planned(results, seeds=2)
+    monkeypatch.setattr("vswin.cli.status.MOST_LISTED", 3)
+    out = vswin("status", "table5", "-p", "smoke", "--results-dir", results)[1]
+    assert sum(run.run_id in out for run in set(runs.values())) == 3
+    assert "  and 11 more; see --json" in out
+
+
+def test_logs_takes_a_row(results, vswin):
+    _, runs = planned(results, seeds=2)
+    _, others = planned(results, "table8")
+    for (row, seed), run in {**runs, **others}.items():
+        run.log.write_text(f"words of {row}, seed {seed}\n")
+    at = ("--results-dir", results)
+    assert vswin("logs", "inflate", *at)[1] == "words of inflate, seed 0\n"
+    assert vswin("logs", "table8", "--row", "inflate", *at)[1] == "words of inflate, seed 0\n"
+    assert vswin("logs", "win4", "--seed", 1, *at)[1] == "words of win4, seed 1\n"
+    assert (
+        vswin("logs", "table5", "--row", "win4", "--seed", 1, *at)[1] == "words of win4, seed 1\n"
+    )
+    # A row that another table shares, and one that is the beginning of every id.
+    assert vswin("logs", "joint", "--seed", 0, *at)[1] == "words of win8, seed 0\n"
+    code, _, err = vswin("logs", "swin_t", *at)
+    assert (code, "fits" in err) == (2, True)
+    code, out, err = vswin("logs", "win4", *at)
+    assert (code, out) == (2, "")
+    ids = ", ".join(f"{runs['win4', seed].run_id} (smoke)" for seed in (0, 1))
+    assert f"'win4' fits 2 runs: {ids}; name one of them (of a row, --seed chooses)" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("table5", "--row", "win5"), "unknown row 'win5' of table5; known: dim16, "),
+        (("table50", "--row", "win4"), "unknown table 'table50'"),
+        (("table8", "--row", "center"), "there is no run of table8's row 'center' in "),
+        (("win4", "--seed", "7"), "there is no run 'win4' with seed 7 in "),
+    ],
+)
+def test_a_row_without_a_run_is_one_line(results, vswin, words, why):
+    planned(results)
+    code, out, err = vswin("logs", *words, "--results-dir", results)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert why in err
 
 
 def test_logs_prints_the_log_that_was_written_last(results, vswin, slurm):

@@ -620,3 +620,39 @@ def test_options_that_mean_nothing_are_refused(tmp_path):
     (tmp_path / "c.toml").write_text("")
     there = vswin("submit", *common, "--profile", tmp_path / "c.toml", "--jobs", "2")
     assert (there.returncode, "--jobs has no meaning" in there.stderr) == (2, True)
+
+
+def test_a_dry_run_says_what_is_missing_as_the_submission_does(tmp_path, slurm):
+    profile, data = tmp_path / "c.toml", tmp_path / "data.yaml"
+    profile.write_text("gpus_per_node = 8\n")
+    data.write_text("datasets: {}\n")
+    common = ["table5", "--protocol", "paper", "--row", "win4", "--data-file", data,
+              "--results-dir", tmp_path / "r"]  # fmt: skip
+    there = ["submit", *common, "--profile", profile]
+    real = vswin(*there, "--yes")
+    assert (real.returncode, slurm.queue) == (1, [])
+    for words in ("kinetics400, train split: not in data.yaml", "kinetics400, test split: ",
+                  "weights swin_tiny_patch4_window7_224.pth"):  # fmt: skip
+        assert words in real.stderr
+    for option in ("--dry-run", "--check"):
+        dry = vswin(*there, option)
+        assert (dry.returncode, dry.stderr) == (1, real.stderr)
+        assert ("would submit " in dry.stdout) == (option == "--dry-run")
+        assert ("#SBATCH --gpus-per-node=8" in dry.stdout) == (option == "--dry-run")
+    found = vswin(*there, "--dry-run", "--json")
+    assert (found.returncode, found.stderr) == (1, real.stderr)
+    assert len(json.loads(found.stdout)["lacking"]) == 3
+    here = vswin("submit", *common, "--profile", "here", "--dry-run")
+    assert (here.returncode, here.stderr) == (1, real.stderr)
+    assert "would run " in here.stdout
+    assert not (tmp_path / "r" / "paper" / "runs").exists()
+
+
+def test_a_dry_run_says_what_is_too_expensive_as_the_submission_does(tmp_path, slurm):
+    (tmp_path / "c.toml").write_text("gpus_per_node = 1\n")
+    there = ["submit", "table5", "--protocol", "smoke", "--profile", tmp_path / "c.toml",
+             "--results-dir", tmp_path / "r", "--max-gpu-hours", "1"]  # fmt: skip
+    dry, real = vswin(*there, "--dry-run"), vswin(*there, "--yes")
+    assert (dry.returncode, dry.stderr) == (real.returncode, real.stderr)
+    assert (dry.returncode, "--max-gpu-hours 1" in dry.stderr) == (1, True)
+    assert "would submit " in dry.stdout

@@ -52,10 +52,14 @@ def status(
     journal = Journal(store)
     found, queue = current_statuses((store.run(run_id) for run_id in ids), journal, sources)
     statuses = {s.run.run_id: s for s in found}
+    exists = store.results_dir.is_dir()
     if as_json:
-        facts = {"protocol": protocol, "results_dir": str(store.results_dir)}
+        facts = {"protocol": protocol, "results_dir": str(store.results_dir), "exists": exists}
         print(json.dumps(facts | cli_status.as_json(tables, statuses, queue.problem), indent=2))
-    elif not tables:
+        raise typer.Exit(any(s.state in cli_status.BAD for s in found))
+    absent = "" if exists else ", a folder that does not exist"
+    print(f"protocol {protocol}, results in {store.results_dir}{absent}", flush=True)
+    if not tables:
         print(f"no runs in {store.runs_dir}")
         for other in sorted(store.results_dir.glob("*/runs")):
             print(f"there are some of another protocol: --protocol {other.parent.name}")
@@ -72,7 +76,16 @@ def status(
 
 
 def logs(
-    run: Annotated[str, typer.Argument(help="A run's id, its beginning, or any part of it.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run's id, its beginning or any part of it; or a row; or, with --row, a table."
+        ),
+    ],
+    row: Annotated[str | None, typer.Option("--row", "-r", help="A row of the table.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Which run of a row that has several.")
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on printing while it runs or is queued.")
     ] = False,
@@ -97,7 +110,10 @@ def logs(
     from vswin.launch.logs import follow_log, print_log
 
     say_project()
-    store, folder = _find_run(run, protocol, results_dir)
+    if row is None:
+        store, folder = _find_run(run, protocol, results_dir, seed)
+    else:
+        store, folder = _find_run(row, protocol, results_dir, seed, table=run)
     if follow:
         follow_log(folder, store, lines, process)
     else:
@@ -181,20 +197,45 @@ def _unrendered(
     ]
 
 
-def _find_run(part: str, protocol: str | None, results_dir: str) -> tuple[Store, RunFolder]:
-    """The one run that a name stands for: its id, else the beginning of one, else a part."""
+def _find_run(
+    part: str,
+    protocol: str | None,
+    results_dir: str,
+    seed: int | None = None,
+    table: str | None = None,
+) -> tuple[Store, RunFolder]:
+    """The one run that a name stands for: its id, else a row, else the beginning or a part of one.
+
+    Args:
+        part: that name.
+        protocol: where to search; None is in all.
+        results_dir: with the runs.
+        seed: of the run; None is any.
+        table: whose row the name is, and nothing else.
+
+    Raises:
+        UsageError: if it is none or several; names those.
+    """
+    from vswin.experiments.rows import runs_of_row
     from vswin.project import results_path
     from vswin.runs.store import Store
 
     root = results_path(results_dir)
     protocols = [protocol] if protocol else sorted(p.parent.name for p in root.glob("*/runs"))
     known = [(store, run) for p in protocols for store in [Store(root, p)] for run in store]
+    if seed is not None:
+        known = [(store, run) for store, run in known if f"-s{seed}-" in run.run_id]
+    of_row: set[str] = set()
+    if table is not None or not any(run.run_id == part for _, run in known):
+        stores = {store.protocol: store for store, _ in known}
+        of_row = {i for store in stores.values() for i in runs_of_row(store, part, table)}
     tests: tuple[Callable[[str], bool], ...] = (
         part.__eq__,
+        of_row.__contains__,
         lambda run_id: run_id.startswith(part),
         lambda run_id: part in run_id,
     )
-    for fits in tests:
+    for fits in tests if table is None else tests[1:2]:
         found = [(store, run) for store, run in known if fits(run.run_id)]
         if len(found) == 1:
             return found[0]
@@ -203,8 +244,14 @@ def _find_run(part: str, protocol: str | None, results_dir: str) -> tuple[Store,
             more = len(names) - MOST_CANDIDATES
             rest = f" and {more} more" if more > 0 else ""
             raise UsageError(
-                f"{part!r} fits {len(names)} runs: {', '.join(names[:MOST_CANDIDATES])}{rest}"
+                f"{part!r} fits {len(names)} runs: {', '.join(names[:MOST_CANDIDATES])}{rest}; "
+                "name one of them (of a row, --seed chooses)"
             )
     close = difflib.get_close_matches(part, [run.run_id for _, run in known], n=1, cutoff=0.4)
     hint = f" (did you mean {close[0]}?)" if close else ""
-    raise UsageError(f"there is no run {part!r} in {root}{hint}; `vswin status` lists runs by row")
+    where = f"{root}, protocol {protocol}" if protocol else f"{root}"
+    if not root.is_dir():
+        where += ", a folder that does not exist"
+    what = f"run {part!r}" if table is None else f"run of {table}'s row {part!r}"
+    what += "" if seed is None else f" with seed {seed}"
+    raise UsageError(f"there is no {what} in {where}{hint}; `vswin status` lists runs by row")

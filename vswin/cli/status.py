@@ -22,7 +22,9 @@ BAD = ("failed", "blocked")
 NAMED = (*BAD, "unknown")
 """States of runs that are named below the tables."""
 MOST_NAMED = 5
-"""Runs that are named; the others are counted."""
+"""Runs that are named below the tables; the others are counted."""
+MOST_LISTED = 60
+"""Runs of a table whose ids are printed."""
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "blocked": "red"}
 
 
@@ -42,6 +44,8 @@ def print_status(
     """
     for table in tables:
         console.print(_grid(table, statuses))
+        for line in _run_lines(table, statuses):
+            _line(console, line)
     if problem is not None:
         _line(console, f"the queue cannot be asked: {problem}")
     running = [s for s in statuses.values() if s.state == "running"]
@@ -59,6 +63,17 @@ def print_status(
     if len(wrong) > MOST_NAMED:
         _line(console, f"and {len(wrong) - MOST_NAMED} more that are failed, blocked or unknown")
     _line(console, summary(statuses.values()))
+
+
+def _run_lines(table: TableRuns, statuses: Mapping[str, RunStatus]) -> list[str]:
+    """Every run with its id, which `vswin logs` takes, where it stands and the rows that it is."""
+    rows: dict[str, list[str]] = {}
+    for row in table.rows:
+        for run_id in row.run_ids:
+            rows.setdefault(run_id, []).append(row.label)
+    lines = [f"  {i}  {statuses[i].state}  {', '.join(rows[i])}" for i in rows]
+    more = len(lines) - MOST_LISTED
+    return lines if more <= 0 else [*lines[:MOST_LISTED], f"  and {more} more; see --json"]
 
 
 def summary(statuses: Iterable[RunStatus]) -> str:

@@ -65,7 +65,11 @@ def submit(
         typer.Option(min=1, help="Runs at a time on the cluster (default: the profile's)."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be submitted, and sbatch's scripts.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what would be submitted, sbatch's scripts, and what this machine lacks.",
+        ),
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Ask the cluster whether it would take the jobs.")
@@ -112,7 +116,7 @@ def submit(
         cluster = cluster.model_copy(update={"parallel": parallel})
     request = Request(plans, cluster, states, only, notebooks)
     if dry_run or check:
-        _show(request, dry_run, check, as_json)
+        _show(request, dry_run, check, max_gpu_hours, as_json)
     else:
         _hand_in(request, max_gpu_hours, yes, as_json)
 
@@ -165,12 +169,20 @@ def _notebooks(plans: Sequence[StudyPlan]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _show(request: Request, dry_run: bool, check: bool, as_json: bool) -> None:
-    """Prints what would be submitted, and what the cluster says of it."""
+def _show(
+    request: Request, dry_run: bool, check: bool, max_gpu_hours: float | None, as_json: bool
+) -> None:
+    """Prints what would be submitted, and what the cluster says of it.
+
+    Raises:
+        MissingDataError: if `vswin submit` would, which is also the last that is said.
+        TooExpensiveError: likewise.
+    """
     from vswin.launch.estimate import estimate_all
     from vswin.launch.proposal import propose
     from vswin.launch.slurm.sbatch import test_only
     from vswin.launch.submit import scripts
+    from vswin.runs.requirements import lacking_inputs, require_inputs
 
     proposal = propose(request)
     total = estimate_all(proposal.configs, request.store, request.profile)
@@ -180,15 +192,20 @@ def _show(request: Request, dry_run: bool, check: bool, as_json: bool) -> None:
     asked = [(name, text.replace(waits, "")) for name, text in zip(names, texts, strict=False)]
     answers = [f"{name}: {test_only(text, name)}" for name, text in asked if check]
     if as_json:
-        print(json.dumps(_as_json(request, proposal, total, [], texts, answers), indent=2))
-        return
-    print(f"{_summary(request, proposal)}\nestimate: {total}")
-    would = [f"  would submit {config.run_id}" for config in proposal.configs]
-    for part in ("\n".join(would), "\n\n".join(texts)) if dry_run else ():
-        if part:
-            print(part)
-    if answers:
-        print("\n".join(answers))
+        content = _as_json(request, proposal, total, [], texts, answers)
+        content["lacking"] = lacking_inputs(proposal.configs, request.store)
+        print(json.dumps(content, indent=2))
+    else:
+        print(f"{_summary(request, proposal)}\nestimate: {total}")
+        would = [f"  would submit {config.run_id}" for config in proposal.configs]
+        for part in ("\n".join(would), "\n\n".join(texts)) if dry_run else ():
+            if part:
+                print(part)
+        if answers:
+            print("\n".join(answers))
+    sys.stdout.flush()
+    require_inputs(proposal.configs, request.store)
+    total.require(max_gpu_hours)
 
 
 def _hand_in(request: Request, max_gpu_hours: float | None, yes: bool, as_json: bool) -> None:
@@ -284,6 +301,7 @@ def _run_here(request: Request, jobs: int, device: str, dry_run: bool) -> None:
     from vswin.launch.proposal import propose
     from vswin.launch.study import RunsFailedError, run_configs
     from vswin.project import project_root
+    from vswin.runs.requirements import require_inputs
     from vswin.runs.resources import ExecutionSettings
     from vswin.training.distributed import require_device
 
@@ -291,7 +309,8 @@ def _run_here(request: Request, jobs: int, device: str, dry_run: bool) -> None:
     proposal = propose(request)
     print(_summary(request, proposal))
     if dry_run:
-        print("\n".join(f"  would run {config.run_id}" for config in proposal.configs))
+        print("\n".join(f"  would run {c.run_id}" for c in proposal.configs), flush=True)
+        require_inputs(proposal.configs, request.store)
         return
     threads = request.plans[0].protocol.threads
     jobs = pool_size(jobs, device, threads)

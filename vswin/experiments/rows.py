@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vswin.errors import UsageError
-from vswin.experiments.library import Library
+from vswin.experiments.library import Library, Protocol
 from vswin.experiments.planning import PlannedRun, PresentRuns, plan_study, study_runs
 from vswin.experiments.tables import Experiment
 from vswin.project import experiments_dir
+from vswin.reading import ExperimentError
 from vswin.runs.store import Store
 
 
@@ -97,6 +98,43 @@ def runs_of_store(store: Store) -> list[TableRuns]:
         rows = tuple(RowRuns(name, tuple(ids)) for name, ids in PresentRuns(left).groups.items())
         shown.append(TableRuns(None, "other runs", rows))
     return shown
+
+
+def runs_of_row(store: Store, row: str, table: str | None = None) -> list[str]:
+    """The ids of those runs in a store that a row stands for.
+
+    Args:
+        store: where the runs are; of a protocol that is not known, none stands for a row.
+        row: its id.
+        table: whose row; None is any table's that can be read.
+
+    Raises:
+        UsageError: if there is no such table, or no such row in it.
+        ExperimentError: if that table's file is broken.
+    """
+    library = Library(experiments_dir())
+    if store.protocol not in library.protocols():
+        return []
+    protocol, present = library.protocol(store.protocol), PresentRuns(store.run_ids())
+    if table is not None:
+        experiment = library.experiment(table)
+        experiment.row(row)  # or it is unknown
+        return _runs_of_row(experiment, row, protocol, present)
+    found: dict[str, None] = {}
+    for name in library.tables():
+        with contextlib.suppress(UsageError, ExperimentError):
+            found |= dict.fromkeys(_runs_of_row(library.experiment(name), row, protocol, present))
+    return list(found)
+
+
+def _runs_of_row(
+    experiment: Experiment, row: str, protocol: Protocol, present: PresentRuns
+) -> list[str]:
+    if not present.run_ids or row not in {each.id for each in experiment.rows}:
+        return []
+    planned = study_runs(experiment, protocol, present=present)
+    ids = [p.config.run_id for p in planned if p.row.id == row]
+    return [run_id for run_id in ids if run_id in present.run_ids]
 
 
 def _table_runs(experiment: Experiment, runs: Iterable[PlannedRun]) -> TableRuns:

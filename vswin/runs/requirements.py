@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vswin.data.data_file import MissingDataError, Sources, load_sources
+from vswin.data.data_file import MissingDataError, Sources, load_sources, sources_file
 from vswin.data.video_data import VideoData
 from vswin.errors import VswinError
 from vswin.runs.config import FromCheckpoint, RunConfig
@@ -35,20 +35,25 @@ def missing_inputs(config: RunConfig, store: Store, sources: Sources) -> list[st
     return list(dict.fromkeys(found))
 
 
+def lacking_inputs(configs: Sequence[RunConfig], store: Store) -> list[str]:
+    """What of data and weights runs need and this machine lacks, each once."""
+    if not any(config.data.kind == "videos" for config in configs):
+        return []
+    sources = load_sources()
+    found = [item for config in configs for item in missing_inputs(config, store, sources)]
+    return list(dict.fromkeys(found))
+
+
 def require_inputs(configs: Sequence[RunConfig], store: Store) -> None:
     """Refuses to begin what cannot be finished on this machine.
 
     Raises:
         MissingDataError: if videos or weights are missing; names them all.
     """
-    if not any(config.data.kind == "videos" for config in configs):
-        return
-    sources = load_sources()
-    lacking = [item for config in configs for item in missing_inputs(config, store, sources)]
-    if lacking:
+    if lacking := lacking_inputs(configs, store):
         raise MissingDataError(
-            f"this machine lacks what the runs need, as far as {sources.file} says (its form: "
-            "data.example.yaml):\n  " + "\n  ".join(dict.fromkeys(lacking))
+            f"this machine lacks what the runs need, as far as {sources_file()} says (its form: "
+            "data.example.yaml):\n  " + "\n  ".join(lacking)
         )
 
 
