@@ -1,15 +1,39 @@
 """Video Swin Transformer (arXiv 2106.13230), reproduced table by table.
 
-The public names are loaded on first use, so that `vswin --help` need not wait for torch.
+Models:
+    build_model(preset, **options)      a model, as `build_model("swin_t", num_classes=400)`
+    load_weights(model, source)         a checkpoint of any public layout into it
+    save_weights(model, path, layout)   and out of it
+    cost(model, input_size, rule)       multiply-accumulates and parameters, counted
+
+Studies, which are all runs of a table or of an own ablation under one protocol:
+    plan_study(table, protocol, seeds)  which runs there are; `vswin list` has tables, protocols
+    run_study(plan, jobs)               trains and tests what is missing
+    load_study(table, protocol)         what came out: `.table()`, a DataFrame, and `.plot()`
+    write_report(study)                 CSV, HTML, Markdown and PNG
+    progress(), check_parameters(...)   for notebooks: what runs are doing; wrong parameters
+
+`help(vswin.build_model)` and so on say more.
 """
+
+# The public names are loaded on first use, so that `vswin --help` need not wait for torch.
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vswin.costs.counting import cost  # bound here: the function, not the module, is `vswin.cost`
 from vswin.version import VERSION
+
+if TYPE_CHECKING:  # editors complete these, and type checkers know what they are
+    from vswin.experiments.planning import plan_study
+    from vswin.launch.progress import progress
+    from vswin.launch.study import run_study
+    from vswin.models import build_model
+    from vswin.report import load_study, write_report
+    from vswin.report.notebooks import check_parameters
+    from vswin.weights.files import load_weights, save_weights
 
 __version__ = VERSION
 
@@ -43,3 +67,7 @@ def __getattr__(name: str) -> Any:
     if name not in HOME:
         raise AttributeError(f"module 'vswin' has no attribute {name!r}")
     return getattr(importlib.import_module(HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -23,6 +23,9 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def __str__(self) -> str:
+        return repr(self)
+
 
 def require_named(path: Path, key: str, value: Any) -> Any:
     """`value`, whose `key` must be the file's own name.

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import nbformat
 import papermill
 import pytest
 
@@ -175,6 +176,23 @@ def test_the_other_tables_run_under_smoke(table, words, shared_results):
         assert word in found, word
     page = (shared_results / "reports" / f"{table}.smoke.md").read_text()
     assert "tests no claims" in page
+
+
+def test_a_study_and_its_plot_show_themselves(smoke_results, tmp_path):
+    """As the last lines of cells, without `%matplotlib inline` and with it."""
+    load = f'import vswin\nstudy = vswin.load_study("table5", "smoke", None, "{smoke_results}")'
+    cells = [f"{load}\nstudy", "study.plot()", "%matplotlib inline\nstudy.plot()"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    made = papermill.execute_notebook(
+        str(tmp_path / "in.ipynb"), None, kernel_name="python3", progress_bar=False
+    )
+    shown = [[sorted(o.data) for o in cell.outputs] for cell in made.cells]
+    assert shown == [
+        [["text/html", "text/plain"]],
+        [["image/png", "text/plain"]],
+        [["image/png", "text/plain"]],
+    ]
 
 
 def test_missing_runs_render_as_not_run(tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -12,7 +13,7 @@ from tests.own import MINE, own_project
 from tests.results import CELL, complete, of_top1
 from vswin.experiments.planning import plan_study
 from vswin.report import load_study, write_report
-from vswin.report.page import display_table, make_page, render, verdict_lines
+from vswin.report.page import make_page, render, verdict_lines
 
 OF_PAPERS = ("printed", "paper's", "discussed", "section", "claims", "–", "None", " nan")
 ORDERED = dataclasses.replace(CELL, order_accuracy=0.5)
@@ -60,6 +61,12 @@ def test_its_page_speaks_of_no_paper_and_nothing_is_empty(project, seeds):
             assert words not in re.sub("<code>paper</code>", "", text), words
     assert page.source.startswith("Not in a paper; `experiments/mine.yaml` says what its rows are.")
     assert all(line[-2:] != ["", ""] for section in page.sections for line in section.lines)
+
+
+def display_table(study):
+    """The table of its page."""
+    section = make_page(study).sections[0]
+    return pd.DataFrame(section.lines, columns=section.header)
 
 
 def test_its_table_has_what_there_is(project, seeds):

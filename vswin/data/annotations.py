@@ -56,6 +56,9 @@ class VideoList:
     unknown: tuple[str, ...] = ()
     """Entries left out because they have no class of the dataset, or are no entries at all."""
 
+    def __repr__(self) -> str:
+        return f"<VideoList {self.dataset}, {self.split}: {len(self.videos)} videos, {self.source}>"
+
     @property
     def digest(self) -> str:
         """Hex SHA-256 over the dataset and the ids and labels in their order, without paths."""

@@ -88,6 +88,11 @@ class CheckReport:
     """In pixels."""
     bytes: Spread | None
     """Of a file; all spreads are over the readable ones and None where there is none."""
+
+    def __repr__(self) -> str:
+        counts = f"{self.listed} listed, {self.examined} examined, {len(self.problems)} problems"
+        return f"<CheckReport {self.dataset}, {self.split}: {counts}>"
+
     total_bytes: int
 
     @property

@@ -152,6 +152,11 @@ class VideoReader:
         if self.frames == 0:
             raise UnreadableVideoError(path, "it has no frames")
 
+    def __repr__(self) -> str:
+        codec = self._stream.codec_context.name
+        stored = "×".join(map(str, reversed(self._size)))
+        return f"<VideoReader {self.path}: {self.frames} frames of {stored}, {codec}>"
+
     @property
     def width(self) -> int:
         """Pixels, as displayed."""

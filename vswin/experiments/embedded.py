@@ -94,6 +94,9 @@ class EmbeddedProtocol(Strict):
         _require_possible(self.data, self.test)
         return self
 
+    def __repr__(self) -> str:
+        return f"<EmbeddedProtocol {self.protocol}: {self.title}>"
+
     def can_run(self, experiment: Experiment) -> bool:
         """Whether there is a small model for each row of a table, and a task like its own."""
         has_task = experiment.task == "temporal" or self.appearance is not None

@@ -12,6 +12,7 @@ from vswin.experiments.distinct import require_distinct
 from vswin.experiments.library import Library, Protocol
 from vswin.experiments.tables import Experiment, Row
 from vswin.models.errors import ModelError
+from vswin.models.layouts import some
 from vswin.project import experiments_dir, results_path
 from vswin.runs.config import RunConfig
 from vswin.runs.store import RunFolder, Store
@@ -27,6 +28,9 @@ class PlannedRun:
     seed: int
     config: RunConfig
 
+    def __repr__(self) -> str:
+        return f"<PlannedRun row {self.row.id}, seed {self.seed}: {self.config.run_id}>"
+
 
 @dataclasses.dataclass(frozen=True)
 class StudyPlan:
@@ -36,6 +40,14 @@ class StudyPlan:
     protocol: Protocol
     runs: tuple[PlannedRun, ...]
     store: Store
+
+    def __repr__(self) -> str:
+        rows = some(list(dict.fromkeys(planned.row.id for planned in self.runs)))
+        seeds = len({planned.seed for planned in self.runs})
+        return (
+            f"<StudyPlan {self.experiment.table} under protocol {self.protocol.protocol}, "
+            f"{seeds} seed{'s' * (seeds != 1)} of {rows}; {self.store.runs_dir}>"
+        )
 
     def folder(self, planned: PlannedRun) -> RunFolder:
         """Where a planned run is or will be."""

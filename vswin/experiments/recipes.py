@@ -145,6 +145,10 @@ class RecipeBook(Strict):
     """Whose account it is and what it leaves open; printed where its numbers are."""
     fields: Fields
 
+    def __repr__(self) -> str:
+        settings = len(type(self.fields).model_fields)
+        return f"<RecipeBook {self.recipe}: {self.title}; {settings} settings>"
+
     def resolve(self, preset: str, dataset: str, pretrained: str | None) -> dict[str, Sourced]:
         """The value and source of every setting for a row of the paper.
 

@@ -11,6 +11,7 @@ from vswin.errors import UsageError
 from vswin.experiments.library import Library, Protocol
 from vswin.experiments.planning import PlannedRun, PresentRuns, plan_study, study_runs
 from vswin.experiments.tables import Experiment
+from vswin.models.layouts import some
 from vswin.project import experiments_dir
 from vswin.reading import ExperimentError
 from vswin.runs.store import Store
@@ -37,6 +38,10 @@ class TableRuns:
     rows: tuple[RowRuns, ...]
     sources: dict[str, str] = dataclasses.field(default_factory=dict)
     """For runs that start from others, from which, by id."""
+
+    def __repr__(self) -> str:
+        rows = some([row.label for row in self.rows])
+        return f"<TableRuns {self.table or self.title}: {len(self.run_ids)} runs of {rows}>"
 
     @property
     def run_ids(self) -> list[str]:

@@ -17,6 +17,7 @@ from vswin.data.datasets import dataset
 from vswin.data.moving_digits import Control
 from vswin.errors import unknown
 from vswin.experiments.recipes import IMAGES, MODEL_FIELDS, Dataset, PretrainedOn, Settings
+from vswin.models.layouts import some
 from vswin.models.registry import presets, resolve_config
 from vswin.reading import Strict
 
@@ -222,6 +223,10 @@ class Experiment(Strict):
                     f"row {row.id} tests {tested.id}, whose {key} is {other}, not {value}; leave "
                     f"{key} out"
                 )
+
+    def __repr__(self) -> str:
+        rows = some([row.id for row in self.rows])
+        return f"<Experiment {self.table}: {self.title}; {len(self.rows)} rows: {rows}>"
 
     @property
     def classes(self) -> int | None:

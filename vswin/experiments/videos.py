@@ -129,6 +129,9 @@ class VideoProtocol(Strict):
         """This protocol with its recipe."""
         return self.model_copy(update={"book": book})
 
+    def __repr__(self) -> str:
+        return f"<VideoProtocol {self.protocol}: {self.title}>"
+
     def can_run(self, experiment: Experiment) -> bool:
         """Whether the table says what it takes to run it on videos, and the models are there."""
         has_models = all(self.has_model(row.preset) for row in experiment.rows)

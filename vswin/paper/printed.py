@@ -170,6 +170,10 @@ class PrintedTable(Strict):
             self.fill(claim)
         return self
 
+    def __repr__(self) -> str:
+        sizes = f"{len(self.rows)} rows, {len(self.columns)} columns, {len(self.claims)} claims"
+        return f"<PrintedTable {self.table}: {self.source}; {sizes}>"
+
     @property
     def labels(self) -> list[Column]:
         """The columns that say what a row is."""

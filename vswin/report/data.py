@@ -44,6 +44,9 @@ class Row:
     trained: Sizes = dataclasses.field(default_factory=dict)
     """What is trained in its place, beside what the paper has; empty where nothing is."""
 
+    def __repr__(self) -> str:
+        return f"<Row {self.id}: {self.label}>"
+
     @property
     def label(self) -> str:
         """What names it, in one line."""
@@ -70,6 +73,9 @@ class Recipe:
     about: str
     settings: tuple[Setting, ...]
 
+    def __repr__(self) -> str:
+        return f"<Recipe {self.title}: {len({s.name for s in self.settings})} settings>"
+
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
@@ -93,6 +99,9 @@ class Terms:
     deviations: tuple[str, ...]
     calibration: str
     recipe: Recipe | None
+
+    def __repr__(self) -> str:
+        return f"<Terms of protocol {self.protocol}: {self.title}>"
 
     @property
     def headline(self) -> str:
@@ -127,6 +136,9 @@ class Section:
     note: str = ""
     has_picture: bool = False
     """Whether the figure stands at its end."""
+
+    def __repr__(self) -> str:
+        return f"<Section {self.title}: {len(self.lines)} lines, {len(self.items)} items>"
 
     @property
     def is_empty(self) -> bool:

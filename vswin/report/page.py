@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import markupsafe
@@ -29,10 +29,6 @@ from vswin.report.sections import (
     present_lines,
 )
 from vswin.report.study import Study
-from vswin.report.table import the_table
-
-if TYPE_CHECKING:  # notebooks want tables; a report is quicker without
-    import pandas as pd
 
 DEFAULT_PROTOCOL = "proxy"
 """Its reports are called after the table alone; others have the protocol in their name."""
@@ -51,6 +47,9 @@ class Page:
     sections: list[Section]
     command: str
     """What makes the report."""
+
+    def __repr__(self) -> str:
+        return f"<Page {self.title}: {', '.join(section.title for section in self.sections)}>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,11 +239,3 @@ def command(study: Study) -> str:
     if study.terms.tested_on == "videos":
         return f"vswin run {which} --seeds {seeds}{results}; vswin report {which}{results}"
     return f"vswin notebook {which} --seeds {seeds}{results}"
-
-
-def display_table(study: Study) -> pd.DataFrame:
-    """The report's table as a DataFrame of texts, for a notebook."""
-    import pandas as pd
-
-    section = the_table(study)
-    return pd.DataFrame(section.lines, columns=section.header)

@@ -74,6 +74,9 @@ class Picture:
     """Result in % that guessing reaches; None where nothing can be trained."""
     columns: tuple[Column, ...]
 
+    def __repr__(self) -> str:
+        return f"<Picture {self.title}: {sum(len(c.points) for c in self.columns)} points>"
+
     def digest(self) -> str:
         """SHA-256 of the content, of the code that draws it and of matplotlib's version."""
         found = hashlib.sha256(json.dumps(dataclasses.asdict(self)).encode())

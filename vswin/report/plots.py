@@ -22,6 +22,15 @@ INCHES_BESIDE = 1.0
 """What labels take of a column's width."""
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows, too, if pyplot, which would see to that, is not in use."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
 def png(picture: Picture) -> bytes:
     """The figure as a file, which says of what it is a picture.
 
@@ -56,7 +65,7 @@ def draw(picture: Picture) -> Figure:
     notes = [line for note in picture.notes for line in textwrap.wrap(note, int(15 * width))]
     lines = len(title) + len(notes) - 3  # what is above the panels, beyond the usual
     height = 2.5 * sum(panels.values()) + 0.2 * max(lines, 0)
-    figure = Figure(figsize=(width, height + is_slanted), layout="constrained")
+    figure = ShownFigure(figsize=(width, height + is_slanted), layout="constrained")
     grid = figure.subplots(
         len(panels),
         len(columns),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import html
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from vswin.report.compare import COSTS, compare
 from vswin.report.data import Row, Runs, Terms, Value
 from vswin.report.picture import picture_of
 from vswin.report.statistics import Interval, t_interval, wilson_interval
+from vswin.report.table import the_table
 from vswin.runs.record import RunRecord
 
 if TYPE_CHECKING:  # a report can do without, and is quicker then
@@ -51,6 +53,23 @@ class Study:
     is_recorded: bool
     """Whether some of the runs have no folder any more, but are known from their record."""
     results_dir: Path
+
+    def __repr__(self) -> str:
+        done = sum(self.is_done(row.id) for row in self.rows)
+        runs = {run.run_id for by_seed in self.runs.values() for run in by_seed.values()}
+        return (
+            f"<Study {self.title}; protocol {self.terms.protocol}, {done} of {len(self.rows)} rows "
+            f"done, {len(runs)} runs in {self.results_dir}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: the table of its report."""
+        import pandas as pd
+
+        section = the_table(self)
+        table = pd.DataFrame(section.lines, columns=section.header).to_html(index=False)
+        about = f"{self.title}. Protocol {self.terms.protocol}: {self.terms.title}."
+        return f"<p>{html.escape(about)}</p>{table}"
 
     @property
     def rows(self) -> list[Row]:

@@ -98,6 +98,14 @@ class RunConfig:
     is_pretraining: bool = False
     """Whether it is of use for its weights alone, and incomplete without them."""
 
+    def __repr__(self) -> str:
+        about = [f"{self.recipe.epochs} epochs" if self.is_trained else "not trained"]
+        if self.source is not None:
+            about += [f"from {self.source.run_id}"]
+        elif isinstance(self.init, FromCheckpoint):
+            about += [f"from {self.init.file}"]
+        return f"<RunConfig {self.run_id}: {', '.join(about)}>"
+
     @property
     def is_trained(self) -> bool:
         """Whether the run trains, and not only tests another run's model."""

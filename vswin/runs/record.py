@@ -44,6 +44,9 @@ class RunRecord:
     provenance: dict[str, Any]
     """Commit, versions and machine; empty if that is not known."""
 
+    def __repr__(self) -> str:
+        return f"<RunRecord {self.run_id}: {self.result.in_words()}>"
+
 
 def record_of(run: RunFolder) -> RunRecord | None:
     """What is known of a run that has a folder; None if it is not complete.

@@ -84,6 +84,11 @@ class DigitsDetails:
     destroyed, by control."""
     kind: Literal["moving_digits"] = "moving_digits"
 
+    def __repr__(self) -> str:
+        easy = self.in_distribution.metrics
+        metrics = ", ".join(f"{name} {100 * share:.1f} %" for name, share in easy.items())
+        return f"<DigitsDetails {len(self.cells)} difficulties; at that of training {metrics}>"
+
 
 @dataclasses.dataclass(frozen=True)
 class ListOfVideos:
@@ -138,6 +143,16 @@ class Result:
     loaded: Loaded | None = None
     """None: the weights started from random numbers."""
     version: int = VERSION
+
+    def __repr__(self) -> str:
+        cost = f"{self.cost.flops:.4g} multiply-accumulates, {self.cost.params:,} weights"
+        times = f"trained in {self.seconds.train:.0f} s, tested in {self.seconds.test:.0f} s"
+        return f"<Result {self.in_words()}; {cost}; {times}>"
+
+    def in_words(self) -> str:
+        """What was measured, on how many clips or videos."""
+        measured = [f"{name} {100 * share:.1f} %" for name, share in self.metrics.items()]
+        return f"{', '.join(measured)} of {self.n}"
 
     @property
     def clips_per_second(self) -> float | None:

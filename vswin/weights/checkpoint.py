@@ -42,6 +42,10 @@ class Checkpoint:
     other_head: dict[str, str] = dataclasses.field(default_factory=dict)
     """Why each part of a classifier is none that we have; such weights load without it."""
 
+    def __repr__(self) -> str:
+        size = f"{self.found.size()}, {len(self.weights)} tensors"
+        return f"<Checkpoint {self.source}: {self.family}, {self.layout}, {size}>"
+
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 over names, types, shapes and values."""

@@ -51,7 +51,7 @@ class LoadReport:
     how: dict[str, str]
     """The choices of inflation that had an effect; empty if nothing was inflated."""
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """A few lines for a log."""
         choices = "".join(f", {what}: {how}" for what, how in self.how.items())
         lines = [
