@@ -14,8 +14,8 @@ What remains: packets that were damaged in such a way that only decoding them sh
 a file that nobody asks for. Frames that they do not give are counted, and those after that place
 bear higher numbers than they should; they are whole and in order all the same. B-frames that are
 neither wanted nor needed are passed over, and so are not looked at, either. `vswin data check
---deep` finds such files. Periodic intra refresh of H.264, where a picture recovers bit by bit, has
-no key frames but the first; in other formats a container is believed what it calls a key frame.
+--deep` finds such files. With periodic intra refresh of H.264, where a picture recovers bit by bit,
+only the first frame is a key frame; in other formats what a container calls one is taken for one.
 
 Colours: the matrix and range that the file is tagged with, BT.601 and limited range where it is
 not, as FFmpeg assumes. Frames of their own size go through FFmpeg's fast conversion (chroma
@@ -35,42 +35,32 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-import av
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
-from av.video.stream import VideoStream
 
-from vswin.data.decoding import Account, decode_all, reason_of
+from vswin.data.decoding import Account, decode_all
+from vswin.data.opening import UnreadableVideoError, best_stream, open_container, unreadable
 from vswin.data.packets import PacketTable, UntrustedError, decode_wanted, read_packets
-from vswin.errors import VswinError
+
+__all__ = [
+    "UnreadableVideoError",
+    "VideoInfo",
+    "VideoReader",
+    "open_video",
+    "probe",
+    "read_frames",
+    "scaled_size",
+]
 
 KEPT_PIXELS = 2**25
 """Where frames are decoded to count them, they are kept up to so many pixels (of 1.5 bytes, most
 often): 12 seconds of 340 x 256, which then need not be decoded twice."""
 T = TypeVar("T")
 
-_COVER = Disposition.attached_pic | Disposition.timed_thumbnails
-_DEFAULT = Disposition.default
 _PLAIN = int(Interpolation.BILINEAR)
 _RESIZED = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
-
-
-class UnreadableVideoError(VswinError):
-    """A file that is no video, is damaged, or lacks the frames that were wanted."""
-
-    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
-        super().__init__(
-            f"{path} cannot be read as a video: {reason}; fetch it again or take it off the list"
-        )
-        self.path = Path(path)
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type, tuple[Path, str]]:
-        """Worker processes send their errors pickled."""
-        return type(self), (self.path, self.reason)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,10 +109,10 @@ def open_video(path: str | os.PathLike[str]) -> Iterator[VideoReader]:
         UnreadableVideoError: if it is missing, no video, or without frames.
     """
     path = Path(path)
-    with _unreadable(path):
-        container = _open(path)
+    with unreadable(path):
+        container = open_container(path)
     try:
-        with _unreadable(path):
+        with unreadable(path):
             video = VideoReader(path, container)
         yield video
     finally:
@@ -135,7 +125,7 @@ class VideoReader:
     def __init__(self, path: Path, container: InputContainer) -> None:
         self.path = path
         self._container = container
-        self._stream = _video_stream(path, container)
+        self._stream = best_stream(path, container)
         context = self._stream.codec_context
         self._size = context.height, context.width  # as stored
         if 0 in self._size:
@@ -177,7 +167,7 @@ class VideoReader:
     def rotation(self) -> int:
         """Degrees counter-clockwise from the stored frames to the displayed ones: 0 to 270."""
         turns = 0
-        with _unreadable(self.path):
+        with unreadable(self.path):
             for _, frame in self._decode([0]):
                 turns = _quarter_turns(frame)
         return 90 * turns
@@ -194,7 +184,7 @@ class VideoReader:
         Raises:
             UnreadableVideoError: if no frame can be decoded.
         """
-        with _unreadable(self.path):
+        with unreadable(self.path):
             self._count()
 
     def with_true_count(self, use: Callable[[int], T]) -> T:
@@ -252,7 +242,7 @@ class VideoReader:
         size = self._size if short_side is None else scaled_size(*self._size, short_side)
         frames = np.empty((0, 0, 0, 3), np.uint8)
         reformatter = VideoReformatter()  # one for all frames: setting it up takes longer than one
-        with _unreadable(self.path):
+        with unreadable(self.path):
             for place, frame in self._decode(wanted):
                 image = np.rot90(_rgb(reformatter, frame, size), _quarter_turns(frame))
                 if not len(frames):
@@ -320,44 +310,14 @@ class VideoReader:
 
     def _decode_all(self, account: Account) -> Iterator[VideoFrame]:
         """All frames, through an opening of its own: not every format can go back to the start."""
-        with _open(self.path) as container:
-            yield from decode_all(container, _video_stream(self.path, container), account)
+        with open_container(self.path) as container:
+            yield from decode_all(container, best_stream(self.path, container), account)
 
 
 def scaled_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     """(height, width) with the shorter side of that many pixels; halves are rounded up."""
     factor = short_side / min(height, width)
     return int(height * factor + 0.5), int(width * factor + 0.5)
-
-
-def _open(path: Path) -> InputContainer:
-    return av.open(f"file:{path}")  # so that no name is taken for an address
-
-
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    """The stream that FFmpeg calls best, but no still picture where there are moving ones.
-
-    A file may hold a thumbnail, a cover or the same video in another size, in any order.
-    """
-    pictures = [stream for stream in container.streams.video if not stream.disposition & _COVER]
-    if not pictures:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise UnreadableVideoError(path, f"it holds {kinds} and no moving pictures")
-    known = [stream for stream in pictures if stream.codec_context is not None]
-    if not known:
-        raise UnreadableVideoError(path, "FFmpeg has no decoder for its pictures")
-    moving = [stream for stream in known if not _is_still(stream)] or known
-    best = container.streams.best("video")
-    if best not in moving:
-        best = max(moving, key=lambda s: (bool(s.disposition & _DEFAULT), s.bit_rate or 0))
-    best.codec_context.thread_count = 1  # clips are read in parallel, not frames
-    best.codec_context.thread_type = "NONE"
-    return best
-
-
-def _is_still(stream: VideoStream) -> bool:
-    """Where the container does not say how many frames there are, it says 0."""
-    return stream.frames == 1 or bool(stream.disposition & Disposition.still_image)
 
 
 def _rgb(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
@@ -371,20 +331,3 @@ def _rgb(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]
 def _quarter_turns(frame: VideoFrame) -> int:
     """Counter-clockwise, 0 to 3."""
     return round(frame.rotation / 90) % 4
-
-
-@contextlib.contextmanager
-def _unreadable(path: Path) -> Iterator[None]:
-    """Makes UnreadableVideoError out of what FFmpeg and the system raise."""
-    try:
-        yield
-    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
-        if not path.exists():
-            reason = "there is no such file"
-        elif path.is_dir():
-            reason = "it is a folder"
-        elif path.stat().st_size == 0:
-            reason = "it is empty"
-        else:
-            reason = reason_of(error)
-        raise UnreadableVideoError(path, reason) from error
