@@ -15,6 +15,16 @@ from vswin.report.trained import trained
 from vswin.runs.record import RunRecord
 from vswin.runs.result import VideosDetails
 
+EQUALITY = (
+    "What is equal: on the same kind of processor, with the same versions and number of threads, a "
+    "run in one process on the CPU gives the same bits again, also after it was killed and "
+    "resumed. What is not: another kind of processor, a GPU or several processes round otherwise, "
+    "and training amplifies that, so that the same seed can end at another accuracy, as another "
+    "seed does. What to compare: distributions over seeds with their intervals, never single runs."
+)
+"""Said wherever it is said which machine a run was executed on."""
+MIXED = "Not all of these runs were executed on the same kind of processor."
+
 
 def all_sections(study: Study, judgements: list[Judgement]) -> list[Section]:
     """What a page shows of a study, in order; sections without anything in them are left out."""
@@ -251,7 +261,10 @@ def provenance(study: Study) -> Section:
     found: dict[str, list[str]] = {}
     for run_id, run in sorted((runs | study.sources).items()):
         found.setdefault(_made_by(run.provenance if run else {}), []).append(run_id)
-    return listing("Provenance", [f"{text}: {', '.join(ids)}" for text, ids in found.items()])
+    texts = [f"{text}: {', '.join(ids)}" for text, ids in found.items()]
+    devices = {run.provenance.get("device") for run in runs.values() if run.provenance}
+    note = f"{MIXED} {EQUALITY}" if len(devices) > 1 else EQUALITY
+    return listing("Provenance", texts, note if texts else "")
 
 
 def _made_by(origin: dict[str, Any]) -> str:

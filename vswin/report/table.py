@@ -104,7 +104,7 @@ def _interval_note(study: Study) -> str:
     if most == 1:
         return (
             f"Brackets: 95 % Wilson interval over the test {what} of the one trained model; "
-            "another seed may differ by more."
+            "another seed may differ by more, and so may the same one on another kind of processor."
         )
     return f"Brackets: 95 % Student t interval of the mean over seeds (test {what} are the same)."
 

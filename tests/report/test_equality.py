@@ -1,0 +1,54 @@
+"""Where the same seed gives the same result, and where not, is said wherever results are shown."""
+
+import dataclasses
+import re
+
+import pytest
+
+from vswin.project import project_root
+from vswin.report import load_study
+from vswin.report.sections import EQUALITY, MIXED, provenance
+from vswin.report.table import the_table
+
+RECORD = project_root() / "results" / "reference"
+PAGES = sorted((RECORD / "reports").glob("*.md"))
+README = (project_root() / "README.md").read_text()
+
+
+def test_a_report_says_what_is_equal_and_what_to_compare(smoke_results):
+    study = load_study("table5", "smoke", None, smoke_results)
+    assert provenance(study).note == EQUALITY
+    where = ("same kind of processor", "same versions", "threads", "one process", "killed")
+    for words in (*where, "same bits", "distributions over seeds", "never single runs"):
+        assert words in EQUALITY
+    assert "the same one on another kind of processor" in the_table(study).note
+
+
+def test_runs_from_several_kinds_of_processors_are_called_so(smoke_results):
+    study = load_study("table5", "smoke", None, smoke_results)
+    run = study.runs["dim8"][0]
+    other = dataclasses.replace(run, provenance=run.provenance | {"device": "Z80"})
+    study = dataclasses.replace(study, runs={**study.runs, "dim8": {0: other}})
+    assert provenance(study).note == f"{MIXED} {EQUALITY}"
+
+
+def test_a_report_without_runs_says_nothing_of_them(tmp_path):
+    assert provenance(load_study("table5", "smoke", None, tmp_path)).is_empty
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_committed_page_with_runs_says_it(page):
+    text = page.read_text()
+    assert (EQUALITY in text) == ("## Provenance" in text)
+    processors = re.findall(r"; ((?:AMD|Intel)[^,;]*), \d+ thread", text)
+    assert (MIXED in text) == (len(set(processors)) > 1)
+
+
+def test_what_the_readme_cites_is_what_the_record_holds():
+    study = load_study("table5", "proxy", None, RECORD)
+    runs = study.runs["win4"]
+    found = [f"{100 * runs[seed].result.metrics['top1']:.1f}" for seed in (0, 1, 2)]
+    text = " ".join(README.split())
+    assert f"at {found[0]} % on an Intel Xeon" in text
+    assert f"three seeds of that row ended at {found[0]}, {found[1]} and {found[2]} %" in text
+    assert "Intel" in runs[0].provenance["device"]
