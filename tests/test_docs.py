@@ -16,6 +16,7 @@ ROOT = project_root()
 DOCUMENTS = [
     "README.md",
     "benchmarks/README.md",
+    "experiments/README.md",
     "results/README.md",
     "slurm/README.md",
     "CONTRIBUTING.md",
