@@ -27,7 +27,9 @@ DOCUMENTS = [
 def test_links_lead_somewhere(document):
     text = (ROOT / document).read_text()
     for target in re.findall(r"\]\(([^)]+)\)", text):
-        if not target.startswith("http"):
+        if target.startswith("#"):
+            assert f"# {target[1:]}\n" in text.lower(), f"{document}: {target}"
+        elif not target.startswith("http"):
             assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
 
 
