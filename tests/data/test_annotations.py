@@ -359,7 +359,7 @@ def test_another_order_of_classes_is_refused(tmp_path):
         (b"", "is empty"),
         (b"\n \n", "is empty"),
         (b"\xff\xd8\xff\xe0", "cannot be read as text"),
-        (b'{"a": 1}', "is a JSON object of a"),
+        (b'{"a": [1]}', "is a JSON object of a"),
         (b"[1]", "is a JSON list, but not of objects"),
         (b"[]", "has no video of kinetics400: it is empty"),
         (b'[{"id": ', "is no JSON"),

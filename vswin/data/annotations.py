@@ -109,7 +109,7 @@ def read_annotations(
         first = unknown[0] if unknown else "it is empty"
         raise AnnotationError(
             f"{source}, read as {listing.format}, has no video of {dataset}: {first}"
-            f"{other_dataset(listing)}"
+            f"{other_dataset(dataset, listing)}"
         )
     return VideoList(dataset, split, source, tuple(found), tuple(duplicates), tuple(unknown))
 

@@ -48,7 +48,7 @@ ENCODED = {
 """How files of a suffix are usually stored, where that is not H.264 in the container it names."""
 
 
-@pytest.mark.parametrize("suffix", [suffix[1:] for suffix in SUFFIXES])
+@pytest.mark.parametrize("suffix", sorted({*NAMED, *ENCODED}))
 def test_what_lies_in_class_folders_can_be_read(suffix, tmp_path):
     path = tmp_path / "zumba" / f"a.{suffix}"
     path.parent.mkdir()
@@ -59,6 +59,7 @@ def test_what_lies_in_class_folders_can_be_read(suffix, tmp_path):
 
 
 def test_suffixes_are_written_once():
+    assert {suffix[1:] for suffix in SUFFIXES} == {*NAMED, *ENCODED}
     assert len(set(SUFFIXES)) == len(SUFFIXES)
     assert all(suffix == suffix.lower() and suffix[0] == "." for suffix in SUFFIXES)
 

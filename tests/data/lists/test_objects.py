@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from tests.lists import error, ids, labels, touch, write
@@ -121,7 +122,7 @@ def test_something_something_without_templates(tmp_path):
     assert "'holding a cup' is no class of ssv2" in error("ssv2", source)
 
 
-@pytest.mark.parametrize("key", ["filename", "frame_dir", "path"])
+@pytest.mark.parametrize("key", ["filename", "frame_dir", "path", "video_id"])
 def test_json_of_files_and_labels(tmp_path, key):
     items = [
         {key: "a/b.mp4", "label": 3, "total_frames": 90},
@@ -136,10 +137,29 @@ def test_json_of_files_and_labels(tmp_path, key):
         ("c d", K400[399]),
         ("e", "yoga"),
     ]
-    assert [entry.partition(":")[0] for entry in videos.unknown] == ["item 5", "item 4 (f.mp4)"]
+    assert [entry.partition(":")[0] for entry in videos.unknown] == ["item 5", "item 4"]
+
+
+def test_what_pandas_writes(tmp_path):
+    columns = ["youtube_id", "time_start", "time_end", "label", "split"]
+    rows = [
+        [name, *item["annotations"]["segment"], item["annotations"]["label"], item["subset"]]
+        for name, item in kinetics().items()
+    ]
+    text = pd.DataFrame(rows, columns=columns).to_json(orient="records")
+    source = write(tmp_path / "train.json", text)
+    assert read(source) == by_hand(json.dumps(kinetics()), "train")
+    assert read(source, split="val") == by_hand(json.dumps(kinetics()), "validate")
+
+
+def test_json_of_labels_by_id(tmp_path):
+    source = write(tmp_path / "a.json", '{"12": "Holding something", "16": "Holding something"}')
+    assert read(source, "ssv2") == [("12", "Holding something"), ("16", "Holding something")]
 
 
 def test_json_of_labels_by_file(tmp_path):
+    source = write(tmp_path / "b.json", '{"a.mp4": 0, "b.mp4": 1}')
+    assert read(source) == [("a", K400[0]), ("b", K400[1])]
     source = write(tmp_path / "a.json", '{"a b.mp4": 3, "c.mov": "yoga"}')
     assert read(source) == [("a b", K400[3]), ("c", "yoga")]
 
@@ -165,6 +185,8 @@ def test_json_of_labels_by_file(tmp_path):
         ('{"id": "1"}\n{"id": "2"}\n', "several JSON values, as JSON Lines do, from line 2 on"),
         ('[{"id": "1"},\n{"id": "2",}]', "is no JSON"),
         ("{}", "is a JSON object of nothing"),
+        ('{"swim": 0, "run": 1}', "is a file of classes, no list of videos"),
+        ('{"1": "run", "2": "swim"}', "is a file of classes, no list of videos"),
         ("[" * 100_000, "is no proper JSON"),
     ],
 )

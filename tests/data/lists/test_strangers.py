@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from tests.lists import error, write
+from tests.lists import error, ids, labels, write
 from tests.videos import numbered, write_video
 from vswin.data.annotations import read_annotations, require_clean
 from vswin.data.datasets import class_names
@@ -63,6 +63,7 @@ def in_a_tar(content):
         (b"PAR1" + bytes(20), "is a Parquet table; save it as a CSV"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
         (b"\n<!DOCTYPE html>\n<html></html>", "is a web page"),
+        (b'<?xml version="1.0"?>\n<list/>', "is XML"),
         (LIST.decode().encode("utf-16-le"), "UTF-16 without its mark"),
         (b"a.mp4 3\nb.mp4 4\n\xe9.mp4 5\n", "line 3: cannot be read as text"),
     ],
@@ -74,6 +75,16 @@ def test_what_is_no_text(tmp_path, content, words):
     assert words in message
     assert str(source) in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "name", ["BZh9", "PAR1", "RIFF", "Rar!", "7z", "PK", "<3 u", "[HD] x", "{a} b"]
+)
+def test_names_that_begin_like_something_else(tmp_path, name):
+    """YouTube ids and titles may."""
+    source = write(tmp_path / "list", f"{name}.mp4 3\nb.mp4 4\n")
+    videos = require_clean(read_annotations("kinetics400", source))
+    assert (ids(videos), labels(videos)) == ([name, "b"], [3, 4])
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])

@@ -133,7 +133,15 @@ def test_kinetics_columns_that_are_missing_are_named(tmp_path):
 
 @pytest.mark.parametrize("separator", [" ", ",", ", ", ";", "\t", "|"])
 @pytest.mark.parametrize(
-    "header", [["path", "label"], ["Video Path", "Class_ID"], ["video", "num_frames", "label"]]
+    "header",
+    [
+        ["path", "label"],
+        ["Video Path", "Class_ID"],
+        ["video", "num_frames", "label"],
+        ["frame_dir", "total_frames", "class_label"],
+        ["file", "target"],
+        ["video_name", "tag"],
+    ],
 )
 def test_a_header_before_paths_and_labels(tmp_path, separator, header):
     if separator == " ":

@@ -75,8 +75,9 @@ def _label(dataset: str, entry: Entry, hint: bool) -> int | str:
     return f"{entry.label!r} is no class of {dataset}{nearest}"
 
 
-def other_dataset(listing: Listing) -> str:
-    """Whose classes a list has, if that is known."""
+def other_dataset(dataset: str, listing: Listing) -> str:
+    """Which other dataset's classes a list has, in words; nothing if that is not known."""
     keys = {datasets.class_key(str(e.label)) for e in listing.entries if isinstance(e.label, str)}
-    names = [name for name in datasets.DATASETS if keys and keys <= {*datasets.class_keys(name)}]
+    others = (name for name in datasets.DATASETS if name != dataset)
+    names = [name for name in others if keys and keys <= {*datasets.class_keys(name)}]
     return f"; {names[0]} has classes of these names" if names else ""

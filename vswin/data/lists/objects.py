@@ -14,25 +14,25 @@ from vswin.data.lists.listing import (
     kinetics_name,
     label_of,
     names_of_split,
-    refuse_parts,
 )
+from vswin.data.lists.tables import Header, Row, read_table
 from vswin.data.lists.text import parse_json
 from vswin.data.video_files import without_suffix
 
 _WANTED = (
     "wanted Something-Something's [{id, template}], Kinetics' {id: {annotations: {label, segment}, "
-    "subset}} or [{filename, label}]"
+    "subset}} or [{path, label}]"
 )
-_FILES = ("filename", "frame_dir", "path", "video", "video_path", "file")
 
 
-def read_json(path: Path, text: str, split: str) -> Listing:
+def read_json(path: Path, text: str, split: str, classes: Mapping[str, int]) -> Listing:
     """Reads a JSON list; what it is, its keys say.
 
     Args:
         path: the list, for messages.
         text: its content.
         split: entries of other splits are skipped where entries tell theirs.
+        classes: label by class key.
 
     Raises:
         AnnotationError: if it is none of these, or all entries are of other splits.
@@ -47,19 +47,22 @@ def read_json(path: Path, text: str, split: str) -> Listing:
         )
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
         raise AnnotationError(f"{path} is a JSON list, but not of objects; {_WANTED}")
-    if any("id" in item for item in content) or not content:
+    keys = tuple(dict.fromkeys(key for item in content for key in item))
+    if "id" in keys or not content:
         return _read_ssv2(content)
-    if any("vid_name" in item for item in content):
+    if "vid_name" in keys:
         raise AnnotationError(
             f"{path} is Diving48's JSON (vid_name, label, start_frame, end_frame), which has other "
             "classes; no dataset here has them"
         )
-    name = next((name for name in _FILES if any(name in item for item in content)), None)
-    if name is None:
-        keys = ", ".join(sorted({key for item in content[:100] for key in item}))
-        raise AnnotationError(f"{path} is a JSON list of objects with {keys}; {_WANTED}")
-    refuse_parts(path, dict.fromkeys(key for item in content for key in item))
-    return _read_files(content, name)
+    header = Header("", keys)
+    if not header.names_videos:
+        raise AnnotationError(f"{path} is a JSON list of objects with {', '.join(keys)}; {_WANTED}")
+    rows = [
+        Row(f"item {number}", [_text(item.get(key)) for key in keys])
+        for number, item in enumerate(content, 1)
+    ]
+    return read_table(path, rows, header, split, classes)
 
 
 def _read_object(path: Path, content: dict[str, Any], split: str) -> Listing:
@@ -71,18 +74,28 @@ def _read_object(path: Path, content: dict[str, Any], split: str) -> Listing:
             f"{path} is ActivityNet's JSON: parts of long videos, each with its class. Cut the "
             "videos into these parts and list them with their labels: `path label`"
         )
-    if any(without_suffix(key)[1] for key in content):
-        return _read_files(
-            [{"path": key, "label": label} for key, label in content.items()], "path"
-        )
-    if len(values) > 1 and all(isinstance(value, int | str) for value in values):
-        raise AnnotationError(f"{path} is a file of classes, no list of videos; `labels` takes it")
+    if values and all(isinstance(value, int | str) for value in values):
+        return _read_pairs(path, content)
     if not any(
         isinstance(value, dict) and value.keys() & {"annotations", "subset"} for value in values
     ):
         keys = ", ".join(list(content)[:3]) or "nothing"
         raise AnnotationError(f"{path} is a JSON object of {keys} …; {_WANTED}")
     return _read_kinetics(path, content, split)
+
+
+def _read_pairs(path: Path, content: Mapping[str, Any]) -> Listing:
+    """`{path: label}`, unless each label from 0 or 1 on is there once, as in a file of classes."""
+    files = any(without_suffix(name)[1] for name in content)
+    for numbers in (map(_label, content.values()), map(label_of, content)):
+        if not files and {*numbers} in ({*range(len(content))}, {*range(1, len(content) + 1)}):
+            raise AnnotationError(
+                f"{path} is a file of classes, no list of videos; `labels` takes it"
+            )
+    listing = Listing("JSON object of labels by path")
+    for name, label in content.items():
+        listing.entries.append(entry_of(f"entry {name!r}", name, _label(label)))
+    return listing
 
 
 def _read_kinetics(path: Path, content: Mapping[str, Any], split: str) -> Listing:
@@ -123,20 +136,12 @@ def _read_ssv2(items: list[dict[str, Any]]) -> Listing:
     return listing
 
 
-def _read_files(items: list[dict[str, Any]], key: str) -> Listing:
-    """`[{filename, label}]` or `[{frame_dir, total_frames, label}]`."""
-    listing = Listing(f"JSON list of {key} and label")
-    for number, item in enumerate(items, 1):
-        if not isinstance(item.get(key), str):
-            listing.left_out.append(f"item {number}: it has no {key}")
-            continue
-        where = f"item {number} ({item[key]})"
-        listing.entries.append(entry_of(where, item[key], _label(item.get("label"))))
-    return listing
-
-
 def _label(value: Any) -> int | str | None:
-    """A list of one label is that label; several are, in words, no class."""
+    return label_of(_text(value))
+
+
+def _text(value: Any) -> str:
+    """As a table has it; a list of one label is that label, and of several no class."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    return None if value is None else label_of(str(value))
+    return "" if value is None else str(value)

@@ -14,8 +14,9 @@ from vswin.data.lists.listing import AnnotationError, Listing
 from vswin.data.lists.objects import read_json
 from vswin.data.lists.paths import read_path_list
 from vswin.data.lists.strangers import refuse_stranger_lines, refuse_strangers
-from vswin.data.lists.tables import header_of, kinetics_header, read_table
+from vswin.data.lists.tables import header_of, kinetics_header, read_table, rows_of
 from vswin.data.lists.text import content_lines, read_text
+from vswin.data.video_files import names_video
 
 
 def read_listing(path: Path, split: str, dataset: str) -> Listing:
@@ -34,8 +35,8 @@ def read_listing(path: Path, split: str, dataset: str) -> Listing:
         return read_class_folders(path, split, dataset)
     classes = class_keys(dataset)
     text = read_text(path)
-    if text.lstrip()[:1] in ("[", "{"):
-        listing = read_json(path, text, split)
+    if text.lstrip()[:1] in ("[", "{") and not names_video(text.lstrip().partition("\n")[0]):
+        listing = read_json(path, text, split, classes)
     else:
         lines, comments = content_lines(text)
         if not lines and not comments:
@@ -46,9 +47,9 @@ def read_listing(path: Path, split: str, dataset: str) -> Listing:
         if header and header.in_order:  # without quotes: names may have spaces
             listing = read_path_list(path, lines[1:], classes)
         elif header:
-            listing = read_table(path, lines[1:], header, split, classes)
+            listing = read_table(path, rows_of(lines[1:], header), header, split, classes)
         elif header := kinetics_header(first):
-            listing = read_table(path, lines, header, split, classes)
+            listing = read_table(path, rows_of(lines, header), header, split, classes)
         else:
             listing = read_path_list(path, lines, classes)
         listing.left_out[:0] = comments

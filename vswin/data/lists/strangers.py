@@ -22,7 +22,7 @@ def refuse_stranger_lines(path: Path, lines: Lines, classes: Mapping[str, int]) 
         AnnotationError: says what the list is.
     """
     first = lines[0][1] if lines else ""
-    if len(lines) > 1 and all(class_key(line) in classes for _, line in lines):
+    if len(lines) > 2 and all(class_key(line) in classes for _, line in lines[1:]):
         raise _class_file(path)
     if re.fullmatch(r"id[,;\t]\s*name", first.lower()):
         raise _class_file(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,10 +23,14 @@ from vswin.data.lists.text import Lines, cells_of
 from vswin.data.video_files import split_names
 
 DELIMITERS = "\t;,| "
-_FILES = re.compile("(video|clip|file)?(path|file|filename)|videos?|clips?|framedir")
-_IDS = re.compile("(video|clip)?(name|id)|vid")
+_FILES = re.compile(
+    "(video|clip|file|rel|relative|abs|absolute|full)?(path|file|filename|filepath)|videos?|clips?|"
+    "(frame|video)?(dir|directory|folder)"
+)
+_IDS = re.compile("(video|clip|vid)?(name|id)|vid")
 _LABELS = re.compile(
-    "labels?|(label|class|category|action)(id|name|idx|index)?|target|template|tag"
+    "(class|action|target|video)?(label|class|category|action|activity|target|template|tag)"
+    "(s|id|name|idx|index|num|number|text)?"
 )
 _SPLITS = re.compile("split|subset|set|partition")
 _OTHERS = re.compile(
@@ -42,10 +46,18 @@ class Header(NamedTuple):
     """The columns of a table."""
 
     delimiter: str
-    words: tuple[str, ...]
-    """What is written above each, without what spellings differ in."""
     names: tuple[str, ...]
     """As written."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The names without what spellings differ in."""
+        return tuple(map(class_key, self.names))
+
+    @property
+    def names_videos(self) -> bool:
+        """Whether a column says which video a row is of."""
+        return bool(self.only(_FILES, _IDS, _YOUTUBE))
 
     @property
     def in_order(self) -> bool:
@@ -70,10 +82,9 @@ def header_of(line: str) -> Header | None:
             names = tuple(cells_of(line, delimiter))
         except csv.Error:
             continue
-        header = Header(delimiter, tuple(map(class_key, names)), names)
-        if not header.only(_FILES, _IDS, _YOUTUBE):
-            continue
-        if header.only(_LABELS) or len(header.only(*_KNOWN)) == len(names):
+        header = Header(delimiter, names)
+        whole = header.only(_LABELS) or len(header.only(*_KNOWN)) == len(names)
+        if header.names_videos and whole:
             return header
     return None
 
@@ -89,21 +100,31 @@ def kinetics_header(line: str) -> Header | None:
         if len(names) != len(cells) or row["split"].lower() not in _ALL_SPLITS:
             continue
         if kinetics_name("-", row["time_start"], row["time_end"]):
-            return Header(",", tuple(map(class_key, names)), names)
+            return Header(",", names)
     return None
 
 
 _ALL_SPLITS = {name for split in ("train", "val", "test") for name in split_names(split)}
 
 
+class Row(NamedTuple):
+    """A row of a table."""
+
+    where: str
+    """For messages."""
+    cells: list[str]
+    problem: str = ""
+    """Why it does not fit the header."""
+
+
 def read_table(
-    path: Path, lines: Lines, header: Header, split: str, classes: Mapping[str, int]
+    path: Path, rows: Sequence[Row], header: Header, split: str, classes: Mapping[str, int]
 ) -> Listing:
-    """The rows of a table.
+    """The videos of a table.
 
     Args:
         path: the list, for messages.
-        lines: what stands below the header.
+        rows: what stands below the header.
         header: its columns; those that are not needed mean nothing.
         split: rows of other splits are skipped if a column says which split each is of.
         classes: label by class key.
@@ -120,7 +141,6 @@ def read_table(
     times = [] if files else _kinetics_columns(path, header)
     kind = "table with a header" if files else "Kinetics CSV"
     listing = Listing(kind, scattered=not files)
-    rows = [_row(number, line, header) for number, line in lines]
     table = [row.cells for row in rows if not row.problem]
     label = _label_column(path, header, table, classes)
     part = header.only(_SPLITS)[:1]
@@ -156,26 +176,24 @@ def _kinetics_columns(path: Path, header: Header) -> list[int]:
     return [header.words.index(class_key(name)) for name in names]
 
 
-class _Row(NamedTuple):
-    where: str
-    cells: list[str]
-    problem: str
+def rows_of(lines: Lines, header: Header) -> list[Row]:
+    """The rows that lines hold."""
+    return [_row(f"line {number}", line, header) for number, line in lines]
 
 
-def _row(number: int, line: str, header: Header) -> _Row:
-    """A row's cells, or why they do not fit the header."""
-    problem = ""
+def _row(where: str, line: str, header: Header) -> Row:
     try:
         cells = cells_of(line, header.delimiter)
     except csv.Error as error:
-        return _Row(f"line {number}", [], f"no CSV ({error})")
+        return Row(where, [], f"no CSV ({error})")
     if header.delimiter == " ":
         cells = [cell for cell in cells if cell]  # columns may be padded
+    problem = ""
     if len(cells) != len(header.names):
         problem = f"{len(cells)} columns, wanted {len(header.names)}"
     if len(cells) > len(header.names):
         problem += "; what has the separator in it needs quotes"
-    return _Row(f"line {number}", cells, problem)
+    return Row(where, cells, problem)
 
 
 def _label_column(

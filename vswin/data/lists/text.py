@@ -30,10 +30,15 @@ _KINDS = (
     (b"\x80", "a pickle, which can run any code when it is read", _SAVE),
     (b"\x1aE\xdf\xa3", "a video", "wanted a list of videos"),
     (b"RIFF", "a video or a sound", "wanted a list of videos"),
-    (b"version https://git-lfs", "a pointer of Git LFS", "`git lfs pull` fetches the list"),
-    (b"<", "a web page or XML", "download the list itself"),
 )
-"""How files begin that are given for lists by mistake, what they are, and what to do."""
+"""How files begin that are no text, what they are, and what to do."""
+_TEXTS = (
+    ("version https://git-lfs", "a pointer of Git LFS", "`git lfs pull` fetches the list"),
+    ("<!", "a web page", "download the list itself"),
+    ("<html", "a web page", "download the list itself"),
+    ("<?xml", "XML", "download the list itself"),
+)
+"""The same of texts that are no lists."""
 
 
 def read_text(path: Path) -> str:
@@ -54,28 +59,35 @@ def read_text(path: Path) -> str:
 
 def _decode(path: Path, content: bytes) -> str:
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if not wide:
-        _require_text(path, content)
     try:
-        return content.decode("utf-16" if wide else "utf-8-sig")
+        text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise AnnotationError(
-            f"{path}, line {line}: cannot be read as text ({error.reason}); save it as UTF-8"
+            _kind(path, content)
+            or f"{path}, line {line}: cannot be read as text ({error.reason}); save it as UTF-8"
         ) from error
-
-
-def _require_text(path: Path, content: bytes) -> None:
-    start = content.lstrip()
-    for signature, kind, advice in _KINDS:
-        if start.startswith(signature):
+    if "\0" in text:
+        raise AnnotationError(
+            _kind(path, content)
+            or f"{path} is no text, or UTF-16 without its mark; save it as UTF-8"
+        )
+    for beginning, kind, advice in _TEXTS:
+        if text.lstrip()[:40].lower().startswith(beginning):
             raise AnnotationError(f"{path} is {kind}; {advice}")
+    return text
+
+
+def _kind(path: Path, content: bytes) -> str | None:
+    """What a file that is no text is and what to do, None if that cannot be told."""
     if content[4:8] == b"ftyp":
-        raise AnnotationError(f"{path} is a video; wanted a list of videos")
+        return f"{path} is a video; wanted a list of videos"
     if content[257:262] == b"ustar":
-        raise AnnotationError(f"{path} is a tar archive; {_UNPACK}")
-    if b"\0" in content:
-        raise AnnotationError(f"{path} is no text, or UTF-16 without its mark; save it as UTF-8")
+        return f"{path} is a tar archive; {_UNPACK}"
+    found = (
+        f"{path} is {what}; {advice}" for key, what, advice in _KINDS if content[:8].startswith(key)
+    )
+    return next(found, None)
 
 
 def content_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
