@@ -268,5 +268,8 @@ def all_packets(container: InputContainer, stream: VideoStream) -> Iterator[Pack
         av.FFmpegError: where the file breaks off.
     """
     for packet in container.demux(stream):
-        if packet.size:  # the last one is empty, and so may be others, where a frame was left out
+        if packet.size:
             yield packet
+        elif packet.pts is None and packet.dts is None:
+            return  # PyAV's sign of the end; where streams begin late, it stumbles over them next
+        # Others may be empty, too, where a frame was left out.
