@@ -1,5 +1,6 @@
 """Checkpoint files by their content, whatever they are called, and what other files are."""
 
+import argparse
 import bz2
 import gzip
 import io
@@ -17,6 +18,7 @@ from torch import nn
 
 import vswin
 from tests.checkpoints import build, error_of, in_layout
+from tests.command import vswin as command
 from vswin.files import require_intact_zip
 from vswin.weights.files import read_checkpoint
 
@@ -232,3 +234,32 @@ def test_folders_are_told_by_what_they_are(tmp_path, inside, words):
 def test_a_part_of_a_sharded_checkpoint_is_told(tmp_path):
     (tmp_path / "__0_0.distcp").write_bytes(saved())
     assert "is a part of a sharded checkpoint (FSDP)" in error_of(tmp_path / "__0_0.distcp")
+
+
+def test_commands_read_by_content_too(tmp_path):
+    tensors, _ = in_layout("official_video")
+    content = {"args": argparse.Namespace(lr=np.float64(1)), "state_dict": tensors}
+    torch.save(content, tmp_path / "BEST.PTH.TAR")
+    (tmp_path / "script.ckpt").write_bytes(script())
+    done = command("weights", "inspect", "BEST.PTH.TAR", cwd=tmp_path)
+    assert "official_video" in done.stdout, done.stderr
+    done = command("weights", "convert", "BEST.PTH.TAR", "out.safetensors", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert read_checkpoint(tmp_path / "out.safetensors").digest == read_checkpoint(content).digest
+    for args in (["weights", "inspect", "script.ckpt"], ["predict", "v.mp4", "-w", "script.ckpt"]):
+        done = command(*args, cwd=tmp_path)
+        assert done.returncode != 0
+        assert done.stderr.count("\n") == 1
+    assert (
+        "error: script.ckpt is a TorchScript archive"
+        in command("weights", "inspect", "script.ckpt", cwd=tmp_path).stderr
+    )
+
+
+def test_a_classifier_that_is_not_known_is_named_by_inspect(tmp_path):
+    tensors, _ = in_layout("torchvision")
+    tensors["head.1.weight"] = tensors.pop("head.weight")
+    del tensors["head.bias"]
+    torch.save(tensors, tmp_path / "odd.bin")
+    said = command("weights", "inspect", "odd.bin", cwd=tmp_path).stdout
+    assert "another classifier (head.1.weight); head=False leaves it out" in said

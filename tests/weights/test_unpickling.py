@@ -21,6 +21,7 @@ import torch
 
 import vswin
 from tests.checkpoints import IMAGE, build, error_of, in_layout
+from tests.peers import randomise_
 from vswin.models.errors import WeightsError
 from vswin.weights.archives import read_archive, read_legacy
 from vswin.weights.files import read_checkpoint
@@ -359,6 +360,28 @@ def test_objects_in_place_of_weights_are_named(tmp_path):
         tmp_path / "inside.pth"
     )
     assert "no tensors: norm.weight (net_of_nobody" in error_of(tmp_path / "one.pth")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: {"model": m, "epoch": 3}], ids=["", "in"])
+def test_the_weights_of_a_whole_module_are_read_without_its_class(tmp_path, wrap, legacy):
+    """As torch.save(model) writes it."""
+    model = randomise_(build())
+    content = wrap(torch.nn.DataParallel(model))
+    torch.save(content, tmp_path / "whole.pth", _use_new_zipfile_serialization=not legacy)
+    again = build()
+    report = vswin.load_weights(again, tmp_path / "whole.pth")
+    assert len(report.mapped) == len(list(model.parameters()))
+    for name, value in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+
+
+def test_a_module_whose_parts_double_and_double_is_refused(tmp_path):
+    module = torch.nn.Linear(1, 1)
+    for _ in range(40):
+        module = torch.nn.ModuleList([module, module])
+    torch.save(module, tmp_path / "bomb.pth")
+    assert "more than 100,000 weights in a module" in error_of(tmp_path / "bomb.pth")
 
 
 def test_a_note_among_the_weights_is_left_out():

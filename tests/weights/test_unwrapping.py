@@ -110,6 +110,16 @@ def test_weights_of_simmim_are_inflated():
     assert {"encoder.mask_token", "decoder.0.weight"} <= report.ignored.keys()
 
 
+def test_weights_of_a_teacher_are_those_of_self_distillation():
+    """As DINO and its successors write them, with a head that is no classifier."""
+    tensors, model = in_layout("official_2d", IMAGE)
+    state = {f"backbone.{k}": v for k, v in tensors.items() if not k.startswith("head")}
+    state["head.mlp.0.weight"] = torch.ones(4, 16)
+    student = {f"module.{key}": value + 1 for key, value in state.items()}
+    report = loaded({"student": student, "teacher": state, "epoch": 3}, model, IMAGE, head=False)
+    assert report.ignored["student"].startswith("a second set of weights, beside teacher")
+
+
 class Trained(nn.Module):
     """What a LightningModule keeps beside its model."""
 

@@ -192,8 +192,8 @@ def _read_file(path: Path) -> Mapping[str, Any]:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
     except HarmfulFileError as error:
         raise WeightsError(
-            f"{path} holds more than tensors: it names {error}, which no checkpoint needs and an "
-            "attack does; nothing in it was run; wanted a file from a source that you trust"
+            f"{path} holds more than tensors: it names {error}, which attacks use and no "
+            "checkpoint needs; nothing in it was run; wanted a file from a source that you trust"
         ) from error
     except ForeignPickleError as error:
         raise WeightsError(f"{path} is {error}; {STATE_DICT}") from error

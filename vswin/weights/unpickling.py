@@ -37,6 +37,10 @@ DTYPES = {
 """What the storages of torch's files hold, by the names of their classes."""
 
 
+MOST = 100_000
+"""Weights of a module, that a small file cannot ask for any number of them."""
+
+
 class HarmfulFileError(Exception):
     """A pickle names what only an attack needs; the message is that name."""
 
@@ -44,7 +48,8 @@ class HarmfulFileError(Exception):
 class Inert(dict[Any, Any]):
     """Stands for an object, or for the result of a call, that a pickle asks for; does nothing.
 
-    Only what it holds as a mapping does is kept: it may stand for a mapping of weights.
+    Only what it holds as a mapping does is kept, for it may stand for a mapping of weights. One
+    that stands for a whole module holds the module's weights by name.
     """
 
     name = ""
@@ -58,9 +63,19 @@ class Inert(dict[Any, Any]):
         return self
 
     def __setstate__(self, state: Any) -> None:
-        """Forgets what it is given."""
+        """Forgets what it is given, but for the weights of a `torch.nn.Module`."""
+        if isinstance(state, dict) and {"_parameters", "_buffers", "_modules"} <= state.keys():
+            for own in (state["_parameters"], state["_buffers"]):
+                self.update({name: value for name, value in own.items() if value is not None})
+            for part, inner in state["_modules"].items():
+                self.update({f"{part}.{name}": value for name, value in (inner or {}).items()})
+            if len(self) > MOST:  # a small file can name a part twice, and that one's parts, ...
+                raise pickle.UnpicklingError(f"more than {MOST:,} weights in a module")
 
-    append = extend = add = __setstate__
+    def append(self, item: Any) -> None:
+        """Forgets it."""
+
+    extend = add = append
 
     def __eq__(self, other: object) -> bool:
         return self is other

@@ -21,8 +21,10 @@ from vswin.models.registry import Family
 WRAPPERS = (
     *("state_dict", "model", "model_state_dict", "model_state", "module", "network", "net"),
     *("weights", "params", "state_dict_ema", "model_ema", "ema_state_dict", "ema"),
+    *("teacher", "student"),
 )
-"""Keys that files keep weights under; averaged ones are taken where there are no others."""
+"""Keys that files keep weights under; averaged ones (as a teacher's are, too) are taken where there
+are no others."""
 WORDS = {
     *("module", "_orig_mod", "_module", "_forward_module"),
     *("_fsdp_wrapped_module", "_checkpoint_wrapped_module"),
