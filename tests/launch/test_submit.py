@@ -573,7 +573,7 @@ def test_a_notebook_that_was_lost_is_submitted_again(tmp_path, slurm, smoke_resu
     mark.parent.mkdir()
     mark.touch()
     assert submit(asked)[1] == []  # it was rendered
-    assert "notebook" not in vswin(*status).stdout
+    assert "the notebook of" not in vswin(*status).stdout
 
 
 def test_a_full_disk_at_submission_is_one_line(tmp_path, slurm, monkeypatch):
