@@ -92,13 +92,15 @@ def test_entries_of_a_kinetics_json_that_cannot_be_used_are_named(tmp_path):
     content["-abcdefghij"]["annotations"]["segment"] = [10.0]
     content["_1234567890"]["annotations"]["label"] = "massaging"
     content["x"] = {"subset": "train", "annotations": None}
+    content["w"] = {"annotations": {"label": "yoga", "segment": [0, 10]}}
     content["y"] = "gone"
     videos = read_annotations("kinetics400", write(tmp_path / "a.json", json.dumps(content)))
     assert ids(videos) == ["zzzzzzzzzzz_000000_000010"]
     assert [entry.partition(":")[0] for entry in videos.unknown] == [
         "entry 1 (-abcdefghij)",
         "entry 5 (x)",
-        "entry 6 (y)",
+        "entry 6 (w)",
+        "entry 7 (y)",
         "entry 2 (_1234567890)",
     ]
     source = write(tmp_path / "test.json", json.dumps(kinetics()).replace("validate", "holdout"))
@@ -150,6 +152,11 @@ def test_what_pandas_writes(tmp_path):
     source = write(tmp_path / "train.json", text)
     assert read(source) == by_hand(json.dumps(kinetics()), "train")
     assert read(source, split="val") == by_hand(json.dumps(kinetics()), "validate")
+
+
+def test_a_path_says_more_than_an_id(tmp_path):
+    source = write(tmp_path / "a.json", '[{"id": 0, "path": "v/a.mp4", "label": 3}]')
+    assert read(source) == [("v/a", K400[3])]
 
 
 def test_json_of_labels_by_id(tmp_path):

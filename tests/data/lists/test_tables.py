@@ -181,6 +181,15 @@ def test_columns_in_any_order_and_rows_of_splits(tmp_path):
     )
 
 
+def test_rows_that_say_no_split_are_named(tmp_path):
+    text = "path,label,split\na.mp4,3,train\nb.mp4,4,\nc.mp4,5,val\n"
+    videos = read_annotations("kinetics400", write(tmp_path / "list.csv", text))
+    assert ids(videos) == ["a"]
+    assert videos.unknown == ("line 3: it says no split",)
+    none = text.replace("train", "").replace("val", "")
+    assert len(read(write(tmp_path / "list.csv", none))) == 3
+
+
 @pytest.mark.parametrize("header", ["path label", "file frames class"])
 def test_spaces_in_names_below_a_header_of_words(tmp_path, header):
     middle = "300 " if "frames" in header else ""
@@ -208,7 +217,7 @@ def test_of_two_columns_of_classes_the_names_decide(tmp_path):
         ("youtube_id,time_start,time_end\n,1,11\n", "line 2: it has no YouTube id"),
         ("path,label\n", "it is empty"),
         ("path,label\na.mp4,3,x\n", "line 2: 3 columns, wanted 2; what has the separator"),
-        ("path,label\na.mp4\n", "line 2: 1 columns, wanted 2"),
+        ("path,label\na.mp4\n", "line 2: 1 column, wanted 2"),
         ("path,label\na.mp4,zumbba\n", "line 2: 'zumbba' is no class of kinetics400 (did you mean"),
     ],
 )

@@ -27,7 +27,7 @@ def read_class_folders(path: Path, split: str, dataset: str) -> Listing:
     root = _of_split(path, split, dataset)
     listing = Listing("class folders", root=root)
     folders = sorted(
-        (each for each in root.iterdir() if not each.name.startswith(".")),
+        (each for each in _inside(root) if not each.name.startswith(".")),
         key=lambda each: (classes.get(class_key(each.name), len(classes)), each.name),
     )
     if not any(class_key(each.name) in classes for each in folders):
@@ -46,11 +46,18 @@ def read_class_folders(path: Path, split: str, dataset: str) -> Listing:
     return listing
 
 
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise AnnotationError(f"{folder} cannot be read ({error.strerror})") from error
+
+
 def _of_split(path: Path, split: str, dataset: str) -> Path:
     inner = (path / name for name in split_names(split))
     found = next((folder for folder in inner if folder.is_dir()), path)
     if found != path:
-        beside = (each for each in path.iterdir() if each.is_dir() and each != found)
+        beside = (each for each in _inside(path) if each.is_dir() and each != found)
         for each in beside:
             if class_key(each.name) in class_keys(dataset):
                 raise AnnotationError(

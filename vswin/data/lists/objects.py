@@ -48,14 +48,14 @@ def read_json(path: Path, text: str, split: str, classes: Mapping[str, int]) -> 
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
         raise AnnotationError(f"{path} is a JSON list, but not of objects; {_WANTED}")
     keys = tuple(dict.fromkeys(key for item in content for key in item))
-    if "id" in keys or not content:
+    header = Header("", keys)
+    if not content or ("id" in keys and not header.names_files):
         return _read_ssv2(content)
     if "vid_name" in keys:
         raise AnnotationError(
             f"{path} is Diving48's JSON (vid_name, label, start_frame, end_frame), which has other "
-            "classes; no dataset here has them"
+            "classes; no dataset here has them (CONTRIBUTING.md says how to add one)"
         )
-    header = Header("", keys)
     if not header.names_videos:
         raise AnnotationError(f"{path} is a JSON list of objects with {', '.join(keys)}; {_WANTED}")
     rows = [
@@ -74,7 +74,7 @@ def _read_object(path: Path, content: dict[str, Any], split: str) -> Listing:
             f"{path} is ActivityNet's JSON: parts of long videos, each with its class. Cut the "
             "videos into these parts and list them with their labels: `path label`"
         )
-    if values and all(isinstance(value, int | str) for value in values):
+    if values and all(isinstance(value, int | float | str) for value in values):
         return _read_pairs(path, content)
     if not any(
         isinstance(value, dict) and value.keys() & {"annotations", "subset"} for value in values
@@ -109,6 +109,8 @@ def _read_kinetics(path: Path, content: Mapping[str, Any], split: str) -> Listin
     for number, (youtube, item) in enumerate(content.items(), 1):
         where = f"entry {number} ({youtube})"
         if parts and youtube in items and parts.get(youtube) not in wanted:
+            if youtube not in parts:
+                listing.left_out.append(f"{where}: it says no subset")
             continue
         about = item.get("annotations") if youtube in items else None
         segment = about.get("segment") if isinstance(about, dict) else None

@@ -14,6 +14,8 @@ _UCF101 = re.compile(r"(?:.*/)?v_([A-Za-z]+)_g\d\d_c\d\d")
 _HMDB51 = re.compile(r".*_[a-z]_(?:cm|nm)_np\d+_(?:fr|ba|le|ri)_(?:goo|med|bad)_\d+")
 _AVA = re.compile(r"[^,\s]+,\s*0?\d{3,4}(?:,\s*[01]?\.\d+){4}(?:,.*)?")
 
+_NO_DATASET = "no dataset here has its classes (CONTRIBUTING.md says how to add one)"
+
 
 def refuse_stranger_lines(path: Path, lines: Lines, classes: Mapping[str, int]) -> None:
     """Refuses lists that their lines give away before they are read.
@@ -38,7 +40,8 @@ def refuse_stranger_lines(path: Path, lines: Lines, classes: Mapping[str, int]) 
         )
     if re.match(r"https?://", first):
         raise AnnotationError(
-            f"{path}, line 1: an address to download from; wanted a list of files that are here"
+            f"{path}, line {lines[0][0]}: an address to download from; wanted a list of files that "
+            "are here"
         )
 
 
@@ -56,13 +59,13 @@ def refuse_strangers(path: Path, listing: Listing, classes: Mapping[str, int]) -
     ucf = [_UCF101.fullmatch(entry.id) for entry in entries]
     if all(ucf) and not all(match and class_key(match[1]) in classes for match in ucf):
         raise AnnotationError(
-            f"{path} is a list of UCF101, which has other classes (and counts them from 1); no "
-            "dataset here has them"
+            f"{path} is a list of UCF101, which has other classes (and counts them from 1); "
+            f"{_NO_DATASET}"
         )
     if all(_HMDB51.fullmatch(entry.id) and entry.label in (0, 1, 2) for entry in entries):
         raise AnnotationError(
             f"{path} is a list of HMDB51, whose 0, 1 and 2 are no classes: they say that a video "
-            "is not used, is for training, or for testing; write `path label` instead"
+            f"is not used, is for training, or for testing; {_NO_DATASET}"
         )
 
 

@@ -22,7 +22,7 @@ from vswin.data.lists.listing import (
 from vswin.data.lists.text import Lines, cells_of
 from vswin.data.video_files import split_names
 
-DELIMITERS = "\t;,| "
+_DELIMITERS = "\t;,| "
 _FILES = re.compile(
     "(video|clip|file|rel|relative|abs|absolute|full)?(path|file|filename|filepath)|videos?|clips?|"
     "(frame|video)?(dir|directory|folder)"
@@ -36,10 +36,11 @@ _SPLITS = re.compile("split|subset|set|partition")
 _OTHERS = re.compile(
     "((num|n|total)?frames|framecount|length|duration|fps|width|height|timestart|timeend|iscc|url)?"
 )
-"""What columns are called, without capitals, spaces and underscores."""
 _YOUTUBE = re.compile("youtubeid")
+"""What columns are called, without capitals, spaces and underscores."""
 _KNOWN = (_FILES, _IDS, _YOUTUBE, _SPLITS, _OTHERS)
-KINETICS = ("label", "youtube_id", "time_start", "time_end", "split", "is_cc")
+_KINETICS = ("label", "youtube_id", "time_start", "time_end", "split", "is_cc")
+_ALL_SPLITS = {name for split in ("train", "val", "test") for name in split_names(split)}
 
 
 class Header(NamedTuple):
@@ -60,6 +61,11 @@ class Header(NamedTuple):
         return bool(self.only(_FILES, _IDS, _YOUTUBE))
 
     @property
+    def names_files(self) -> bool:
+        """Whether a column has paths, and not only ids."""
+        return bool(self.only(_FILES))
+
+    @property
     def in_order(self) -> bool:
         """Whether spaces separate the columns, and these are file, class or file, frames, class."""
         ends = self.only(_FILES, _IDS)[:1] + self.only(_LABELS)
@@ -77,7 +83,7 @@ def header_of(line: str) -> Header | None:
     A header has a word for the file and, unless all else in it is known to be something else, one
     for the class. No list has an entry like that: none of these words is a class.
     """
-    for delimiter in DELIMITERS:
+    for delimiter in _DELIMITERS:
         try:
             names = tuple(cells_of(line, delimiter))
         except csv.Error:
@@ -95,16 +101,13 @@ def kinetics_header(line: str) -> Header | None:
         cells = cells_of(line, ",")
     except csv.Error:
         return None
-    for names in (KINETICS, KINETICS[:-1], KINETICS[1:-1]):
+    for names in (_KINETICS, _KINETICS[:-1], _KINETICS[1:-1]):
         row = dict(zip(names, cells, strict=False))
         if len(names) != len(cells) or row["split"].lower() not in _ALL_SPLITS:
             continue
         if kinetics_name("-", row["time_start"], row["time_end"]):
             return Header(",", names)
     return None
-
-
-_ALL_SPLITS = {name for split in ("train", "val", "test") for name in split_names(split)}
 
 
 class Row(NamedTuple):
@@ -144,10 +147,12 @@ def read_table(
     table = [row.cells for row in rows if not row.problem]
     label = _label_column(path, header, table, classes)
     part = header.only(_SPLITS)[:1]
-    parts = (cells[place].lower() for cells in table for place in part)
-    wanted = names_of_split(path, parts, split)
+    parts = [cells[place].lower() for cells in table for place in part]
+    wanted = names_of_split(path, filter(None, parts), split)
     for where, cells, problem in rows:
-        if not problem and part and cells[part[0]].lower() not in wanted:
+        if not problem and any(parts) and cells[part[0]].lower() not in wanted:
+            if not cells[part[0]]:
+                listing.left_out.append(f"{where}: it says no split")
             continue
         found = None if label is None or problem else label_of(cells[label])
         if problem:
@@ -190,7 +195,8 @@ def _row(where: str, line: str, header: Header) -> Row:
         cells = [cell for cell in cells if cell]  # columns may be padded
     problem = ""
     if len(cells) != len(header.names):
-        problem = f"{len(cells)} columns, wanted {len(header.names)}"
+        plural = "" if len(cells) == 1 else "s"
+        problem = f"{len(cells)} column{plural}, wanted {len(header.names)}"
     if len(cells) > len(header.names):
         problem += "; what has the separator in it needs quotes"
     return Row(where, cells, problem)
