@@ -179,8 +179,8 @@ def _resolve(
             duplicates.append(f"{entry.where}: {name} is in {where}, too{differs}")
             continue
         first[name] = (entry.where, label)
+        title = datasets.class_names(dataset)[label] if label >= 0 else None
         if listing.scattered:
-            title = datasets.class_names(dataset)[label] if label >= 0 else None
             path = files.find_scattered(entry.path, entry.suffix, title)
             if whole := files.whole_video(entry.path, entry.suffix, title):
                 unknown.append(
@@ -190,7 +190,8 @@ def _resolve(
                 continue
         else:
             # A list without suffixes is one of Something-Something's ids, or of folders of frames.
-            path = files.find(entry.path, entry.suffix or (".webm" if dataset == "ssv2" else ""))
+            suffix = entry.suffix or (".webm" if dataset == "ssv2" else "")
+            path = files.find(entry.path, suffix, title)
         videos.append(Video(path, label, name))
     return videos, duplicates, unknown
 

@@ -64,7 +64,7 @@ class VideoFiles:
         folders = (str(root / name) for name in split_names(split))
         self._roots = (str(root), *(f for f in folders if Path(f).is_dir()))
 
-    def find(self, path: str, suffix: str) -> Path:
+    def find(self, path: str, suffix: str, label: str | None = None) -> Path:
         """Where a video is, or should be.
 
         Args:
@@ -72,12 +72,16 @@ class VideoFiles:
             suffix: the one that the list says or that is usual; a file with another one is taken
                 where there is none with this one, for converted copies keep the names. A YouTube
                 id alone is the clip of Kinetics that has it, if there is one.
+            label: the name of its class, None if that is not known. A name without folders is
+                looked for in those of splits and classes, too.
         """
         folder, slash, stem = path.rpartition("/")
         place = f"{self.root}/{folder}" if folder else str(self.root)
         if slash and path.startswith("/"):
             place = folder or "/"
         found = self._in(place, stem, suffix) or self._clip_of(place, stem)
+        if not found and not slash:
+            found = self._search(stem, suffix, label)[0]
         return Path(found or f"{place}/{stem}{suffix}")
 
     def find_scattered(self, stem: str, suffix: str, label: str | None) -> Path:

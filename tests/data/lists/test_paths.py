@@ -165,6 +165,20 @@ def test_an_id_alone_is_the_clip_that_has_it(tmp_path):
     ]
 
 
+def test_names_without_folders_are_found_in_those_of_splits_and_classes(tmp_path):
+    touch(tmp_path / "v", "clean_and_jerk/a.mp4", "train/b.webm", "train/yoga/c.mp4", "yoga/d.mp4")
+    text = "a.mp4,clean and jerk\nb.mp4,zumba\nc.mp4,yoga\nd.mp4,zumba\nx/c.mp4,yoga\n"
+    source = write(tmp_path / "list", text)
+    videos = read_annotations("kinetics400", source, tmp_path / "v").videos
+    assert [str(video.path.relative_to(tmp_path / "v")) for video in videos] == [
+        "clean_and_jerk/a.mp4",
+        "train/b.webm",
+        "train/yoga/c.mp4",
+        "d.mp4",  # is not there, and in the folder of another class it is another video
+        "x/c.mp4",
+    ]
+
+
 # What can be read in two ways.
 
 
