@@ -224,6 +224,13 @@ def test_what_says_the_same_in_other_words_is_no_contradiction(protocol, same):
         assert usual.run_id == other.run_id
 
 
+@pytest.mark.parametrize("protocol", ["paper", "paper_printed"])
+def test_what_a_row_says_of_its_recipe_may_be_the_usual(protocol):
+    same = {"id": "b", "videos": {"recipe": {"backbone_lr_ratio": 0.1}}}
+    usual, other = runs(protocol, {"id": "a"}, same, start={"from": "imagenet_1k"})
+    assert usual.run_id == other.run_id
+
+
 @pytest.mark.parametrize("table", [f"table{number}" for number in range(1, 10)])
 def test_every_printed_row_has_a_run_of_its_own_but_for_those_printed_twice(table):
     found = LIBRARY.experiment(table)

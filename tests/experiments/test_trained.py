@@ -74,6 +74,8 @@ def test_a_window_that_cannot_be_is_refused_with_file_and_row_wherever_it_is_met
         done = vswin(command, "mine", "--protocol", protocol)
         assert done.returncode != 0
         assert said in " ".join(done.stderr.split())
+    if protocol == "smoke":
+        assert "│ four  │" in vswin("cost", "mine").stdout  # no protocol is asked
     rows = [planned.row.id for planned in plan_study("mine", protocol, rows=["eight"]).runs]
     assert rows == ["eight"]  # the others can be run
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from vswin.cli.terminal import print_table
 from vswin.costs.counting import Rule
-from vswin.experiments.library import Library
-from vswin.report import Study, load_study
+from vswin.report import Study, load_costs
 from vswin.report.compare import COSTS, UNITS
 
 
-def print_table_cost(table: str, library: Library, rule: Rule) -> None:
+def print_table_cost(table: str, rule: Rule) -> None:
     """Every printed cost of a table beside the counted one; where none is printed, those of ours.
 
     Raises:
         UsageError: if there is no such rule.
         ExperimentError: if the table's file is broken.
     """
-    protocols = library.experiment(table).protocols or ("proxy",)  # costs are the same under all
-    study = load_study(table, protocols[0])
+    study = load_costs(table)
     if study.cost_lines(rule):
         _print_beside_printed(study, rule)
     else:

@@ -308,7 +308,7 @@ def cost(
         if each in presets():
             _print_preset_cost(each, rule, frames, size, options)
         elif each in tables:
-            print_table_cost(each, library, rule)  # type: ignore[arg-type]
+            print_table_cost(each, rule)  # type: ignore[arg-type]
         else:
             raise unknown("preset or table", each, [*presets(), *tables])
 

@@ -47,8 +47,8 @@ def load_study(
         results_dir: the store's folder; a relative one counts from the project's root.
 
     Raises:
-        UsageError: if a name is unknown, the experiment names its protocols and not this one, or
-            the number of seeds is not positive.
+        UsageError: if a name is unknown, the experiment names its protocols and not this one, a
+            row cannot be run under the protocol, or the number of seeds is not positive.
         ExperimentError: if a file is broken.
         DamagedFileError: if a result is.
     """
@@ -58,11 +58,44 @@ def load_study(
     experiment, chosen = library.experiment(table), library.protocol(protocol)
     if not experiment.is_for(protocol):  # others' costs can be reported
         raise library.cannot_run(experiment, protocol)
-    printed, store = printed_table(table), Store(results_path(results_dir), protocol)
     firsts = first_runs(experiment, chosen) if chosen.can_run(experiment) else {}
-    runs, sources = _runs(experiment, chosen, seeds, store)
+    store = Store(results_path(results_dir), protocol)
+    return _study(experiment, chosen, firsts, _runs(experiment, chosen, seeds, store), store)
+
+
+def load_costs(table: str) -> Study:
+    """A table as a study of which nothing is run: what its rows cost at their own size.
+
+    No protocol need be able to run them.
+
+    Raises:
+        UsageError: if there is no such table.
+        ExperimentError: if a file is broken.
+    """
+    library = Library(experiments_dir())
+    experiment, protocol = library.experiment(table), library.protocol(library.protocols()[0])
+    return _study(experiment, protocol, {}, ({}, {}), Store(results_path("results"), "none"))
+
+
+def _study(
+    experiment: Experiment,
+    chosen: Protocol,
+    firsts: Mapping[str, RunConfig],
+    found: tuple[Runs, dict[str, RunRecord | None]],
+    store: Store,
+) -> Study:
+    """A study of what was found.
+
+    Args:
+        experiment: whose rows.
+        chosen: the protocol.
+        firsts: the runs with seed 0, by row; none where the protocol does not run the table.
+        found: the complete runs, and those that they have started from, by id.
+        store: where they are.
+    """
+    (runs, sources), printed = found, printed_table(experiment.table)
     return Study(
-        name=table,
+        name=experiment.table,
         title=title_of(experiment, printed),
         choices=experiment.choices,
         dataset=dataset(experiment.videos.dataset).title if experiment.videos else "the paper",
@@ -70,7 +103,7 @@ def load_study(
         is_trainable=bool(firsts),
         printed=printed,
         all_rows=tuple(_rows(experiment, chosen, printed, firsts)),
-        values=tuple(_values(runs, table, printed, chosen.comparable)),
+        values=tuple(_values(runs, experiment.table, printed, chosen.comparable)),
         runs=runs,
         sources=sources,
         is_recorded=any(
