@@ -321,11 +321,14 @@ def scaled_size(height: int, width: int, short_side: int) -> tuple[int, int]:
 
 
 def _rgb(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """uint8 (*size, 3)."""
+    """uint8 (*size, 3), in the memory of FFmpeg's picture: to be copied."""
     height, width = size
     flags = _PLAIN if (frame.height, frame.width) == size else _RESIZED
     rgb = reformatter.reformat(frame, width, height, "rgb24", interpolation=flags, threads=1)
-    return rgb.to_ndarray()
+    plane = rgb.planes[0]
+    return np.ndarray(
+        (height, width, 3), np.uint8, memoryview(plane), strides=(plane.line_size, 3, 1)
+    )
 
 
 def _quarter_turns(frame: VideoFrame) -> int:
