@@ -390,6 +390,16 @@ def test_a_note_among_the_weights_is_left_out():
     assert report.ignored["epoch"] == report.ignored["arch"] == "a note: no tensor"
 
 
+@pytest.mark.parametrize("layout", ["torchvision", "mmaction2", "vswin"])
+@pytest.mark.parametrize("prefix", ["", "module.", "model."])
+def test_what_should_be_a_weight_is_no_note(layout, prefix):
+    tensors = {prefix + key: value for key, value in in_layout(layout)[0].items()}
+    key = next(key for key in tensors if key.endswith("blocks.1.norm1.bias") or
+               key.endswith("0.1.norm1.bias"))  # fmt: skip
+    text = error_of(tensors | {key: tensors[key].tolist()})
+    assert f"has entries that are no tensors: {key}; wanted" in text
+
+
 def test_sharded_weights_are_told(tmp_path):
     with installed("torch.distributed.tensor.nobody.DTensor") as (kind,):
         tensors, _ = in_layout("vswin")

@@ -160,6 +160,7 @@ def test_tensors_of_losses_and_counters_among_the_weights_are_reported(layout):
         "cls_head.loss_cls.class_weight": torch.ones(5),
         "train_acc.total": torch.ones(3),
         "metrics.f1.tp": torch.ones(5),
+        "val_f1_macro.tp": torch.ones(5),
         "global_step": torch.tensor(3),
     }
     assert loaded(tensors | more, model).ignored.keys() >= more.keys()
@@ -189,7 +190,7 @@ def test_a_modified_model_is_still_refused():
     tensors, _ = in_layout("vswin")
     for prefix in ("", "model.", "module."):
         named = {prefix + key: value for key, value in tensors.items()}
-        for key in ("absolute_pos_embed", "layers.0.blocks.0.attn.gamma", "aux.weight"):
+        for key in ("absolute_pos_embed", "layers.0.loss.weight", "aux.weight"):
             text = error_of(named | {prefix + key: torch.ones(1, 2)})
             assert f"vswin, but that has no place for {key}" in text
 

@@ -17,7 +17,7 @@ from vswin.models.errors import WeightsError
 from vswin.models.layouts import CheckpointCode, Found, Layout, some
 from vswin.models.registry import Family, families, family
 from vswin.weights.unpickling import Inert
-from vswin.weights.unwrapping import WRAPPERS, Located, clean_name, locate, unwrap
+from vswin.weights.unwrapping import WRAPPERS, Located, clean_names, locate, unwrap
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +96,9 @@ def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> C
         raise WeightsError(f"{source} holds no tensors{_listed(': ', notes)}; {wanted}")
     located = locate(entries, _recognise, source)
     no_tensors = [
-        key for key in notes if located is None or located.layout.ours(clean_name(key)) is not None
+        key
+        for key in notes
+        if (any(map(located.layout.ours, clean_names(key))) if located else "." in key)
     ]
     if no_tensors:
         listed = _listed("", {key: notes[key] for key in no_tensors})

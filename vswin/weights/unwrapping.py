@@ -34,13 +34,15 @@ Lightning's strategies, FSDP, recomputation."""
 MODEL = ("model.", "net.", "encoder.")
 """What a model is called by a LightningModule, by the usual template for one, and by SimMIM."""
 BACKBONE = "backbone."
+PREFIXES = ((), MODEL, (*MODEL, BACKBONE))
+"""What is taken off the beginnings of names, in the order in which it is tried."""
 BESIDE = {
-    r"(^|[._])(criterion|loss|losses|metrics?|acc|accuracy|auroc|f1)([._\d]|$)": (
+    r"(cls_head\.)?(\w+_)?(criterion|loss|losses|metrics?|acc|accuracy|auroc|f1)\d*(_\w+)?\.": (
         "of a loss or a metric"
     ),
-    r"(^|\.)_extra_state$": "state that is no weight",
+    r"(.*\.)?_extra_state$": "state that is no weight",
 }
-"""Patterns of names of what training keeps in a model beside its weights, and what it is."""
+"""How names begin of what training keeps beside a model's weights, and what it is."""
 COUNTER = "a counter"
 
 Recognise = Callable[[Mapping[str, Tensor], str], "tuple[Family, CheckpointCode, Layout] | None"]
@@ -99,7 +101,7 @@ def locate(entries: Mapping[str, Tensor], recognise: Recognise, source: str) -> 
     """
     clean = _renamed({key: (key,) for key in entries}, _without_words)
     first: Located | None = None
-    for prefixes in ((), MODEL, (*MODEL, BACKBONE)):
+    for prefixes in PREFIXES:
         if first is not None and BACKBONE in prefixes:  # a layout may have that word itself
             break
         called = _renamed(clean, lambda name, off=prefixes: _without(name, off))  # type: ignore[misc]
@@ -115,9 +117,9 @@ def locate(entries: Mapping[str, Tensor], recognise: Recognise, source: str) -> 
     return first
 
 
-def clean_name(name: str) -> str:
-    """A name without all that wrappers put there."""
-    return _without(_without_words(name), (*MODEL, BACKBONE))
+def clean_names(name: str) -> set[str]:
+    """A name without what wrappers may have put there."""
+    return {_without(_without_words(name), prefixes) for prefixes in PREFIXES}
 
 
 def _holds_entries(value: Any) -> bool:
@@ -151,7 +153,7 @@ def _sorted(
 
 
 def _of_training(name: str) -> str | None:
-    return next((why for pattern, why in BESIDE.items() if re.search(pattern, name)), None)
+    return next((why for pattern, why in BESIDE.items() if re.match(pattern, name)), None)
 
 
 def _without_words(name: str) -> str:
