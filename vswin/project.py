@@ -61,7 +61,7 @@ def results_path(results_dir: str | Path) -> Path:
     the current folder: `vswin.cli.options`.)
 
     Raises:
-        UsageError: if it is empty or names the home of an unknown user.
+        UsageError: if it is empty, a file, or names the home of an unknown user.
     """
     if not str(results_dir).strip():
         raise UsageError("results_dir is empty; wanted a folder")
@@ -69,4 +69,7 @@ def results_path(results_dir: str | Path) -> Path:
         path = Path(results_dir).expanduser()
     except RuntimeError as error:
         raise UsageError(f"results_dir={str(results_dir)!r}: {error}") from error
-    return path if path.is_absolute() else project_root() / path
+    path = path if path.is_absolute() else project_root() / path
+    if path.is_file():
+        raise UsageError(f"results_dir {path} is a file; wanted a folder")
+    return path

@@ -121,8 +121,8 @@ def test_an_unwritable_results_dir_is_said_before_training(tmp_path):
         done = vswin(
             command, "table5", "--protocol", "smoke", "--results-dir", str(tmp_path / "file")
         )
-        assert done.returncode == 1
-        assert f"cannot write results to {tmp_path / 'file'}" in done.stderr
+        assert done.returncode == 2
+        assert f"results_dir {tmp_path / 'file'} is a file; wanted a folder" in done.stderr
         assert "Traceback" not in done.stderr
 
 

@@ -1,9 +1,12 @@
-"""`vswin cost TABLE`: counted costs, beside the printed ones where there are any."""
+"""`vswin cost`: counted costs of a preset; of a table, beside the printed ones if there are any."""
 
 from __future__ import annotations
 
-from vswin.cli.terminal import print_table
+from typing import Any
+
+from vswin.cli.terminal import print_line, print_table
 from vswin.costs.counting import Rule
+from vswin.errors import UsageError
 from vswin.report import Study, load_costs
 from vswin.report.compare import COSTS, UNITS
 
@@ -38,3 +41,46 @@ def _print_counted(study: Study, rule: Rule) -> None:
         for row in study.rows
     ]
     print_table(study.name, header, lines)
+
+
+def print_preset_cost(
+    preset: str, rule: Rule, frames: int | None, size: int | None, options: dict[str, Any]
+) -> None:
+    """What a preset with some options costs for one clip, and by which operators.
+
+    Args:
+        preset: a name of `vswin.models.registry`.
+        rule: what is counted.
+        frames: of the clip; None is 32.
+        size: its height and width in pixels; None is 224.
+        options: of `vswin.build_model`.
+
+    Raises:
+        UsageError: if there is no such rule, or the clip is none or too large to be counted.
+        ModelError: if there is no such model.
+    """
+    import torch
+
+    from vswin import build_model
+    from vswin import cost as count
+    from vswin.models.registry import family_of
+
+    frames, size = 32 if frames is None else frames, 224 if size is None else size
+    with torch.device("meta"):
+        model = build_model(preset, **options)
+    try:
+        found = count(model, (model.config.in_channels, frames, size, size), rule=rule)
+    except (MemoryError, RuntimeError) as error:
+        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        raise UsageError(
+            f"{frames} frames of {size}×{size} are more than fits into this machine's memory"
+        ) from error
+    words = family_of(model).slug(model.config, frames)
+    print_line(
+        f"{preset}, {' '.join(words)}, {frames}×{size}×{size}, rule {rule}: "
+        f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters"
+    )
+    for operator, value in found.by_operator.items():
+        if value:
+            print_line(f"  {operator:<15} {value / 1e9:10.3f} G")

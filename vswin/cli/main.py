@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -282,57 +282,47 @@ def cost(
         typer.Argument(help="A preset (swin_t …) or a table (table1 …); several of either."),
     ],
     rule: Annotated[str, typer.Option(help="Counting rule: paper, macs or fvcore.")] = "paper",
-    frames: Annotated[int, typer.Option(help="Input frames, for a preset.")] = 32,
-    size: Annotated[int, typer.Option(help="Input height and width, for a preset.")] = 224,
+    frames: Annotated[
+        int | None, typer.Option(help="Input frames, for a preset (default: 32).")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Input height and width, for a preset (default: 224).")
+    ] = None,
     window: Annotated[
         str | None,
         typer.Option(help="Window PxMxM, for a Swin preset (default: 8x7x7; 1x7x7 for split)."),
     ] = None,
-    classes: Annotated[int, typer.Option(help="Classes, for a preset.")] = 400,
+    classes: Annotated[
+        int | None, typer.Option(help="Classes, for a preset (default: 400).")
+    ] = None,
     design: Annotated[
         str | None,
         typer.Option(help="Table 4's design, for a Swin preset: joint, split, factorized."),
     ] = None,
 ) -> None:
     """Multiply-accumulates and parameters, counted without weights or data."""
-    from vswin.cli.costs import print_table_cost
+    from vswin.cli.costs import print_preset_cost, print_table_cost
     from vswin.experiments.library import Library
     from vswin.models.registry import presets
     from vswin.project import experiments_dir
 
     say_project()
-    library = Library(experiments_dir())
-    tables = library.tables()
-    options = {**model_options(window=window, design=design), "num_classes": classes}
+    tables = Library(experiments_dir()).tables()
     for each in name:
-        if each in presets():
-            _print_preset_cost(each, rule, frames, size, options)
-        elif each in tables:
+        if each not in presets() and each not in tables:
+            raise unknown("preset or table", each, [*presets(), *tables])
+    of_presets: dict[str, object] = {"frames": frames, "size": size, "classes": classes}
+    of_presets |= {"window": window, "design": design}
+    given = [option for option, value in of_presets.items() if value is not None]
+    if given and (named := [each for each in name if each in tables]):
+        raise UsageError(f"--{given[0]} is for presets; {named[0]} says it itself, row by row")
+    options = model_options(window=window, design=design)
+    options |= {} if classes is None else {"num_classes": classes}
+    for each in name:
+        if each in tables:
             print_table_cost(each, rule)  # type: ignore[arg-type]
         else:
-            raise unknown("preset or table", each, [*presets(), *tables])
-
-
-def _print_preset_cost(
-    preset: str, rule: str, frames: int, size: int, options: dict[str, Any]
-) -> None:
-    import torch
-
-    from vswin import build_model
-    from vswin import cost as count
-    from vswin.models.registry import family_of
-
-    with torch.device("meta"):
-        model = build_model(preset, **options)
-    found = count(model, (model.config.in_channels, frames, size, size), rule=rule)  # type: ignore[arg-type]
-    words = family_of(model).slug(model.config, frames)
-    print_line(
-        f"{preset}, {' '.join(words)}, {frames}×{size}×{size}, rule {rule}: "
-        f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters"
-    )
-    for operator, value in found.by_operator.items():
-        if value:
-            print_line(f"  {operator:<15} {value / 1e9:10.3f} G")
+            print_preset_cost(each, rule, frames, size, options)  # type: ignore[arg-type]
 
 
 app.command()(cli_submit.submit)

@@ -21,7 +21,7 @@ UNBOUNDED = 10_000
 
 def console() -> Console:
     """Standard output, as wide as the terminal or $COLUMNS says; elsewhere without bound."""
-    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    known = sys.stdout.isatty() or bool(os.environ.get("COLUMNS"))
     return Console(width=None if known else UNBOUNDED)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vswin.errors import VswinError
+from vswin.errors import UsageError, VswinError
 from vswin.experiments.planning import StudyPlan
 from vswin.launch.pool import launch, pool_size, prepare
 from vswin.runs.config import RunConfig
@@ -71,6 +71,11 @@ def run_configs(
         RunsFailedError: if a run failed, with its last words and where its log is.
     """
     jobs = pool_size(jobs, device, threads, settings.processes if settings else 1)
+    if settings and settings.processes > 1 and any(c.data.kind != "videos" for c in configs):
+        raise UsageError(
+            f"--processes {settings.processes}: a run of the embedded benchmark takes one; "
+            "--jobs runs several at a time"
+        )
     require_inputs(configs, store)
     # The longest first, so that no core is left with a long one at the end.
     configs = sorted(configs, key=lambda c: -c.work)

@@ -57,7 +57,7 @@ def check_parameters(namespace: Mapping[str, Any]) -> None:
     given = {
         name: value
         for name, value in namespace.items()
-        if not name.startswith("_") and isinstance(value, (str, int, float))
+        if name in PARAMETERS or (not name.startswith("_") and isinstance(value, (str, int, float)))
     }
     for name, value in given.items():
         if name not in PARAMETERS:
