@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from vswin.cli.options import ProtocolOption, ResultsOption, YesOption, confirm, say_project
+from vswin.cli.terminal import console
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for pydantic
@@ -64,8 +64,7 @@ def status(
         for other in sorted(store.results_dir.glob("*/runs")):
             print(f"there are some of another protocol: --protocol {other.parent.name}")
     else:
-        console = Console(width=None if sys.stdout.isatty() else 160)
-        cli_status.print_status(console, tables, statuses, queue.problem)
+        cli_status.print_status(console(), tables, statuses, queue.problem)
         for name in _unrendered(tables, statuses, journal):
             print(
                 f"the notebook of {name} was not executed since its newest result; `vswin submit` "

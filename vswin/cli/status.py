@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
+from vswin.cli.terminal import print_table
 from vswin.wording import duration
 
 if TYPE_CHECKING:  # `vswin --help` does without
@@ -43,7 +44,7 @@ def print_status(
         problem: why Slurm's queue could not be asked, if it matters.
     """
     for table in tables:
-        console.print(_grid(table, statuses))
+        _print_grid(table, statuses, console)
         for line in _run_lines(table, statuses):
             _line(console, line)
     if problem is not None:
@@ -118,30 +119,32 @@ def _run_as_json(s: RunStatus) -> dict[str, Any]:
     return {"run_id": s.run.run_id, **fields, "gpu_hours": s.gpu_hours}
 
 
-def _grid(table: TableRuns, statuses: Mapping[str, RunStatus]) -> Table:
-    grid = Table(
-        Column("row", overflow="fold"),
-        Column("runs", overflow="fold"),
+def _print_grid(table: TableRuns, statuses: Mapping[str, RunStatus], out: Console) -> None:
+    header = (
+        "row",
+        "runs",
         Column("attempts", justify="right"),
-        Column("in training", overflow="fold"),
+        "in training",
         Column("top-1, mean", justify="right"),
         Column("to go", justify="right"),
         Column("spent", justify="right"),
-        title=f"{table.table}: {table.title}" if table.table else table.title,
-        title_justify="left",
     )
+    rows = []
     for row in table.rows:
         runs = [statuses[run_id] for run_id in row.run_ids]
-        grid.add_row(
-            row.label,
-            _states_text(runs),
-            str(max((s.attempts for s in runs), default=0) or "-"),
-            _in_training(row, runs),
-            _mean_top1(runs),
-            _to_go(runs),
-            _spent(runs),
+        rows.append(
+            (
+                row.label,
+                _states_text(runs),
+                str(max((s.attempts for s in runs), default=0) or ""),
+                _in_training(row, runs),
+                _mean_top1(runs),
+                _to_go(runs),
+                _spent(runs),
+            )
         )
-    return grid
+    title = f"{table.table}: {table.title}" if table.table else table.title
+    print_table(title, header, rows, out=out)
 
 
 def _states_text(runs: Sequence[RunStatus]) -> Text:
@@ -159,7 +162,7 @@ def _in_training(row: RowRuns, runs: Sequence[RunStatus]) -> str:
     begun = [s for s in runs if s.state != "done" and s.epoch is not None]
     begun = [s for s in begun if s.state == "running"] or begun
     if not begun:
-        return "-"
+        return ""
     last = min(begun, key=lambda s: s.epoch or 0)
     words = [f"epoch {last.epoch}" + (f" of {row.epochs}" if row.epochs else "")]
     words += [f"loss {last.loss:.3g}"] if last.loss is not None else []
@@ -169,13 +172,13 @@ def _in_training(row: RowRuns, runs: Sequence[RunStatus]) -> str:
 
 def _mean_top1(runs: Sequence[RunStatus]) -> str:
     found = [s.top1 for s in runs if s.state == "done" and s.top1 is not None]
-    return f"{100 * sum(found) / len(found):.1f} %" if found else "-"
+    return f"{100 * sum(found) / len(found):.1f} %" if found else ""
 
 
 def _to_go(runs: Sequence[RunStatus]) -> str:
     """The longest that a running run will still take for what it is doing."""
     found = [s.eta_s for s in runs if s.state == "running" and s.eta_s is not None]
-    return duration(max(found)) if found else "-"
+    return duration(max(found)) if found else ""
 
 
 def _spent(runs: Sequence[RunStatus]) -> str:
@@ -184,7 +187,7 @@ def _spent(runs: Sequence[RunStatus]) -> str:
     cpu = [s.seconds for s in runs if s.seconds is not None and not s.gpus]
     words = [f"{sum(gpu):.3g} GPU-h"] if gpu else []
     words += [f"{duration(sum(cpu))} on CPU"] if cpu else []
-    return ", ".join(words) or "-"
+    return ", ".join(words)
 
 
 def _line(console: Console, text: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -55,42 +56,62 @@ def print_table(
     used = [k for k in range(len(wanted)) if k < names or any(len(row[k]) for row in cells)]
     if title:
         print_line(title, out)
-    if _least_width([[row[k] for k in used] for row in cells], names) > out.width:
-        _print_blocks([str(c.header) for c in wanted], cells, used, names, out)
+    shown = [[row[k] for k in used] for row in cells]
+    headers = [str(wanted[k].header) for k in used]
+    widths = _widths(headers, shown, names, out.width)
+    if widths is None:
+        _print_blocks(headers, shown, names, out)
         return
     grid = Table()
-    for k in used:
-        keep = k < names
-        grid.add_column(wanted[k].header, justify=wanted[k].justify, overflow="fold", no_wrap=keep)
-    for row in cells:
-        grid.add_row(*(row[k] for k in used))
+    for k, header, width in zip(used, headers, widths, strict=True):
+        grid.add_column(header, justify=wanted[k].justify, overflow="fold", width=width)
+    for row in shown:
+        grid.add_row(*row)
     out.print(grid)
 
 
-def _least_width(rows: Sequence[Sequence[Text]], names: int) -> int:
-    """Of a table in which names stand whole and other cells are not too narrow to be read."""
-    widest = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
-    least = [n if k < names else min(n, _fair(n)) for k, n in enumerate(widest)]
-    return sum(least) + 3 * len(least) + 1
+def _widths(
+    headers: Sequence[str], rows: Sequence[Sequence[Text]], names: int, room: int
+) -> list[int] | None:
+    """How wide columns are in so wide a table; None if it has no room for what they need.
 
-
-def _fair(length: int) -> int:
-    """Characters of a line for a cell of that length: sentences need more than numbers."""
-    return max(NARROWEST, min(length // 5, 3 * NARROWEST))
+    Names need all their width. Other cells need enough to be read, sentences more than numbers, and
+    headers can be broken; what is left over goes to those that lack least.
+    """
+    longest = [
+        max((cell.cell_len for cell in column), default=0) for column in zip(*rows, strict=True)
+    ]
+    longest = longest or [0] * len(headers)
+    words = [max((cell_len(word) for word in header.split()), default=0) for header in headers]
+    widths = [
+        max(n, min(word, NARROWEST + 2))
+        if k < names
+        else max(min(n, NARROWEST), min(n // 5, 3 * NARROWEST), min(word, NARROWEST - 2))
+        for k, (n, word) in enumerate(zip(longest, words, strict=True))
+    ]
+    room -= sum(widths) + 3 * len(widths) + 1
+    if room < 0:
+        return None
+    for wanted in (
+        [max(n, word) for n, word in zip(longest, words, strict=True)],
+        [max(n, cell_len(header)) for n, header in zip(longest, headers, strict=True)],
+    ):
+        lacking = sorted(range(len(widths)), key=lambda k: wanted[k] - widths[k])
+        for place, k in enumerate(lacking):
+            more = min(max(wanted[k] - widths[k], 0), room // (len(lacking) - place))
+            widths[k] += more
+            room -= more
+    return widths
 
 
 def _print_blocks(
-    headers: Sequence[str],
-    rows: Sequence[Sequence[Text]],
-    used: Sequence[int],
-    names: int,
-    out: Console,
+    headers: Sequence[str], rows: Sequence[Sequence[Text]], names: int, out: Console
 ) -> None:
     for row in rows:
-        print_line(" ".join(row[k].plain for k in used[:names]), out)
-        for k in used[names:]:
-            if row[k]:
-                line = Text.assemble(f"  {headers[k]}: " if headers[k] else "  ", row[k])
+        print_line(" ".join(cell.plain for cell in row[:names]), out)
+        for header, cell in list(zip(headers, row, strict=True))[names:]:
+            if cell:
+                line = Text.assemble(f"  {header}: " if header else "  ", cell)
                 out.print(line, soft_wrap=True, highlight=False)
 
 

@@ -161,6 +161,7 @@ def predict(
     import torch
 
     from vswin.data.clips import ViewsTest
+    from vswin.data.datasets import dataset as known_dataset
     from vswin.data.lists.classes import read_classes
     from vswin.data.video import UnreadableVideoError
     from vswin.evaluation.public import (
@@ -175,6 +176,8 @@ def predict(
     _require_device_and_precision(device, "fp32")
     asked = _views(views) if views is not None else None
     video = _require_video(video)
+    if dataset is not None:
+        known_dataset(dataset)
     names = tuple(read_classes(classes.expanduser())) if classes is not None else None
     model, checkpoint = model_of(weights, **model_options(window=window))
     count = checkpoint.found.num_classes
@@ -332,9 +335,18 @@ def _progress(what: str, wanted: bool) -> Iterator[Callable[[int, int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(what, total=None)
+
+    def show(done: int, total: int) -> None:
+        bar.start()  # not before: what is refused has made no progress
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _usual_views(dataset: str) -> str:
