@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vswin.models import build_model
-from vswin.models.swin.windows import clip_window, half_window
+from vswin.models.swin.partition import clip_window, half_window
 
 pytestmark = pytest.mark.usefixtures("variant")
 

@@ -12,7 +12,8 @@ from vswin.models.swin import attention
 from vswin.models.swin.cpu import attention as attention_cpu
 from vswin.models.swin.cpu import inference as inference_cpu
 from vswin.models.swin.layouts import LAYOUTS
-from vswin.models.swin.windows import half_window, window_layout
+from vswin.models.swin.partition import half_window
+from vswin.models.swin.windows import window_layout
 from vswin.weights.files import load_weights, read_checkpoint, to_layout
 
 CPU = torch.device("cpu")

@@ -5,10 +5,9 @@ import math
 import pytest
 import torch
 
+from vswin.models.swin.partition import clip_window, half_window
 from vswin.models.swin.windows import (
-    clip_window,
     from_windows,
-    half_window,
     relative_position_index,
     to_windows,
     window_layout,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vswin.models.modes import is_transformed
+
 CHUNK = 2048
 """Tokens that the FFN takes at a time."""
 CACHE_BYTES = 2**24
@@ -14,9 +16,9 @@ CACHE_BYTES = 2**24
 def possible(x: Tensor, *modules: nn.Module) -> bool:
     """Whether plain arithmetic with the modules' weights is what the modules would do.
 
-    Not on a GPU, in half precision or under autocast; not where torch.compile or a trace records
-    the layers; not where a layer was replaced by another kind, has no bias, or somebody
-    listens to it.
+    Not on a GPU, in half precision or under autocast; not where torch.compile, torch.export or a
+    trace records the layers, or torch.func transforms them; not where a layer was replaced by
+    another kind, has no bias or weights of another kind, or somebody listens to it.
     """
     return (
         x.device.type == "cpu"
@@ -24,6 +26,7 @@ def possible(x: Tensor, *modules: nn.Module) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
+        and not is_transformed(x)
         and all(_is_plain(module) for module in modules)
     )
 
@@ -49,5 +52,6 @@ def _is_plain(module: nn.Module) -> bool:
     return (
         type(module) in (nn.Linear, nn.LayerNorm)
         and module.bias is not None
+        and all(type(w) in (Tensor, nn.Parameter) for w in (module.weight, module.bias))
         and not has_listeners(module)
     )

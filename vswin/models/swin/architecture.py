@@ -14,7 +14,7 @@ from vswin.models.errors import WeightsError
 from vswin.models.layouts import Kind
 from vswin.models.swin.config import PRESETS, Design, Triple, VideoSwinConfig
 from vswin.models.swin.layouts import TABLE
-from vswin.models.swin.windows import bias_table_rows
+from vswin.models.swin.partition import bias_table_rows
 
 
 @dataclasses.dataclass(frozen=True)

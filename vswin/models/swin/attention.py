@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from vswin.models.modes import is_differentiated_or_mapped
 from vswin.models.swin.config import Triple
 from vswin.models.swin.cpu import attention as attention_cpu
+from vswin.models.swin.partition import bias_table_rows, clip_window
 from vswin.models.swin.windows import (
     WindowLayout,
     bias_of,
-    bias_table_rows,
     by_size,
-    clip_window,
     window_layout,
 )
 
@@ -50,6 +50,8 @@ class WindowAttention3D(nn.Module):
     def layout(self, x: Tensor, grid: Triple, shift_size: Triple) -> WindowLayout:
         """The windows for (B, T'*H'*W', C) tokens of a (T', H', W') grid."""
         volume = math.prod(clip_window(grid, self.window_size, shift_size)[0])
+        if torch.compiler.is_exporting():  # one call for each block; B may be left open
+            return window_layout(grid, self.window_size, shift_size, x.device, True, x.shape[0])
         batch, tokens = map(int, x.shape[:2])  # while traced, sizes are tensors
         scores = batch * tokens * volume * self.num_heads * x.element_size()
         small = x.device.type == "cpu" and volume <= SMALL_WINDOW and scores <= SMALL_BYTES
@@ -69,8 +71,11 @@ class WindowAttention3D(nn.Module):
 
     def bias(self, layout: WindowLayout) -> Tensor:
         """B, taken from B-hat: (heads, p, h, w, p, h, w) for the layout's window."""
-        index = layout.bias_index.expand(self.num_heads, -1)
-        rows = self.relative_position_bias_table.t().gather(1, index)
+        table = self.relative_position_bias_table.t()
+        if torch.compiler.is_exporting():  # the simpler operator; its gradient is slower
+            rows = table.index_select(1, layout.bias_index)
+        else:
+            rows = table.gather(1, layout.bias_index.expand(self.num_heads, -1))
         return rows.view(self.num_heads, *layout.window, *layout.window)
 
 
@@ -102,8 +107,25 @@ def fused(windows: Tensor, bias: Tensor) -> Tensor:
         (n, N, C).
     """
     q, k, v = windows.unflatten(2, (3, len(bias), -1)).permute(2, 0, 3, 1, 4)
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None].to(q.dtype))
-    return out.transpose(1, 2).flatten(2)
+    return merge_heads(dot_product(q, k, v, bias[None].to(q.dtype)))
+
+
+def dot_product(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Equation 2 for each head: (n, heads, N, d), three times, and (n or 1, heads, N, N)."""
+    if not is_differentiated_or_mapped():
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    # Not all that torch's fused attention chooses from can be differentiated forwards, or mapped.
+    scores = (q * q.shape[-1] ** -0.5) @ k.mT
+    return (scores if bias is None else scores + bias).softmax(dim=-1) @ v
+
+
+def merge_heads(out: Tensor) -> Tensor:
+    """(n, heads, N, d) -> (n, N, C)."""
+    out = out.transpose(1, 2)
+    if torch.compiler.is_exporting():
+        # Kernels differ in how they lay out their result: a view of one may be none of another's.
+        out = out.clone(memory_format=torch.contiguous_format)
+    return out.flatten(2)
 
 
 def masked_attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
@@ -118,12 +140,11 @@ def masked_attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
         # broadcasts over the batch.
         bias = bias.masked_fill(~layout.allowed[:, None], -math.inf).flatten(0, 1)
         q, k, v = (x.reshape(-1, len(bias), *x.shape[2:]) for x in (q, k, v))
-    if bias.requires_grad and torch.is_grad_enabled():
+    if bias.requires_grad and torch.is_grad_enabled() and not is_differentiated_or_mapped():
         # What the fused attention falls back to for a bias that needs a gradient guards against
         # rows that are masked throughout, which no window has, at a tenth of a step's time.
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
         out = scores.add_(bias).softmax(dim=-1) @ v
     else:
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
-    out = out.reshape(-1, heads, group.volume, out.shape[-1])
-    return out.transpose(1, 2).reshape(len(qkv), -1)
+        out = dot_product(q, k, v, bias[None])
+    return merge_heads(out.reshape(-1, heads, group.volume, out.shape[-1])).flatten(0, 1)

@@ -21,7 +21,8 @@ from vswin.models.swin.architecture import Architecture, architecture, require_s
 from vswin.models.swin.config import BiasInit, EmbeddingInit, Triple, VideoSwinConfig
 from vswin.models.swin.inflation import crop_bias_table, inflate_bias_table, inflate_embedding
 from vswin.models.swin.layouts import LAYOUTS, NOT_WEIGHTS, TABLE, recognise
-from vswin.models.swin.windows import bias_table_rows, relative_position_index
+from vswin.models.swin.partition import bias_table_rows
+from vswin.models.swin.windows import relative_position_index
 
 EMBEDDING = "patch_embed.proj.weight"
 

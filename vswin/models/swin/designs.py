@@ -27,10 +27,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from vswin.models.layers import MLP, DropPath, feed_forward
-from vswin.models.swin.attention import WindowAttention3D
+from vswin.models.swin.attention import WindowAttention3D, dot_product, merge_heads
 from vswin.models.swin.config import Triple
 from vswin.models.swin.windows import from_windows, to_windows
 
@@ -102,8 +101,8 @@ class TemporalAttention(nn.Module):
         batch, frames, height, width, dim = x.shape
         qkv = self.qkv(x).view(batch, frames, height * width, 3, self.num_heads, -1)
         q, k, v = qkv.permute(3, 0, 2, 4, 1, 5).flatten(1, 2)  # each (B * H'W', heads, T', d)
-        out = F.scaled_dot_product_attention(q, k, v)
-        out = out.transpose(1, 2).reshape(batch, height * width, frames, dim).transpose(1, 2)
+        out = merge_heads(dot_product(q, k, v))
+        out = out.view(batch, height * width, frames, dim).transpose(1, 2)
         return self.proj(out.reshape(batch, frames, height, width, dim))
 
 

@@ -17,7 +17,8 @@ from vswin.models.swin.designs import (
     FactorizedTemporalAttention,
     TemporalTransformerLayer,
 )
-from vswin.models.swin.windows import from_windows, half_window, to_windows
+from vswin.models.swin.partition import half_window
+from vswin.models.swin.windows import from_windows, to_windows
 
 
 class VideoSwinTransformer(nn.Module):
@@ -88,7 +89,7 @@ class VideoSwinTransformer(nn.Module):
             raise ModelError(f"clip has shape {shape}, wanted {wanted}{hint}")
         if not clip.is_floating_point():
             raise ModelError(f"clip is {clip.dtype}, wanted normalised floating point {wanted}")
-        if min(clip.shape) < 1:
+        if any(size < 1 for size in clip.shape):
             raise ModelError(f"clip has shape {tuple(clip.shape)}: every size must be at least 1")
 
 
@@ -135,14 +136,15 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T', H', W', C) -> (B, T', ceil(H'/2), ceil(W'/2), 2C); the same without merging."""
-        batch, *grid, dim = map(int, x.shape)  # while traced, sizes are tensors
-        tokens = x.reshape(batch, -1, dim)
+        grid = tuple(map(int, x.shape[1:4]))  # while traced, sizes are tensors
+        tokens = x.flatten(1, 3)
+        exporting = torch.compiler.is_exporting()
         for block in self.blocks:
-            if self.activation_checkpointing and torch.is_grad_enabled():
-                tokens = checkpoint(block, tokens, tuple(grid), use_reentrant=False)
+            if self.activation_checkpointing and torch.is_grad_enabled() and not exporting:
+                tokens = checkpoint(block, tokens, grid, use_reentrant=False)
             else:
-                tokens = block(tokens, tuple(grid))
-        x = tokens.view(batch, *grid, dim)
+                tokens = block(tokens, grid)
+        x = tokens.unflatten(1, grid)
         return x if self.downsample is None else self.downsample(x)
 
 

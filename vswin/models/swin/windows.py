@@ -1,35 +1,17 @@
-"""Section 3.2, the geometry of 3D (shifted) windows.
-
-Which token sits in which window, and what it may attend to: integers only, no weights.
-
-A grid of T' x H' x W' tokens is numbered in t-major order (t, then h, then w). Everything here is a
-pure function of a few small tuples, so it is computed once per shape and remembered.
-"""
+"""Section 3.2, 3D (shifted) windows as tensors: gathering tokens into them, and back."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
-import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from vswin.models.modes import is_transformed
 from vswin.models.swin.config import Triple
-
-
-@dataclasses.dataclass(frozen=True)
-class WindowGroup:
-    """Windows of one size: what one call of attention serves."""
-
-    size: Triple
-    """(p, h, w) in tokens; smaller than the window where a shift cuts it off at the border."""
-    count: int
-    """Windows of this size in one clip."""
-    volume: int
-    """N, the number of tokens in one of these windows."""
+from vswin.models.swin.partition import WindowGroup, partition, relative_positions
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,7 +23,7 @@ class WindowLayout:
     groups: tuple[WindowGroup, ...]
     """All windows by size. Tokens are ordered by group, then clip, then window, then place."""
     batch: int
-    """B, clips."""
+    """B, clips; a symbol where `torch.export` leaves their number open."""
     volume: int
     """L, the tokens of the grid."""
     index: Tensor
@@ -58,28 +40,15 @@ class WindowLayout:
     """(windows, N, N) bool, True where a query (dim 1) may attend to a key (dim 2); None where
     all tokens of a window see each other."""
 
-
-def clip_window(grid: Triple, window: Triple, shift: Triple) -> tuple[Triple, Triple]:
-    """The window and the shift that are used on `grid`.
-
-    Along an axis that fits into one window, the window is the axis and there is nothing to shift
-    (the released code's rule; at 224 x 224 it turns off the spatial shift of the last stage).
-    """
-    fits = [size <= win for size, win in zip(grid, window, strict=True)]
-    clipped = tuple(g if f else w for g, w, f in zip(grid, window, fits, strict=True))
-    shifts = tuple(0 if f else s for s, f in zip(shift, fits, strict=True))
-    return clipped, shifts  # type: ignore[return-value]
-
-
-def half_window(window: Triple, axes: str) -> Triple:
-    """The shift of every second block: (floor(P/2), floor(M/2), floor(M/2)), section 3.2.
-
-    Args:
-        window: (P, M, M) in tokens.
-        axes: "3d" shifts all three axes, "spatial" height and width, "none" nothing (Table 6).
-    """
-    shifted = {"3d": (1, 1, 1), "spatial": (0, 1, 1), "none": (0, 0, 0)}[axes]
-    return tuple(w // 2 * s for w, s in zip(window, shifted, strict=True))  # type: ignore[return-value]
+    def to(self, device: torch.device) -> WindowLayout:
+        """The same on another device."""
+        return dataclasses.replace(
+            self,
+            index=self.index.to(device),
+            inverse=self.inverse.to(device),
+            bias_index=self.bias_index.to(device),
+            allowed=None if self.allowed is None else self.allowed.to(device),
+        )
 
 
 def window_layout(
@@ -111,7 +80,14 @@ def window_layout(
         masked: whether shifted windows are full ones with a mask.
         batch: clips.
     """
-    return _window_layout(grid, window_size, shift_size, device, masked, batch)
+    if type(batch) is not int:
+        return _of_clips(_layout(grid, window_size, shift_size, masked, 1).to(device), batch)
+    layout = _layout(grid, window_size, shift_size, masked, batch)
+    if device.type == "cpu":
+        return layout
+    if type(layout.index) is not Tensor:  # what is made under such a mode is of no use without it
+        return layout.to(device)
+    return _remembered(grid, window_size, shift_size, masked, batch, device)
 
 
 # Integers that torch.compile need not read. The mark is what torch.compiler.assume_constant_result
@@ -120,96 +96,54 @@ def window_layout(
 window_layout._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-@functools.lru_cache(maxsize=64)
-@torch.inference_mode(False)  # a layout first met in inference serves training later
-def _window_layout(
-    grid: Triple,
-    window_size: Triple,
-    shift_size: Triple,
-    device: torch.device,
-    masked: bool,
-    batch: int,
+def _layout(
+    grid: Triple, window_size: Triple, shift_size: Triple, masked: bool, batch: int
 ) -> WindowLayout:
-    window, shift = clip_window(grid, window_size, shift_size)
-    time, height, width = (math.ceil(g / w) * w for g, w in zip(grid, window, strict=True))
-    padded = (time, height, width)
-    volume = math.prod(grid)
-    # Built on the CPU, whatever the default device: "meta" has no values to index with.
-    tokens = torch.full(padded, volume, device="cpu")
-    tokens[: grid[0], : grid[1], : grid[2]] = torch.arange(volume, device="cpu").view(grid)
-
-    allowed = None
-    if masked and any(shift):
-        number = _window_numbers(padded, window, shift)
-        move = [-step for step in shift]
-        tokens, number = (torch.roll(x, move, dims=(0, 1, 2)) for x in (tokens, number))
-        number = _cut(number, window, (0, 0, 0))[window]
-        allowed = (number[:, :, None] == number[:, None, :]).to(device)
-        shift = (0, 0, 0)
-    windows = _cut(tokens, window, shift)
-    index, inverse = _batch_index(list(windows.values()), volume, batch)
+    """On the CPU: nothing is copied."""
+    cut = partition(grid, window_size, shift_size, masked, batch)
     return WindowLayout(
-        window=window,
-        groups=tuple(WindowGroup(size, *found.shape) for size, found in windows.items()),
+        window=cut.window,
+        groups=cut.groups,
         batch=batch,
-        volume=volume,
-        index=index.to(device),
-        inverse=inverse.to(device),
-        padded=padded != grid,
-        bias_index=relative_position_index(window, window_size).flatten().to(device),
+        volume=cut.volume,
+        index=torch.from_numpy(cut.index),
+        inverse=torch.from_numpy(cut.inverse),
+        padded=cut.padded,
+        bias_index=torch.from_numpy(cut.bias_index),
         masked=masked,
-        allowed=allowed,
+        allowed=None if cut.allowed is None else torch.from_numpy(cut.allowed),
     )
 
 
-def _cut(grid: Tensor, window: Triple, shift: Triple) -> dict[Triple, Tensor]:
-    """The windows of a grid (T, H, W), by size (p, h, w): (count, p * h * w) of its entries each.
-
-    An axis is cut at shift, shift + window, ... (Figure 3): one window may be left over before
-    the first cut, one after the last.
-    """
-    axes: list[dict[int, Tensor]] = []
-    for length, size, first in zip(map(int, grid.shape), window, shift, strict=True):
-        cuts = sorted({0, *range(first, length, size), length})
-        by_size: dict[int, list[range]] = {}
-        for start, stop in itertools.pairwise(cuts):
-            by_size.setdefault(stop - start, []).append(range(start, stop))
-        axes.append({size: torch.tensor(found, device="cpu") for size, found in by_size.items()})
-    windows = {}
-    for (p, t), (m, h), (n, w) in itertools.product(*(axis.items() for axis in axes)):
-        # Each is (count, size); together (counts, counts, counts, p, m, n).
-        members = grid[
-            t[:, None, None, :, None, None], h[:, None, None, :, None], w[:, None, None, :]
-        ]
-        windows[p, m, n] = members.reshape(-1, p * m * n)
-    return windows
+@functools.lru_cache(maxsize=64)
+@torch.inference_mode(False)  # a layout first met in inference serves training later
+def _remembered(
+    grid: Triple,
+    window_size: Triple,
+    shift_size: Triple,
+    masked: bool,
+    batch: int,
+    device: torch.device,
+) -> WindowLayout:
+    """On a device that numbers must be copied to."""
+    return _layout(grid, window_size, shift_size, masked, batch).to(device)
 
 
-def _batch_index(windows: list[Tensor], volume: int, batch: int) -> tuple[Tensor, Tensor]:
-    """The gather of a whole batch, and its inverse, as `WindowLayout` has them.
-
-    Args:
-        windows: for each size (count, N), token numbers of one clip, `volume` for padding.
-        volume: L, the tokens of one clip.
-        batch: clips.
-    """
-    clip = volume * torch.arange(batch, device="cpu")[:, None, None]
-    padding = batch * volume
-    index = torch.cat([torch.where(x < volume, x + clip, padding).flatten() for x in windows])
-    inverse = torch.empty(padding + 1, dtype=torch.int32, device="cpu")
-    inverse[index] = torch.arange(len(index), dtype=torch.int32, device="cpu")
-    return index.int(), inverse[:padding]
-
-
-def _window_numbers(padded: Triple, window: Triple, shift: Triple) -> Tensor:
-    """(T', H', W') int64: which window of the shifted partition each token belongs to."""
-    places = torch.arange(math.prod(padded), device="cpu")
-    number = torch.empty_like(places)
-    first = 0
-    for members in _cut(places.view(padded), window, shift).values():
-        number[members] = first + torch.arange(len(members), device="cpu")[:, None]
-        first += len(members)
-    return number.view(padded)
+def _of_clips(one: WindowLayout, batch: int) -> WindowLayout:
+    """The layout of one clip for as many as there will be."""
+    device, sizes = one.index.device, [group.count * group.volume for group in one.groups]
+    clip = torch.arange(batch, device=device)[:, None]
+    rows = torch.where(one.index < one.volume, one.index + clip * one.volume, batch * one.volume)
+    places, start = [], 0
+    for size in sizes:
+        places.append(batch * start + clip * size + torch.arange(size, device=device))
+        start += size
+    return dataclasses.replace(
+        one,
+        batch=batch,
+        index=torch.cat([part.flatten() for part in rows.split(sizes, dim=1)]),
+        inverse=torch.cat(places, dim=1).index_select(1, one.inverse).flatten(),
+    )
 
 
 def bias_of(bias: Tensor, size: Triple) -> Tensor:
@@ -226,34 +160,9 @@ def bias_of(bias: Tensor, size: Triple) -> Tensor:
     return bias[:, :t, :h, :w, :t, :h, :w].flatten(4).flatten(1, 3)
 
 
-def bias_table_rows(window: Triple) -> int:
-    """Rows of the relative position bias table of a window: its offsets (section 3.2)."""
-    return math.prod(2 * size - 1 for size in window)
-
-
 def relative_position_index(window: Triple, table_window: Triple) -> Tensor:
-    """Row of the 3D relative position bias table for every pair of positions in a window.
-
-    The table B-hat of section 3.2 has one row for each offset in [-P+1, P-1] x [-M+1, M-1]^2,
-    t-major. A window that was clipped to a small grid looks its offsets up in the same table, so a
-    pair at offset (dt, dh, dw) has the same bias however the window was clipped. Public
-    implementations slice the index matrix of the full window (`index[:N, :N]`) instead. That is
-    the same when only time is clipped. When space is clipped, it gives most pairs the bias of
-    another offset; here they get their own.
-
-    Args:
-        window: the clipped window (p, h, w), at most `table_window` on each axis.
-        table_window: (P, M, M), the window that the table was made for.
-
-    Returns:
-        (N, N) int64 with N = p * h * w: rows for query (dim 0) minus key (dim 1).
-    """
-    axes = [torch.arange(size, device="cpu") for size in window]
-    coords = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)  # (3, N)
-    offset = coords[:, :, None] - coords[:, None, :]
-    extent = [2 * size - 1 for size in table_window]
-    dt, dh, dw = (offset[axis] + table_window[axis] - 1 for axis in range(3))
-    return (dt * extent[1] + dh) * extent[2] + dw
+    """`vswin.models.swin.partition.relative_positions` as a tensor: (N, N) int64."""
+    return torch.from_numpy(relative_positions(window, table_window))
 
 
 def to_windows(tokens: Tensor, layout: WindowLayout) -> Tensor:
@@ -302,7 +211,7 @@ class _Gather(torch.autograd.Function):
 def _gather(
     x: Tensor, index: Tensor, inverse: Tensor, pad_forward: bool, pad_backward: bool
 ) -> Tensor:
-    if torch.is_grad_enabled() and x.requires_grad:
+    if torch.is_grad_enabled() and x.requires_grad and not is_transformed(x):
         return _Gather.apply(x, index, inverse, pad_forward, pad_backward)
     return _rows(x, index, pad_forward)
 
