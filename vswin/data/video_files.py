@@ -14,6 +14,8 @@ SUFFIXES = (
     *(".3gp", ".3g2", ".ogv", ".ogg", ".vob", ".m2v", ".mpe", ".mxf", ".divx", ".rm", ".rmvb"),
 )
 """How the names of video files end, in lower case."""
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+"""The same of single pictures."""
 
 _NAME_END = re.compile(rf"(?:{'|'.join(map(re.escape, SUFFIXES))})(?=[\s,;|]|$)", re.IGNORECASE)
 

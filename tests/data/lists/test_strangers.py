@@ -30,6 +30,10 @@ Blonde_being_brushed_brush_hair_f_nm_np2_ri_med_0.avi 2
 AVA = (
     "-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\n-5KQ66BBWC4,0902,0.226,0.032,0.366,0.497,9,0\n"
 )
+FRAMES = """original_vido_id video_id frame_id path labels
+-5KQ66BBWC4 0 0 -5KQ66BBWC4/-5KQ66BBWC4_000001.jpg ""
+-5KQ66BBWC4 0 1 -5KQ66BBWC4/-5KQ66BBWC4_000002.jpg ""
+"""
 CHARADES = """id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length
 46GP8,HR43,Kitchen,6,7,Yes,A person cooking.,food,x,c092 11.90 21.20;c147 0.00 12.60,24.83
 """
@@ -102,6 +106,8 @@ def test_a_video_given_for_a_list(tmp_path, suffix):
         (HMDB51, "is a list of HMDB51, whose 0, 1 and 2 are no classes"),
         (AVA, "is a list of AVA: boxes in frames"),
         (CHARADES, "is Charades' list: several actions in one video"),
+        (FRAMES, "lists pictures, as of extracted frames; wanted videos"),
+        ("a/img_00001.jpg 3\nb/img_00001.JPG 4\n", "lists pictures"),
         ("https://s3.amazonaws.com/kinetics/400/train/part_0.tar.gz\n", "line 1: an address"),
     ],
 )

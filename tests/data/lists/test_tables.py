@@ -53,6 +53,7 @@ def read(source, dataset="kinetics400", **kwargs):
         lambda text: text.replace(",", ", "),
         lambda text: text.replace("label,youtube_id", "Label,YouTube ID").replace("split", "Split"),
         lambda text: text.partition("\n")[2],  # no header
+        lambda text: "sep=;\n" + text.replace(",", ";"),
         lambda text: "# CVDF copy, 240k rows\n\n" + text,
         lambda text: text.replace(",train", ",TRAIN"),
     ],
@@ -179,6 +180,11 @@ def test_columns_in_any_order_and_rows_of_splits(tmp_path):
     assert "has no row of split 'val'" in error(
         "kinetics400", write(tmp_path / "t", text.replace("val", "fold 2")), split="val"
     )
+
+
+def test_columns_padded_with_spaces(tmp_path):
+    text = 'label  split  path\n3      train  a.mp4\nyoga   train  "b c.mp4"\n'
+    assert read(write(tmp_path / "list", text)) == [("a", K400[3]), ("b c", "yoga")]
 
 
 def test_rows_that_say_no_split_are_named(tmp_path):

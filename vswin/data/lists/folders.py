@@ -8,9 +8,7 @@ from pathlib import Path
 
 from vswin.data.datasets import class_key, class_keys, class_names
 from vswin.data.lists.listing import AnnotationError, Entry, Listing
-from vswin.data.video_files import split_names, without_suffix
-
-_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+from vswin.data.video_files import PICTURES, split_names, without_suffix
 
 
 def read_class_folders(path: Path, split: str, dataset: str) -> Listing:
@@ -76,7 +74,7 @@ def _read_class_folder(folder: Path, label: int, dataset: str, listing: Listing)
         if other is not None:
             listing.left_out.append(f"folder {place}: the class {other!r} within that of {title!r}")
             continue
-        pictures = [file for file in files if file.lower().endswith(_PICTURES)]
+        pictures = [file for file in files if file.lower().endswith(PICTURES)]
         if len(pictures) > 1 and len(pictures) == len(files):
             listing.left_out.append(f"folder {place}: pictures; wanted videos, not their frames")
             continue

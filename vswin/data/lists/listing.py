@@ -15,7 +15,7 @@ from vswin.data.video_files import split_groups, without_suffix
 from vswin.errors import VswinError
 
 _PARTS = re.compile(
-    "(start|end|begin|stop|offset)(frame|time|sec|second|seconds|index|idx)?|(frame|time)(start|end)"
+    "(start|end|begin|stop|offset)(frame|time|timestamp|sec|second|seconds|index|idx)?|(frame|time)(start|end)"
 )
 _NUMBER = re.compile(r"(-?\d+)(?:\.0+)?")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from vswin.data.datasets import class_key
 from vswin.data.lists.listing import AnnotationError, Entry, Listing
 from vswin.data.lists.text import Lines
+from vswin.data.video_files import PICTURES
 
 _UCF101 = re.compile(r"(?:.*/)?v_([A-Za-z]+)_g\d\d_c\d\d")
 _HMDB51 = re.compile(r".*_[a-z]_(?:cm|nm)_np\d+_(?:fr|ba|le|ri)_(?:goo|med|bad)_\d+")
@@ -56,6 +57,8 @@ def refuse_strangers(path: Path, listing: Listing, classes: Mapping[str, int]) -
         return
     if _is_class_file(entries, classes):
         raise _class_file(path)
+    if all(entry.id.lower().endswith(PICTURES) for entry in entries):
+        raise AnnotationError(f"{path} lists pictures, as of extracted frames; wanted videos")
     ucf = [_UCF101.fullmatch(entry.id) for entry in entries]
     if all(ucf) and not all(match and class_key(match[1]) in classes for match in ucf):
         raise AnnotationError(

@@ -191,8 +191,6 @@ def _row(where: str, line: str, header: Header) -> Row:
         cells = cells_of(line, header.delimiter)
     except csv.Error as error:
         return Row(where, [], f"no CSV ({error})")
-    if header.delimiter == " ":
-        cells = [cell for cell in cells if cell]  # columns may be padded
     problem = ""
     if len(cells) != len(header.names):
         plural = "" if len(cells) == 1 else "s"

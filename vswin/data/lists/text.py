@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -39,6 +40,8 @@ _TEXTS = (
     ("<?xml", "XML", "download the list itself"),
 )
 """The same of texts that are no lists."""
+_SPREADSHEET = re.compile(r'"?sep=."?', re.IGNORECASE)
+"""What some spreadsheets write, or want, before a CSV."""
 
 
 def read_text(path: Path) -> str:
@@ -91,7 +94,7 @@ def _kind(path: Path, content: bytes) -> str | None:
 
 
 def content_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
-    """The lines that are neither empty nor comments, and what may be one and may be none.
+    """The lines that are neither empty nor comments, and what may be a comment and may be none.
 
     A comment begins with "# ". File names begin with #, too, as in HMDB51, and rarely with "# ".
 
@@ -101,7 +104,7 @@ def content_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
     lines, left_out = [], []
     for number, raw in enumerate(text.split("\n"), 1):
         line = raw.strip()
-        if not line:
+        if not line or (number == 1 and _SPREADSHEET.fullmatch(line)):
             continue
         if line[0] != "#" or line[1:2] not in ("", " ", "\t", "#"):
             lines.append((number, line))
