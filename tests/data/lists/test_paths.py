@@ -8,7 +8,6 @@ import pytest
 from tests.lists import error, ids, labels, touch, write
 from vswin.data.annotations import read_annotations, require_clean
 from vswin.data.datasets import class_key, class_names
-from vswin.data.video_files import SUFFIXES
 
 K400 = class_names("kinetics400")
 SSV2 = class_names("ssv2")
@@ -125,7 +124,7 @@ def test_lines_of_names_and_of_numbers_are_the_same_list(tmp_path):
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".m4v", ".mpg", ".ts", ".wmv", ".flv", ".3gp"])
 def test_videos_of_every_kind_in_lists(tmp_path, suffix):
     touch(tmp_path, f"a b{suffix.upper()}", f"c{suffix}")
     source = write(tmp_path / "list", f"a b{suffix.upper()} 3\nc{suffix} 300\n")
