@@ -1,5 +1,6 @@
 # make table5    Table 5 of the paper beside ours: installs, trains, writes the report
 # make table4    likewise Tables 6, 8 and 9; Tables 1, 2, 3 and 7 show costs and what was run
+# make table5 SEEDS=3 RESULTS=folder    more seeds; results elsewhere, counted from here
 # make test      installs, lints, checks types, runs the tests
 # make test-heavy  the tests that take a minute or so: the rehearsal on videos, the largest models
 # make test-slurm  the scenarios on a real Slurm, brought up on this machine (Debian, as root)

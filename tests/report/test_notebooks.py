@@ -210,15 +210,27 @@ def test_a_failing_cell_is_reported_and_its_notebook_kept(tmp_path):
     assert names == ["table5.smoke.failed.ipynb"]
 
 
-def test_an_unknown_parameter_stops_the_notebook_itself(tmp_path):
-    """Papermill alone only warns and goes on with the defaults."""
-    with pytest.raises(papermill.PapermillExecutionError, match="unknown notebook parameter"):
+@pytest.mark.parametrize(
+    ("parameter", "words"),
+    [
+        ({"protcol": "smoke"}, "UsageError: unknown notebook parameter 'protcol'; known: protocol"),
+        ({"protocol": "smok"}, "UsageError: unknown protocol 'smok'; known: paper, "),
+        ({"seeds": "abc"}, "UsageError: notebook parameter seeds='abc': wanted int"),
+    ],
+)
+def test_a_wrong_parameter_stops_the_notebook_itself_with_one_line(parameter, words, tmp_path):
+    """Papermill alone only warns of an unknown one and goes on with the defaults."""
+    with pytest.raises(papermill.PapermillExecutionError) as stopped:
         papermill.execute_notebook(
             str(notebooks_dir() / "table5.ipynb"),
             str(tmp_path / "out.ipynb"),
-            parameters={"protcol": "smoke", "results_dir": str(tmp_path)},
+            parameters=parameter | {"results_dir": str(tmp_path)},
             progress_bar=False,
         )
+    said = str(stopped.value).strip().splitlines()
+    assert said[-1].startswith(words)
+    assert "Traceback" not in str(stopped.value)
+    assert len(said) <= 3  # the others are papermill's own
 
 
 def test_parameters_are_checked_by_name_and_type():
@@ -230,6 +242,8 @@ def test_parameters_are_checked_by_name_and_type():
         ({"seeds": "2"}, "wanted int"),
         ({"seeds": True}, "wanted int"),
         ({"run_missing": 1}, "wanted bool"),
+        ({"protocol": ["smoke"]}, "wanted str"),
+        ({"seeds": None}, "wanted int"),
     ):
         with pytest.raises(UsageError, match=words):
             check_parameters(good | bad)

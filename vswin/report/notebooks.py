@@ -38,7 +38,7 @@ PARAMETERS: dict[str, type] = {
 
 
 class NotebookError(VswinError):
-    """A notebook stopped with an error; its output holds the traceback."""
+    """A notebook stopped with an error, which its output holds."""
 
 
 def check_parameters(namespace: Mapping[str, Any]) -> None:
@@ -207,5 +207,5 @@ def _why(partial: Path, failed: Path) -> str | None:
             if output["output_type"] == "error":
                 partial.replace(failed)
                 name, value = output["ename"], output["evalue"]
-                return f"{name}: {value} (the traceback is in {failed})"
+                return f"{name}: {value} (the notebook as far as it came: {failed})"
     return None
