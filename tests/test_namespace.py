@@ -106,7 +106,7 @@ def test_a_summary_says_what_a_value_is(smoke_results):
     study = load_study("table5", "smoke", results_dir=smoke_results)
     assert repr(study) == (
         "<Study Table 5: Temporal dimension of 3D tokens and temporal window size; protocol smoke, "
-        f"6 of 6 rows done, 7 runs in {smoke_results}>"
+        "6 of 6 rows done, 7 runs>"
     )
     plan = plan_study("table5", "smoke", 2, smoke_results)
     assert repr(plan) == (

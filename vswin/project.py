@@ -73,3 +73,9 @@ def results_path(results_dir: str | Path) -> Path:
     if path.is_file():
         raise UsageError(f"results_dir {path} is a file; wanted a folder")
     return path
+
+
+def in_project(path: Path) -> Path:
+    """A path below the project's folder, relative to that; any other as it is."""
+    root = project_root()
+    return path.relative_to(root) if path.is_relative_to(root) else path

@@ -1,6 +1,7 @@
 """Notebooks: thin, clean, and executed for real."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -247,3 +248,23 @@ def test_parameters_are_checked_by_name_and_type():
     ):
         with pytest.raises(UsageError, match=words):
             check_parameters(good | bad)
+
+
+def test_results_in_the_project_are_named_from_its_folder(tmp_path):
+    """What is committed names no folder of this machine; a notebook counts from the project's."""
+    project = own_project(tmp_path)
+    words = ["notebook", "mine", "--protocol", "smoke", "--no-run-missing"]
+    done = subprocess.run(
+        [sys.executable, "-m", "vswin", *words, "--results-dir", "there"],
+        cwd=project / "experiments",
+        env=os.environ | {"PYTHONPATH": str(project)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    executed = project / "experiments" / "there" / "reports" / "mine.smoke.ipynb"
+    text = executed.read_text()
+    assert 'results_dir = \\"experiments/there\\"' in text
+    assert str(project) not in text

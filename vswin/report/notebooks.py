@@ -21,7 +21,7 @@ from vswin.files import read_json, require_writable, write_text
 from vswin.launch.pool import POLL_S, prepare
 from vswin.launch.processes import environment_anywhere
 from vswin.launch.progress import progress
-from vswin.project import experiments_dir, notebooks_dir, project_root, results_path
+from vswin.project import experiments_dir, in_project, notebooks_dir, project_root, results_path
 from vswin.report.kernel import KERNEL, own_kernel
 from vswin.report.notebook_template import notebook_of
 from vswin.report.page import report_path
@@ -147,6 +147,8 @@ def _execute(
     )  # papermill rewrites it at every cell
     try:
         watched = plan if final["run_missing"] else None
+        if "results_dir" in parameters:  # which says the same on every machine
+            parameters = {**parameters, "results_dir": str(in_project(root))}
         code, words = _papermill(source, partial, parameters, watched)
         if code:
             failed = target.with_name(f"{target.stem}.failed.ipynb")

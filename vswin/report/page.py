@@ -17,7 +17,7 @@ import jinja2
 import markupsafe
 
 from vswin.files import atomic_write, require_writable, write_text
-from vswin.project import project_root
+from vswin.project import in_project
 from vswin.report import digits
 from vswin.report.claims import Judgement, judge_claims
 from vswin.report.data import Section
@@ -228,7 +228,7 @@ def command(study: Study) -> str:
     Where runs are recorded, the weights that others would start from are not there any more.
     """
     root, protocol = study.results_dir, study.terms.protocol
-    where = root.relative_to(project_root()) if root.is_relative_to(project_root()) else root
+    where = in_project(root)
     results = "" if where == Path("results") else f" --results-dir {where}"
     if not study.is_trainable:
         return f"vswin report {study.name}{results}"

@@ -59,7 +59,7 @@ class Study:
         runs = {run.run_id for by_seed in self.runs.values() for run in by_seed.values()}
         return (
             f"<Study {self.title}; protocol {self.terms.protocol}, {done} of {len(self.rows)} rows "
-            f"done, {len(runs)} runs in {self.results_dir}>"
+            f"done, {len(runs)} runs>"
         )
 
     def _repr_html_(self) -> str:
