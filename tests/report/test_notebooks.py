@@ -211,6 +211,17 @@ def test_a_failing_cell_is_reported_and_its_notebook_kept(tmp_path):
     assert names == ["table5.smoke.failed.ipynb"]
 
 
+def test_a_notebook_that_papermill_could_not_write_is_no_riddle(tmp_path, monkeypatch):
+    def full(source, target, *_):
+        target.write_text("")
+        return 1, "OSError: [Errno 28] No space left on device"
+
+    monkeypatch.setattr("vswin.report.notebooks._papermill", full)
+    at = {"protocol": "smoke", "results_dir": str(tmp_path), "run_missing": False}
+    with pytest.raises(NotebookError, match=r"stopped: OSError: .* No space left on device$"):
+        execute_notebook("table5", at)
+
+
 @pytest.mark.parametrize(
     ("parameter", "words"),
     [

@@ -17,7 +17,7 @@ from typing import Any
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.experiments.library import Library
 from vswin.experiments.planning import StudyPlan, plan_study
-from vswin.files import read_json, require_writable, write_text
+from vswin.files import DamagedFileError, read_json, require_writable, write_text
 from vswin.launch.pool import POLL_S, prepare
 from vswin.launch.processes import environment_anywhere
 from vswin.launch.progress import progress
@@ -203,8 +203,10 @@ def _papermill(
 
 def _why(partial: Path, failed: Path) -> str | None:
     """The error of the cell that failed; the notebook that holds it is kept as `failed`."""
-    content = read_json(partial) or {"cells": []}
-    for cell in content["cells"]:
+    content = None
+    with contextlib.suppress(DamagedFileError):  # papermill itself was stopped while it wrote
+        content = read_json(partial)
+    for cell in content["cells"] if content else ():
         for output in cell.get("outputs", ()):
             if output["output_type"] == "error":
                 partial.replace(failed)
