@@ -41,10 +41,6 @@ class ModelConfig(Protocol):
         """Channels of a clip."""
 
 
-def _same(overrides: dict[str, Any]) -> dict[str, Any]:
-    return overrides
-
-
 @dataclasses.dataclass(frozen=True)
 class Family:
     """One kind of model, with its presets.
@@ -92,8 +88,8 @@ class Family:
     words: Mapping[str, Callable[[str], dict[str, Any]]] = dataclasses.field(default_factory=dict)
     """Options of the command line, each with the overrides that its text stands for; raises a
     `ModelError` that says what is wanted."""
-    complete: Callable[[dict[str, Any]], dict[str, Any]] = _same
-    """Adds to overrides the defaults that go with them."""
+    complete: Callable[[Any, dict[str, Any]], dict[str, Any]] = lambda usual, said: said
+    """Adds to what was said other values in the place of defaults that cannot go with it."""
 
     def inflation_with(self, given: Mapping[str, str]) -> dict[str, str]:
         """Every choice of inflation: as given, or the default."""
@@ -168,7 +164,8 @@ def resolve_config(name: str, **overrides: Any) -> Any:
         if key not in options:
             raise _unknown("model option", key, options)
     frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()}
-    return dataclasses.replace(found.presets[name], **found.complete(frozen))
+    usual = found.presets[name]
+    return dataclasses.replace(usual, **found.complete(usual, frozen))
 
 
 def overrides_of(words: Mapping[str, str]) -> dict[str, Any]:

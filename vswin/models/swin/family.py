@@ -9,6 +9,7 @@ from typing import Any, get_args
 from vswin.models.errors import ModelError
 from vswin.models.registry import Family
 from vswin.models.swin.config import PRESETS, BiasInit, EmbeddingInit, VideoSwinConfig
+from vswin.models.swin.defaults import complete
 
 
 def tokens_in_time(config: VideoSwinConfig, frames: int) -> int:
@@ -68,7 +69,7 @@ def shrink(
         **overrides,
     }
     frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    return dataclasses.replace(config, **frozen)
+    return dataclasses.replace(config, **complete(config, frozen))
 
 
 def _sides(options: Mapping[str, Any]) -> dict[int, int]:
@@ -143,13 +144,6 @@ def simplest(config: VideoSwinConfig) -> VideoSwinConfig:
 def natural_size(config: VideoSwinConfig) -> int:
     """Height and width at which the last stage is one window, as at 224 pixels with M = 7."""
     return config.patch_size[1] * 2 ** (len(config.depths) - 1) * config.window_size[1]
-
-
-def complete(overrides: dict[str, Any]) -> dict[str, Any]:
-    """The split design takes spatial windows, unless another one is asked for by name."""
-    if overrides.get("design") == "split" and "window_size" not in overrides:
-        return {"window_size": (1, 7, 7), **overrides}
-    return overrides
 
 
 def window(text: str) -> dict[str, Any]:
