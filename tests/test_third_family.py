@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.flop_counter import FlopCounterMode
 
 import vswin
+from vswin.errors import UsageError
 from vswin.launch.pool import prepare
 from vswin.models import registry
 from vswin.models.errors import ModelError, WeightsError
@@ -256,6 +257,34 @@ def toy_experiments(toy, tmp_path, monkeypatch):
     content["models"]["toy_conv"] = {"in_channels": 1}
     protocol.write_text(yaml.safe_dump(content))
     monkeypatch.setattr("vswin.project.project_root", lambda: project)
+
+
+def test_what_its_rows_say_is_carried_over_or_refused(toy_experiments):
+    """Where the protocol makes its models smaller, the protocol's rules hold for it, too."""
+    folder = experiments_dir() / "protocols"
+    for by_ratio, small in ([], 8), (["width"], 8), (["width"], 3):
+        content = yaml.safe_load((folder / "smoke.yaml").read_text())
+        content["models"]["toy_conv"]["width"] = small  # in the place of 32
+        content["geometry"]["by_ratio"] = by_ratio
+        (folder / "mine.yaml").write_text(yaml.safe_dump(content | {"protocol": "mine"}))
+        said = "toy_width.yaml, row narrow, cannot be run under protocol mine: model.width 16"
+        if by_ratio and small == 8:
+            plan = vswin.plan_study("toy_width", "mine")
+            assert [p.config.model.width for p in plan.runs] == [4, 8]
+        else:
+            with pytest.raises(UsageError, match=said):
+                vswin.plan_study("toy_width", "mine")
+
+
+def test_its_rows_share_no_run_by_mistake(toy_experiments, monkeypatch):
+    """A family whose `shrink` drops what rows say: planning sees it."""
+    dropping = dataclasses.replace(
+        TOY, shrink=lambda config, *rest: dataclasses.replace(shrink(config, *rest), width=5)
+    )
+    monkeypatch.setitem(registry._known(), "toy", dropping)
+    said = "rows narrow and wide, .* smoke: model.width is 16 in the one and 32 in the other"
+    with pytest.raises(UsageError, match=said):
+        vswin.plan_study("toy_width", "smoke")
 
 
 def test_it_is_trained_tested_and_reported(toy_experiments, tmp_path):
