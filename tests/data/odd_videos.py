@@ -158,22 +158,43 @@ def with_pictures_left_out(folder: Path) -> Path:
     return remuxed(path, folder / "left out.avi", change=change)
 
 
-def packed(folder: Path) -> Path:
-    """DivX and XviD: a B-picture in the packet of the one shown after it, then an empty packet."""
-    path = plain("apart.avi", codec="mpeg4", bframes=1, options={"b_strategy": "0"})(folder)
-    data = [bytes(packet) for packet in packets_of(path)]
-    start = data[0].index(b"\0\0\1\xb6")
-    data[0] = data[0][:start] + b"\0\0\1\xb2DivX503b1393p" + data[0][start:]
-    kinds = [part[part.index(b"\0\0\1\xb6") + 4] >> 6 for part in data]
-    for i, kind in enumerate(kinds):
-        if kind == 2:
-            data[i - 1], data[i] = data[i - 1] + data[i], NOTHING_CHANGED
+def packed(bframes: int, marked: bool = True, closed: bool = False) -> Make:
+    """UCF101's way: the first of some B-pictures lies in the packet of the one shown after them.
 
-    def change(place, packet):
-        every_25th(place, packet)
-        return with_data(packet, data[place])
+    The others are one packet early, and in place of the last is one that says "nothing changed".
 
-    return remuxed(path, folder / "packed.avi", change=change)
+    Args:
+        bframes: B-pictures in a row.
+        marked: whether a word at the start says that pictures are packed.
+        closed: whether decoding can start at any key frame, where the word is then, too.
+    """
+
+    def make(folder: Path) -> Path:
+        options = {"b_strategy": "0"}
+        if closed:
+            options |= {"flags": "+cgop", "sc_threshold": "1000000000"}
+        path = plain("apart.avi", 192, codec="mpeg4", bframes=bframes, options=options)(folder)
+        parts = [bytes(packet) for packet in packets_of(path)]
+        kinds = [part[part.index(b"\0\0\1\xb6") + 4] >> 6 for part in parts]
+        data = parts.copy()
+        for i, kind in enumerate(kinds):
+            if kind == 2:
+                if kinds[i - 1] != 2:
+                    data[i - 1] += parts[i]
+                last = i + 1 == len(kinds) or kinds[i + 1] != 2
+                data[i] = NOTHING_CHANGED if last else parts[i + 1]
+        settings = parts[0][: parts[0].index(b"\0\0\1\xb6")] + b"\0\0\1\xb2DivX503b1393p"
+        for i, kind in enumerate(kinds):
+            if marked and (i == 0 or (closed and kind == 0)):
+                data[i] = settings + data[i][data[i].index(b"\0\0\1\xb6") :]
+
+        def change(place, packet):
+            every_25th(place, packet)
+            return with_data(packet, data[place])
+
+        return remuxed(path, folder / "packed.avi", change=change)
+
+    return make
 
 
 def hidden_vp8(folder: Path) -> Path:
@@ -222,7 +243,10 @@ ODD = [
     Odd("shown when decoded.mp4", copied(PLAIN, "b.mp4", change=shown_when_decoded), 78),
     Odd("shown when decoded.flv", copied(PLAIN, "b.flv", change=shown_when_decoded)),
     Odd("hevc, times made up.mp4", copied(plain("a.mp4", **HEVC), "b.mp4", change=every_25th)),
-    Odd("mpeg4, packed.avi", packed),
+    Odd("xvid, packed.avi", packed(1), quick=True),
+    Odd("xvid, packed as in ucf101.avi", packed(2), quick=True),
+    Odd("xvid, packed, closed gops.avi", packed(2, closed=True), quick=True),
+    Odd("xvid, packed without a mark.avi", packed(2, marked=False), None, faults="80 packets give"),
     Odd("all at once.mkv", copied(AVI, "b.mkv", change=at_once)),
     # Whole files that were right and have to stay so.
     Odd("h264.mp4", PLAIN, quick=True),

@@ -118,7 +118,7 @@ def test_a_seek_that_ends_too_late_is_made_good(plain, monkeypatch):
             demux = real.demux
 
             def seek(self, time, **options):
-                later = [key for key in reader._table.key_times if key > time]
+                later = [key.times[0] for key in reader._table.keys if key.times[0] > time]
                 real.seek(later[0] if later else time, **options)
 
         reader._container = Late()
@@ -287,8 +287,9 @@ def test_a_table_that_decoding_contradicts_is_given_up(tmp_path, monkeypatch):
     def promising(container, stream):
         table = real(container, stream)
         extra = table.times[40] + 1
+        keys = [dataclasses.replace(key, frame=key.frame + (key.frame > 40)) for key in table.keys]
         times = (*table.times[:41], extra, *table.times[41:])
-        return dataclasses.replace(table, times=times)
+        return dataclasses.replace(table, times=times, keys=tuple(keys))
 
     monkeypatch.setattr(video, "read_packets", promising)
     asked = []

@@ -8,14 +8,16 @@ import heapq
 import itertools
 import statistics
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vswin.data.pictures import scanner
+from vswin.data.pictures import Look, scanner
 
 SEEK_SAVES = 8
 """Going on from a later key frame costs about as much as decoding this many frames."""
@@ -32,54 +34,49 @@ class UntrustedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class PacketTable:
-    """The packets of one stream, by their time stamps (in the stream's time base)."""
+    """The packets of one stream, known by their time stamps (in the stream's time base)."""
 
     times: tuple[int, ...]
-    """Of the frames that are shown, ascending: frame i is shown at times[i]."""
+    """Of the frames that are shown, in their order; ascending, but for MPEG-4 in AVI."""
     position: dict[int, int]
     """Time -> place in the order of decoding, which B-frames make another one."""
     sizes: tuple[int, ...]
     """Bytes, in the order of decoding."""
-    key_times: tuple[int, ...]
-    """Of the packets that decoding can start at, ascending."""
-    key_decoding_times: tuple[int, ...]
-    """When each of these is decoded, which is what the index of some containers goes by."""
+    keys: tuple[KeyFrame, ...]
+    """Where decoding can start, in the order in which they are shown."""
     disposable: frozenset[int]
     """Times of the pictures that no other needs."""
 
-    def key_before(self, time: int) -> int:
-        """The number of the last key frame that is not shown after `time`.
+    @cached_property
+    def number(self) -> dict[int, int]:
+        """Time -> number of the frame."""
+        return {time: number for number, time in enumerate(self.times)}
+
+    def key_before(self, frame: int) -> int:
+        """The last key frame that is not shown after a frame.
 
         A frame that is shown before a key frame and stored after it may need the one before that,
         so it is the order of presentation that says where to start. Key frames are what the
         container calls so.
         """
-        return bisect.bisect_right(self.key_times, time) - 1
-
-    def key_position(self, number: int) -> int:
-        """The place of a key frame in the order of decoding."""
-        return self.position[self.key_times[number]]
+        return bisect.bisect_right(self.keys, frame, key=lambda key: key.frame) - 1
 
     def place(self, packet: Packet) -> int | None:
         """Where a packet stands in the order of decoding; None if it is none of these."""
         place = None if packet.pts is None else self.position.get(packet.pts)
         return place if place is not None and self.sizes[place] == packet.size else None
 
-    def before(self, number: int) -> int:
-        """The last frame before a key frame; -1 if there is none."""
-        return bisect.bisect_left(self.times, self.key_times[number]) - 1
 
-    def index(self, time: int | None) -> int:
-        """The number of the frame that is shown at a time.
+@dataclasses.dataclass(frozen=True)
+class KeyFrame:
+    """A packet that decoding can start at."""
 
-        Raises:
-            UntrustedError: if none is.
-        """
-        if time is not None:
-            index = bisect.bisect_left(self.times, time)
-            if index < len(self.times) and self.times[index] == time:
-                return index
-        raise UntrustedError("a frame comes out at a time that no packet has")
+    frame: int
+    """Its number or, if it is not shown itself, that of the frame after it."""
+    position: int
+    """In the order of decoding."""
+    times: tuple[int, int]
+    """When it is shown and when it is decoded: the indices of containers go by one of these."""
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
@@ -92,77 +89,95 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
         av.FFmpegError: if not even one packet can be read.
         UntrustedError: if these packets do not prove which frames a decoder gives.
     """
-    times: list[int] = []
     position: dict[int, int] = {}
     sizes: list[int] = []
-    keys: list[tuple[int, int]] = []
-    disposable: list[int] = []
+    looks: list[Look] = []
+    shown: set[int] = set()
+    keys: dict[int, tuple[int, int]] = {}
     look_at = scanner(stream)
-    latest, all_known, all_numbered = -(2**63), True, True
     try:
         for packet in all_packets(container, stream):
-            look, pts = look_at(packet), packet.pts
+            look, pts, dts = look_at(packet), packet.pts, packet.dts
             if pts is None or pts in position:
                 raise UntrustedError("times of presentation are missing or not unique")
             if packet.is_corrupt or look.doubt:
                 raise UntrustedError(look.doubt or "a packet is damaged")
-            if packet.dts is not None and pts < packet.dts:
+            if dts is not None and pts < dts:
                 raise UntrustedError("a frame would be shown before it is decoded")
-            if look.b and pts > latest:
-                raise UntrustedError("B-pictures have the times of other pictures")
-            all_known = all_known and look.b is not None
-            all_numbered = all_numbered and look.numbered
-            latest = max(latest, pts)
             position[pts] = len(sizes)
             sizes.append(packet.size)
+            looks.append(look)
             if packet.is_keyframe and look.entry:
-                keys.append((pts, pts if packet.dts is None else packet.dts))
-            if look.disposable:
-                disposable.append(pts)
+                keys[pts] = (pts, pts if dts is None else dts)
             if look.shown and not packet.is_discard:
-                times.append(pts)
+                shown.add(pts)
     except av.FFmpegError as error:
         if not position:
             raise
         raise UntrustedError("the file breaks off") from error
-    _require_order(list(position), stream.codec_context.reorder_depth, all_known)
-    if stream.codec_context.reorder_depth and not all_numbered:
-        _require_evenness(times)
-    if position and (not keys or min(position) != keys[0][0] or position[keys[0][0]] != 0):
+    order = _order(list(position), looks, stream.codec_context)
+    if order and (order[0] not in keys or position[order[0]] != 0):
         raise UntrustedError("there are frames before the first key frame")
-    keys.sort()
-    return PacketTable(
-        tuple(sorted(times)),
-        position,
-        tuple(sizes),
-        tuple(time for time, _ in keys),
-        tuple(time for _, time in keys),
-        frozenset(disposable),
-    )
+    times: list[int] = []
+    entries = []
+    for time in order:
+        if time in keys:
+            entries.append(KeyFrame(len(times), position[time], keys[time]))
+        if time in shown:
+            times.append(time)
+    disposable = frozenset(itertools.compress(position, (look.disposable for look in looks)))
+    return PacketTable(tuple(times), position, tuple(sizes), tuple(entries), disposable)
 
 
-def _require_order(times: Sequence[int], depth: int, all_known: bool) -> None:
-    """That a decoder gives frames in the order of their times.
+def _order(times: list[int], looks: Sequence[Look], context: VideoCodecContext) -> list[int]:
+    """The times of packets in the order in which a decoder gives their frames.
 
     Args:
         times: in the order of decoding.
-        depth: how many frames the decoder holds back to put them in order.
-        all_known: whether all B-pictures are known to be among those that are shown earlier.
+        looks: what the packets hold.
+        context: how many frames the decoder holds back to put them in order.
 
     Raises:
-        UntrustedError: if it cannot be so, or if the times say nothing about the order.
+        UntrustedError: if that order cannot be told for certain.
     """
+    if context.reorder_depth and not all(look.numbered for look in looks):
+        _require_evenness(times)
+    if context.reorder_depth == 1 and context.codec.canonical_name == "mpeg4":
+        return _order_by_kinds(times, looks)
+    latest = -(2**63)
+    for time, look in zip(times, looks, strict=True):
+        if look.b and time > latest:
+            raise UntrustedError("B-pictures have the times of other pictures")
+        latest = max(latest, time)
+    known = all(look.b is not None for look in looks)
+    if context.reorder_depth and not known and all(a < b for a, b in itertools.pairwise(times)):
+        raise UntrustedError("the decoder reorders frames, and their times do not say how")
+    order: list[int] = []
     held: list[int] = []
-    last = -(2**63)
     for time in times:
         heapq.heappush(held, time)
-        if len(held) > depth:
-            first = heapq.heappop(held)
-            if first < last:
-                raise UntrustedError("frames come out in another order than that of their times")
-            last = first
-    if depth and not all_known and all(a < b for a, b in itertools.pairwise(times)):
-        raise UntrustedError("the decoder reorders frames, and their times do not say how")
+        if len(held) > context.reorder_depth:
+            order.append(heapq.heappop(held))
+    order += sorted(held)
+    if any(a > b for a, b in itertools.pairwise(order)):
+        raise UntrustedError("frames come out in another order than that of their times")
+    return order
+
+
+def _order_by_kinds(times: Sequence[int], looks: Sequence[Look]) -> list[int]:
+    """Decoders of MPEG-4 give a B-picture at once and any other when the next such one comes.
+
+    AVI gives no times, and what FFmpeg makes of the packets is wrong where pictures are packed.
+    """
+    order: list[int] = []
+    held: list[int] = []
+    for time, look in zip(times, looks, strict=True):
+        if look.b:
+            order.append(time)
+        else:
+            order += held
+            held = [time]
+    return order + held
 
 
 def _require_evenness(times: Sequence[int]) -> None:
@@ -191,10 +206,11 @@ def decode_wanted(
             those that nobody wants or needs: whether these come out is not looked at.
     """
     goals = list(reversed(wanted))
-    spared = table.disposable.difference(table.times[index] for index in wanted)
+    spared = table.disposable.difference(table.times[frame] for frame in wanted)
     context = stream.codec_context
-    key = table.key_before(table.times[goals[-1]])
-    packets, last = _packets_from(container, stream, table, key), table.before(key)
+    key = table.key_before(goals[-1])
+    packets, last = _packets_from(container, stream, table, key), table.keys[key].frame - 1
+    first = last + 1
     try:
         while goals:
             packet = next(packets, None)  # None asks the decoder for what it still holds
@@ -202,29 +218,29 @@ def decode_wanted(
             spare = packet is not None and packet.pts in spared
             context.skip_frame = "NONREF" if spare else "DEFAULT"
             for frame in context.decode(packet):
-                if frame.pts is not None and frame.pts < table.key_times[key]:
+                number = table.number.get(frame.pts) if frame.pts is not None else None
+                if number is None:
+                    raise UntrustedError("a frame comes out at a time that no packet has")
+                if number < first:
                     continue  # it may need what comes before the key frame
-                index = table.index(frame.pts)
-                if index <= last:
-                    raise UntrustedError(
-                        "frames come out in another order than that of their times"
-                    )
-                if index > last + 1 and not spared.issuperset(table.times[last + 1 : index]):
+                if number <= last:
+                    raise UntrustedError("frames come out in another order than was promised")
+                if not spared.issuperset(table.times[last + 1 : number]):
                     raise UntrustedError("packets hold no picture")
-                last = index
-                if goals and index == goals[-1]:
+                last = number
+                if goals and number == goals[-1]:
                     goals.pop()
                     yield frame
             if packet is None:
                 break
             if goals:
-                following = table.key_before(table.times[goals[-1]])
-                saved = table.key_position(following) - table.position[packet.pts or 0]
+                following = table.key_before(goals[-1])
+                saved = table.keys[following].position - table.position[packet.pts or 0]
                 # Where a seek ends is the container's choice; each key frame is tried once.
                 if following != key and saved > SEEK_SAVES:
                     key = following
                     packets = _packets_from(container, stream, table, key)
-                    last = table.before(key)
+                    first, last = table.keys[key].frame, table.keys[key].frame - 1
     except av.FFmpegError as error:
         raise UntrustedError("a packet cannot be read or decoded") from error
     if goals:
@@ -232,7 +248,7 @@ def decode_wanted(
 
 
 def _packets_from(
-    container: InputContainer, stream: VideoStream, table: PacketTable, key: int
+    container: InputContainer, stream: VideoStream, table: PacketTable, number: int
 ) -> Iterator[Packet]:
     """The packets from a key frame on, or from an earlier one.
 
@@ -243,8 +259,8 @@ def _packets_from(
         UntrustedError: if no seek ends in front of the key frame, or if what follows is not what
             the table holds.
     """
-    for number in range(key, -1, -1):
-        for time in (table.key_times[number], table.key_decoding_times[number]):
+    for key in reversed(table.keys[: number + 1]):
+        for time in key.times:
             try:
                 container.seek(time, stream=stream)  # the decoder forgets, too
                 packets = all_packets(container, stream)
@@ -252,7 +268,7 @@ def _packets_from(
             except av.FFmpegError:
                 continue
             at = None if first is None else table.place(first)
-            if first is not None and at is not None and at <= table.key_position(key):
+            if first is not None and at is not None and at <= table.keys[number].position:
                 for place, packet in enumerate(itertools.chain([first], packets), at):
                     if table.place(packet) != place:
                         raise UntrustedError("after a seek there are other packets")

@@ -8,6 +8,7 @@ Reading those takes a microsecond or two.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -15,8 +16,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 NOT_CODED_BYTES = 19
-"""A packet of MPEG-4 that says "nothing has changed" has at most so many; it gives no frame. Where
-B-pictures are packed together with the picture that is shown after them, such packets follow."""
+"""A packet of MPEG-4 that says "nothing has changed" has at most so many; it gives no frame."""
+_PICTURE = b"\0\0\1\xb6"
+_PACKED = re.compile(rb"DivX\d+(b|Build)\d+p")
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 
 
@@ -43,6 +45,7 @@ PLAIN, NO_B, HIDDEN, DISPOSABLE = (
     Look(shown=False, b=False),
     Look(disposable=True, b=True),
 )
+_ODDLY_PACKED = Look(doubt="pictures are packed together in an unknown way")
 Scanner = Callable[[Packet], Look]
 
 
@@ -52,12 +55,13 @@ def scanner(stream: VideoStream) -> Scanner:
     name = context.codec.canonical_name
     if name == "h264":
         return _H264(context.extradata or b"").look
+    if name == "mpeg4":
+        return _Mpeg4(context.extradata or b"").look
     if name == "hevc":
         extradata = context.extradata or b""
         prefixed = len(extradata) > 22 and extradata[:3] not in (b"\0\0\0", b"\0\0\1")
         return functools.partial(_hevc, (extradata[21] & 3) + 1 if prefixed else 0)
     scanners: dict[str, Scanner] = {
-        "mpeg4": _mpeg4,
         "mpeg1video": _mpeg12,
         "mpeg2video": _mpeg12,
         "vp8": _vp8,
@@ -194,14 +198,52 @@ def _hevc(prefix: int, packet: Packet) -> Look:
     return Look(doubt="a packet holds no start of a picture")
 
 
-def _mpeg4(packet: Packet) -> Look:
-    data = bytes(packet)
-    at = data.find(b"\0\0\1\xb6") + 4
-    if not 4 <= at < len(data):
-        return Look(doubt="a packet holds no picture")
-    if len(data) <= NOT_CODED_BYTES:
-        return Look(doubt="a packet may say that nothing has changed")
-    return DISPOSABLE if data[at] >> 6 == 2 else NO_B
+class _Mpeg4:
+    """DivX and XviD pack a B-picture into the packet of the one that is shown after it.
+
+    Decoders keep it and give it for the next packet, whose own B-picture is kept in its turn, until
+    there is a packet without a picture; so there are as many packets as frames.
+    """
+
+    def __init__(self, extradata: bytes) -> None:
+        self._may_be_packed = _PACKED.search(extradata) is not None
+        self._kept = False
+
+    def look(self, packet: Packet) -> Look:
+        data = bytes(packet)
+        at = data.find(_PICTURE) + 4
+        if not 4 <= at < len(data):
+            return Look(doubt="a packet holds no picture")
+        if self._kept:
+            return self._look_at_next(data, at)
+        if len(data) <= NOT_CODED_BYTES:
+            return Look(doubt="a packet may say that nothing has changed")
+        b, marked = data[at] >> 6 == 2, at > 4 and _PACKED.search(data[:at]) is not None
+        self._may_be_packed |= marked
+        if not self._may_be_packed:
+            return DISPOSABLE if b else NO_B
+        second = _next(data, at)
+        if second >= 0:
+            if b or data[second : second + 1] < b"\x80" or _next(data, second) >= 0:
+                return _ODDLY_PACKED
+            self._kept = True
+        # The decoder has to see the mark, and what is shown before this picture needs another one.
+        return Look(disposable=b, b=b, entry=marked and not self._kept)
+
+    def _look_at_next(self, data: bytes, at: int) -> Look:
+        """What follows a packet of two pictures: the picture that was kept is given for it."""
+        self._kept = len(data) > NOT_CODED_BYTES
+        if not self._kept:
+            return DISPOSABLE
+        # Passing over the picture that is given now would lose the one that is to be kept.
+        alone = at == 4 and data[at] >> 6 == 2 and _next(data, at) < 0
+        return Look(b=True) if alone else _ODDLY_PACKED
+
+
+def _next(data: bytes, at: int) -> int:
+    """Where the next picture of a packet of MPEG-4 starts; -1 if there is none."""
+    found = data.find(_PICTURE, at)
+    return found + 4 if found >= 0 else -1
 
 
 def _mpeg12(packet: Packet) -> Look:

@@ -212,7 +212,8 @@ class VideoReader:
             before = (self.frames - 1) * last
         else:
             assert self._stream.time_base is not None  # or there would be no table
-            before = float((self._table.times[-1] - self._table.times[0]) * self._stream.time_base)
+            times = self._table.times
+            before = float((max(times) - min(times)) * self._stream.time_base)
         codec = self._stream.codec_context.codec.canonical_name
         return VideoInfo(
             self.frames, self.width, self.height, self.fps, before + last, codec, self.rotation
