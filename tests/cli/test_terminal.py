@@ -290,6 +290,26 @@ def test_a_data_file_that_is_not_there_is_refused_by_every_command(tmp_path):
         assert f"--data-file {tmp_path / 'none.yaml'}: there is no such file" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("weights", "inspect", "~nobody-at-all/x.pth"),
+        ("predict", "~nobody-at-all/x.mp4", "-w", "x.pth"),
+        ("list", "--data-file", "~nobody-at-all/x"),
+        ("list", "table5", "--results-dir", "~nobody-at-all/x"),
+        ("submit", "table5", "--profile", "~nobody-at-all/x"),
+        ("eval", "-w", "x.pth", "-d", "kinetics400", "--annotations", "~nobody-at-all/x"),
+        ("eval", "-w", "x.pth", "-d", "kinetics400", "-o", "~nobody-at-all/x"),
+    ],
+    ids=" ".join,
+)
+def test_the_home_of_nobody_is_one_line(args):
+    done = vswin(*args)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 # Options that would count for nothing
 
 

@@ -69,6 +69,10 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except ModelError as error:
         _fail(str(error), 2)
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # what pathlib says of ~name
+            raise
+        _fail("a path begins with ~ and a name that no user of this machine has", 2)
     except BrokenPipeError:
         discard_output()
         sys.exit(1)
