@@ -23,7 +23,7 @@ _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 
 
 class Look(NamedTuple):
-    """What can be told of a packet; the values without a word are those of a codec unknown here."""
+    """What can be told of a packet; the defaults are for codecs that are not known here."""
 
     shown: bool = True
     """Whether its picture is one of the video's frames, not only there to be referred to."""

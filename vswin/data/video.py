@@ -245,7 +245,9 @@ class VideoReader:
         reformatter = VideoReformatter()  # one for all frames: setting it up takes longer than one
         with unreadable(self.path):
             for place, frame in self._decode(wanted):
-                image = np.rot90(_rgb(reformatter, frame, size), _quarter_turns(frame))
+                image = _rgb(reformatter, frame, size)
+                if turns := _quarter_turns(frame):
+                    image = np.rot90(image, turns)
                 if not len(frames):
                     frames = np.empty((len(wanted), *image.shape), np.uint8)
                 frames[place] = image
