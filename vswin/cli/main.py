@@ -12,6 +12,7 @@ import typer
 
 from vswin.cli import data as cli_data
 from vswin.cli import jobs as cli_jobs
+from vswin.cli import predict as cli_predict
 from vswin.cli import record as cli_record
 from vswin.cli import submit as cli_submit
 from vswin.cli import videos as cli_videos
@@ -336,7 +337,7 @@ app.command()(cli_jobs.logs)
 app.command()(cli_jobs.cancel)
 app.command()(cli_record.record)
 app.command("eval")(cli_videos.evaluate)
-app.command("predict")(cli_videos.predict)
+app.command("predict")(cli_predict.predict)
 
 
 def _print_study(study: Study) -> None:

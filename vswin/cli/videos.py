@@ -1,4 +1,4 @@
-"""`vswin eval` and `vswin predict`: a checkpoint on videos. `vswin data make-digits`: videos."""
+"""`vswin eval`: a checkpoint on listed videos. `vswin data make-digits`: videos to rehearse on."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def evaluate(
     if annotations is None:  # else nothing is asked of the project
         say_project(quiet=as_json)
     use_data_file(data_file)
-    _require_device_and_precision(device, precision, processes)
-    clips, crops = _views(views or _usual_views(data))
+    require_device_and_precision(device, precision, processes)
+    clips, crops = parse_views(views or usual_views(data))
     test, options = ViewsTest(clips, crops), model_options(window=window)  # type: ignore[arg-type]
     command = [sys.executable, "-m", "vswin", *sys.argv[1:]]
     if workers is None:
@@ -135,94 +135,6 @@ def evaluate(
         if not world.is_main:
             return
     _tell(weights, checkpoint, listed, test, evaluation, output, as_json)
-
-
-def predict(
-    video: Annotated[Path, typer.Argument(help="A video file.")],
-    weights: WeightsOption,
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="What the model was trained on (default: by its number of classes)."),
-    ] = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option(help="Names of the model's classes: one a line, or JSON. Without, numbers."),
-    ] = None,
-    views: ViewsOption = None,
-    frames: FramesOption = 32,
-    stride: StrideOption = 2,
-    size: SizeOption = None,
-    window: WindowOption = None,
-    top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 5,
-    device: DeviceOption = "cpu",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """What a video shows, in the names of the classes that a checkpoint was trained on."""
-    import torch
-
-    from vswin.data.clips import ViewsTest
-    from vswin.data.datasets import dataset as known_dataset
-    from vswin.data.lists.classes import read_classes
-    from vswin.data.video import UnreadableVideoError
-    from vswin.evaluation.public import (
-        clips_for,
-        dataset_with,
-        model_of,
-        natural_size,
-        predict_video,
-        require_classes_of,
-    )
-
-    _require_device_and_precision(device, "fp32")
-    asked = _views(views) if views is not None else None
-    video = _require_video(video)
-    if dataset is not None:
-        known_dataset(dataset)
-    names = tuple(read_classes(classes.expanduser())) if classes is not None else None
-    model, checkpoint = model_of(weights, **model_options(window=window))
-    count = checkpoint.found.num_classes
-    assert count is not None  # or it would not have been taken
-    if names is not None and len(names) != count:
-        raise UsageError(f"{classes} names {len(names)} classes, and the model has {count}")
-    trained_on = dataset or (dataset_with(count) if names is None else None)
-    if trained_on is not None and names is None:
-        names = require_classes_of(trained_on, count)
-    clips, crops = asked or _views(_usual_views(trained_on or ""))
-    test = ViewsTest(clips, crops)  # type: ignore[arg-type]
-    cut = clips_for(trained_on or "", frames, stride, size or natural_size(model), test)
-    labels = names or [f"class {label}" for label in range(count)]
-    try:
-        answers = predict_video(video, model, labels, cut, test, torch.device(device), top)
-    except UnreadableVideoError as error:
-        raise UsageError(f"{video} cannot be read as a video: {error.reason}") from error
-    if as_json:
-        shown = [{"label": a.label, "class": a.name, "score": round(a.score, 6)} for a in answers]
-        print(json.dumps(shown))
-        return
-    for answer in answers:
-        print(f"{100 * answer.score:5.1f} %  {answer.name}")
-    if names is None:
-        print(f"(numbers from 0: {count} classes are no known dataset's; --classes names them)")
-
-
-def _require_video(path: Path) -> Path:
-    """A file of moving pictures.
-
-    Raises:
-        UsageError: if it is none; says what it is.
-    """
-    from vswin.data.video import UnreadableVideoError, open_video
-
-    path = path.expanduser()
-    if not path.exists():
-        raise UsageError(f"{path}: there is no such file")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; wanted a video file")
-    try:
-        with open_video(path):
-            return path
-    except UnreadableVideoError as error:
-        raise UsageError(f"{path} cannot be read as a video: {error.reason}") from error
 
 
 def make_digits(
@@ -349,18 +261,29 @@ def _progress(what: str, wanted: bool) -> Iterator[Callable[[int, int], None]]:
             bar.stop()
 
 
-def _usual_views(dataset: str) -> str:
+def usual_views(dataset: str) -> str:
+    """The views that the paper tests a dataset with."""
     return "1x3" if dataset.endswith("ssv2") else "4x3"
 
 
-def _views(text: str) -> tuple[int, int]:
+def parse_views(text: str) -> tuple[int, int]:
+    """Clips and crops of "4x3".
+
+    Raises:
+        UsageError: if the text is not of that form.
+    """
     clips, _, crops = text.partition("x")
     if not clips.isdecimal() or int(clips) < 1 or crops not in ("1", "3", "5"):
         raise UsageError(f"--views {text}: wanted clips x crops with 1, 3 or 5 crops, such as 4x3")
     return int(clips), int(crops)
 
 
-def _require_device_and_precision(device: str, precision: str, processes: int = 1) -> None:
+def require_device_and_precision(device: str, precision: str, processes: int = 1) -> None:
+    """Refuses what cannot be computed with.
+
+    Raises:
+        UsageError: if the device is not here, or there is no such precision.
+    """
     from vswin.training.distributed import require_device
 
     require_device(device, processes)
