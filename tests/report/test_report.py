@@ -119,7 +119,7 @@ def test_reports_of_two_protocols_do_not_overwrite_each_other(smoke_results, tmp
 
 def test_an_unwritable_folder_is_refused(smoke_results, tmp_path):
     (tmp_path / "file").write_text("")
-    study = load_study("table5", protocol="smoke", results_dir=tmp_path / "file")
+    study = load_study("table5", protocol="smoke", results_dir=tmp_path / "file" / "below")
     with pytest.raises(NotWritableError):
         write_report(study)
 
