@@ -1,11 +1,9 @@
 """Protocol paper: every row of Tables 1 to 9 is a complete run, as section 4.1 has it."""
 
 import dataclasses
-import io
 
 import pytest
 import torch
-from rich.console import Console
 
 from tests import results
 from vswin.cli.listing import list_costs
@@ -317,19 +315,20 @@ def test_runs_on_rendered_videos_have_no_estimate_and_can_be_submitted(tmp_path)
         total.require(100)
 
 
-def test_a_store_is_read_once_for_all_estimates(tmp_path, monkeypatch):
+def test_a_store_is_read_once_for_all_estimates(tmp_path, monkeypatch, capsys):
     """It may hold a thousand runs, and a table has a dozen rows."""
     looks, iterate = [], Store.__iter__
     monkeypatch.setattr(Store, "__iter__", lambda self: looks.append(self) or iterate(self))
     store = Store(tmp_path, "paper")
     complete(store, configured("table1", "swin_t", seed=7), 100e12, status={"gpus": 8})
-    said = io.StringIO()
-    list_costs(Console(file=said, width=200), "table7", "paper", str(tmp_path), 312, 0.15)
-    assert said.getvalue().count("measured, 100 TFLOP/s in other runs") == 4
+    monkeypatch.setenv("COLUMNS", "200")
+    list_costs("table7", "paper", str(tmp_path), 312, 0.15)
+    said = capsys.readouterr().out
+    assert said.count("measured, 100 TFLOP/s in other runs") == 4
     assert looks == [store]
     asked = Request((plan_study("table7", "paper", 1, tmp_path),), EIGHT_GPUS)
     looks.clear()
     total = estimate_all(list(asked.configs.values()), asked.store, EIGHT_GPUS)
     assert total.basis == "measured, 100 TFLOP/s in other runs"
-    assert f"One seed: {total.gpu_hours:.3g} GPU-hours" in said.getvalue()
+    assert f"One seed: {total.gpu_hours:.3g} GPU-hours" in said
     assert looks == [store]

@@ -190,3 +190,23 @@ def test_sizes_that_cannot_be_scaled_down_are_refused(copy):
         UsageError, match="frames 9 cannot be divided by the protocol's temporal_divisor 2"
     ):
         copy.protocol("proxy").configure(experiment, experiment.row("dim4"), 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "    precision: fp32",
+            "    precision: fp32\n    drop_path: 0.1",
+            "recipe cannot have drop",
+        ),
+        ("{area: [0.3, 1.0]}", "{lr: 0.1}", "data.kinetics400 cannot have lr"),
+        ("recipe: {epochs: 15}", "recipe: {flip: 0.1}", "pretraining.imagenet_21k.recipe cannot"),
+        ("by_ratio: [embed_dim", "by_ratio: [embed_dims", "embed_dims is nothing that `models` ma"),
+        ("{5: 3, 7: 4", "{5: 4, 7: 4", "two windows would become the same one"),
+    ],
+)
+def test_what_a_rehearsal_cannot_set_is_refused(copy, old, new, words):
+    broken(copy, "protocols/rehearsal.yaml", old, new)
+    with pytest.raises(ExperimentError, match=words):
+        copy.protocol("rehearsal")

@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, model_validator
 
 from vswin.errors import UsageError
+from vswin.experiments.recipes import MODEL_FIELDS
 from vswin.experiments.tables import PIXELS, Count, Experiment, Row
 from vswin.models.errors import ModelError
 from vswin.models.registry import families, family_of, resolve_config
@@ -102,9 +103,9 @@ class Geometry(Strict):
         """
         usual = experiment.paper_model(row.model_copy(update={"model": {}}))
         carried = {
-            name: self._carried(name, value, getattr(usual, name), overrides[name])
-            for name, value in row.without_rates.model.items()
-            if name in overrides and name != "num_classes"
+            name: self._carried(name, getattr(config, name), getattr(usual, name), small)
+            for name, small in overrides.items()
+            if name not in (*MODEL_FIELDS, "num_classes")
         }
         return self._shrunk(config, {**overrides, **carried})
 
@@ -117,7 +118,7 @@ class Geometry(Strict):
             raise UsageError(str(error)) from error
 
     def _carried(self, name: str, said: Any, usual: Any, small: Any) -> Any:
-        """What a field of the small model is if the row says `said` in the place of `usual`."""
+        """What a field of the small model is if the row has `said` in the place of `usual`."""
         if _listed(said) == _listed(usual):
             return small
         key = f"model.{name} {in_words(said)}"
