@@ -6,12 +6,16 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vswin.models.modes import is_transformed
 from vswin.models.swin.config import Triple
 from vswin.models.swin.partition import WindowGroup, partition, relative_positions
+
+_PROBE = np.zeros(1, dtype=np.int32)
+"""Says, made a tensor, whether a mode makes tensors of its own kind."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,11 +86,9 @@ def window_layout(
     """
     if type(batch) is not int:
         return _of_clips(_layout(grid, window_size, shift_size, masked, 1).to(device), batch)
-    layout = _layout(grid, window_size, shift_size, masked, batch)
-    if device.type == "cpu":
-        return layout
-    if type(layout.index) is not Tensor:  # what is made under such a mode is of no use without it
-        return layout.to(device)
+    if type(torch.from_numpy(_PROBE)) is not Tensor:
+        # What is made under a mode that makes tensors of its own kind is of no use without it.
+        return _layout(grid, window_size, shift_size, masked, batch).to(device)
     return _remembered(grid, window_size, shift_size, masked, batch, device)
 
 
@@ -125,7 +127,7 @@ def _remembered(
     batch: int,
     device: torch.device,
 ) -> WindowLayout:
-    """On a device that numbers must be copied to."""
+    """As torch makes it without a mode."""
     return _layout(grid, window_size, shift_size, masked, batch).to(device)
 
 
