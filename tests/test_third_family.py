@@ -140,7 +140,7 @@ TOY = registry.Family(
     sizes=lambda config, frames: {"width": str(config.width)},
     work=lambda config, frames: frames,
     shrink=shrink,
-    natural_size=lambda config: 24,
+    natural_clips=lambda config: registry.NaturalClips(24),
 )
 
 

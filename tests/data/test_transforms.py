@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from vswin.data.transforms import (
-    MEAN,
-    STD,
+    NORMALISED,
     Box,
     centre_crop,
     crop,
@@ -172,8 +171,9 @@ def test_normalising(dtype):
     before = clips.clone()
     result = normalise(clips, dtype)
     assert result.dtype == dtype
+    mean, std = NORMALISED["imagenet"]
     for c in range(3):
-        wanted = (clips[:, c].double() - MEAN[c]) / STD[c]
+        wanted = (clips[:, c].double() - mean[c]) / std[c]
         tolerance = 0.02 if dtype == torch.bfloat16 else 1e-5
         torch.testing.assert_close(result[:, c].double(), wanted, atol=tolerance, rtol=0)
     assert torch.equal(clips, before)

@@ -51,8 +51,8 @@ def print_preset_cost(
     Args:
         preset: a name of `vswin.models.registry`.
         rule: what is counted.
-        frames: of the clip; None is 32.
-        size: its height and width in pixels; None is 224.
+        frames: of the clip; None is what the preset is meant for.
+        size: its height and width in pixels; likewise.
         options: of `vswin.build_model`.
 
     Raises:
@@ -63,11 +63,14 @@ def print_preset_cost(
 
     from vswin import build_model
     from vswin import cost as count
-    from vswin.models.registry import family_of
+    from vswin.models.registry import presets, resolve_config
 
-    frames, size = 32 if frames is None else frames, 224 if size is None else size
+    family = presets()[preset]
+    usual = family.natural_clips(resolve_config(preset, **options))
+    frames = usual.frames if frames is None else frames
+    size = usual.size if size is None else size
     with torch.device("meta"):
-        model = build_model(preset, **options)
+        model = build_model(preset, **options, **family.clip_options(frames, size))
     try:
         found = count(model, (model.config.in_channels, frames, size, size), rule=rule)
     except (MemoryError, RuntimeError) as error:
@@ -76,7 +79,7 @@ def print_preset_cost(
         raise UsageError(
             f"{frames} frames of {size}×{size} are more than fits into this machine's memory"
         ) from error
-    words = family_of(model).slug(model.config, frames)
+    words = family.slug(model.config, frames)
     print_line(
         f"{preset}, {' '.join(words)}, {frames}×{size}×{size}, rule {rule}: "
         f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters"

@@ -288,7 +288,7 @@ def cost(
     ],
     rule: Annotated[str, typer.Option(help="Counting rule: paper, macs or fvcore.")] = "paper",
     frames: Annotated[
-        int | None, typer.Option(help="Input frames, for a preset (default: 32).")
+        int | None, typer.Option(help="Input frames, for a preset (default: its own).")
     ] = None,
     size: Annotated[
         int | None, typer.Option(help="Input height and width, for a preset (default: 224).")

@@ -17,9 +17,8 @@ from vswin.cli.videos import (
     ViewsOption,
     WeightsOption,
     WindowOption,
-    parse_views,
+    clips_asked,
     require_device_and_precision,
-    usual_views,
 )
 from vswin.errors import UsageError
 
@@ -36,8 +35,8 @@ def predict(
         typer.Option(help="Names of the model's classes: one a line, or JSON. Without, numbers."),
     ] = None,
     views: ViewsOption = None,
-    frames: FramesOption = 32,
-    stride: StrideOption = 2,
+    frames: FramesOption = None,
+    stride: StrideOption = None,
     size: SizeOption = None,
     window: WindowOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 5,
@@ -47,7 +46,6 @@ def predict(
     """What a video shows, in the names of the classes that a checkpoint was trained on."""
     import torch
 
-    from vswin.data.clips import ViewsTest
     from vswin.data.datasets import dataset as known_dataset
     from vswin.data.lists.classes import read_classes
     from vswin.data.video import UnreadableVideoError
@@ -55,13 +53,12 @@ def predict(
         clips_for,
         dataset_with,
         model_of,
-        natural_size,
         predict_video,
         require_classes_of,
     )
 
     require_device_and_precision(device, "fp32")
-    asked = parse_views(views) if views is not None else None
+    asked = clips_asked(frames, stride, size, views)
     video = _require_video(video)
     if dataset is not None:
         known_dataset(dataset)
@@ -74,9 +71,7 @@ def predict(
     trained_on = dataset or (dataset_with(count) if names is None else None)
     if trained_on is not None and names is None:
         names = require_classes_of(trained_on, count)
-    clips, crops = asked or parse_views(usual_views(trained_on or ""))
-    test = ViewsTest(clips, crops)  # type: ignore[arg-type]
-    cut = clips_for(trained_on or "", frames, stride, size or natural_size(model), test)
+    cut, test = clips_for(trained_on or "", model, asked)
     labels = names or [f"class {label}" for label in range(count)]
     try:
         answers = predict_video(video, model, labels, cut, test, torch.device(device), top)

@@ -18,6 +18,7 @@ from vswin.errors import UsageError
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
     from vswin.data.annotations import VideoList
     from vswin.data.clips import ViewsTest
+    from vswin.evaluation.public import ClipsAsked
     from vswin.evaluation.views import VideoEvaluation
     from vswin.weights.checkpoint import Checkpoint
 
@@ -29,14 +30,20 @@ WeightsOption = Annotated[
     Path, typer.Option("--weights", "-w", help="A video checkpoint in any public layout.")
 ]
 ViewsOption = Annotated[
-    str | None, typer.Option(help="Clips x crops: 4x3, 10x5, 1x3, 1x1 (default: the dataset's).")
+    str | None,
+    typer.Option(help="Clips x crops: 4x3, 10x5, 1x3, 1x1 (default: by dataset and model)."),
 ]
-FramesOption = Annotated[int, typer.Option(min=1, help="Frames of a clip.")]
-StrideOption = Annotated[int, typer.Option(min=1, help="Every how many frames one is taken.")]
+FramesOption = Annotated[
+    int | None, typer.Option(min=1, help="Frames of a clip (default: the model's, 32 for Swin).")
+]
+StrideOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Every how many frames one is taken (default: by model, 2 for Swin)."),
+]
 SizeOption = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Height and width of a crop in pixels (default: by the window, 224 for 7)."
+        min=1, help="Height and width of a crop in pixels (default: the model's, 224 as a rule)."
     ),
 ]
 WindowOption = Annotated[
@@ -57,8 +64,8 @@ def evaluate(
     videos: Annotated[Path | None, typer.Option(help="Folder of that list's files.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Something-Something's labels.")] = None,
     views: ViewsOption = None,
-    frames: FramesOption = 32,
-    stride: StrideOption = 2,
+    frames: FramesOption = None,
+    stride: StrideOption = None,
     size: SizeOption = None,
     window: WindowOption = None,
     device: DeviceOption = "cpu",
@@ -86,7 +93,6 @@ def evaluate(
     """
     import torch
 
-    from vswin.data.clips import ViewsTest
     from vswin.evaluation.public import evaluate_weights
     from vswin.files import require_writable
     from vswin.launch.pool import decoders
@@ -97,8 +103,7 @@ def evaluate(
         say_project(quiet=as_json)
     use_data_file(data_file)
     require_device_and_precision(device, precision, processes)
-    clips, crops = parse_views(views or usual_views(data))
-    test, options = ViewsTest(clips, crops), model_options(window=window)  # type: ignore[arg-type]
+    asked, options = clips_asked(frames, stride, size, views), model_options(window=window)
     command = [sys.executable, "-m", "vswin", *sys.argv[1:]]
     if workers is None:
         workers = decoders(device, max(processes, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
@@ -115,19 +120,8 @@ def evaluate(
         _progress("testing", world.is_main and not as_json) as show,
     ):
         try:
-            evaluation, checkpoint = evaluate_weights(
-                weights,
-                listed,
-                test,
-                world,
-                frames,
-                stride,
-                size,
-                options,
-                precision,
-                workers,
-                resume,
-                show,
+            evaluation, checkpoint, test = evaluate_weights(
+                weights, listed, asked, world, options, precision, workers, resume, show
             )
         except BaseException:
             give_up()
@@ -261,21 +255,26 @@ def _progress(what: str, wanted: bool) -> Iterator[Callable[[int, int], None]]:
             bar.stop()
 
 
-def usual_views(dataset: str) -> str:
-    """The views that the paper tests a dataset with."""
-    return "1x3" if dataset.endswith("ssv2") else "4x3"
-
-
-def parse_views(text: str) -> tuple[int, int]:
-    """Clips and crops of "4x3".
+def clips_asked(
+    frames: int | None, stride: int | None, size: int | None, views: str | None
+) -> ClipsAsked:
+    """What the options say of clips.
 
     Raises:
-        UsageError: if the text is not of that form.
+        UsageError: if the views are not of the form "4x3".
     """
+    from vswin.evaluation.public import ClipsAsked
+
+    return ClipsAsked(frames, stride, size, None if views is None else _parse_views(views))
+
+
+def _parse_views(text: str) -> ViewsTest:
+    from vswin.data.video_data import ViewsTest
+
     clips, _, crops = text.partition("x")
     if not clips.isdecimal() or int(clips) < 1 or crops not in ("1", "3", "5"):
         raise UsageError(f"--views {text}: wanted clips x crops with 1, 3 or 5 crops, such as 4x3")
-    return int(clips), int(crops)
+    return ViewsTest(int(clips), int(crops))  # type: ignore[arg-type]
 
 
 def require_device_and_precision(device: str, precision: str, processes: int = 1) -> None:

@@ -31,7 +31,7 @@ from vswin.data.transforms import (
     uniform_crops,
 )
 from vswin.data.video import UnreadableVideoError, open_video
-from vswin.data.video_data import VideoData, ViewsTest
+from vswin.data.video_data import Pixels, VideoData, ViewsTest
 from vswin.errors import VswinError
 
 SUBSTITUTES = 20
@@ -53,6 +53,8 @@ class Sample:
     """What is erased once it is normalised."""
     replaced: bool
     """Whether the video that was asked for could not be read, and this is another."""
+    pixels: Pixels = "imagenet"
+    """How it is to be normalised."""
 
 
 class TrainClips(torch.utils.data.Dataset[Sample]):
@@ -108,7 +110,7 @@ class TrainClips(torch.utils.data.Dataset[Sample]):
         if data.rand_augment is not None:
             frames = rand_augment(frames, draw_rand_augment(rng, *data.rand_augment))
         erased = draw_erasing(data.size, data.size, rng, data.erasing)
-        return Sample(to_clip(frames), video.label, erased, replaced)
+        return Sample(to_clip(frames), video.label, erased, replaced, data.pixels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +127,8 @@ class ClipBatch:
     """Position of the first clip in the step's batch."""
     replaced: int
     """Clips that stand for a video that could not be read."""
+    pixels: Pixels = "imagenet"
+    """How they are to be normalised."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -137,7 +141,7 @@ class ClipBatch:
 
     def on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """float32 clips, normalised and erased, and labels, on `device`."""
-        clips = normalise(self.clips.to(device, non_blocking=True))
+        clips = normalise(self.clips.to(device, non_blocking=True), pixels=self.pixels)
         return erase(clips, self.erased), self.labels.to(device, non_blocking=True)
 
 
@@ -149,6 +153,7 @@ def collate(samples: list[Sample], first: int) -> ClipBatch:
         tuple(sample.erased for sample in samples),
         first,
         sum(sample.replaced for sample in samples),
+        samples[0].pixels,
     )
 
 

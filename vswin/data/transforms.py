@@ -20,10 +20,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from vswin.data.video import scaled_size
+from vswin.data.video_data import Pixels
 
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
-"""Of ImageNet's red, green and blue, on the scale of 0 to 255."""
+NORMALISED: dict[Pixels, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "half": ((0.45 * 255,) * 3, (0.225 * 255,) * 3),
+}
+"""Means and standard deviations of red, green and blue, on the scale of 0 to 255."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,16 +160,19 @@ def to_clip(frames: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frames.transpose(3, 0, 1, 2)))
 
 
-def normalise(clips: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def normalise(
+    clips: Tensor, dtype: torch.dtype = torch.float32, pixels: Pixels = "imagenet"
+) -> Tensor:
     """Pixels to about zero mean and unit variance, on the tensor's own device.
 
     Args:
         clips: (B, 3, T, H, W) or (3, T, H, W), 0 to 255.
         dtype: of the result; single precision is used in between.
+        pixels: by which means and deviations.
     """
     mean, std = (
         torch.tensor(value, dtype=torch.float32, device=clips.device)[:, None, None, None]
-        for value in (MEAN, STD)
+        for value in NORMALISED[pixels]
     )
     return clips.to(torch.float32).sub(mean).div_(std).to(dtype)
 

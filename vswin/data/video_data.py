@@ -14,6 +14,9 @@ Share = Annotated[float, Ge(0), Le(1)]
 IN_SEGMENTS = ("ssv2", "digits_ssv2")
 """Datasets whose clips take one frame from each of equal segments of the video."""
 Sampling = Literal["dense", "segments"]
+Pixels = Literal["imagenet", "half"]
+"""How pixels are normalised: by ImageNet's means and deviations, as for Video Swin; or by 0.45 and
+0.225 in all colours, as MViT's published models were trained."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +49,8 @@ class VideoData:
     """(N, M) of RandAugment: operations, and their magnitude of 30."""
     erasing: Share = 0.0
     """Probability that a box of a training clip is erased."""
+    pixels: Pixels = "imagenet"
+    """How they are normalised."""
     kind: Literal["videos"] = "videos"
     VERSION: ClassVar[int] = 1
     """Raised by hand when a change of the code changes the clips; see `vswin.runs.identity`."""

@@ -26,6 +26,18 @@ from vswin.weights.loading import load_checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
+class ClipsAsked:
+    """What somebody says of the clips of a test; None is what the model is meant for."""
+
+    frames: int | None = None
+    stride: int | None = None
+    """Between two frames of a clip."""
+    size: int | None = None
+    """Height and width in pixels."""
+    views: ViewsTest | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Answer:
     """One class that a video may show."""
 
@@ -61,11 +73,6 @@ def model_of(weights: Path, **options: Any) -> tuple[Any, Checkpoint]:
     return model.eval(), checkpoint
 
 
-def natural_size(model: nn.Module) -> int:
-    """Height and width of the clips that a model is meant for."""
-    return family_of(model).natural_size(model.config)
-
-
 def dataset_with(num_classes: int) -> str | None:
     """The public dataset that has so many classes; None if there is none, or several."""
     fitting = [d.name for d in DATASETS.values() if d.class_file and d.num_classes == num_classes]
@@ -87,63 +94,74 @@ def require_classes_of(dataset: str, num_classes: int) -> tuple[str, ...]:
     return names
 
 
-def clips_for(dataset: str, frames: int, stride: int, size: int, test: ViewsTest) -> VideoData:
-    """How a dataset's test clips are cut.
+def clips_for(dataset: str, model: Any, asked: ClipsAsked) -> tuple[VideoData, ViewsTest]:
+    """How a dataset's test clips are cut for a model, and their views.
 
     Raises:
         UsageError: if several clips are wanted of a dataset whose clips are whole videos.
     """
-    sampling = sampling_of(dataset)
+    usual, sampling = family_of(model).natural_clips(model.config), sampling_of(dataset)
+    test = asked.views or _usual_views(usual.views, sampling)
     if sampling == "segments" and test.clips > 1:
         raise UsageError(
             f"{test} views of {dataset}: a clip takes a frame from each part of the video, so "
             "there is only one; wanted 1x3 or 1x1"
         )
-    return VideoData(dataset=dataset, frames=frames, stride=stride, size=size, sampling=sampling)
+    data = VideoData(
+        dataset=dataset,
+        frames=asked.frames or usual.frames,
+        stride=asked.stride or usual.stride,
+        size=asked.size or usual.size,
+        sampling=sampling,
+        pixels=usual.pixels,
+    )
+    return data, test
+
+
+def _usual_views(of_model: str | None, sampling: str) -> ViewsTest:
+    """The model's, or 4 x 3; of Something-Something one clip, which is the whole video."""
+    clips, crops = map(int, ("1x3" if sampling == "segments" else of_model or "4x3").split("x"))
+    return ViewsTest(clips, crops)  # type: ignore[arg-type]
 
 
 def evaluate_weights(
     weights: Path,
     videos: VideoList,
-    test: ViewsTest,
+    asked: ClipsAsked,
     world: World,
-    frames: int = 32,
-    stride: int = 2,
-    size: int | None = None,
     options: Mapping[str, Any] | None = None,
     precision: str = "fp32",
     workers: int = 0,
     notes: Path | None = None,
     on_video: Callable[[int, int], None] = lambda done, videos: None,
-) -> tuple[VideoEvaluation, Checkpoint]:
-    """Tests a checkpoint, at its natural size unless another is given.
+) -> tuple[VideoEvaluation, Checkpoint, ViewsTest]:
+    """Tests a checkpoint, on the clips that it is meant for unless others are asked for.
 
     Args:
         weights: as for `model_of`, as are `options`.
         videos: what to test on.
-        test: the views of each.
+        asked: how clips are cut.
         world: this process and those beside it.
-        frames: of a clip.
-        stride: between two of its frames.
-        size: height and width in pixels.
         options: of the model.
         precision: of matrix products.
         workers: decoding processes.
         notes: where to keep what is done, so that an interrupted test goes on.
         on_video: told how many videos are done, of how many.
 
+    Returns:
+        What came out, the checkpoint, and the views that each video was tested in.
+
     Raises:
         WeightsError, UsageError, UntestableError: as the functions that it calls.
     """
     model, checkpoint = model_of(weights, **options or {})
-    size = size or natural_size(model)
-    data = clips_for(videos.dataset, frames, stride, size, test)
+    data, test = clips_for(videos.dataset, model, asked)
     assert checkpoint.found.num_classes is not None  # or it would not have been taken
     require_classes_of(videos.dataset, checkpoint.found.num_classes)
     evaluation = evaluate_videos(
         model.to(world.device), videos, data, test, world, precision, workers, notes, on_video
     )
-    return evaluation, checkpoint
+    return evaluation, checkpoint, test
 
 
 def predict_video(
@@ -161,7 +179,8 @@ def predict_video(
         UnreadableVideoError: if the video cannot be read.
     """
     views = read_views(Video(video, -1, video.name), data, test)
-    scores = score_views(model.to(device).eval(), views, device).mean(dim=0)
+    model = model.to(device).eval()
+    scores = score_views(model, views, device, pixels=data.pixels).mean(dim=0)
     best = scores.topk(min(top, len(names)))
     pairs: list[Any] = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
     return [Answer(label, names[label], score) for label, score in pairs]

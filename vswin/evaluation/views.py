@@ -18,6 +18,7 @@ from vswin.data.clips import VideoData, ViewsTest, read_views
 from vswin.data.datasets import class_names
 from vswin.data.transforms import normalise
 from vswin.data.video import UnreadableVideoError
+from vswin.data.video_data import Pixels
 from vswin.errors import VswinError
 from vswin.files import DamagedFileError, read_json, write_json
 from vswin.tasks import SINGLE_LABEL, Task
@@ -66,6 +67,7 @@ def score_views(
     device: torch.device,
     precision: str = "fp32",
     task: Task = SINGLE_LABEL,
+    pixels: Pixels = "imagenet",
 ) -> Tensor:
     """The task's scores of each view.
 
@@ -75,6 +77,7 @@ def score_views(
         device: where to compute.
         precision: as in `Recipe.precision`.
         task: what the labels are.
+        pixels: how the views are normalised.
 
     Returns:
         float32 (v, num_classes) on the CPU.
@@ -82,7 +85,7 @@ def score_views(
     found = []
     for chunk in views.split(CHUNK_VIEWS):
         with torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
-            logits = model(normalise(chunk.to(device)))
+            logits = model(normalise(chunk.to(device), pixels=pixels))
         found.append(task.scores(logits).cpu())
     return torch.cat(found)
 
@@ -142,7 +145,8 @@ def evaluate_videos(
         if isinstance(views, str):
             done.add(place, views)
         else:
-            scores = score_views(model, views, world.device, precision, task).mean(dim=0)
+            of_views = score_views(model, views, world.device, precision, task, data.pixels)
+            scores = of_views.mean(dim=0)
             done.add(place, _kept(scores, videos.videos[place], task))
         on_video(before + number, before + len(mine))
     done.write()

@@ -283,7 +283,8 @@ class Experiment(Strict):
     def paper_model(self, row: Row) -> Any:
         """The architecture at the paper's own size, for its cost."""
         said = {} if self.classes is None else {"num_classes": self.classes}
-        return resolve_config(row.preset, **(said | row.model))
+        sized = presets()[row.preset].clip_options(*self.paper_input(row)[1:3])
+        return resolve_config(row.preset, **(said | sized | row.model))
 
     def paper_input(self, row: Row) -> tuple[int, int, int, int]:
         """(channels, T, H, W) of the paper's input."""

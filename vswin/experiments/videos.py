@@ -24,6 +24,7 @@ from vswin.experiments.recipes import (
     split,
 )
 from vswin.experiments.tables import PIXELS, Count, Experiment, OnVideos, Row, Strict
+from vswin.models.registry import family_of
 from vswin.runs.config import FromCheckpoint, FromRun, Init, Random, RunConfig, TestOnly
 from vswin.training.recipe import Recipe
 
@@ -228,6 +229,8 @@ class VideoProtocol(Strict):
             **(data | {"resize": data["resize"] * size // PIXELS}),
         )
         model = dataclasses.replace(experiment.paper_model(row), **rates)
+        pixels = family_of(model).natural_clips(model).pixels
+        clips = dataclasses.replace(clips, pixels=pixels)
         if model.in_channels != CHANNELS:
             raise UsageError(
                 f"model.in_channels {model.in_channels}: videos have {CHANNELS} channels; leave it "

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+Pixels = Literal["imagenet", "half"]
+"""How a family's published models want pixels normalised, see `vswin.data.video_data`."""
 LinearStd = float | Literal["fan_in"]
 """Initial standard deviation of linear layers; "fan_in" is 1/sqrt of their input's width."""
 BUILT_IN = ("vswin.models.swin.family",)
@@ -39,6 +41,20 @@ class ModelConfig(Protocol):
     @property
     def in_channels(self) -> int:
         """Channels of a clip."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NaturalClips:
+    """What clips a model is meant for, where nobody says otherwise."""
+
+    size: int
+    """Height and width in pixels."""
+    frames: int = 32
+    stride: int = 2
+    """Every how many frames of a video one is taken."""
+    pixels: Pixels = "imagenet"
+    views: str | None = None
+    """Clips x crops that a video is tested in; None is as usual for the dataset."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +87,11 @@ class Family:
     shrink: Callable[[Any, int, Mapping[str, Any], Mapping[str, Any]], Any]
     """How a configuration becomes small enough for the embedded benchmark: from it, a divisor of
     all temporal sizes, the family's own options in the protocol, and overrides."""
-    natural_size: Callable[[Any], int]
-    """Height and width of the clips that a configuration is meant for."""
+    natural_clips: Callable[[Any], NaturalClips]
+    """The clips that a configuration is meant for."""
+    clip_options: Callable[[int, int], dict[str, Any]] = lambda frames, side: {}
+    """The overrides that make a configuration fit clips of so many frames and pixels a side; none
+    where a model takes any."""
     require_whole: Callable[[Any, int, int], None] = lambda config, frames, side: None
     """Refuses with a `ModelError` clips of so many frames and pixels a side that a configuration
     would have to pad or cut."""

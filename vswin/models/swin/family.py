@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from vswin.models.errors import ModelError
-from vswin.models.registry import Family
+from vswin.models.registry import Family, NaturalClips
 from vswin.models.swin.config import PRESETS, BiasInit, EmbeddingInit, VideoSwinConfig
 from vswin.models.swin.defaults import complete
 
@@ -141,9 +141,10 @@ def simplest(config: VideoSwinConfig) -> VideoSwinConfig:
     return dataclasses.replace(config, shift="spatial") if is_shifted else config
 
 
-def natural_size(config: VideoSwinConfig) -> int:
-    """Height and width at which the last stage is one window, as at 224 pixels with M = 7."""
-    return config.patch_size[1] * 2 ** (len(config.depths) - 1) * config.window_size[1]
+def natural_clips(config: VideoSwinConfig) -> NaturalClips:
+    """Of a size at which the last stage is one window, as at 224 pixels with M = 7."""
+    size = config.patch_size[1] * 2 ** (len(config.depths) - 1) * config.window_size[1]
+    return NaturalClips(size)
 
 
 def window(text: str) -> dict[str, Any]:
@@ -170,7 +171,7 @@ FAMILY = Family(
     shrink=shrink,
     require_whole=require_whole,
     simplest=simplest,
-    natural_size=natural_size,
+    natural_clips=natural_clips,
     is_image_model=lambda config: config.is_image_model,
     image_counterpart=image_counterpart,
     inflation={"embedding": get_args(EmbeddingInit), "bias": get_args(BiasInit)},
