@@ -61,8 +61,9 @@ def test_a_default_gives_way_to_what_is_said(said, follows):
     assert {name: getattr(config, name) for name in said} == frozen
     with torch.device("meta"):
         vswin.build_model("swin_t", **said)
-    for preset in presets():
-        resolve_config(preset, **said)
+    for preset, found in presets().items():
+        if found.name == "swin":
+            resolve_config(preset, **said)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from vswin.models.cpu import mlp as mlp_cpu
 class MLP(nn.Module):
     """The FFN of equation 1: two linear layers with GELU in between (section 3.1)."""
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, dim: int, hidden: int, dim_out: int | None = None) -> None:
         super().__init__()
         self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc2 = nn.Linear(hidden, dim_out or dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
+        """(..., C) -> (..., C), or so many channels as were asked for."""
         return self.fc2(F.gelu(self.fc1(x)))
 
 

@@ -25,7 +25,7 @@ Pixels = Literal["imagenet", "half"]
 """How a family's published models want pixels normalised, see `vswin.data.video_data`."""
 LinearStd = float | Literal["fan_in"]
 """Initial standard deviation of linear layers; "fan_in" is 1/sqrt of their input's width."""
-BUILT_IN = ("vswin.models.swin.family",)
+BUILT_IN = ("vswin.models.swin.family", "vswin.models.mvit.family")
 """Modules that each define a family as FAMILY."""
 
 

@@ -1,0 +1,74 @@
+"""A published model is tested on the clips that it was trained for, without being told."""
+
+import pytest
+import torch
+
+import vswin
+from tests.peers import randomise_
+from tests.videos import moving, write_video
+from vswin.data.video_data import ViewsTest
+from vswin.errors import UsageError
+from vswin.evaluation.public import ClipsAsked, clips_for, model_of, predict_video
+from vswin.models.errors import ModelError
+from vswin.models.registry import presets, resolve_config
+
+SMALL = {"depths": (1, 1), "embed_dim": 8, "frames": 16, "image_size": 32, "num_classes": 3}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A small model in SlowFast's layout."""
+    model = randomise_(vswin.build_model("mvit_b_16x4", **SMALL))
+    vswin.save_weights(model, tmp_path / "weights.pth", "slowfast")
+    return tmp_path / "weights.pth"
+
+
+def test_the_clips_are_the_models(weights, tmp_path, _one_thread):
+    write_video(tmp_path / "video.mp4", moving(80))
+    model, _ = model_of(weights)
+    seen = []
+    model.patch_embed.register_forward_pre_hook(lambda _, args: seen.append(args[0].clone()))
+    data, test = clips_for("", model, ClipsAsked())
+    assert (data.frames, data.stride, data.size, test) == (16, 4, 32, ViewsTest(5, 1))
+    answers = predict_video(
+        tmp_path / "video.mp4", model, ["a", "b", "c"], data, test, torch.device("cpu")
+    )
+    assert sum(answer.score for answer in answers) == pytest.approx(1, abs=1e-5)
+    clips = torch.cat(seen)
+    assert clips.shape == (5, 3, 16, 32, 32)
+    pixels = (clips * 0.225 + 0.45) * 255
+    assert (pixels - pixels.round()).abs().max() < 1e-3
+    assert pixels.min() > -1e-3
+    assert pixels.max() < 255 + 1e-3
+
+
+def test_what_is_asked_for_counts(weights):
+    model, _ = model_of(weights)
+    asked = ClipsAsked(frames=8, stride=1, size=16, views=ViewsTest(1, 3))
+    data, test = clips_for("", model, asked)
+    assert (data.frames, data.stride, data.size, test) == (8, 1, 16, ViewsTest(1, 3))
+    assert clips_for("ssv2", model, ClipsAsked())[1] == ViewsTest(1, 3)
+    with pytest.raises(UsageError, match="there is only one"):
+        clips_for("ssv2", model, ClipsAsked(views=ViewsTest(5, 1)))
+
+
+def test_each_preset_says_what_clips_it_is_meant_for():
+    found = {
+        name: (clips.frames, clips.stride, clips.size, clips.pixels, clips.views)
+        for name, family in presets().items()
+        for clips in [family.natural_clips(resolve_config(name))]
+    }
+    assert found["mvit_b_16x4"] == (16, 4, 224, "half", "5x1")
+    assert found["mvit_b_32x3"] == found["mvit_b_24_32x3"] == (32, 3, 224, "half", "5x1")
+    assert found["mvit_b_64x3"] == (64, 3, 224, "half", "5x1")
+    assert found["vit_b_8x8"] == (8, 8, 224, "half", "5x1")
+    assert found["swin_t"] == (32, 2, 224, "imagenet", None)
+
+
+def test_a_checkpoint_of_images_is_no_video_model(tmp_path):
+    model = vswin.build_model("mvit_b_16_imagenet", **(SMALL | {"frames": 1}))
+    vswin.save_weights(model, tmp_path / "images.pth", "slowfast_2d")
+    with pytest.raises(UsageError, match=r"2D \(image\) checkpoint"):
+        model_of(tmp_path / "images.pth")
+    with pytest.raises(ModelError, match="wanted \\(B, 3, 1, 32, 32\\)"):
+        model(torch.zeros(1, 3, 16, 32, 32))

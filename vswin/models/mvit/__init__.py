@@ -1,0 +1,1 @@
+"""Multiscale Vision Transformers (arXiv 2104.11227), the models of the appendix."""

@@ -1,0 +1,121 @@
+"""Multi head pooling attention: attention whose queries, keys and values are pooled first."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from vswin.models.mvit.config import Pooling, Triple
+from vswin.models.mvit.geometry import BlockPlan, Pool
+
+
+class PoolingAttention(nn.Module):
+    """SoftMax(Q K^T / sqrt(d)) V of pooled Q, K and V, for each head.
+
+    The class token is not pooled. Each of the three is pooled by a depthwise convolution, whose
+    filters all heads share, and an LN over each head's channels; or by the maximum, without an LN.
+    What is not pooled is not normalised either.
+
+    Args:
+        plan: channels, heads and pooling of the block.
+        pooling: "conv" or "max".
+        eps: of the LNs after pooling.
+    """
+
+    def __init__(self, plan: BlockPlan, pooling: Pooling, eps: float) -> None:
+        super().__init__()
+        self.num_heads, self.q, self.kv = plan.num_heads, plan.q, plan.kv
+        head_dim = plan.dim // plan.num_heads
+        self.qkv = nn.Linear(plan.dim, 3 * plan.dim)
+        self.proj = nn.Linear(plan.dim, plan.dim)
+        self.pool_q, self.norm_q = _pool_and_norm(head_dim, plan.q, pooling, eps)
+        self.pool_k, self.norm_k = _pool_and_norm(head_dim, plan.kv, pooling, eps)
+        self.pool_v, self.norm_v = _pool_and_norm(head_dim, plan.kv, pooling, eps)
+
+    def forward(self, x: Tensor, grid: Triple, class_only: bool = False) -> Tensor:
+        """(B, 1 + T'*H'*W', C) tokens, class first -> (B, 1 + queries, C).
+
+        Args:
+            x: the tokens.
+            grid: (T', H', W').
+            class_only: whether only the class token asks, for (B, 1, C); not where queries are
+                pooled.
+        """
+        dim = x.shape[2]
+        weights, biases = self.qkv.weight.chunk(3), self.qkv.bias.chunk(3)
+        asking = x[:, :1] if class_only else x
+        q, k, v = (
+            F.linear(tokens, weight, bias).unflatten(2, (self.num_heads, -1))
+            for tokens, weight, bias in zip((asking, x, x), weights, biases, strict=True)
+        )
+        if not class_only:
+            q = pooled(q, grid, self.q, self.pool_q, self.norm_q)
+        k = pooled(k, grid, self.kv, self.pool_k, self.norm_k)
+        v = pooled(v, grid, self.kv, self.pool_v, self.norm_v)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        out = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(out.transpose(1, 2).reshape(len(x), -1, dim))
+
+
+class DepthwiseConv(nn.Module):
+    """One 3D filter for each channel of a head, without a bias; all heads share them."""
+
+    def __init__(self, head_dim: int, pool: Pool) -> None:
+        super().__init__()
+        self.pool = pool
+        self.weight = nn.Parameter(torch.empty(head_dim, 1, *pool.kernel))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, heads * head_dim, T', H', W') -> the same of a smaller grid."""
+        filters = self.weight.repeat(x.shape[1] // len(self.weight), 1, 1, 1, 1)
+        pool = self.pool
+        return F.conv3d(x, filters, None, pool.stride, pool.padding, groups=x.shape[1])
+
+
+def _pool_and_norm(
+    head_dim: int, pool: Pool | None, pooling: Pooling, eps: float
+) -> tuple[DepthwiseConv | None, nn.LayerNorm | None]:
+    if pool is None or pooling == "max":
+        return None, None
+    return DepthwiseConv(head_dim, pool), nn.LayerNorm(head_dim, eps=eps)
+
+
+def pooled(
+    x: Tensor,
+    grid: Triple,
+    pool: Pool | None,
+    conv: nn.Module | None = None,
+    norm: nn.Module | None = None,
+) -> Tensor:
+    """Queries, keys or values after pooling.
+
+    Args:
+        x: (B, 1 + T'*H'*W', heads, head_dim), class token first.
+        grid: (T', H', W').
+        pool: kernel and stride; None leaves them as they are.
+        conv: the convolution; without one the maximum is taken.
+        norm: LN over head_dim, of the class token, too.
+
+    Returns:
+        (B, 1 + fewer, heads, head_dim).
+    """
+    if pool is None:
+        return x
+    class_token, rest = x.split((1, x.shape[1] - 1), dim=1)
+    # Channels stay last in memory, so that this view costs no copy.
+    volume = rest.flatten(2).unflatten(1, grid).permute(0, 4, 1, 2, 3)
+    volume = max_pool(volume, pool) if conv is None else conv(volume)
+    rest = volume.permute(0, 2, 3, 4, 1).flatten(1, 3).unflatten(2, x.shape[2:])
+    out = torch.cat((class_token, rest), dim=1)
+    return out if norm is None else norm(out)
+
+
+def max_pool(x: Tensor, pool: Pool) -> Tensor:
+    """(B, C, T', H', W') -> the same of a smaller grid."""
+    if pool.kernel[0] > 1:
+        return F.max_pool3d(x, pool.kernel, pool.stride, pool.padding)
+    # Frame by frame: torch's 2D kernel is the faster one where channels are last in memory.
+    frames = x.transpose(1, 2).flatten(0, 1)
+    out = F.max_pool2d(frames, pool.kernel[1:], pool.stride[1:], pool.padding[1:])
+    return out.unflatten(0, (len(x), -1)).transpose(1, 2)
