@@ -147,4 +147,5 @@ def masked_attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
         out = scores.add_(bias).softmax(dim=-1) @ v
     else:
         out = dot_product(q, k, v, bias[None])
-    return merge_heads(out.reshape(-1, heads, group.volume, out.shape[-1])).flatten(0, 1)
+    out = out.reshape(-1, heads, group.volume, out.shape[-1])  # and what it was is freed
+    return merge_heads(out).flatten(0, 1)
