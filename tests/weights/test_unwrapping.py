@@ -24,7 +24,9 @@ def loaded(source, model, options=VIDEO, **asked):
     return report
 
 
-@pytest.mark.parametrize("wrap", [lambda m: m, nn.DataParallel, torch.compile], ids=str)
+@pytest.mark.parametrize(
+    "wrap", [lambda m: m, nn.DataParallel, torch.compile], ids=["plain", "parallel", "compiled"]
+)
 def test_averaged_weights_are_loaded_alone(tmp_path, wrap):
     model = randomise_(build())
     averaged = AveragedModel(wrap(model), multi_avg_fn=get_ema_multi_avg_fn(0.9))
