@@ -22,6 +22,15 @@ CACHE = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache" / "vswin"
 """The user's own, whatever the environment says."""
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Ids that processes agree on and a line can hold: bytes and long texts go by their parameter.
+
+    pytest numbers what is then called the same.
+    """
+    text = isinstance(val, str) and (len(val) > 45 or not val.isprintable())
+    return argname if text or isinstance(val, bytes) else None
+
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     threads = torch.get_num_threads()

@@ -58,18 +58,26 @@ def in_a_tar(content):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (gzip.compress(LIST), "is compressed with gzip; unpack it"),
-        (bz2.compress(LIST), "is compressed with bzip2; unpack it"),
-        (lzma.compress(LIST), "is compressed with xz; unpack it"),
-        (zipped(LIST), "is a zip archive or an Excel workbook"),
-        (in_a_tar(LIST), "is a tar archive; unpack it"),
-        (pickle.dumps([("a.mp4", 3)]), "is a pickle, which can run any code"),
-        (b"PAR1" + bytes(20), "is a Parquet table; save it as a CSV"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
-        (b"\n<!DOCTYPE html>\n<html></html>", "is a web page"),
-        (b'<?xml version="1.0"?>\n<list/>', "is XML"),
-        (LIST.decode().encode("utf-16-le"), "UTF-16 without its mark"),
-        (b"a.mp4 3\nb.mp4 4\n\xe9.mp4 5\n", "line 3: cannot be read as text"),
+        pytest.param(gzip.compress(LIST, mtime=0), "is compressed with gzip; unpack it", id="gzip"),
+        pytest.param(bz2.compress(LIST), "is compressed with bzip2; unpack it", id="bzip2"),
+        pytest.param(lzma.compress(LIST), "is compressed with xz; unpack it", id="xz"),
+        pytest.param(zipped(LIST), "is a zip archive or an Excel workbook", id="zip"),
+        pytest.param(in_a_tar(LIST), "is a tar archive; unpack it", id="tar"),
+        pytest.param(
+            pickle.dumps([("a.mp4", 3)]), "is a pickle, which can run any code", id="pickle"
+        ),
+        pytest.param(b"PAR1" + bytes(20), "is a Parquet table; save it as a CSV", id="Parquet"),
+        pytest.param(
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "a pointer of Git LFS",
+            id="Git LFS",
+        ),
+        pytest.param(b"\n<!DOCTYPE html>\n<html></html>", "is a web page", id="web page"),
+        pytest.param(b'<?xml version="1.0"?>\n<list/>', "is XML", id="XML"),
+        pytest.param(LIST.decode().encode("utf-16-le"), "UTF-16 without its mark", id="UTF-16"),
+        pytest.param(
+            b"a.mp4 3\nb.mp4 4\n\xe9.mp4 5\n", "line 3: cannot be read as text", id="Latin-1"
+        ),
     ],
 )
 def test_what_is_no_text(tmp_path, content, words):
