@@ -286,7 +286,7 @@ ODD = [
         "open gop cut.mkv", second_key_on(plain("a.mkv", **OPEN), "b.mkv"), 60, faults="63 packets"
     ),
     Odd("open gop cut.ts", second_key_on(plain("a.ts", **OPEN), "b.ts"), 60, faults="63 packets"),
-    Odd("open gop cut.mp4", second_key_on(plain("a.mp4", **OPEN), "b.mp4"), 60),
+    Odd("open gop cut.mp4", second_key_on(plain("a.mp4", **OPEN), "b.mp4"), 60, faults="mmco"),
     Odd("mpeg4 cut.avi", second_key_on(plain("a.avi", **ASP), "b.avi"), 68, faults="70 packets"),
     Odd("mpeg2 cut.ts", second_key_on(plain("a.ts", **MPEG2), "b.ts"), 68, faults="70 packets"),
     Odd("hidden, vp8.webm", hidden_vp8, 71, b=False, quick=True),

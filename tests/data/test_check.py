@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import av.logging
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.data.spliced_videos import BY_NAME
 from tests.videos import moving, numbered, write_video
 from vswin.cli.data import app
 from vswin.data.annotations import Video, read_annotations
@@ -182,12 +184,49 @@ def test_what_a_decoder_fills_in_is_found_by_a_deep_check(tmp_path):
     assert "FFmpeg: " in problem.reason
 
 
-def test_states_of_earlier_versions_are_read_and_their_files_examined_anew(folder):
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_fault_is_said_of_each_file_that_has_it_and_of_no_other(tmp_path, originals, workers):
+    """All that is noticed is what FFmpeg says, and it says the same of three files in a row."""
+    damaged = BY_NAME["no reference, times closed up.mkv"].make(tmp_path)
+    for name in ("a", "b", "d", "f"):
+        (tmp_path / f"{name}.mkv").write_bytes(damaged.read_bytes())
+    for name in ("c", "e", "g"):
+        (tmp_path / f"{name}.mkv").write_bytes((originals / "long.mp4").read_bytes())
+    (tmp_path / "list").write_text("".join(f"{name}.mkv 0\n" for name in "abcdefg"))
+    report = check_videos(listed(tmp_path), tmp_path / "state", workers, deep=True)
+    assert {p.id for p in report.problems} == {"a", "b", "d", "f"}
+    assert {(p.kind, p.reason) for p in report.problems} == {
+        ("damaged", "FFmpeg: mmco: unref short failure")
+    }
+
+
+def test_what_ffmpeg_said_before_is_said_of_no_file(tmp_path, originals):
+    """Nor does a check change what the process gets to see of FFmpeg's messages."""
+    before = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(True)
+    try:
+        with av.logging.Capture():
+            for _ in range(3):
+                av.logging.log(av.logging.ERROR, "h264", "of another file")
+        damaged = BY_NAME["no reference, times closed up.mkv"].make(tmp_path)
+        found = examine((Video(damaged, 0, "a"), Stat(0, 0), True))
+        assert av.logging.get_level() == av.logging.ERROR
+        assert av.logging.get_skip_repeated()
+    finally:
+        av.logging.set_level(before[0])
+        av.logging.set_skip_repeated(before[1])
+    assert found.faults == ("FFmpeg: mmco: unref short failure",)
+
+
+@pytest.mark.parametrize("method", [{}, {"method": 2}])
+def test_states_of_earlier_versions_are_read_and_their_files_examined_anew(folder, method):
     videos = listed(folder)
     check_videos(videos, folder / "state")
     lines = state_lines(folder)
     for line in lines:
-        del line["faults"], line["method"]  # as they were
+        del line["faults"], line["method"]
+        line.update(method)
     (folder / "state").write_text("".join(json.dumps(line) + "\n" for line in lines))
     report = check_videos(videos, folder / "state")
     assert (report.fresh, report.present) == (5, 5)

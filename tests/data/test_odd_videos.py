@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 
-from tests.data.odd_videos import ODD
+from tests.data.spliced_videos import BY_NAME
 from tests.videos import b_frames, decoded, frames_of
 from vswin.data.annotations import Video
 from vswin.data.check_files import Stat, examine
 from vswin.data.video import VideoReader, open_video
 
-BY_NAME = {odd.name: odd for odd in ODD}
-DAMAGED = [odd.name for odd in ODD if odd.faults]
-QUICK = [odd.name for odd in ODD if odd.quick]
+DAMAGED = [odd.name for odd in BY_NAME.values() if odd.faults]
+QUICK = [odd.name for odd in BY_NAME.values() if odd.quick]
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +65,11 @@ def test_a_deep_check_says_what_is_wrong(name, made):
     assert found.frames == len(frames_of(path))
     assert odd.faults in "; ".join(found.faults)
     assert bool(odd.faults) == bool(found.faults)
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_what_is_wrong_is_said_again_of_the_same_file(name, made):
+    """FFmpeg's messages about a file do not depend on those about the one before."""
+    path = made(name)
+    task = (Video(path, 0, "a"), Stat(path.stat().st_size, 0), True)
+    assert examine(task) == examine(task)

@@ -22,7 +22,7 @@ from vswin.errors import VswinError
 
 _SHORT_SIDE = 16
 """Pixels that decoded frames are reduced to; only whether they decode is of interest."""
-METHOD = 2
+METHOD = 3
 """Raised when the same file may be found to be another thing than before; it is examined again."""
 _STAT_THREADS = 16
 """On network file systems a file's size takes a while, during which others can be asked for."""
@@ -212,15 +212,22 @@ def examine(task: Task) -> Examined:
 
 @contextlib.contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """What FFmpeg logs as errors meanwhile, which includes damage that it makes good: one line."""
+    """What FFmpeg logs as errors meanwhile, which includes damage that it makes good: one line.
+
+    PyAV keeps a message back that is the same as the last one, be that of another file.
+    """
     found: list[str] = []
-    before = av.logging.get_level()
+    before = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
     try:
+        with av.logging.Capture():  # takes what PyAV may still hold of messages of before
+            av.logging.log(av.logging.ERROR, "vswin", "a file is examined")
         with av.logging.Capture() as messages:
             yield found
         if messages:
             more = f" and {len(messages) - 1} more" if len(messages) > 1 else ""
             found.append(f"FFmpeg: {' '.join(messages[0][2].split())}{more}")
     finally:
-        av.logging.set_level(before)
+        av.logging.set_level(before[0])
+        av.logging.set_skip_repeated(before[1])
