@@ -42,7 +42,6 @@ class PoolingAttention(nn.Module):
             class_only: whether only the class token asks, for (B, 1, C); not where queries are
                 pooled.
         """
-        dim = x.shape[2]
         weights, biases = self.qkv.weight.chunk(3), self.qkv.bias.chunk(3)
         asking = x[:, :1] if class_only else x
         q, k, v = (
@@ -55,7 +54,7 @@ class PoolingAttention(nn.Module):
         v = pooled(v, grid, self.kv, self.pool_v, self.norm_v)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         out = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(out.transpose(1, 2).reshape(len(x), -1, dim))
+        return self.proj(out.transpose(1, 2).flatten(2))
 
 
 class DepthwiseConv(nn.Module):
@@ -116,6 +115,7 @@ def max_pool(x: Tensor, pool: Pool) -> Tensor:
     if pool.kernel[0] > 1:
         return F.max_pool3d(x, pool.kernel, pool.stride, pool.padding)
     # Frame by frame: torch's 2D kernel is the faster one where channels are last in memory.
+    batch, time = x.shape[0], x.shape[2]
     frames = x.transpose(1, 2).flatten(0, 1)
     out = F.max_pool2d(frames, pool.kernel[1:], pool.stride[1:], pool.padding[1:])
-    return out.unflatten(0, (len(x), -1)).transpose(1, 2)
+    return out.unflatten(0, (batch, time)).transpose(1, 2)

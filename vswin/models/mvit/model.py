@@ -84,7 +84,7 @@ class MultiscaleViT(nn.Module):
         size = clip.shape[2], clip.shape[3], clip.shape[4]
         grid = patch_grid(self.config, size)
         patches = self.patch_embed(clip)
-        x = torch.cat((self.cls_token.expand(len(clip), -1, -1), patches), dim=1)
+        x = torch.cat((self.cls_token.expand(clip.shape[0], -1, -1), patches), dim=1)
         positions = self._positions(grid)
         return (x if positions is None else x + positions), grid
 
@@ -107,7 +107,7 @@ class MultiscaleViT(nn.Module):
         )
         if not isinstance(clip, Tensor):
             raise ModelError(f"clip is a {type(clip).__name__}, wanted a torch.Tensor {wanted}")
-        shape = tuple(int(size) for size in clip.shape)
+        shape = tuple(clip.shape)
         size = (config.in_channels, config.frames, config.image_size, config.image_size)
         if len(shape) != 5 or shape[1:] != size:
             raise ModelError(
@@ -116,7 +116,7 @@ class MultiscaleViT(nn.Module):
             )
         if not clip.is_floating_point():
             raise ModelError(f"clip is {clip.dtype}, wanted normalised floating point {wanted}")
-        if not shape[0]:
+        if shape[0] < 1:
             raise ModelError(f"clip has shape {shape}: every size must be at least 1")
 
 
