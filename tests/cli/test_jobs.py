@@ -43,6 +43,7 @@ def vswin(capfd, monkeypatch):
         return end.value.code or 0, *capfd.readouterr()
 
     monkeypatch.setattr("sys.stdin", io.StringIO())  # no terminal to ask on
+    monkeypatch.setenv("COLUMNS", "200")  # processes of pytest-xdist have a narrow one
     return call
 
 
