@@ -6,8 +6,8 @@ from pathlib import Path
 
 from av.packet import Packet
 
-from tests.data.odd_videos import ODD, OPEN, Make, Odd, plain
-from tests.videos import packets_of, remuxed
+from tests.data.odd_videos import HEVC, HEVC_OPEN, ODD, OPEN, Make, Odd, copied, plain
+from tests.videos import packets_of, remuxed, with_data
 
 
 def closed_up(source: Make, name: str, choose: Callable[[list[Packet]], list[int]]) -> Make:
@@ -52,12 +52,79 @@ def shown_at(*numbers: int) -> Callable[[list[Packet]], list[int]]:
     return choose
 
 
+def gops(*numbers: int) -> Callable[[list[Packet]], list[int]]:
+    """Some groups of pictures, each from one key frame to the next, in the order of decoding."""
+
+    def choose(packets: list[Packet]) -> list[int]:
+        keys = [at for at, packet in enumerate(packets) if packet.is_keyframe] + [len(packets)]
+        return [at for number in numbers for at in range(keys[number], keys[number + 1])]
+
+    return choose
+
+
+CRA, BLA = 21, 16
+EOS = bytes([0, 0, 0, 2, 36 << 1, 1])
+
+
+def with_broken_link(suffix: str) -> Make:
+    """A key frame that says that what was before it has been replaced, which is legal."""
+
+    def change(place: int, packet: Packet) -> Packet:
+        data = bytearray(bytes(packet))
+        at = 0
+        while place == 37 and at < len(data):
+            if data[at + 4] >> 1 & 63 == CRA:
+                data[at + 4] = BLA << 1
+            at += 4 + int.from_bytes(data[at : at + 4], "big")
+        return with_data(packet, bytes(data))
+
+    return in_other_container(copied(plain("a.mkv", **HEVC_OPEN), "b.mkv", change=change), suffix)
+
+
+def ended(kind: dict[str, object], suffix: str, *places: int) -> Make:
+    """Some packets say that the video ends after them, which is legal before a key frame."""
+
+    def change(place: int, packet: Packet) -> Packet:
+        return with_data(packet, bytes(packet) + EOS * (place in places))
+
+    return in_other_container(copied(plain("a.mkv", **kind), "b.mkv", change=change), suffix)
+
+
+def in_other_container(source: Make, suffix: str) -> Make:
+    return copied(source, f"c.{suffix}")
+
+
 SPLICED = [
     Odd(
         "no reference, times closed up.mkv",
         closed_up(plain("a.mkv", **OPEN), "b.mkv", shown_at(30)),
         79,
         faults="FFmpeg: mmco: unref short failure",
+    ),
+    *(
+        Odd(
+            f"{name}, {kind}.{suffix}",
+            closed_up(plain(f"a.{suffix}", **options), f"b.{suffix}", choose),
+            None,
+            faults="packets give" if lost else "",
+        )
+        for kind, options in (("open gops", HEVC_OPEN), ("closed gops", HEVC))
+        for suffix in ("mkv", "ts", "mp4")
+        for name, choose, lost in (
+            ("hevc, no second gop", gops(0, 2, 3), kind == "open gops"),
+            ("hevc, gops swapped", gops(0, 2, 1, 3), kind == "open gops"),
+            ("hevc, no reference", shown_at(36), True),
+        )
+    ),
+    *(
+        odd
+        for suffix in ("mkv", "ts", "mp4")
+        for odd in (
+            Odd(f"hevc, open gops.{suffix}", plain(f"a.{suffix}", **HEVC_OPEN), quick=True),
+            Odd(f"hevc, broken link.{suffix}", with_broken_link(suffix), 77, faults="80 packets"),
+            Odd(f"hevc, end inside.{suffix}", ended(HEVC_OPEN, suffix, 36), 75, faults="80 packet"),
+            Odd(f"hevc, end of gops.{suffix}", ended(HEVC, suffix, 19, 79), quick=True),
+        )
     ),
 ]
 BY_NAME = {odd.name: odd for odd in [*ODD, *SPLICED]}

@@ -17,7 +17,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vswin.data.pictures import Look, scanner
+from vswin.data.looks import Look
+from vswin.data.pictures import scanner
 
 SEEK_SAVES = 8
 """Going on from a later key frame costs about as much as decoding this many frames."""
@@ -144,13 +145,17 @@ def _order(times: list[int], looks: Sequence[Look], context: VideoCodecContext) 
         _require_evenness(times)
     if context.reorder_depth == 1 and context.codec.canonical_name == "mpeg4":
         return _order_by_kinds(times, looks)
+    ranks = [look.rank for _, look in sorted(zip(times, looks, strict=True), key=lambda p: p[0])]
+    known = [rank for rank in ranks if rank is not None]
+    if any(a >= b for a, b in itertools.pairwise(known)):
+        raise UntrustedError("the times of frames say another order than their numbers")
     latest = -(2**63)
     for time, look in zip(times, looks, strict=True):
         if look.b and time > latest:
             raise UntrustedError("B-pictures have the times of other pictures")
         latest = max(latest, time)
-    known = all(look.b is not None for look in looks)
-    if context.reorder_depth and not known and all(a < b for a, b in itertools.pairwise(times)):
+    told = all(look.b is not None or look.rank for look in looks)
+    if context.reorder_depth and not told and all(a < b for a, b in itertools.pairwise(times)):
         raise UntrustedError("the decoder reorders frames, and their times do not say how")
     order: list[int] = []
     held: list[int] = []

@@ -2,43 +2,26 @@
 
 Containers say when a picture is shown. Whether it is shown at all, whether others that it needs
 are missing, and whether others need it, only the coded stream says, in a few bits at its start.
-Reading those takes a microsecond or two.
+Reading those takes a few microseconds.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable
 
 from av.packet import Packet
 from av.video.stream import VideoStream
+
+from vswin.data.hevc import Hevc
+from vswin.data.looks import Bits, Look, units
 
 NOT_CODED_BYTES = 19
 """A packet of MPEG-4 that says "nothing has changed" has at most so many; it gives no frame."""
 _PICTURE = b"\0\0\1\xb6"
 _PACKED = re.compile(rb"DivX\d+(b|Build)\d+p")
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
-
-
-class Look(NamedTuple):
-    """What can be told of a packet; the defaults are for codecs that are not known here."""
-
-    shown: bool = True
-    """Whether its picture is one of the video's frames, not only there to be referred to."""
-    disposable: bool = False
-    """Whether no other picture needs it, so that the decoder may pass it over."""
-    b: bool | None = None
-    """Whether it is a B-picture; None if that cannot be told."""
-    entry: bool = True
-    """Whether decoding can start here, if the container calls it a key frame."""
-    numbered: bool = False
-    """Whether a missing picture that others need would be noticed here, as a doubt."""
-    doubt: str = ""
-    """Why the decoder may give no picture for it, or for another one near it."""
-
-
 PLAIN, NO_B, HIDDEN, DISPOSABLE = (
     Look(),
     Look(b=False),
@@ -58,9 +41,7 @@ def scanner(stream: VideoStream) -> Scanner:
     if name == "mpeg4":
         return _Mpeg4(context.extradata or b"").look
     if name == "hevc":
-        extradata = context.extradata or b""
-        prefixed = len(extradata) > 22 and extradata[:3] not in (b"\0\0\0", b"\0\0\1")
-        return functools.partial(_hevc, (extradata[21] & 3) + 1 if prefixed else 0)
+        return Hevc(context.extradata or b"").look
     scanners: dict[str, Scanner] = {
         "mpeg1video": _mpeg12,
         "mpeg2video": _mpeg12,
@@ -83,7 +64,7 @@ class _H264:
             self._number_bits = _number_bits(extradata[8:])
         else:
             view = memoryview(extradata)
-            for at in _units(view, 0):
+            for at in units(view, 0):
                 if view[at] & 31 == 7:
                     self._number_bits = _number_bits(bytes(view[at:]))
 
@@ -91,7 +72,7 @@ class _H264:
         view = memoryview(packet)
         if 0 < self._prefix < len(view) and view[self._prefix] & 31 == 1:
             return self._slice(view, self._prefix)  # most packets hold this alone
-        for at in _units(view, self._prefix):
+        for at in units(view, self._prefix):
             kind = view[at] & 31
             if kind == 7:  # settings, repeated or new
                 self._number_bits = _number_bits(bytes(view[at : at + 64]))
@@ -126,7 +107,7 @@ def _h264_look(reference: bool, slice_type: int, numbered: bool, doubt: str) -> 
 @functools.lru_cache(maxsize=2**16)
 def _slice_start(bits: int) -> tuple[int, int] | None:
     """Type (0 P, 1 B, 2 I …) and how many of 16 bits were read; None if no picture starts here."""
-    reader = _Bits(bits, 16)
+    reader = Bits(bits, 16)
     if reader.golomb() != 0:
         return None
     slice_type = reader.golomb() % 5
@@ -138,7 +119,7 @@ def _slice_start(bits: int) -> tuple[int, int] | None:
 def _number_bits(settings: bytes) -> int | None:
     """Bits of the number of a reference picture (frame_num), by a sequence parameter set."""
     data = settings[1:64].replace(b"\0\0\3", b"\0\0")
-    bits = _Bits(int.from_bytes(data, "big"), 8 * len(data))
+    bits = Bits(int.from_bytes(data, "big"), 8 * len(data))
     profile = bits.take(8)
     bits.take(16)
     bits.golomb()
@@ -150,52 +131,6 @@ def _number_bits(settings: bytes) -> int | None:
         if bits.take(2) & 1:
             return None  # scaling lists, which are long
     return bits.golomb() + 4
-
-
-class _Bits:
-    def __init__(self, value: int, left: int) -> None:
-        self.value, self.left = value, left
-
-    def take(self, count: int) -> int:
-        self.left -= count
-        return self.value >> self.left & (1 << count) - 1 if self.left >= 0 else 0
-
-    def golomb(self) -> int:
-        """A number in Exp-Golomb code."""
-        rest = self.value & (1 << max(self.left, 0)) - 1
-        self.left -= 2 * (self.left - rest.bit_length()) + 1
-        return (rest >> self.left) - 1 if self.left >= 0 else 0
-
-
-def _units(view: memoryview, prefix: int) -> Iterator[int]:
-    """Where the units of a packet of H.264 or H.265 start.
-
-    Args:
-        view: the packet.
-        prefix: bytes of the length in front of each; 0 if a start code is there.
-    """
-    if prefix:
-        at = prefix
-        while at < len(view):
-            yield at
-            at += int.from_bytes(view[at - prefix : at], "big") + prefix
-        return
-    data = bytes(view)
-    at = data.find(b"\0\0\1") + 3
-    while 2 < at < len(data):
-        yield at
-        at = data.find(b"\0\0\1", at) + 3
-
-
-def _hevc(prefix: int, packet: Packet) -> Look:
-    view = memoryview(packet)
-    for at in _units(view, prefix):
-        kind = view[at] >> 1 & 63
-        if kind < 32:
-            if at + 2 >= len(view) or not view[at + 2] & 0x80:
-                break
-            return Look(disposable=kind < 16 and kind % 2 == 0)
-    return Look(doubt="a packet holds no start of a picture")
 
 
 class _Mpeg4:
