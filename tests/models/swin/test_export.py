@@ -104,9 +104,8 @@ def test_onnx_of_every_preset_in_small(preset, tmp_path):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("preset", PRESETS)
-def test_onnx_of_every_preset(preset, tmp_path):
-    model, clip = build_model(preset).eval(), torch.randn(1, 3, 16, 224, 224)
+def test_onnx_at_full_size(tmp_path):
+    model, clip = build_model("swin_t").eval(), torch.randn(1, 3, 16, 224, 224)
     (found,) = onnx_answers(model, [clip], False, tmp_path)
     with torch.no_grad():
         assert_close(found, model(clip).numpy())
