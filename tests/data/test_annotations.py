@@ -193,8 +193,8 @@ def test_rows_that_cannot_be_used_are_named_and_left_out(tmp_path):
         ("a/b.mp4\t3\nc.mp4\t0", ["a/b.mp4", "c.mp4"], [3, 0]),
         ("my dir/b, c 7.mp4 3\n", ["my dir/b, c 7.mp4"], [3]),
         ("my dir 7 3\nx 4\n", ["my dir 7", "x"], [3, 4]),
-        ("my dir 300 3\nx 120 4\n", ["my dir", "x"], [3, 4]),
-        ("b.mp4,300,3\nc.mp4,120,4\n", ["b.mp4", "c.mp4"], [3, 4]),
+        ("my dir 300 3\nx 420 4\n", ["my dir", "x"], [3, 4]),
+        ("b.mp4,300,3\nc.mp4,420,4\n", ["b.mp4", "c.mp4"], [3, 4]),
         ('"b, c.mp4","3"\n', ["b, c.mp4"], [3]),
         ("b.mp4\tclean_and_jerk\n", ["b.mp4"], [K400.index("clean and jerk")]),
         ("x,y.mp4, Clean and Jerk\n", ["x,y.mp4"], [K400.index("clean and jerk")]),
@@ -233,7 +233,7 @@ def test_absolute_paths(tmp_path):
 
 def test_ids_of_something_something(tmp_path):
     touch(tmp_path / "v", "7.webm", "8.mp4")
-    for text in ("7 3\n8 4\n9 5\n", "7 40 3\n8 52 4\n9 61 5\n"):
+    for text in ("7 3\n8 4\n9 5\n", "path frames label\n7 40 3\n8 52 4\n9 61 5\n"):
         videos = read_annotations("ssv2", write(tmp_path / "list", text), tmp_path / "v")
         assert labels(videos) == [3, 4, 5]
         assert [v.path.name for v in videos.videos] == ["7.webm", "8.mp4", "9.webm"]

@@ -163,9 +163,13 @@ def _root(source: Path, listing: Listing, videos: Path | None) -> Path:
 def _resolve(
     source: Path, dataset: str, listing: Listing, files: VideoFiles
 ) -> tuple[list[Video], list[str], list[str]]:
-    """Videos, duplicates and unknown entries."""
+    """Videos, duplicates and unknown entries.
+
+    Raises:
+        AnnotationError: if two entries have one name, but are two files, as a.avi and a.mp4.
+    """
     videos, duplicates, unknown = list[Video](), list[str](), list[str]()
-    first = dict[str, tuple[str, int]]()
+    first = dict[str, tuple[str, Video]]()
     root = f"{files.root.absolute()}/"
     labels = labels_of(source, dataset, listing)
     for entry, label in zip(listing.entries, labels, strict=True):
@@ -173,27 +177,42 @@ def _resolve(
             unknown.append(f"{entry.where}: {label}")
             continue
         name = entry.id.removeprefix(root)
-        if name in first:
-            where, other = first[name]
-            differs = "" if other == label else f", there with label {other}, here with {label}"
-            duplicates.append(f"{entry.where}: {name} is in {where}, too{differs}")
-            continue
-        first[name] = (entry.where, label)
         title = datasets.class_names(dataset)[label] if label >= 0 else None
         if listing.scattered:
             path = files.find_scattered(entry.path, entry.suffix, title)
-            if whole := files.whole_video(entry.path, entry.suffix, title):
-                unknown.append(
-                    f"{entry.where}: there is no {path.name}, but {whole}: the clip, or the whole "
-                    "video that it is from? Rename it if it is the clip"
-                )
-                continue
         else:
             # A list without suffixes is one of Something-Something's ids, or of folders of frames.
             suffix = entry.suffix or (".webm" if dataset == "ssv2" else "")
             path = files.find(entry.path, suffix, title)
-        videos.append(Video(path, label, name))
+        video = Video(path, label, name)
+        where, other = first.setdefault(name, (entry.where, video))
+        if other is not video:
+            if not listing.root:  # in folders of classes both names are said as they are
+                _refuse_two_files(source, where, other.path, entry.where, path)
+            differs = f", there with label {other.label}, here with {label}"
+            differs = "" if other.label == label else differs
+            duplicates.append(f"{entry.where}: {name} is in {where}, too{differs}")
+        elif listing.scattered and (whole := files.whole_video(entry.path, entry.suffix, title)):
+            unknown.append(
+                f"{entry.where}: there is no {path.name}, but {whole}: the clip, or the whole "
+                "video that it is from? Rename it if it is the clip"
+            )
+        else:
+            videos.append(video)
     return videos, duplicates, unknown
+
+
+def _refuse_two_files(source: Path, where: str, path: Path, there: str, other: Path) -> None:
+    """Refuses two files where one entry would hide the other.
+
+    Raises:
+        AnnotationError: if both are there; names both lines.
+    """
+    if path != other and path.exists() and other.exists():
+        raise AnnotationError(
+            f"{source}: {where} and {there} have the same name, but are two files, {path} and "
+            f"{other}: rename one if they are two videos, delete a line if they are one"
+        )
 
 
 def _ssv2_file(annotations: Path, split: str) -> Path:

@@ -171,6 +171,30 @@ def test_json_of_labels_by_file(tmp_path):
     assert read(source) == [("a b", K400[3]), ("c", "yoga")]
 
 
+def test_json_of_lists_of_labels_by_file(tmp_path):
+    source = write(tmp_path / "a.json", '{"a.mp4": [3], "b.mp4": [4, 5], "c.mp4": ["yoga"]}')
+    videos = read_annotations("kinetics400", source)
+    assert [(v.id, K400[v.label]) for v in videos.videos] == [("a", K400[3]), ("c", "yoga")]
+    assert videos.unknown == (
+        "entry 'b.mp4': '[4, 5]' are several labels; wanted one class for each video",
+    )
+
+
+@pytest.mark.parametrize(
+    "label", [[1, 2], ["yoga", "zumba"], "1,2", ["massaging person's head", 3]]
+)
+def test_several_labels_in_json_are_called_so(tmp_path, label):
+    about = {"annotations": {"label": label, "segment": [0, 10]}, "subset": "train"}
+    for content in ([{"path": "a.mp4", "label": label}], {"a.mp4": label}, {"abc": about}):
+        source = write(tmp_path / "a.json", json.dumps(content))
+        assert "are several labels; wanted one class for each video" in error("kinetics400", source)
+
+
+def test_what_json_is_wanted_is_said_in_full(tmp_path):
+    message = error("kinetics400", write(tmp_path / "a.json", '{"a": [3], "b": {}}'))
+    assert "[{path, label}] or {path: label}" in message
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

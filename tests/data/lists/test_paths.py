@@ -67,7 +67,7 @@ def test_jester_is_no_something_something(tmp_path):
 @pytest.mark.parametrize("suffix", [".mp4", ".MOV", ""])
 def test_every_separator(tmp_path, separator, frames, suffix):
     rows = [("a/b", 3), ("c-d_e", 0), ("f", 399)]
-    middle = f"{separator}250" if frames else ""
+    middle = f"{separator}450" if frames else ""
     text = "".join(f"{name}{suffix}{middle}{separator}{label}\n" for name, label in rows)
     assert read(write(tmp_path / "list", text)) == rows
 
@@ -104,7 +104,7 @@ def test_what_the_csv_module_writes(tmp_path, label, quotes, separator):
         ("a.b.c 3", "a.b.c", 3),
         ("a.webm.mp4 3", "a.webm", 3),
         (r"yoga\a b.mp4 yoga", "yoga/a b", K400.index("yoga")),
-        ("frames/a/ 250 3", "frames/a", 3),
+        ("frames/a/ 450 3", "frames/a", 3),
         ("-abcdefghij_000010_000020.mp4 3", "-abcdefghij_000010_000020", 3),
         ("#20_Rhythm_clap_u_nm_np1_fr_goo_0.avi 3", "#20_Rhythm_clap_u_nm_np1_fr_goo_0", 3),
         ("a.mp4 3 \t", "a", 3),
@@ -186,14 +186,85 @@ def test_several_labels_for_a_video_are_named(tmp_path):
     source = write(tmp_path / "list", "a.mp4 1\nb.mp4 1 3\nc.mp4 2\n")
     assert ids(read_annotations("kinetics400", source)) == ["a", "c"]
     assert unknown(source)[0].startswith("line 2: several numbers after 'b.mp4'")
-    text = "dir/a 163 1 3 5\ndir/b 122 1 2\ndir/c 258 2\n"
+    text = "dir/a 163 1 3 5\ndir/b 122 1 2\ndir/c 458 2\n"
     source = write(tmp_path / "list", text)
     assert ids(read_annotations("kinetics400", source)) == ["dir/c"]
     assert [entry.split(":")[0] for entry in unknown(source)] == ["line 1", "line 2"]
 
 
+@pytest.mark.parametrize("separator", [" ", ",", ", ", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ["v{}.mp4", "dir/v{}.MOV", "{}", "dir/v{}"])
+@pytest.mark.parametrize("lines", [1, 10])
+def test_two_numbers_that_may_both_be_labels_are_refused(tmp_path, separator, name, lines):
+    """They may be two labels of one video, and the last of them is not its class."""
+    rows = [(name.format(k), str(k + 1), str(k + 20)) for k in range(lines)]
+    source = write(tmp_path / "list", "".join(f"{separator.join(row)}\n" for row in rows))
+    message = error("kinetics400", source)
+    assert "line 1: the numbers in" in message
+    assert "may be several labels of one video, or frames and a label" in message
+    assert "write the line `path frames label` above the list" in message
+    assert "\n" not in message
+    decided = write(tmp_path / "list", f"path frames label\n{source.read_text()}")
+    wanted = [(stem.rpartition(".")[0] or stem, int(label)) for stem, _, label in rows]
+    assert read(decided) == wanted
+
+
+@pytest.mark.parametrize("name", ["v{}.mp4", "v{}", '"v{}"', '"v {}.mp4"'])
+@pytest.mark.parametrize("numbers", ["{},{}", "{}, {}", "{};{}", "{}|{}"])
+@pytest.mark.parametrize("first", [0, 500])
+def test_numbers_with_another_separator_are_no_frames(tmp_path, name, numbers, first):
+    """`a.mp4 0,20`: the space ends the name, the comma separates labels."""
+    rows = [f"{name.format(k)} {numbers.format(first + k, 20 + k)}\n" for k in range(10)]
+    message = error("kinetics400", write(tmp_path / "list", "".join(rows)))
+    assert "line 1: " in message
+    assert "several" in message
+
+
+@pytest.mark.parametrize("row", ["b.mp4 0 4", "b.mp4 -3 4", "b 0 4", "b.mp4 450,4", '"b" 450;4'])
+def test_what_is_no_number_of_frames_is_named(tmp_path, row):
+    source = write(tmp_path / "list", f"a.mp4 500 3\n{row}\n")
+    videos = read_annotations("kinetics400", source)
+    assert (ids(videos), labels(videos)) == (["a"], [3])
+    (entry,) = videos.unknown
+    assert entry.startswith("line 2: several numbers after 'b")
+    assert "wanted one label, or frames and a label" in entry
+
+
+@pytest.mark.parametrize("line", ["a.mp4 1,2", "a.mp4,1,2", "a.mp4 1 2", "a 1,2", "a 0 2"])
+def test_two_labels_in_the_only_line(tmp_path, line):
+    message = error("kinetics400", write(tmp_path / "list", line))
+    assert f"line 1: the numbers in {line!r} may be several labels" in message
+
+
+@pytest.mark.parametrize(
+    "label", ["0,20", "0, 20", "0;20", "[0, 20]", "1 2 3", "yoga, zumba", "yoga;zumba", "3,yoga"]
+)
+def test_several_labels_in_one_cell_are_called_so(tmp_path, label):
+    said = f"line 2: {label!r} are several labels; wanted one class for each video"
+    for text in (f'a.mp4,3\nb.mp4,"{label}"\n', f'"a",3\n"b","{label}"\n', f'a,3\nb,"{label}"\n'):
+        assert unknown(write(tmp_path / "list", text)) == (said,)
+    table = write(tmp_path / "list.csv", f'path,labels\nb.mp4,"{label}"\n')
+    assert said in error("kinetics400", table)
+
+
+@pytest.mark.parametrize("text", ["path label\na.mp4 1 2\n", "path label\na.mp4 450 2\n"])
+def test_a_header_of_two_columns_says_that_there_are_no_frames(tmp_path, text):
+    message = error("kinetics400", write(tmp_path / "list", text))
+    assert "line 2: several numbers after 'a.mp4'" in message
+
+
+def test_a_header_with_frames_wants_them_in_all_lines(tmp_path):
+    source = write(tmp_path / "list", "path frames label\na.mp4 20 3\nb.mp4 4\n")
+    assert unknown(source) == ("line 3: no number of frames before the label",)
+
+
+def test_a_header_of_parts_between_spaces_is_refused(tmp_path):
+    source = write(tmp_path / "list", "path start_frame label\na.mp4 500 3\n")
+    assert "lists parts of videos (start_frame)" in error("kinetics400", source)
+
+
 def test_clips_of_frames_with_an_offset_are_named(tmp_path):
-    source = write(tmp_path / "list", "dir/a 12 163 1\ndir/b 213 122 1\n")
+    source = write(tmp_path / "list", "dir/a 12 163 1\ndir/b 413 122 1\n")
     assert "line 1: several numbers after 'dir/a'" in error("kinetics400", source)
 
 
@@ -288,6 +359,24 @@ def test_two_labels_for_one_video_are_named(tmp_path):
     source = write(tmp_path / "list", "a.mp4 3\nb.mp4 4\na.avi 5\n")
     videos = read_annotations("kinetics400", source)
     assert videos.duplicates == ("line 3: a is in line 1, too, there with label 3, here with 5",)
+
+
+@pytest.mark.parametrize("rows", ["a.avi 3\na.mp4 3\n", "a.avi 3\na.mp4 5\n", "a 3\na.avi 3\n"])
+def test_two_files_of_one_name_never_hide_each_other(tmp_path, rows):
+    source = write(tmp_path / "list", f"b.mp4 1\n{rows}")
+    touch(tmp_path, "a.avi", "b.mp4", "b.avi")
+    assert len(read_annotations("kinetics400", source).duplicates) == 1  # one file, named twice
+    touch(tmp_path, "a.mp4")
+    message = error("kinetics400", source)
+    assert "line 2 and line 3 have the same name, but are two files" in message
+    assert str(tmp_path / "a.avi") in message
+    assert str(tmp_path / "a.mp4") in message
+
+
+def test_files_of_one_name_in_folders_of_classes_never_hide_each_other(tmp_path):
+    source = write(tmp_path / "list", "a.mp4,yoga\na.mp4,zumba\n")
+    touch(tmp_path, "yoga/a.mp4", "zumba/a.mp4")
+    assert "line 1 and line 2 have the same name" in error("kinetics400", source)
 
 
 def test_classes_of_another_dataset_are_recognised(tmp_path):

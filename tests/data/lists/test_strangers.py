@@ -154,6 +154,30 @@ def test_a_file_of_classes_is_no_list_and_can_be_compared(tmp_path, text):
         assert "the label of 'abseiling' is 1, wanted 0" in message
 
 
+CLASSES = ["ApplyEyeMakeup", "ApplyLipstick", "Archery", "BabyCrawling"]
+
+
+@pytest.mark.parametrize("dataset", ["kinetics400", "ssv2"])
+@pytest.mark.parametrize(
+    "row", ["{k} {name}", "{k}\t{name}", "{k},{name}", "{name} {k}", "{name},{k}", "{name}"]
+)
+@pytest.mark.parametrize("start", [0, 1])
+def test_ucf101s_own_file_of_classes(tmp_path, dataset, row, start):
+    lines = (row.format(k=k, name=name) for k, name in enumerate(CLASSES, start))
+    source = write(tmp_path / "classInd.txt", "\n".join(lines))
+    assert "is UCF101's file of classes, no list of videos" in error(dataset, source)
+
+
+@pytest.mark.parametrize("row", ["{k} {name}", "{k},{name}", "{k}\t{name}"])
+@pytest.mark.parametrize("start", [0, 1])
+def test_other_classes_with_numbers(tmp_path, row, start):
+    names = ["Archery", "Basket Dunk", "Zumba"]
+    lines = (row.format(k=k, name=name) for k, name in enumerate(names, start))
+    message = error("kinetics400", write(tmp_path / "labels.txt", "\n".join(lines)))
+    assert "is a file of classes, no list of videos" in message
+    assert "other classes than the dataset, as 'Basket Dunk'" in message
+
+
 def test_something_somethings_own_file_of_classes_must_count_from_0(tmp_path):
     listed = write(tmp_path / "list", "7 3\n")
     names = class_names("ssv2")

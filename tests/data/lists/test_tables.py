@@ -216,6 +216,8 @@ def test_of_two_columns_of_classes_the_names_decide(tmp_path):
     ("text", "words"),
     [
         ("path,label,class_id\na.mp4,3,4\n", "'label' and 'class_id' could both say the class"),
+        ("path,label1,label2\na.mp4,3,4\n", "'label1' and 'label2' could both say the class"),
+        ("path label label_2\na.mp4 3 4\n", "'label' and 'label_2' could both say the class"),
         ("path,video,label\na.mp4,b.mp4,4\n", "'path' and 'video' could both say the file"),
         ("path,start_frame,end_frame,label\na.mp4,1,20,3\n", "parts of videos (start_frame, end_f"),
         ("video\tlabel\tstart\tend\na.mp4\t3\t0\t2\n", "lists parts of videos (start, end)"),

@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 
 from vswin.data import datasets
-from vswin.data.lists.listing import AnnotationError, Entry, Listing
+from vswin.data.lists.listing import AnnotationError, Entry, Listing, several_labels
 
 HINTED = 100
 """Of so many unknown classes the nearest known one is said: finding it takes a millisecond, and a
@@ -70,6 +70,8 @@ def _label(dataset: str, entry: Entry, hint: bool) -> int | str:
     key = datasets.class_key(str(entry.label))
     if key in keys:
         return keys[key]
+    if several_labels(str(entry.label), keys):
+        return f"{entry.label!r} are several labels; wanted one class for each video"
     close = difflib.get_close_matches(key, keys, n=1) if hint else []
     nearest = f" (did you mean {datasets.class_names(dataset)[keys[close[0]]]!r}?)" if close else ""
     return f"{entry.label!r} is no class of {dataset}{nearest}"

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,6 +81,21 @@ def label_of(text: str) -> int | str | None:
     text = text.strip(" \t\"'")
     number = _NUMBER.fullmatch(text)
     return int(number[1]) if number else text or None
+
+
+def several_labels(text: str, classes: Container[str]) -> bool:
+    """Whether it is two labels or more, as "0,20", "yoga; zumba" or a JSON list's "[1, 2]".
+
+    Args:
+        text: what stands where the label should.
+        classes: all class keys.
+    """
+    for separator in (r"[\s,;|/+&]+", r"[,;|/+&]"):
+        parts = [part.strip(" \"'") for part in re.split(separator, text.strip(" []()"))]
+        known = (isinstance(label_of(part), int) or class_key(part) in classes for part in parts)
+        if len(parts) > 1 and all(known):
+            return True
+    return False
 
 
 def names_of_split(path: Path, parts: Iterable[str], split: str) -> tuple[str, ...]:

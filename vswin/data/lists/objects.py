@@ -21,7 +21,7 @@ from vswin.data.video_files import without_suffix
 
 _WANTED = (
     "wanted Something-Something's [{id, template}], Kinetics' {id: {annotations: {label, segment}, "
-    "subset}} or [{path, label}]"
+    "subset}}, [{path, label}] or {path: label}"
 )
 
 
@@ -74,7 +74,8 @@ def _read_object(path: Path, content: dict[str, Any], split: str) -> Listing:
             f"{path} is ActivityNet's JSON: parts of long videos, each with its class. Cut the "
             "videos into these parts and list them with their labels: `path label`"
         )
-    if values and all(isinstance(value, int | float | str) for value in values):
+    kinds = int | float | str | (list if any(without_suffix(key)[1] for key in content) else str)
+    if values and all(isinstance(value, kinds) for value in values):
         return _read_pairs(path, content)
     if not any(
         isinstance(value, dict) and value.keys() & {"annotations", "subset"} for value in values

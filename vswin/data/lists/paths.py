@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vswin.data.datasets import class_key
-from vswin.data.lists.listing import AnnotationError, Listing, entry_of, label_of
+from vswin.data.lists.listing import AnnotationError, Listing, entry_of, label_of, several_labels
 from vswin.data.lists.text import Lines
 from vswin.data.video_files import names_video
 
 _EDGES = " \t,;|\N{NO-BREAK SPACE}"
 _ANY = r"[\s,;|]+"
-_QUOTED = re.compile(rf"""(["'])(.+?)\1(?:{_ANY}(.*))?""")
+_QUOTED = re.compile(rf"""(["'])(.+?)\1(?:{_ANY}.*)?""")
 
 
 class _Row(NamedTuple):
@@ -32,6 +32,8 @@ class _Row(NamedTuple):
     label: int | str | None
     exact: bool
     """Whether the path ends for certain where it does: in quotes, or like the name of a video."""
+    tail: str
+    """What is written after the path."""
     line: str
 
     @property
@@ -39,17 +41,27 @@ class _Row(NamedTuple):
         """For messages."""
         return f"line {self.number}"
 
+    @property
+    def mixed(self) -> bool:
+        """Whether not the same stands before each number and the label, as in `a.mp4 1,2`."""
+        found = re.findall(_ANY, self.tail)[: len(self.numbers) + 1]
+        return len({separator.strip() for separator in found}) > 1
 
-def read_path_list(path: Path, lines: Lines, classes: Mapping[str, int]) -> Listing:
+
+def read_path_list(
+    path: Path, lines: Lines, classes: Mapping[str, int], columns: int | None = None
+) -> Listing:
     """Paths and labels, separated by spaces, tabs, commas, semicolons or bars.
 
     A label is a number or the name of a class, and comes last; paths may have spaces. A number
-    before the label in every line is that of the frames, which is not used.
+    before the label in every line is that of the frames, which is not used. Without a header that
+    says so, some of these numbers must be too large for labels.
 
     Args:
         path: the list, for messages.
         lines: its lines.
         classes: label by class key.
+        columns: 2 (path, label) or 3 (path, frames, label) if a header says so.
 
     Raises:
         AnnotationError: if the columns can be read in two ways.
@@ -61,20 +73,28 @@ def read_path_list(path: Path, lines: Lines, classes: Mapping[str, int]) -> List
     if not labelled:
         _refuse_label_first(path, rows, classes)
     _refuse_index(path, rows)
-    frames = bool(labelled) and all(row.numbers for row in labelled)
-    if frames:
+    frames = columns == 3
+    if columns is None and labelled and all(row.numbers for row in labelled):
+        frames = True
         _refuse_other_orders(path, labelled, len(classes))
+        fitting = [row for row in labelled if row.exact or (separator or "\n") not in row.path]
+        _refuse_several_labels(path, fitting, len(classes))
+    elif columns is None and separator in (",", ";", "|"):
+        _refuse_several_separators(path, labelled)
     for row in rows:
         name = row.path
+        if columns == 3 and isinstance(row.label, int) and not row.numbers:
+            listing.left_out.append(f"{row.where}: no number of frames before the label")
+            continue
         if frames and row.label is not None:
-            several = len(row.numbers) > 1
+            several = len(row.numbers) > 1 or row.mixed or (not columns and row.numbers[0] < 1)
         else:
             several = row.exact and bool(row.numbers)
             name = row.full
         if several:
             listing.left_out.append(
-                f"{row.where}: several numbers after {name!r}; wanted a label, or frames and a "
-                "label, the same in all lines"
+                f"{row.where}: several numbers after {name!r} ({row.tail.strip(_EDGES)}); wanted "
+                "one label, or frames and a label, the same in all lines"
             )
         elif not row.exact and separator and separator in name:
             listing.left_out.append(
@@ -101,21 +121,26 @@ def _cut(number: int, line: str, separator: str | None, classes: Mapping[str, in
     """A line's path, numbers and label."""
 
     def exact(path: str, tail: str) -> _Row:
-        return _Row(number, path, path, *_tail(tail, classes), True, line)
+        return _Row(number, path, path, *_tail(tail, classes), True, tail, line)
 
     def loose(full: str, label: int | str | None) -> _Row:
         path, numbers = full, list[int]()
         while (cut := _number_off(path, separator)) and label is not None:
             path = cut[0]
             numbers.insert(0, cut[1])
-        return _Row(number, full, path, tuple(numbers), label, False, line)
+        return _Row(number, full, path, tuple(numbers), label, False, line[len(path) :], line)
 
     quoted = _QUOTED.fullmatch(line)
     if quoted:
-        row = exact(quoted[2].replace('""', '"'), quoted[3] or "")
-        if row.label is None or _is_label(row.label, classes):
+        row = exact(quoted[2].replace('""', '"'), line[quoted.end(2) + 1 :])
+        several = isinstance(row.label, str) and several_labels(row.label, classes)
+        if several or row.label is None or _is_label(row.label, classes):
             return row
-    if end := names_video(line):
+    end = names_video(line)
+    last = re.fullmatch(rf"""(.+?){_ANY}(["'])([^"']+)\2""", line)
+    if not end and last and several_labels(last[3], classes):
+        end = last.end(1)
+    if end:
         return exact(line[:end], line[end:])
     for match in re.finditer(_ANY, line):
         if match.start() and class_key(line[match.end() :]) in classes:
@@ -125,14 +150,15 @@ def _cut(number: int, line: str, separator: str | None, classes: Mapping[str, in
     for pattern in (r"\s*[\t;,|]\s*", r"\s+(?=\S+$)"):
         parts = re.split(pattern, line, maxsplit=1)
         if len(parts) == 2 and parts[0]:
-            return _Row(number, parts[0], parts[0], (), label_of(parts[1]), True, line)
+            name, label = parts
+            return _Row(number, name, name, (), label_of(label), True, line[len(name) :], line)
     return loose(line, None)
 
 
 def _number_off(text: str, separator: str | None) -> tuple[str, int] | None:
     """What is before the number that a text ends in, and that number."""
     between = rf"\s*{re.escape(separator)}\s*" if separator else _ANY
-    found = re.fullmatch(rf"""(.+?){between}(["']?-?\d+(?:\.0+)?["']?)""", text)
+    found = re.fullmatch(rf"""(.+?){between}((["']?)-?\d+(?:\.0+)?\3)""", text)
     label = label_of(found[2]) if found else None
     return (found[1], label) if found and isinstance(label, int) else None
 
@@ -140,6 +166,8 @@ def _number_off(text: str, separator: str | None) -> tuple[str, int] | None:
 def _tail(text: str, classes: Mapping[str, int]) -> tuple[tuple[int, ...], int | str | None]:
     """The numbers and the label that stand after a path."""
     text = text.strip(_EDGES)
+    if re.fullmatch(r"""(["'])[^"']*\1""", text):  # in quotes it is one cell, whatever is in it
+        return (), label_of(text)
     cells = re.split(_ANY, text)
     numbers = [number for number in map(label_of, cells) if isinstance(number, int)]
     if class_key(text) not in classes and len(numbers) == len(cells):
@@ -193,3 +221,31 @@ def _refuse_other_orders(path: Path, rows: Sequence[_Row], classes: int) -> None
             f"{path}, {loose.where}: {loose.numbers[-1]} is the number of frames or the end of the "
             f'name? Put the names into quotes, as in "{loose.full}" {loose.label}'
         )
+
+
+def _refuse_several_labels(path: Path, rows: Sequence[_Row], classes: int) -> None:
+    """Numbers before the labels that may all be labels, too."""
+    if max((row.numbers[0] for row in rows), default=classes) >= classes:
+        return
+    if row := next((row for row in rows if isinstance(row.label, int)), None):
+        raise _two_readings(path, row)
+
+
+def _refuse_several_separators(path: Path, rows: Sequence[_Row]) -> None:
+    """Names without suffix that all end in a space and a number, as `a 1,2`.
+
+    The number is part of the name if without it different lines would have the same one.
+    """
+    loose = [row.full for row in rows if not row.exact and isinstance(row.label, int)]
+    stems = {match[1] for name in loose if (match := re.fullmatch(r"(.+?)\s+\d+", name))}
+    if rows and len(stems) == len(rows):
+        raise _two_readings(path, rows[0])
+
+
+def _two_readings(path: Path, row: _Row) -> AnnotationError:
+    quotes = "" if row.exact else "; if they end the name, put that into quotes"
+    return AnnotationError(
+        f"{path}, {row.where}: the numbers in {row.line!r} may be several labels of one video, or "
+        "frames and a label. Leave one label; if they are frames and a label, write the line "
+        f"`path frames label` above the list{quotes}"
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vswin.data.datasets import class_keys
 from vswin.data.lists.folders import read_class_folders
-from vswin.data.lists.listing import AnnotationError, Listing
+from vswin.data.lists.listing import AnnotationError, Listing, refuse_parts
 from vswin.data.lists.objects import read_json
 from vswin.data.lists.paths import read_path_list
 from vswin.data.lists.strangers import refuse_stranger_lines, refuse_strangers
@@ -45,7 +45,8 @@ def read_listing(path: Path, split: str, dataset: str) -> Listing:
         first = lines[0][1] if lines else ""
         header = header_of(first)
         if header and header.in_order:  # without quotes: names may have spaces
-            listing = read_path_list(path, lines[1:], classes)
+            refuse_parts(path, header.names)
+            listing = read_path_list(path, lines[1:], classes, len(header.names))
         elif header:
             listing = read_table(path, rows_of(lines[1:], header), header, split, classes)
         elif header := kinetics_header(first):

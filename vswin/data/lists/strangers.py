@@ -15,6 +15,9 @@ _UCF101 = re.compile(r"(?:.*/)?v_([A-Za-z]+)_g\d\d_c\d\d")
 _HMDB51 = re.compile(r".*_[a-z]_(?:cm|nm)_np\d+_(?:fr|ba|le|ri)_(?:goo|med|bad)_\d+")
 _AVA = re.compile(r"[^,\s]+,\s*0?\d{3,4}(?:,\s*[01]?\.\d+){4}(?:,.*)?")
 
+_NUMBERED = re.compile(r"(\d+)[\s,;|]+([^\d/\\.]+)")
+"""A class with its number in front."""
+
 _NO_DATASET = "no dataset here has its classes (CONTRIBUTING.md says how to add one)"
 
 
@@ -29,6 +32,7 @@ def refuse_stranger_lines(path: Path, lines: Lines, classes: Mapping[str, int]) 
         raise _class_file(path)
     if re.fullmatch(r"id[,;\t]\s*name", first.lower()):
         raise _class_file(path)
+    _refuse_other_classes(path, lines, classes)
     if _AVA.fullmatch(first):
         raise AnnotationError(
             f"{path} is a list of AVA: boxes in frames, each with its actions, which is another "
@@ -69,6 +73,26 @@ def refuse_strangers(path: Path, listing: Listing, classes: Mapping[str, int]) -
         raise AnnotationError(
             f"{path} is a list of HMDB51, whose 0, 1 and 2 are no classes: they say that a video "
             f"is not used, is for training, or for testing; {_NO_DATASET}"
+        )
+
+
+def _refuse_other_classes(path: Path, lines: Lines, classes: Mapping[str, int]) -> None:
+    """Refuses files of another dataset's classes: with numbers that count on, or UCF101's."""
+    numbers = r"^\d+[\s,;|]+|[\s,;|]+\d+$"
+    keys = {class_key(re.sub(numbers, "", line)) for _, line in lines[:1000]}
+    if "applyeyemakeup" in keys - classes.keys() and len(keys) == len(lines):
+        raise AnnotationError(
+            f"{path} is UCF101's file of classes, no list of videos, and these are other classes; "
+            f"{_NO_DATASET}"
+        )
+    found = [_NUMBERED.fullmatch(line) for _, line in lines]
+    names = {class_key(match[2]): int(match[1]) for match in found if match}
+    counted = list(names.values()) in ([*range(len(lines))], [*range(1, len(lines) + 1)])
+    if len(lines) > 2 and counted and not names.keys() <= classes.keys():
+        raise AnnotationError(
+            f"{path} is a file of classes, no list of videos, and has other classes than the "
+            "dataset, as "
+            f"{next(match[2] for match in found if match and class_key(match[2]) not in classes)!r}"
         )
 
 

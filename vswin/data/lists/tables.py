@@ -30,7 +30,7 @@ _FILES = re.compile(
 _IDS = re.compile("(video|clip|vid)?(name|id)|vid")
 _LABELS = re.compile(
     "(class|action|target|video)?(label|class|category|action|activity|target|template|tag)"
-    "(s|id|name|idx|index|num|number|text)?"
+    r"(s|id|name|idx|index|num|number|text)?\d*"
 )
 _SPLITS = re.compile("split|subset|set|partition")
 _OTHERS = re.compile(
