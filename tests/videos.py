@@ -101,6 +101,7 @@ def frames_of(path):
     with av.open(f"file:{path}") as file:
         stream = file.streams.video[0]
         stream.codec_context.thread_type = "NONE"
+        stream.codec_context.thread_count = 1  # of AV1, more give up more frames after damage
         with contextlib.suppress(av.FFmpegError):  # the file is broken off
             for packet in file.demux(stream):
                 if packet.size:
@@ -146,7 +147,7 @@ def remuxed(source, path, chosen=None, change=None, container=None):
         container: FFmpeg's name of the container, if the suffix does not say it.
     """
     with av.open(str(source)) as old, av.open(str(path), "w", format=container) as new:
-        stream = new.add_stream_from_template(old.streams.video[0])
+        stream = new.add_stream_from_template(old.streams.video[0], opaque=True)
         packets = [packet for packet in old.demux(video=0) if packet.size]
         for place, number in enumerate(range(len(packets)) if chosen is None else chosen):
             packet = packets[number]

@@ -63,6 +63,7 @@ def gops(*numbers: int) -> Callable[[list[Packet]], list[int]]:
 
 
 CRA, BLA = 21, 16
+AV1 = {"codec": "libsvtav1", "gop": 20, "options": {"preset": "12"}}
 EOS = bytes([0, 0, 0, 2, 36 << 1, 1])
 
 
@@ -127,4 +128,29 @@ SPLICED = [
         )
     ),
 ]
+for suffix in ("mkv", "mp4"):
+    whole = plain(f"a.{suffix}", **AV1)
+    SPLICED += [
+        Odd(f"av1.{suffix}", whole, b=False, quick=True),
+        Odd(
+            f"av1, some lost.{suffix}",
+            closed_up(whole, f"b.{suffix}", shown_at(9, 21, 35)),
+            None,
+            b=False,
+            faults="77 packets give",
+        ),
+        Odd(
+            f"av1, a run lost.{suffix}",
+            closed_up(whole, f"b.{suffix}", shown_at(*range(61, 69))),
+            None,
+            b=False,
+            faults="72 packets give",
+        ),
+        Odd(
+            f"av1, gops swapped.{suffix}",
+            closed_up(whole, f"b.{suffix}", gops(0, 2, 1, 3)),
+            b=False,
+            quick=True,
+        ),
+    ]
 BY_NAME = {odd.name: odd for odd in [*ODD, *SPLICED]}

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from vswin.data.av1 import Av1
 from vswin.data.hevc import Hevc
 from vswin.data.looks import Bits, Look, units
 
@@ -42,12 +43,13 @@ def scanner(stream: VideoStream) -> Scanner:
         return _Mpeg4(context.extradata or b"").look
     if name == "hevc":
         return Hevc(context.extradata or b"").look
+    if name == "av1":
+        return Av1(context.extradata or b"").look
     scanners: dict[str, Scanner] = {
         "mpeg1video": _mpeg12,
         "mpeg2video": _mpeg12,
         "vp8": _vp8,
         "vp9": _vp9,
-        "av1": _av1,
     }
     return scanners.get(name, lambda packet: PLAIN)
 
@@ -205,27 +207,3 @@ def _vp9(packet: Packet) -> Look:
     after = 16 - 4 - (profile == 3)  # behind the marker and the profile
     again, _, shown = (bits >> after - 1 & 1, bits >> after - 2 & 1, bits >> after - 3 & 1)
     return NO_B if again or shown else HIDDEN
-
-
-def _av1(packet: Packet) -> Look:
-    """A packet holds units; those with a picture's head say whether it is shown."""
-    view = memoryview(packet)
-    look, at = Look(doubt="a packet holds no picture"), 0
-    while at < len(view):
-        head = view[at]
-        start = at + 1 + (head >> 2 & 1)
-        size, shift = (0, 0) if head & 2 else (len(view) - start, 0)
-        while head & 2 and start < len(view):  # the size, seven bits at a time
-            size |= (view[start] & 0x7F) << shift
-            shift, start = shift + 7, start + 1
-            if not view[start - 1] & 0x80:
-                break
-        if start + size > len(view):
-            return Look(doubt="a packet is damaged")
-        if head >> 3 & 15 in (3, 6) and size:
-            again, shown = view[start] & 0x80, view[start] & 0x10
-            if again or shown:
-                return NO_B
-            look = HIDDEN
-        at = start + size
-    return look
