@@ -243,3 +243,104 @@ def test_a_classifier_of_another_shape_can_be_left_out():
         report = loaded(odd, model, head=False)
         assert report.ignored["head.weight"] == "the classifier is trained anew"
         assert f"head.weight has shape {shape}, wanted 2 dimensions; head=False" in error_of(odd)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"model": {"type": "Swin"}, "weights": None},
+        {"state_dict": {"epoch": 3}, "model": None},
+        {"network": {"a": 1}, "params": None},
+        {"state_dict": {"step": torch.tensor(3.0)}, "model": None},
+        {"state_dict": {"model": {"depth": 3}}, "net": {"state_dict": None}},
+        {"model": {"conv1.weight": torch.ones(2, 2)}, "model_ema": None},
+    ],
+    ids="-".join,
+)
+def test_wrappers_without_weights_are_passed_over(first):
+    tensors, model = in_layout("torchvision")
+    first = {k: tensors if v is None else v for k, v in first.items()}
+    if "net" in first:
+        first["net"] = {"state_dict": tensors}
+    report = loaded(first, model)
+    assert next(iter(first)) in report.ignored
+
+
+def test_weights_beside_a_mapping_with_the_name_of_a_wrapper_are_read():
+    tensors, model = in_layout("vswin")
+    assert loaded({**tensors, "net": {"a": 1}}, model).ignored["net"] == "a note: no tensor"
+    why = loaded({**tensors, "ema": in_layout("torchvision")[0]}, model).ignored["ema"]
+    assert why.startswith("a second set of weights, beside those of the model")
+    both = {"state_dict": {"model": tensors}, "ema": {"state_dict": tensors.copy()}}
+    assert loaded(both, model).ignored["ema"].startswith("a second set of weights")
+
+
+def test_settings_alone_are_no_weights():
+    text = error_of({"model": {"type": "Swin"}, "epoch": 3})
+    assert "holds no tensors: model, epoch; wanted weights" in text
+
+
+@pytest.mark.parametrize("where", ["mapping", "file"])
+def test_arrays_of_numpy_are_named_with_the_way_out(tmp_path, where):
+    tensors, model = in_layout("torchvision")
+    arrays = {key: value.numpy() for key, value in tensors.items()}
+    for content, words in (
+        ({"model": arrays}, "holds no tensors: patch_embed.proj.weight (an array of numpy), "),
+        (tensors | {"norm.bias": arrays["norm.bias"]}, "no tensors: norm.bias (an array of numpy)"),
+    ):
+        source = content
+        if where == "file":
+            source = tmp_path / "arrays.pth"
+            torch.save(content, source)
+        text = error_of(source)
+        assert words in text
+        assert text.endswith("; arrays of numpy become tensors by torch.from_numpy")
+    loaded({key: torch.from_numpy(value) for key, value in arrays.items()}, model)
+
+
+OTHERS = ("swin.", "video_model.", "ema_model.module.", "trainer.parts.video.", "swin.model.")
+
+
+@pytest.mark.parametrize("prefix", OTHERS)
+@pytest.mark.parametrize("layout", ["torchvision", "official_video", "mmaction2", "vswin"])
+def test_a_name_of_ones_own_for_the_model_comes_off(prefix, layout):
+    tensors, model = in_layout(layout)
+    state = {prefix + key: value for key, value in tensors.items()}
+    report = loaded({"state_dict": state | {"queue": torch.ones(2)}}, model)
+    assert report.layout == layout
+    assert report.ignored["queue"].startswith("outside of the model")
+    listed = state | {next(k for k in state if k.endswith("norm1.bias")): [1.0]}
+    assert "has entries that are no tensors: " in error_of(listed)
+    assert "has no place for gamma" in error_of(state | {f"{prefix}gamma": torch.ones(2)})
+
+
+def test_two_models_under_names_of_their_own_are_told_apart():
+    tensors, model = in_layout("torchvision")
+    names = ("video_model.", "ema_model.module.")
+    text = error_of({name + key: v for key, v in tensors.items() for name in names})
+    assert "the weights of 2 models, whose names begin with video_model. and ema_model.;" in text
+    # Beside the usual name the other one is outside.
+    loaded({name + key: v for key, v in tensors.items() for name in ("model.", "ema.")}, model)
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "module.", "swin."])
+def test_numbers_of_training_are_reported_whatever_the_model_is_called(prefix):
+    tensors, model = in_layout("torchvision")
+    more = {
+        "class_weights": torch.ones(5),
+        "mean_top1.value": torch.ones(()),
+        "val_top5.weight": torch.ones(()),
+        "step": torch.tensor(3.0),
+        "best_acc": torch.tensor(0.7),
+    }
+    state = {prefix + key: value for key, value in tensors.items()} | more
+    ignored = loaded(state, model).ignored
+    for key in more:
+        assert ignored[key] in ("of a loss or a metric", "training state"), key
+
+
+def test_other_entries_beside_a_model_without_prefix_are_named_with_the_way_out():
+    tensors, _ = in_layout("torchvision")
+    text = error_of(tensors | {"temperature": torch.tensor(3.0), "queue": torch.ones(2, 2)})
+    assert "has no place for temperature, queue: the checkpoint of another model" in text
+    assert "what is no weight of a model, leave out of the file" in text

@@ -44,7 +44,11 @@ def convert(
     target: Annotated[Path, typer.Argument(help="Where to write: .pth, .pt or .safetensors.")],
     to: Annotated[
         str,
-        typer.Option(help="official_2d, timm_2d, official_video, mmaction2, torchvision or vswin."),
+        typer.Option(
+            help="Of all families: torchvision or vswin; of Swin also official_2d, timm_2d, "
+            "official_video or mmaction2; of MViT also slowfast, slowfast_2d, pytorchvideo or "
+            "pytorchvideo_2d."
+        ),
     ] = "vswin",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:

@@ -6,6 +6,7 @@ before is a row of pickles, with the storages behind them.
 
 from __future__ import annotations
 
+import io
 import sys
 import zipfile
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vswin.files import forget_unwritten_checksums
-from vswin.weights.unpickling import TensorUnpickler, what
+from vswin.weights.unpickling import TensorUnpickler, text, what
 
 LEGACY_MARK = 0x1950A86A20F9469CFC6C
 """The number that files of before 2020 begin with."""
@@ -54,7 +55,7 @@ def read_archive(path: Path) -> Any:
                 storages[key] = _member(archive, f"{folder}data/{key}", dtype, count, foreign)
             return storages[key].view(dtype)
 
-        with archive.open(names[0]) as file:
+        with io.BufferedReader(archive.open(names[0])) as file:  # type: ignore[type-var]
             return TensorUnpickler(file, storage).load()
 
 
@@ -92,9 +93,9 @@ def read_legacy(path: Path) -> Any:
         foreign = isinstance(system, dict) and system.get("little_endian") is False
         for key in TensorUnpickler(file).load():
             count = int.from_bytes(file.read(8), "little")
-            tensor = storages[str(key)]
+            tensor = storages[text(key)]
             if count != len(tensor):
-                raise DamagedArchiveError(f"storage {key} has {count} numbers")
+                raise DamagedArchiveError(f"storage {text(key)} has {count} numbers")
             _fill(tensor, file, foreign)
     return content
 

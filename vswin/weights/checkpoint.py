@@ -8,22 +8,21 @@ import hashlib
 import importlib
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vswin.models.errors import WeightsError
 from vswin.models.layouts import CheckpointCode, Found, Layout, some
 from vswin.models.registry import Family, families, family
-from vswin.weights.unpickling import Inert
-from vswin.weights.unwrapping import WRAPPERS, Located, clean_names, locate, unwrap
-
-if TYPE_CHECKING:
-    from torch import nn
+from vswin.weights.unpickling import Inert, text
+from vswin.weights.unwrapping import WRAPPERS, Located, clean_names, is_array, locate, unwrap
 
 HEADS = re.compile(r"(head|heads|fc|fc_cls|cls_head|classifier|classification_head)\.")
 """How the names of classifiers begin, ours and others'."""
+MOST_REPEATED = 1 << 30
+"""Bytes that a checkpoint's tensors may have beyond those of their storages."""
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -92,13 +91,18 @@ def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> C
     entries = {key: value for key, value in content.items() if isinstance(value, Tensor)}
     notes = {key: value for key, value in content.items() if key not in entries}
     wanted = f"wanted weights by name, or under one of {some(WRAPPERS)}{_hint(notes)}"
+    _require_room(entries, source)
     if not entries:
         raise WeightsError(f"{source} holds no tensors{_listed(': ', notes)}; {wanted}")
     located = locate(entries, _recognise, source)
     no_tensors = [
         key
         for key in notes
-        if (any(map(located.layout.ours, clean_names(key))) if located else "." in key)
+        if (
+            any(map(located.layout.ours, clean_names(key, located.prefixes)))
+            if located
+            else "." in key
+        )
     ]
     if no_tensors:
         listed = _listed("", {key: notes[key] for key in no_tensors})
@@ -108,7 +112,7 @@ def parse_checkpoint(content: Mapping[str, Any], source: str = "a mapping") -> C
             f"{source} has a layout that is not known: its keys begin with {some(entries)}; "
             f"known: {', '.join(layouts())}"
         )
-    return _checkpoint(located, beside | dict.fromkeys(notes, "a note: no tensor"), source)
+    return _checkpoint(located, dict.fromkeys(notes, "a note: no tensor") | beside, source)
 
 
 def checkpoint_of(model: nn.Module) -> Checkpoint:
@@ -144,7 +148,8 @@ def _checkpoint(located: Located, beside: dict[str, str], source: str) -> Checkp
     if unknown:
         raise WeightsError(
             f"{source} was recognised as {layout.name}, but that has no place for "
-            f"{some(unknown)}: the checkpoint of another model, or of a modified one"
+            f"{some(unknown)}: the checkpoint of another model, or of a modified one (what is no "
+            "weight of a model, leave out of the file)"
         )
     for name in [n for n in weights if n.startswith(head_of(located.family))]:
         wanted = 1 if name.endswith(".bias") else 2
@@ -181,16 +186,39 @@ def _require_values(weights: Mapping[str, Tensor], source: str) -> None:
         raise WeightsError(f"{source} has values that are no finite numbers in {some(bad)}")
 
 
+def _require_room(entries: Mapping[str, Tensor], source: str) -> None:
+    """Refuses views that have far more numbers than their storages, which a small file can hold.
+
+    Raises:
+        WeightsError: names the largest.
+    """
+    sizes, storages = {}, {}
+    for name, value in entries.items():
+        if type(value) in (Tensor, nn.Parameter) and value.layout == torch.strided:
+            sizes[name] = value.numel() * value.itemsize
+            storage = value.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes() if not value.is_meta else sizes[name]
+    if sum(sizes.values()) - sum(storages.values()) > MOST_REPEATED:
+        name = max(sizes, key=lambda each: sizes[each])
+        raise WeightsError(
+            f"{source}: {name} has shape {tuple(entries[name].shape)}, but the checkpoint holds "
+            f"only {sum(storages.values()):,} bytes of numbers: views that repeat them (expanded "
+            "tensors); wanted tensors that hold their numbers, as .clone() makes them"
+        )
+
+
 def _is_model(content: Mapping[str, Any]) -> bool:
     """Whether a mapping holds the weights of a model that we know, also of one we cannot read."""
+    entries = {text(key): v for key, v in content.items() if isinstance(v, Tensor)}
     try:
-        entries = {str(key): v for key, v in content.items() if isinstance(v, Tensor)}
         return locate(entries, _recognise, "it") is not None
     except WeightsError:
-        return False
+        return True
 
 
 def _hint(notes: Mapping[str, Any]) -> str:
+    if any(map(is_array, notes.values())):
+        return "; arrays of numpy become tensors by torch.from_numpy"
     sharded = (".DTensor", ".ShardedTensor")
     if any(isinstance(v, Inert) and v.name.endswith(sharded) for v in notes.values()):
         return " and whole, as FSDP's full state dict has them, not shards"
@@ -199,5 +227,12 @@ def _hint(notes: Mapping[str, Any]) -> str:
 
 def _listed(before: str, notes: Mapping[str, Any]) -> str:
     """Names of what is no tensor; of objects of foreign classes also the class."""
-    names = [f"{key} ({v.name})" if isinstance(v, Inert) else key for key, v in notes.items()]
+    names = [
+        f"{key} (an array of numpy)"
+        if is_array(v)
+        else f"{key} ({v.name})"
+        if isinstance(v, Inert)
+        else key
+        for key, v in notes.items()
+    ]
     return before + some(names) if names else ""

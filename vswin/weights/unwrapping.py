@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from vswin.models.errors import WeightsError
 from vswin.models.layouts import CheckpointCode, Layout
 from vswin.models.registry import Family
+from vswin.weights.unpickling import Inert, text
 
 WRAPPERS = (
     *("state_dict", "model", "model_state_dict", "model_state", "module", "network", "net"),
@@ -37,13 +40,22 @@ BACKBONE = "backbone."
 PREFIXES = ((), MODEL, (*MODEL, BACKBONE))
 """What is taken off the beginnings of names, in the order in which it is tried."""
 BESIDE = {
-    r"(cls_head\.)?(\w+_)?(criterion|loss|losses|metrics?|acc|accuracy|auroc|f1)\d*(_\w+)?\.": (
-        "of a loss or a metric"
+    r"(cls_head\.)?(\w+_)?(criterion|loss|losses|metrics?|acc|accuracy|auroc|f1|top_?\d+)\d*"
+    r"(_\w+)?\.": "of a loss or a metric",
+    r"(class|cls|pos|loss)_weights?$": "of a loss or a metric",
+    r"(\w+_)?(step|steps|epoch|epochs|iter|iteration|iterations|lr|loss|acc|accuracy|top_?\d+)$": (
+        "training state"
     ),
     r"(.*\.)?_extra_state$": "state that is no weight",
 }
 """How names begin of what training keeps beside a model's weights, and what it is."""
 COUNTER = "a counter"
+DEEPEST = 8
+"""Wrappers within wrappers that weights are looked for in."""
+ARRAYS = (".multiarray._reconstruct", ".numeric._frombuffer", ".numpy.ndarray")
+"""How pickles make arrays of numpy."""
+MOST_CANDIDATES = 4
+"""Beginnings of names that are tried as that of a model, of each length, the commonest first."""
 
 Recognise = Callable[[Mapping[str, Tensor], str], "tuple[Family, CheckpointCode, Layout] | None"]
 
@@ -63,6 +75,8 @@ class Located:
     """Why each entry that is no weight is left out, by its clean name."""
     unknown: list[str]
     """Clean names of what the model has no place for."""
+    prefixes: tuple[str, ...] = ()
+    """What was taken off the beginnings of names."""
 
 
 def unwrap(
@@ -70,22 +84,64 @@ def unwrap(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The state dict inside a checkpoint, and why what is beside it is left out, by name.
 
+    Of several mappings the first counts that holds a model, or, where none does, the one with the
+    most tensors.
+
     Args:
         content: of a file.
         is_model: whether a mapping holds weights of a model that is known.
     """
+    inside = list(_within(content))
+    path, found = next(
+        ((path, each) for path, each in inside if is_model(each)),
+        max(inside, key=lambda each: _richness(each[1])),
+    )
     beside: dict[str, str] = {}
-    while wrappers := [w for w in WRAPPERS if _holds_entries(content.get(w))]:
+    for wrapper in (*path, None):
         for key, value in content.items():
-            if key != wrappers[0]:
-                other = _holds_entries(value) and is_model(value)
-                beside[str(key)] = (
-                    f"a second set of weights, beside {wrappers[0]}; pass it alone to load it"
-                    if other
-                    else "beside the weights: training state or notes"
+            if key == wrapper:
+                continue
+            if _holds_entries(value) and any(
+                each is not found and is_model(each) for _, each in _within(value)
+            ):
+                first = wrapper or "those of the model"
+                beside[text(key)] = (
+                    f"a second set of weights, beside {first}; pass it alone to load it"
                 )
-        content = content[wrappers[0]]
-    return {str(key): value for key, value in content.items()}, beside
+            elif isinstance(value, Mapping) and _richness(value)[0]:
+                beside[text(key)] = "tensors of no model that is known"
+            elif wrapper is not None:
+                beside[text(key)] = "beside the weights: training state or notes"
+        content = content[wrapper] if wrapper else content
+    return {text(key): value for key, value in found.items()}, beside
+
+
+def _within(content: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """What wrappers lead to, and by which keys; each once, for a mapping may hold itself."""
+    seen = {id(content)}
+    waiting: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [((), content)]
+    while waiting:
+        path, each = waiting.pop()
+        yield path, each
+        for key in reversed(WRAPPERS) if len(path) < DEEPEST else ():
+            value = each.get(key)
+            if isinstance(value, Mapping) and value and id(value) not in seen:
+                seen.add(id(value))
+                waiting.append(((*path, key), value))
+
+
+def _richness(content: Mapping[str, Any]) -> tuple[int, int]:
+    """How many weights a mapping may hold: tensors, and what stands for a tensor."""
+    values = content.values()
+    tensors = sum(isinstance(value, Tensor) for value in values)
+    return tensors, sum(isinstance(value, Inert) or is_array(value) for value in values)
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is an array of numpy, or stands for one out of a file."""
+    if isinstance(value, Inert):
+        return value.name.startswith("numpy.") and value.name.endswith(ARRAYS)
+    return isinstance(value, np.ndarray)
 
 
 def locate(entries: Mapping[str, Tensor], recognise: Recognise, source: str) -> Located | None:
@@ -104,22 +160,67 @@ def locate(entries: Mapping[str, Tensor], recognise: Recognise, source: str) -> 
     for prefixes in PREFIXES:
         if first is not None and BACKBONE in prefixes:  # a layout may have that word itself
             break
-        called = _renamed(clean, lambda name, off=prefixes: _without(name, off))  # type: ignore[misc]
-        named = {name: entries[keys[0]] for name, keys in called.items()}
-        if (known := recognise(named, source)) is None:
-            continue
-        inside = {name for name in called if name not in clean}
-        found = _sorted(*known, named, called, inside)
-        _require_one_of_each(found, source)
-        if not found.unknown:
+        found = _located(entries, clean, prefixes, recognise, source)
+        if found is not None and not found.unknown:
             return found
         first = first or found
-    return first
+    return first or _under_another_name(entries, clean, recognise, source)
 
 
-def clean_names(name: str) -> set[str]:
-    """A name without what wrappers may have put there."""
-    return {_without(_without_words(name), prefixes) for prefixes in PREFIXES}
+def _located(
+    entries: Mapping[str, Tensor],
+    clean: Mapping[str, tuple[str, ...]],
+    prefixes: tuple[str, ...],
+    recognise: Recognise,
+    source: str,
+) -> Located | None:
+    """What is recognised once prefixes are off, if anything is."""
+    called = _renamed(clean, lambda name: _without(name, prefixes))
+    named = {name: entries[keys[0]] for name, keys in called.items()}
+    if (known := recognise(named, source)) is None:
+        return None
+    inside = {name for name in called if name not in clean}
+    found = dataclasses.replace(_sorted(*known, named, called, inside), prefixes=prefixes)
+    _require_one_of_each(found, source)
+    return found
+
+
+def _under_another_name(
+    entries: Mapping[str, Tensor],
+    clean: Mapping[str, tuple[str, ...]],
+    recognise: Recognise,
+    source: str,
+) -> Located | None:
+    """A model that a larger one calls by a name of its own, if there is exactly one.
+
+    Raises:
+        WeightsError: if there are several.
+    """
+    for length in range(1, DEEPEST):
+        begins = Counter(
+            ".".join(parts[:length]) + "."
+            for name in clean
+            if len(parts := name.split(".")) > length
+        )
+        if not begins:
+            break
+        likely = [(begin,) for begin, _ in begins.most_common(MOST_CANDIDATES)]
+        located = [_located(entries, clean, begin, recognise, source) for begin in likely]
+        models = [each for each in located if each is not None]
+        if len(models) > 1:
+            listed = " and ".join(each.prefixes[0] for each in models)
+            raise WeightsError(
+                f"{source} has the weights of {len(models)} models, whose names begin with "
+                f"{listed}; wanted those of one"
+            )
+        if models:
+            return models[0]
+    return None
+
+
+def clean_names(name: str, prefixes: tuple[str, ...] = ()) -> set[str]:
+    """A name without what wrappers may have put there, or without those prefixes."""
+    return {_without(_without_words(name), off) for off in (*PREFIXES, prefixes)}
 
 
 def _holds_entries(value: Any) -> bool:

@@ -112,5 +112,7 @@ def recognise(tensors: Mapping[str, Tensor], source: str) -> Layout | None:
         return None
     if "head.projection.weight" in keys:
         return LAYOUTS["slowfast_2d" if tensors[EMBEDDING].ndim == 4 else "slowfast"]
-    # timm's ViT has the same names; its patches are flat.
-    return LAYOUTS["vswin"] if tensors[EMBEDDING].ndim == 5 else None
+    if tensors[EMBEDDING].ndim == 5:
+        return LAYOUTS["vswin"]
+    # timm's ViT has the same names; its patches are flat, and it does not pool.
+    return LAYOUTS["slowfast_2d"] if any(".attn.pool_" in key for key in keys) else None
