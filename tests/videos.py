@@ -8,6 +8,8 @@ import numpy as np
 from av.stream import Disposition
 from av.video.frame import PictureType
 
+from vswin.data.video import open_video
+
 STEP = 3
 
 
@@ -30,6 +32,12 @@ def moving(count=80, side=64):
     blocks = np.random.default_rng(0).integers(0, 256, (side // 4, (side + count) // 4 + 1, 3))
     picture = blocks.astype(np.uint8).repeat(4, 0).repeat(4, 1)
     return np.stack([picture[:, i : i + side] for i in range(count)])
+
+
+def probe(path):
+    """What a file says of itself."""
+    with open_video(path) as video:
+        return video.info
 
 
 def numbers(frames):

@@ -69,10 +69,22 @@ def results_path(results_dir: str | Path) -> Path:
         path = Path(results_dir).expanduser()
     except RuntimeError as error:
         raise UsageError(f"results_dir={str(results_dir)!r}: {error}") from error
-    path = path if path.is_absolute() else project_root() / path
+    path = without_dots(project_root() / path)
     if path.is_file():
         raise UsageError(f"results_dir {path} is a file; wanted a folder")
     return path
+
+
+def without_dots(path: Path) -> Path:
+    """An absolute path without `..`; symbolic links stay as they were typed.
+
+    Above a link, `..` is the parent of what it leads to, and stays, too.
+    """
+    found = Path(path.anchor)
+    for part in path.parts[1:]:
+        is_plain = found.name != ".." and not found.is_symlink()
+        found = found.parent if part == ".." and is_plain else found / part
+    return found
 
 
 def in_project(path: Path) -> Path:

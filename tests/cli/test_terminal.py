@@ -13,9 +13,12 @@ import pytest
 import torch
 
 from tests.command import vswin
+from tests.own import own_project
+from tests.results import complete
 from tests.videos import write_video
 from vswin import build_model, save_weights
 from vswin.cli import listing
+from vswin.experiments.planning import plan_study
 from vswin.project import project_root, results_path
 from vswin.report import load_study
 
@@ -242,6 +245,42 @@ def test_a_typed_folder_counts_from_here_and_the_default_from_the_project(tmp_pa
     assert load_study("table5", "smoke", results_dir="mine").results_dir == root / "mine"
 
 
+def test_a_typed_folder_has_no_dots_and_keeps_its_links(tmp_path):
+    (tmp_path / "else" / "deep").mkdir(parents=True)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    (tmp_path / "far").symlink_to("else/deep")
+    for typed, wanted in (
+        ("../res", "res"),
+        ("./../else/../res/", "res"),
+        ("../link/res", "link/res"),
+        ("../far/../res", "far/../res"),  # which is else/res
+    ):
+        done = vswin("status", "-p", "smoke", "--results-dir", typed, cwd=tmp_path / "else")
+        assert f"{tmp_path / wanted}" in done.stdout + done.stderr, typed
+        assert f"{tmp_path / 'else'}/.." not in done.stdout + done.stderr
+    assert results_path(tmp_path / "else" / ".." / "res") == tmp_path / "res"
+    done = vswin("list", "--data-file", "../none.yaml", cwd=tmp_path / "else")
+    assert f"--data-file {tmp_path / 'none.yaml'}: there is no such file" in done.stderr
+
+
+def test_no_word_of_a_header_is_broken_beside_long_names(tmp_path, monkeypatch):
+    rows = "".join(
+        f"  - {{id: a_name_of_a_row_that_is_long_{n}, preset: swin_t}}\n" for n in range(2)
+    )
+    project = own_project(tmp_path, f"table: mine\ntitle: t\nrows:\n{rows}")
+    monkeypatch.setattr("vswin.project.project_root", lambda: project)
+    plan = plan_study("mine", "smoke", 1)
+    folder = plan.folder(plan.runs[0])
+    folder.create(plan.runs[0].config)
+    folder.write_status(attempt=1, seconds=7.0, gpus=0, state="testing")
+    complete(folder)
+    done = vswin("status", "mine", "-p", "smoke", env={"COLUMNS": "80"})
+    header = "".join(re.findall(r"(?m)^┃.*$", done.stdout))
+    words = {"row", "runs", "tries", "top-1,", "mean", "spent"}
+    assert words <= set(header.replace("┃", " ").split()), done.stdout
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -390,6 +429,26 @@ def test_predict_takes_no_model_of_ten_classes_for_one_of_digits(videos, tmp_pat
     assert "digit " in vswin(*words, "--dataset", "digits_kinetics").stdout
 
 
+@pytest.mark.parametrize("name", ["good.mp4", "a.mkv", "a.wav"])
+def test_predict_wants_a_list_of_classes(name, videos, tmp_path):
+    (tmp_path / "a.mkv").write_bytes(b"\x1aE\xdf\xa3\xff")
+    (tmp_path / "a.wav").write_bytes(b"RIFF\xff\xff\xff\xffWAVE")
+    path = (videos if name == "good.mp4" else tmp_path) / name
+    done = vswin("predict", videos / "good.mp4", "-w", "none.pth", "--classes", path)
+    assert done.returncode == 2
+    assert done.stderr.endswith("; wanted a list of classes\n")
+
+
+def test_predict_says_where_names_are_assumed(videos, tmp_path):
+    words = ("predict", videos / "good.mp4", "-w", saved(tmp_path / "k.pth", 400), *CLIP)
+    assumed = "(the 400 classes are assumed to be those of kinetics400; --classes gives others)"
+    assert vswin(*words).stdout.splitlines()[-1] == assumed
+    assert "assumed" not in vswin(*words, "--dataset", "kinetics400").stdout
+    json.loads(vswin(*words, "--json").stdout)
+    (tmp_path / "own.txt").write_text("".join(f"act {k}.\n" for k in range(400)))
+    assert "assumed" not in vswin(*words, "--classes", tmp_path / "own.txt").stdout
+
+
 # eval
 
 
@@ -419,3 +478,13 @@ def test_eval_is_short_where_many_are_missing(videos, tmp_path):
     assert "  … and 15 more; --json has all\n" in done.stdout
     facts = json.loads(vswin(*words, videos / "many.txt", "--json").stdout)
     assert len(facts["unreadable"]) == 25
+
+
+@pytest.mark.parametrize("weights", ["none.pth", "."])
+def test_eval_looks_for_the_weights_before_the_data(weights, videos, monkeypatch):
+    monkeypatch.setenv("VSWIN_DATA", str(videos / "none.yaml"))
+    done = vswin("eval", "-w", weights, "-d", "kinetics400", cwd=videos)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = [line for line in done.stderr.splitlines() if "error" in line]
+    words = "there is no file none.pth" if weights == "none.pth" else ". is a folder, wanted a file"
+    assert line == f"error: {words}"

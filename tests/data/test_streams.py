@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from tests.videos import numbered, numbers, write_video
-from vswin.data.video import UnreadableVideoError, open_video, probe
+from tests.videos import numbered, numbers, probe, write_video
+from vswin.data.video import UnreadableVideoError, open_video
 
 COVER = Disposition.attached_pic
 DEFAULT = Disposition.default

@@ -16,10 +16,11 @@ from tests.videos import (
     moving,
     numbered,
     numbers,
+    probe,
     write_video,
 )
 from vswin.data import packets, video
-from vswin.data.video import UnreadableVideoError, open_video, probe, read_frames, scaled_size
+from vswin.data.video import UnreadableVideoError, open_video, read_frames, scaled_size
 
 B = {"bframes": 3, "options": {"x264-params": "b-adapt=0"}}
 KINDS = {

@@ -12,8 +12,10 @@ from tests.command import vswin as command
 from tests.own import MINE, own_project
 from tests.results import CELL, complete, of_top1
 from vswin.experiments.planning import plan_study
+from vswin.project import project_root
 from vswin.report import load_study, write_report
 from vswin.report.page import make_page, render, verdict_lines
+from vswin.report.picture import picture_of
 
 OF_PAPERS = ("printed", "paper's", "discussed", "section", "claims", "–", "None", " nan")
 ORDERED = dataclasses.replace(CELL, order_accuracy=0.5)
@@ -25,6 +27,13 @@ rows:
   - {id: both, preset: swin_t}
   - {id: spatial, preset: swin_t, model: {shift: spatial}}
 """
+ON_VIDEOS = (
+    MINE
+    + """\
+start: {from: imagenet_1k}
+videos: {dataset: kinetics400}
+"""
+)
 
 
 @pytest.fixture(params=[0, 1, 2], ids=["not run", "a seed", "two seeds"])
@@ -39,16 +48,16 @@ def project(tmp_path, monkeypatch):
     return folder
 
 
-def study(project, seeds, text=MINE):
+def study(project, seeds, text=MINE, protocol="smoke"):
     (project / "experiments" / "mine.yaml").write_text(text)
     results = project / "results"
-    for planned in plan_study("mine", "smoke", seeds, results).runs if seeds else ():
-        folder = plan_study("mine", "smoke", seeds, results).folder(planned)
+    for planned in plan_study("mine", protocol, seeds, results).runs if seeds else ():
+        folder = plan_study("mine", protocol, seeds, results).folder(planned)
         folder.create(planned.config)
         result = of_top1(40 + 10 * planned.seed)
         details = dataclasses.replace(result.details, in_distribution=ORDERED)
         complete(folder, result, details=details)
-    return load_study("mine", "smoke", results_dir=results)
+    return load_study("mine", protocol, results_dir=results)
 
 
 def test_its_page_speaks_of_no_paper_and_nothing_is_empty(project, seeds):
@@ -61,6 +70,34 @@ def test_its_page_speaks_of_no_paper_and_nothing_is_empty(project, seeds):
             assert words not in re.sub("<code>paper</code>", "", text), words
     assert page.source.startswith("Not in a paper; `experiments/mine.yaml` says what its rows are.")
     assert all(line[-2:] != ["", ""] for section in page.sections for line in section.lines)
+
+
+@pytest.mark.parametrize("protocol", ["paper", "paper_printed", "rehearsal", "proxy"])
+def test_under_no_protocol_are_its_numbers_a_papers(protocol, project):
+    found = study(project, 0, ON_VIDEOS, protocol)
+    page = make_page(found)
+    said = [page.verdict[0], *page.verdict[2:], page.source, page.shows, *picture_of(found).notes]
+    assert page.shows
+    for words in ("rinted acc", "as printed", "paper's", "the paper", "discussed", "claims"):
+        assert not [line for line in said if words in line], words
+    (notes,) = picture_of(found).notes
+    assert notes == f"ours: {found.terms.title}, nothing was run"
+
+
+def test_what_a_paper_prints_is_said_to_be_no_measure_of_ours(tmp_path):
+    shows = make_page(load_study("table4", "proxy", results_dir=tmp_path)).shows
+    assert shows.endswith("They are never subtracted from printed accuracies.")
+    of_papers = make_page(load_study("table4", "paper", results_dir=tmp_path))
+    assert "never subtracted" not in of_papers.shows
+    assert "Printed accuracies, within 1 points: 6 not run." in of_papers.verdict[2:]
+
+
+def test_a_list_has_no_column_that_says_nothing(project):
+    study(project, 0)
+    said = command("list", "mine").stdout
+    assert "printed" not in said
+    assert "not printed" not in command("list", "table4").stdout
+    assert "printed as" in command("list", "table4").stdout
 
 
 def display_table(study):
@@ -128,6 +165,21 @@ def test_long_names_and_titles_stay_within_the_picture(project):
     assert {label.get_rotation() for label in drawn.axes[-1].get_xticklabels()} == {30}
 
 
+def test_values_of_many_rows_stay_clear_of_their_neighbours(project):
+    names = [f"a_row_with_a_long_name_{n:02}" for n in range(14)]
+    rows = "".join(f"  - {{id: {n}, preset: swin_t}}\n" for n in names)
+    drawn = study(project, 1, f"table: mine\ntitle: Many\nrows:\n{rows}").plot()
+    canvas = FigureCanvasAgg(drawn)
+    canvas.draw()
+    (axis,) = drawn.axes
+    values = [text for text in axis.texts if re.fullmatch(r"[0-9.]+", text.get_text())]
+    assert len(values) == 14
+    caps = 4 * drawn.dpi / 72  # of an error bar, to both sides
+    for place, text in enumerate(values[:-1]):
+        neighbour = axis.transData.transform((place + 1, 0))[0] - caps
+        assert text.get_window_extent(canvas.get_renderer()).x1 < neighbour
+
+
 def test_its_costs_are_counted(project):
     study(project, 0, f"{MINE}protocols: [smoke]\n")
     said = command("cost", "mine").stdout
@@ -152,6 +204,39 @@ def test_what_protocols_cannot_run_is_counted_alone(project):
     found = study(project, 0, text)
     assert [*display_table(found)] == ["row", "FLOPs (G)", "params (M)"]
     assert verdict_lines(found) == ["Accuracies: not run; not an ablation of protocol smoke."]
+
+
+def made_by(page):
+    return render("report.md.j2", page, picture="").splitlines()[-1]
+
+
+def test_a_page_says_what_writes_it_again_and_what_trains(project, seeds):
+    found = study(project, seeds)
+    count = max(seeds, 1)
+    assert made_by(make_page(found)) == (
+        "Made by `vswin report mine --protocol smoke`. "
+        f"`vswin run mine --protocol smoke --seeds {count}` trains what is missing."
+    )
+    html = render("report.html.j2", make_page(found), picture="")
+    assert "Made by <code>vswin report mine --protocol smoke</code>. <code>vswin run mine" in html
+    first = load_study("mine", "smoke", 1, found.results_dir)
+    which = "--seeds 1" if seeds == 2 else ""  # else there are no others
+    assert make_page(first).command == f"vswin report mine --protocol smoke {which}".strip()
+    assert make_page(first).training == "vswin run mine --protocol smoke --seeds 1"
+
+
+def test_a_page_of_costs_alone_and_one_in_a_folder_with_spaces_say_it_too(project):
+    found = study(project, 0, "table: mine\ntitle: t\nrows: [{id: large, preset: swin_b}]\n")
+    assert made_by(make_page(found)) == "Made by `vswin report mine --protocol smoke`."
+    elsewhere = load_study("mine", "smoke", results_dir=project / "in a folder" / ".." / "b c")
+    wanted = f"vswin report mine --protocol smoke --results-dir '{project}/b c'"
+    assert make_page(elsewhere).command == wanted.replace(f"{project}/", "")
+
+
+def test_a_page_of_a_record_trains_nothing():
+    found = load_study("table4", "proxy", results_dir=project_root() / "results" / "reference")
+    assert make_page(found).training == ""
+    assert made_by(make_page(found)).endswith("--results-dir results/reference`.")
 
 
 def test_code_on_a_page_is_code(project):

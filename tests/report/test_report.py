@@ -91,8 +91,9 @@ def test_written_files_agree_with_the_table(smoke_results):
     for page in (html, markdown):
         assert "Costs: 12 of 12 printed cells reproduced to the digit." in page
         assert "not comparable with the printed ones" in page
-        command = "vswin notebook table5 --protocol smoke --seeds 1 --results-dir"
-        assert f"{command} {smoke_results}" in page
+        assert f"vswin report table5 --protocol smoke --results-dir {smoke_results}" in page
+        trains = f"vswin run table5 --protocol smoke --seeds 1 --results-dir {smoke_results}"
+        assert trains in page
         assert "16×7×7" in page
         assert "torch 2.13.0" in page
 

@@ -64,7 +64,8 @@ def list_rows(table: str, protocol: str, results_dir: str) -> None:
                     lacking.setdefault(item, []).append(p.row.id)
     lines = []
     for row in experiment.rows:
-        name = f"control: {row.control}" if row.is_control else "not printed"
+        name = "not printed" if printed else ""
+        name = f"control: {row.control}" if row.is_control else name
         if printed and (line := printed.row(row.id)):
             name = ", ".join(line.cells[column.id] for column in printed.labels)
         model = experiment.paper_model(row)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from vswin.errors import UsageError, VswinError
-from vswin.project import project_elsewhere
+from vswin.project import project_elsewhere, without_dots
 
 TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
 ProtocolOption = Annotated[
@@ -71,7 +71,7 @@ DataFileOption = Annotated[
 def absolute(folder: str) -> str:
     """A folder as it was typed, from the current one; what is no folder's name stays as it is."""
     try:
-        return str(Path(folder).expanduser().absolute()) if folder.strip() else folder
+        return str(without_dots(Path(folder).expanduser().absolute())) if folder.strip() else folder
     except RuntimeError:  # the home of an unknown user; what reads the path says so
         return folder
 
@@ -99,7 +99,7 @@ def use_data_file(path: Path | None) -> None:
     if path is not None:
         from vswin.data.data_file import VARIABLE  # brings torch, which `--help` has no use for
 
-        path = path.expanduser().absolute()
+        path = without_dots(path.expanduser().absolute())
         if not path.is_file():
             raise UsageError(f"--data-file {path}: there is no such file")
         os.environ[VARIABLE] = str(path)

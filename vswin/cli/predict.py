@@ -85,6 +85,10 @@ def predict(
         print(f"{100 * answer.score:5.1f} %  {answer.name}")
     if names is None:
         print(f"(numbers from 0: {count} classes are no known dataset's; --classes names them)")
+    elif classes is None and dataset is None:
+        print(
+            f"(the {count} classes are assumed to be those of {trained_on}; --classes gives others)"
+        )
 
 
 def _require_video(path: Path) -> Path:

@@ -123,7 +123,7 @@ def _print_grid(table: TableRuns, statuses: Mapping[str, RunStatus], out: Consol
     header = (
         "row",
         "runs",
-        Column("attempts", justify="right"),
+        Column("tries", justify="right"),
         "in training",
         Column("top-1, mean", justify="right"),
         Column("to go", justify="right"),

@@ -98,6 +98,7 @@ def evaluate(
     from vswin.launch.pool import decoders
     from vswin.training.distributed import joined
     from vswin.training.processes import assisted
+    from vswin.weights.files import require_file
 
     if annotations is None:  # else nothing is asked of the project
         say_project(quiet=as_json)
@@ -113,6 +114,7 @@ def evaluate(
             raise UsageError(f"--output {output} is a folder; wanted the path of a file in it")
         require_writable(output.parent, "--output")
     resume = resume and require_writable(resume.expanduser(), "--resume")
+    require_file(weights)  # before a list that may be long or far away
     listed = _list(data, split, annotations, videos, labels)
     with (
         assisted(processes, command) as give_up,

@@ -49,7 +49,6 @@ __all__ = [
     "VideoInfo",
     "VideoReader",
     "open_video",
-    "probe",
     "read_frames",
     "scaled_size",
 ]
@@ -81,16 +80,6 @@ class VideoInfo:
     """FFmpeg's name of the format, e.g. h264."""
     rotation: int
     """Degrees counter-clockwise that the stored frames are turned by for display: 0 to 270."""
-
-
-def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """What a file holds. Its first frame is decoded, so that a file that passes can be read.
-
-    Raises:
-        UnreadableVideoError: if it is missing, no video, without frames, or damaged there.
-    """
-    with open_video(path) as video:
-        return video.info
 
 
 def read_frames(

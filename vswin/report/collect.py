@@ -6,6 +6,7 @@ The one module of the report that reads experiments, protocols and the store.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -60,7 +61,9 @@ def load_study(
         raise library.cannot_run(experiment, protocol)
     firsts = first_runs(experiment, chosen) if chosen.can_run(experiment) else {}
     store = Store(results_path(results_dir), protocol)
-    return _study(experiment, chosen, firsts, _runs(experiment, chosen, seeds, store), store)
+    study = _study(experiment, chosen, firsts, _runs(experiment, chosen, seeds, store), store)
+    leaves_out = seeds is not None and seeds < _seeds_present(experiment, chosen, store)
+    return dataclasses.replace(study, seeds=seeds if leaves_out else None)
 
 
 def load_costs(table: str) -> Study:
@@ -149,6 +152,16 @@ def _runs(
     return found, sources
 
 
+def _seeds_present(experiment: Experiment, protocol: Protocol, store: Store) -> int:
+    """How many seeds, from 0 on, hold every run that there is."""
+    found = study_runs(experiment, protocol, None, present=_present(experiment, store))
+    return max((1 + planned.seed for planned in found), default=0)
+
+
+def _present(experiment: Experiment, store: Store) -> PresentRuns:
+    return PresentRuns([*store.run_ids(), *read_runs(store.record(experiment.table))])
+
+
 def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tuple[str, str]]:
     """Tables and protocols of which there are runs, or a record of runs, in a results folder.
 
@@ -164,9 +177,9 @@ def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tup
     for name in [protocol] if protocol else library.protocols():
         chosen, store = library.protocol(name), Store(results_path(results_dir), name)
         for table in library.tables():
-            present = PresentRuns([*store.run_ids(), *read_runs(store.record(table))])
+            experiment = library.experiment(table)
             with contextlib.suppress(UsageError):  # what cannot be run there was not run
-                if any(study_runs(library.experiment(table), chosen, present=present)):
+                if any(study_runs(experiment, chosen, present=_present(experiment, store))):
                     studies.append((table, name))
     return studies
 

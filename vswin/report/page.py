@@ -9,6 +9,7 @@ import dataclasses
 import io
 import math
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class Page:
     sections: list[Section]
     command: str
     """What makes the report."""
+    training: str
+    """What trains the runs that it lacks; empty where it can train none."""
 
     def __repr__(self) -> str:
         return f"<Page {self.title}: {', '.join(section.title for section in self.sections)}>"
@@ -165,10 +168,18 @@ def make_page(study: Study) -> Page:
         title=study.title,
         verdict=verdict_lines(study, judgements),
         source=source,
-        shows=terms.shows if study.is_trainable else "",
+        shows=_shows(study) if study.is_trainable else "",
         sections=all_sections(study, judgements),
         command=command(study),
+        training=training(study),
     )
+
+
+def _shows(study: Study) -> str:
+    """What its accuracies can and cannot say."""
+    if study.printed is None or study.terms.comparable:
+        return study.terms.shows
+    return f"{study.terms.shows} They are never subtracted from printed accuracies."
 
 
 def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> list[str]:
@@ -188,7 +199,7 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
         f"{terms.protocol} ({len(runs)} distinct runs){words}."
     )
     lines += [f"Recipe: {terms.recipe.title}."] if terms.recipe else []
-    if terms.comparable and terms.tolerance is not None:
+    if study.printed and terms.comparable and terms.tolerance is not None:
         counts = _counts([match for *_, match in compared(study)], "not reproduced", "not run")
         lines.append(f"Printed accuracies, within {terms.tolerance:g} points: {counts or 'none'}.")
     lines += present_lines(study)
@@ -223,19 +234,24 @@ def _counts(found: Sequence[str], *others: str) -> str:
 
 
 def command(study: Study) -> str:
-    """The command that writes this report; it runs what is missing, if anything can be run.
+    """The command that writes this report; it trains nothing."""
+    seeds = "" if study.seeds is None else f" --seeds {study.seeds}"
+    return f"vswin report {_asked(study, seeds)}"
+
+
+def training(study: Study) -> str:
+    """The command that trains what the report lacks; empty where nothing can be trained.
 
     Where runs are recorded, the weights that others would start from are not there any more.
     """
-    root, protocol = study.results_dir, study.terms.protocol
-    where = in_project(root)
-    results = "" if where == Path("results") else f" --results-dir {where}"
-    if not study.is_trainable:
-        return f"vswin report {study.name}{results}"
-    seeds = max((1 + max(by_seed) for by_seed in study.runs.values()), default=study.terms.seeds)
-    which = f"{study.name} --protocol {protocol}"
-    if study.is_recorded:
-        return f"vswin report {which}{results}"
-    if study.terms.tested_on == "videos":
-        return f"vswin run {which} --seeds {seeds}{results}; vswin report {which}{results}"
-    return f"vswin notebook {which} --seeds {seeds}{results}"
+    if not study.is_trainable or study.is_recorded:
+        return ""
+    most = max((1 + max(by_seed) for by_seed in study.runs.values()), default=study.terms.seeds)
+    return f"vswin run {_asked(study, f' --seeds {study.seeds or most}')}"
+
+
+def _asked(study: Study, seeds: str) -> str:
+    """What commands are told: the table, the protocol, seeds, and where the results are."""
+    where = in_project(study.results_dir)
+    results = "" if where == Path("results") else f" --results-dir {shlex.quote(str(where))}"
+    return f"{study.name} --protocol {study.terms.protocol}{seeds}{results}"

@@ -18,6 +18,8 @@ DPI = 130
 COLOURS = 64
 INCHES_OF_A_LETTER = 0.085
 """Of a row's name, at its size."""
+INCHES_OF_A_ROW = 0.65
+"""So that a value beside its point ends before the next row's point."""
 INCHES_BESIDE = 1.0
 """What labels take of a column's width."""
 
@@ -59,7 +61,8 @@ def draw(picture: Picture) -> Figure:
         "cost": 1.0 if picture.cost_label else 0.0,
     }
     panels = {name: height for name, height in heights.items() if height}
-    width = max(5.2 * len(columns), 6.6)
+    rows = max(len(column.points) for column in columns)
+    width = max(len(columns) * max(5.2, rows * INCHES_OF_A_ROW + INCHES_BESIDE), 6.6)
     is_slanted = any(_is_cramped(column, width / len(columns)) for column in columns)
     title = textwrap.wrap(picture.title, int(9.5 * width))
     notes = [line for note in picture.notes for line in textwrap.wrap(note, int(15 * width))]

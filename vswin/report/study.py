@@ -53,6 +53,8 @@ class Study:
     is_recorded: bool
     """Whether some of the runs have no folder any more, but are known from their record."""
     results_dir: Path
+    seeds: int | None = None
+    """Only the first so many seeds are in it, and there are more; None is all."""
 
     def __repr__(self) -> str:
         done = sum(self.is_done(row.id) for row in self.rows)

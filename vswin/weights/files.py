@@ -178,13 +178,23 @@ def _require_family(model: Any) -> None:
         ) from error
 
 
+def require_file(source: str | os.PathLike[str]) -> None:
+    """Refuses what cannot be a checkpoint's file, before anything else is looked at.
+
+    Raises:
+        WeightsError: if it is not there, or a folder; says what that is.
+    """
+    path = _expanded(source)
+    if path.is_dir():
+        raise WeightsError(f"{path} is {what_folder(path)}")
+    if not path.is_file():
+        raise WeightsError(f"there is no file {path}")
+
+
 def _read_file(path: Path) -> Mapping[str, Any]:
     """The content of a checkpoint file; runs nothing that is in it."""
     try:
-        if path.is_dir():
-            raise WeightsError(f"{path} is {what_folder(path)}")
-        if not path.is_file():
-            raise WeightsError(f"there is no file {path}")
+        require_file(path)
         content = _READERS[format_of(path)](path)
     except WeightsError:
         raise

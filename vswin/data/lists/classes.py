@@ -44,7 +44,7 @@ def read_classes(path: Path) -> list[str]:
     Raises:
         AnnotationError: if it cannot be read, or labels are not 0, 1, 2 and so on.
     """
-    text = read_text(path)
+    text = read_text(path, "a list of classes")
     if text.lstrip()[:1] not in ("[", "{"):
         lines = [line for _, line in content_lines(text)[0]]
         return _numbered_lines(path, lines) or _numbered_lines(path, lines[1:]) or lines

@@ -29,10 +29,10 @@ _KINDS = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", _SAVE),
     (b"PAR1", "a Parquet table", _SAVE),
     (b"\x80", "a pickle, which can run any code when it is read", _SAVE),
-    (b"\x1aE\xdf\xa3", "a video", "wanted a list of videos"),
-    (b"RIFF", "a video or a sound", "wanted a list of videos"),
+    (b"\x1aE\xdf\xa3", "a video", ""),
+    (b"RIFF", "a video or a sound", ""),
 )
-"""How files begin that are no text, what they are, and what to do."""
+"""How files begin that are no text, what they are, and what to do; empty is to give another."""
 _TEXTS = (
     ("version https://git-lfs", "a pointer of Git LFS", "`git lfs pull` fetches the list"),
     ("<!", "a web page", "download the list itself"),
@@ -44,8 +44,12 @@ _SPREADSHEET = re.compile(r'"?sep=."?', re.IGNORECASE)
 """What some spreadsheets write, or want, before a CSV."""
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, wanted: str = "a list of videos") -> str:
     """The text of a list: without byte order mark, lines end in a line feed.
+
+    Args:
+        path: the file.
+        wanted: what it should be, for the words of an error.
 
     Raises:
         AnnotationError: if it is not there or no text.
@@ -56,23 +60,24 @@ def read_text(path: Path) -> str:
         raise AnnotationError(f"there is no file or folder {path}") from error
     except OSError as error:
         raise AnnotationError(f"{path} cannot be read ({error.strerror})") from error
-    text = _decode(path, content).replace("\ufeff", "")  # within, where files were put together
+    text = _decode(path, content, wanted)
+    text = text.replace("\ufeff", "")  # within, where files were put together
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _decode(path: Path, content: bytes) -> str:
+def _decode(path: Path, content: bytes, wanted: str) -> str:
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise AnnotationError(
-            _kind(path, content)
+            _kind(path, content, wanted)
             or f"{path}, line {line}: cannot be read as text ({error.reason}); save it as UTF-8"
         ) from error
     if "\0" in text:
         raise AnnotationError(
-            _kind(path, content)
+            _kind(path, content, wanted)
             or f"{path} is no text, or UTF-16 without its mark; save it as UTF-8"
         )
     for beginning, kind, advice in _TEXTS:
@@ -81,14 +86,16 @@ def _decode(path: Path, content: bytes) -> str:
     return text
 
 
-def _kind(path: Path, content: bytes) -> str | None:
+def _kind(path: Path, content: bytes, wanted: str) -> str | None:
     """What a file that is no text is and what to do, None if that cannot be told."""
     if content[4:8] == b"ftyp":
-        return f"{path} is a video; wanted a list of videos"
+        return f"{path} is a video; wanted {wanted}"
     if content[257:262] == b"ustar":
         return f"{path} is a tar archive; {_UNPACK}"
     found = (
-        f"{path} is {what}; {advice}" for key, what, advice in _KINDS if content[:8].startswith(key)
+        f"{path} is {what}; {advice or f'wanted {wanted}'}"
+        for key, what, advice in _KINDS
+        if content[:8].startswith(key)
     )
     return next(found, None)
 
