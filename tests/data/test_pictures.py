@@ -1,11 +1,13 @@
 """What the first bits of packets say, compared with what decoding them shows."""
 
+from types import SimpleNamespace
+
 import av
 import numpy as np
 import pytest
 from av.video.frame import PictureType
 
-from tests.data.odd_videos import ASP, HEVC, MPEG2, OPEN, VP9, X264
+from tests.data.odd_videos import ASP, HEVC, HEVC_OPEN, MPEG2, OPEN, VP9, X264, X265
 from tests.videos import frames_of, moving, write_video
 from vswin.data.pictures import scanner
 
@@ -17,6 +19,8 @@ KINDS = {
     "mpeg4.avi": ASP,
     "mpeg2.ts": MPEG2,
     "hevc.mp4": HEVC,
+    "hevc.ts": HEVC_OPEN,
+    "hevc, lists.mkv": HEVC | {"options": {"x265-params": X265 + "1:scaling-list=default:ref=5"}},
     "vp8.webm": {"codec": "libvpx"},
     "vp9.webm": VP9,
     "av1.mp4": {"codec": "libsvtav1", "options": {"preset": "12"}},
@@ -81,3 +85,10 @@ def test_no_bytes_are_too_odd_to_be_looked_at(name, made):
                     look_at(av.Packet(data))
             doubt = look_at(av.Packet(bytes(40))).doubt
             assert doubt or name == "vp8.webm"
+
+
+def test_h266_is_always_decoded_from_its_start():
+    """It has H.265's ways of giving pictures up; there is no encoder here to make a file with."""
+    codec = SimpleNamespace(canonical_name="vvc")
+    stream = SimpleNamespace(codec_context=SimpleNamespace(codec=codec, extradata=None))
+    assert scanner(stream)(av.Packet(bytes(40))).doubt

@@ -1,10 +1,11 @@
 """What the packets of an AV1 stream say about their pictures.
 
 Pictures that are shown bear numbers that go up by one, and begin anew at key frames. Where they do
-not, packets are missing, and a decoder may give up all pictures up to the next key frame. Two things
-are not noticed: that a hidden picture is missing which had a packet of its own, where encoders put
-those into the packet of a picture that is shown; and that, of what begins at a key frame, a part is
-joined to another such part just where this was cut.
+not, packets are missing, and a decoder may give up all pictures up to the next key frame.
+
+Two things are not noticed: that a hidden picture is missing which had a packet of its own, though
+encoders put those into the packet of one that is shown; and that a part of what begins at one key
+frame is followed by the rest of what begins at another, so that numbers go on by chance.
 """
 
 from __future__ import annotations

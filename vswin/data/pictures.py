@@ -29,6 +29,7 @@ PLAIN, NO_B, HIDDEN, DISPOSABLE = (
     Look(shown=False, b=False),
     Look(disposable=True, b=True),
 )
+_NOT_FOLLOWED = Look(doubt="decoders of H.266 may give up pictures, and it is not known which")
 _ODDLY_PACKED = Look(doubt="pictures are packed together in an unknown way")
 Scanner = Callable[[Packet], Look]
 
@@ -51,7 +52,7 @@ def scanner(stream: VideoStream) -> Scanner:
         "vp8": _vp8,
         "vp9": _vp9,
     }
-    return scanners.get(name, lambda packet: PLAIN)
+    return scanners.get(name, lambda packet: _NOT_FOLLOWED if name == "vvc" else PLAIN)
 
 
 class _H264:

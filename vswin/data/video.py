@@ -10,6 +10,10 @@ comes after the key frame before each group of wanted frames is decoded, and eac
 out is compared with what was promised. Where they do not, or the promise is broken, frames are
 counted by decoding the file.
 
+That parts were left out or joined is told by what pictures of H.264 and H.265 refer to, by the
+numbers that those of AV1 bear, and in other formats by gaps between their times, where there are
+any; decoders of these give the rest all the same. H.266 is always decoded from its start.
+
 What remains: packets that were damaged in such a way that only decoding them shows it, in a part of
 a file that nobody asks for. Frames that they do not give are counted, and those after that place
 bear higher numbers than they should; they are whole and in order all the same. B-frames that are
