@@ -92,7 +92,7 @@ class Hevc:
         for _ in range(extradata[22] if len(extradata) > 22 else 0):
             count = int.from_bytes(extradata[at + 1 : at + 3], "big")
             at += 3
-            for _ in range(count):
+            for _ in range(min(count, len(extradata) - at)):
                 size = int.from_bytes(extradata[at : at + 2], "big")
                 self._learn(memoryview(extradata[at + 2 : at + 2 + size]), 0)
                 at += 2 + size
