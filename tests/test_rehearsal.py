@@ -53,7 +53,7 @@ def store(data, tmp_path_factory):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 900
     while folder.status().get("epoch", 0) < 5:
         assert first.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline

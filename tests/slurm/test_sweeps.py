@@ -274,7 +274,7 @@ def test_a_slurmd_that_dies_alone(sweep, reference):
     assert sweep.told(code=0)["state"] == "running"
     assert sweep.submit() is None
     os.kill(process, signal.SIGCONT)
-    sweep.slurm.wait_for((sweep.run / "result.json").exists, 60, "the run is complete")
+    sweep.slurm.wait_for((sweep.run / "result.json").exists, 180, "the run is complete")
     sweep.require_same(reference, attempts=1)
 
 
