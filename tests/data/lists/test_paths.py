@@ -230,6 +230,12 @@ def test_what_is_no_number_of_frames_is_named(tmp_path, row):
     assert "wanted one label, or frames and a label" in entry
 
 
+def test_two_labels_among_lines_of_one(tmp_path):
+    source = write(tmp_path / "list", "dir/a 1\ndir/b 1,2\ndir/c d 3\n")
+    assert ids(read_annotations("kinetics400", source)) == ["dir/a", "dir/c d"]
+    assert unknown(source)[0].startswith("line 2: several numbers after 'dir/b' (1,2)")
+
+
 @pytest.mark.parametrize("line", ["a.mp4 1,2", "a.mp4,1,2", "a.mp4 1 2", "a 1,2", "a 0 2"])
 def test_two_labels_in_the_only_line(tmp_path, line):
     message = error("kinetics400", write(tmp_path / "list", line))

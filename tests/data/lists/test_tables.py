@@ -224,6 +224,7 @@ def test_of_two_columns_of_classes_the_names_decide(tmp_path):
         ("path,label\n,3\n", "line 2: it names no file"),
         ("youtube_id,time_start,time_end\n,1,11\n", "line 2: it has no YouTube id"),
         ("path,label\n", "it is empty"),
+        ("path,label\na.mp4 1,3\n", "line 2: 'a.mp4 1' goes on after the name of a video's file"),
         ("path,label\na.mp4,3,x\n", "line 2: 3 columns, wanted 2; what has the separator"),
         ("path,label\na.mp4\n", "line 2: 1 column, wanted 2"),
         ("path,label\na.mp4,zumbba\n", "line 2: 'zumbba' is no class of kinetics400 (did you mean"),

@@ -89,8 +89,8 @@ def read_path_list(
         if frames and row.label is not None:
             several = len(row.numbers) > 1 or row.mixed or (not columns and row.numbers[0] < 1)
         else:
-            several = row.exact and bool(row.numbers)
-            name = row.full
+            several = bool(row.numbers) and (row.exact or row.mixed)
+            name = row.path if several else row.full
         if several:
             listing.left_out.append(
                 f"{row.where}: several numbers after {name!r} ({row.tail.strip(_EDGES)}); wanted "

@@ -20,7 +20,7 @@ from vswin.data.lists.listing import (
     refuse_parts,
 )
 from vswin.data.lists.text import Lines, cells_of
-from vswin.data.video_files import split_names
+from vswin.data.video_files import names_video, split_names
 
 _DELIMITERS = "\t;,| "
 _FILES = re.compile(
@@ -159,6 +159,10 @@ def read_table(
             listing.left_out.append(f"{where}: {problem}")
         elif files and not cells[files[0]]:
             listing.left_out.append(f"{where}: it names no file")
+        elif files and 0 < names_video(cells[files[0]]) < len(cells[files[0]]):
+            listing.left_out.append(
+                f"{where}: {cells[files[0]]!r} goes on after the name of a video's file"
+            )
         elif files:
             listing.entries.append(entry_of(where, cells[files[0]], found))
         elif name := kinetics_name(*(cells[place] for place in times)):
