@@ -18,6 +18,24 @@ class ExperimentError(VswinError):
     exit_code = 2
 
 
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_MISSING = ("missing", "missing_argument")
+_KEYS = "should be keys and values, such as `{key: value}`"
+_WANTED = {
+    "tuple_type": "should be a list, such as `[one, two]`",
+    "list_type": "should be a list, such as `[one, two]`",
+    "dict_type": _KEYS,
+    "model_type": _KEYS,
+    "dataclass_type": _KEYS,
+    "int_": "should be an integer",
+    "float_": "should be a number",
+    "bool_": "should be true or false",
+    "string_type": "should be text",
+    "invalid_key": "keys should be text",
+}
+"""What a value should be, by how the types of pydantic's errors begin."""
+
+
 class Strict(BaseModel):
     """Data from a file: unknown keys are refused, nothing changes afterwards."""
 
@@ -122,14 +140,34 @@ def _explain(path: Path, node: yaml.Node | None, error: Any) -> str:
     """One line for one problem: file, line, key, what is wrong."""
     location = [part for part in error["loc"] if part != "function-after"]
     key = ".".join(map(str, location)) or "the file"
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        message = "unknown key"
-    elif error["type"] in ("missing", "missing_argument"):
-        message = "required key is missing"
-    elif "input" in error and not isinstance(error["input"], dict | list):
-        message += f", not {error['input']!r}"
+    message = in_plain_words(error)
+    is_about_value = error["type"] not in (*_UNKNOWN, *_MISSING) and "input" in error
+    if is_about_value and not isinstance(error["input"], dict | list | tuple):
+        message += f", not {'nothing' if error['input'] is None else repr(error['input'])}"
     return f"{path}, line {_line(node, location)}: {key}: {message}"
+
+
+def in_plain_words(error: Any) -> str:
+    """What one of pydantic's errors means to who has written the file, without the value."""
+    kind = error["type"]
+    if kind in _UNKNOWN:
+        return "unknown key"
+    if kind in _MISSING:
+        is_item = bool(error["loc"]) and isinstance(error["loc"][-1], int)
+        return f"item {error['loc'][-1] + 1} is missing" if is_item else "required key is missing"
+    for name, words in _WANTED.items():
+        if kind.startswith(name):
+            return words
+    if kind in ("too_short", "too_long"):
+        bound = "at least" if kind == "too_short" else "at most"
+        count = error["ctx"].get("min_length", error["ctx"].get("max_length"))
+        return f"should have {bound} {count} item{'s' * (count != 1)}"
+    return (
+        str(error["msg"])
+        .removeprefix("Value error, ")
+        .removeprefix("Input ")
+        .removeprefix("String ")
+    )
 
 
 def _line(node: yaml.Node | None, location: list[Any]) -> int:

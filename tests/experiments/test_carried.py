@@ -140,14 +140,14 @@ def test_a_grid_of_windows_is_as_many_runs():
 @pytest.mark.parametrize(
     ("protocol", "frames", "words"),
     [
-        ("smoke", 10, "row r wants 5 frames (10 in the paper), which cannot be spread evenly"),
-        ("proxy", 10, "row r wants 5 frames (10 in the paper), which cannot be spread evenly"),
+        ("smoke", 10, "row r wants 5 frames (10 in the row), which cannot be spread evenly"),
+        ("proxy", 10, "row r wants 5 frames (10 in the row), which cannot be spread evenly"),
         ("rehearsal", 10, "10 frames cannot be spread evenly over the 64"),
         ("paper", 10, "10 frames cannot be spread evenly over the 64"),
         ("smoke", 9, "frames 9 cannot be divided by the protocol's temporal_divisor 2"),
         ("smoke", 2, "frames 2 become 1 of 24 × 24 pixels here, and 1 frames are no whole number"),
-        ("smoke", 24, "12 frames (24 in the paper)"),
-        ("smoke", 64, "32 frames (64 in the paper)"),
+        ("smoke", 24, "12 frames (24 in the row)"),
+        ("smoke", 64, "32 frames (64 in the row)"),
         ("rehearsal", 2, "frames 2 cannot be divided by the protocol's temporal_divisor 4"),
         ("rehearsal", 4, "frames 4 become 1 of 32 × 32 pixels here, and 1 frames are no whole"),
         ("paper", 128, "128 frames cannot be spread evenly over the 64"),

@@ -117,8 +117,7 @@ def runs_of(table, rows, protocol):
     """The runs of rows by id."""
     experiment = Experiment.model_validate(table | {"rows": rows})
     chosen = LIBRARY.protocol(protocol)
-    if not chosen.can_run(experiment):
-        raise LIBRARY.cannot_run(experiment, protocol)
+    LIBRARY.require_possible(experiment, protocol)
     wanted = list(experiment.rows)  # by name, so that controls are asked for, too
     return {p.row.id: p.config for p in study_runs(experiment, chosen, [0], wanted)}
 

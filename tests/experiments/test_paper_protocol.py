@@ -286,8 +286,8 @@ rows: [{id: a, preset: swin_t, videos: {recipe: RECIPE}}]
     ("recipe", "words"),
     [
         ("{backbone_lr_ration: 1.0}", "did you mean 'backbone_lr_ratio'"),
-        ("{epochs: 0}", "epochs: Input should be greater than or equal to 1, not 0"),
-        ("{lr: fast}", "lr: Input should be a valid number"),
+        ("{epochs: 0}", "epochs: should be greater than or equal to 1, not 0"),
+        ("{lr: fast}", "lr: should be a number"),
     ],
 )
 def test_a_rows_own_settings_are_checked(recipe, words, tmp_path):

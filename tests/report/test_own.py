@@ -129,7 +129,7 @@ def brackets(found):
 def test_what_was_chosen_is_not_left_open_by_a_paper(project):
     page = render("report.md.j2", make_page(study(project, 1, ALIKE)), picture="")
     assert "- Chosen: Both have the same windows." in page
-    assert "## What protocol smoke trains and tests" in page
+    assert "## What protocol smoke trains and tests where a row says nothing else" in page
 
 
 @pytest.mark.parametrize(("text", "panels"), [(MINE, 2), (ALIKE, 1)])
@@ -203,7 +203,10 @@ def test_what_protocols_cannot_run_is_counted_alone(project):
     text = "table: mine\ntitle: t\nrows: [{id: large, preset: swin_b}]\n"
     found = study(project, 0, text)
     assert [*display_table(found)] == ["row", "FLOPs (G)", "params (M)"]
-    assert verdict_lines(found) == ["Accuracies: not run; not an ablation of protocol smoke."]
+    assert verdict_lines(found) == [
+        "Accuracies: not run. mine cannot be run under protocol smoke, which has no small model of "
+        "swin_b (row large); it can be run under: none; `vswin cost` counts its costs."
+    ]
 
 
 def made_by(page):

@@ -129,7 +129,7 @@ def test_an_unwritable_folder_is_refused(smoke_results, tmp_path):
 def test_tables_of_another_protocol_report_their_costs(table, tmp_path):
     study = load_study(table, results_dir=tmp_path)
     text = write_report(study).markdown.read_text()
-    assert "Accuracies: not run; not a table of protocol proxy" in text
+    assert f"Accuracies: not run. {table} cannot be run under protocol proxy, which has no " in text
     for row in printed_table(table).rows:
         assert all(f" {cell} " in text for cell in row.cells.values())
     assert f"vswin report {table}" in text

@@ -186,6 +186,6 @@ def test_what_a_row_cannot_start_from_is_refused_by_name():
     with pytest.raises(UsageError, match="nothing is pre-trained in task temporal"):
         protocol.configure(temporal, row, 0)
     bare = protocol.model_copy(update={"appearance": None})
-    assert not bare.can_run(experiment)
+    assert "nothing for `task: appearance`" in bare.why_not(experiment)
     with pytest.raises(UsageError, match="protocol smoke has no appearance task"):
         bare.configure(experiment, row, 0)

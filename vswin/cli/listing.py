@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vswin.cli.terminal import print_line, print_table
+from vswin.errors import UsageError
 from vswin.project import experiments_dir
 
 if TYPE_CHECKING:  # `vswin --help` does without
@@ -19,15 +20,27 @@ HOURS_NOTE = (
 def list_all() -> None:
     """All tables and protocols."""
     from vswin.experiments.library import Library
+    from vswin.experiments.planning import first_runs
 
     library = Library(experiments_dir())
     protocols = {name: library.protocol(name) for name in library.protocols()}
-    lines = []
+    lines, refusals = [], []
     for name in library.tables():
         experiment = library.experiment(name)
-        runnable = ", ".join(n for n, p in protocols.items() if p.can_run(experiment))
-        lines.append((name, experiment.title, str(len(experiment.rows)), runnable or "costs only"))
+        possible = []
+        for protocol, found in protocols.items():
+            if found.why_not(experiment):
+                continue
+            try:
+                first_runs(experiment, found)
+                possible.append(protocol)
+            except UsageError as error:
+                refusals.append(str(error))
+        runnable = ", ".join(possible) or "costs only"
+        lines.append((name, experiment.title, str(len(experiment.rows)), runnable))
     print_table("Tables", ("table", "title", "rows", "protocols"), lines)
+    for refusal in refusals:
+        print_line(f"{refusal}.")
     shown = [(name, found.title, found.shows) for name, found in protocols.items()]
     print_table("Protocols", ("protocol", "title", "what it shows"), shown)
 
@@ -48,7 +61,8 @@ def list_rows(table: str, protocol: str, results_dir: str) -> None:
     states: dict[str, str] = {}
     lacking: dict[str, list[str]] = {}
     configs: dict[str, RunConfig] = {}
-    if library.protocol(protocol).can_run(experiment):
+    reason = library.why_not(experiment, protocol)
+    if not reason:
         plan = plan_study(table, protocol, results_dir=results_dir)
         first = [p for p in plan.runs if p.seed == 0]
         configs = {p.row.id: p.config for p in first}
@@ -77,6 +91,8 @@ def list_rows(table: str, protocol: str, results_dir: str) -> None:
         lines.append((row.id, name, row.preset, str(row.frames), words, "; ".join(about), state))
     columns = ("row", "printed as", "preset", "frames", "model", "data, test and start")
     print_table(f"{table}: {experiment.title}", (*columns, f"{protocol}, seed 0"), lines)
+    if reason:
+        print_line(f"{reason}.")
     for words in trained_lines(experiment, configs):
         print_line(words)
     if lacking:

@@ -139,7 +139,7 @@ def _plans(
     if "all" in tables:
         library = Library(experiments_dir())
         chosen = library.protocol(protocol)
-        names = [t for t in library.tables() if chosen.can_run(library.experiment(t))]
+        names = [t for t in library.tables() if not chosen.why_not(library.experiment(t))]
         if len(tables) > 1 or not names or rows:
             raise UsageError("`all` stands alone, without --row, for every table of a protocol")
         tables = names

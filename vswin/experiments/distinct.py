@@ -47,11 +47,39 @@ def require_distinct(
     trained: dict[str, list[str]] = {}
     for row_id, run in runs.items():
         trained.setdefault(_what_is_trained(run), []).append(row_id)
+    starts: dict[str, list[str]] = {}
+    for row_id, run in runs.items():
+        if run.init.kind in ("random", "run"):  # not a file, which is named as it is
+            starts.setdefault(_start(run), []).append(row_id)
     for shared in trained.values():
         first = experiment.row(shared[0])
         for other in map(experiment.row, shared[1:]):
             if first.id in wanted or other.id in wanted:
                 _require_same(experiment, protocol, first, other)
+    for shared in starts.values():
+        first = experiment.row(shared[0])
+        for other in map(experiment.row, shared[1:]):
+            if first.id in wanted or other.id in wanted:
+                _require_same_start(experiment, protocol, first, other)
+
+
+def _start(run: RunConfig) -> str:
+    """The same for runs that start from the same weights, or all from random ones."""
+    if run.init.kind != "run":
+        return run.init.kind
+    return f"{_what_is_trained(run.init.run)} {sorted(run.init.inflation.items())}"
+
+
+def _require_same_start(experiment: Experiment, protocol: Says, first: Row, other: Row) -> None:
+    """Refuses rows that name different files where both would start from the same weights."""
+    files = [experiment.start_of(row).checkpoint for row in (first, other)]
+    if files[0] != files[1]:
+        raise UsageError(
+            f"{experiment.table}.yaml, rows {first.id} and {other.id}, cannot be run under "
+            f"protocol {protocol.protocol}: start.checkpoint is {files[0]} in the one and "
+            f"{files[1]} in the other, but here both would start alike; choose another protocol, "
+            "or leave one of them out"
+        )
 
 
 def _require_same(experiment: Experiment, protocol: Says, first: Row, other: Row) -> None:

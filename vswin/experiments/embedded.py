@@ -15,7 +15,7 @@ from vswin.data.moving_digits import CHANNELS, Control, GridTest, MovingDigits
 from vswin.errors import UsageError
 from vswin.experiments.geometry import Geometry, image_model, in_words
 from vswin.experiments.recipes import PretrainedOn
-from vswin.experiments.tables import Count, Experiment, Row, Strict, TaskName
+from vswin.experiments.tables import Count, Experiment, Row, Strict, TaskName, why_not
 from vswin.runs.config import FromRun, Init, Random, RunConfig
 from vswin.training.recipe import Recipe
 
@@ -97,15 +97,11 @@ class EmbeddedProtocol(Strict):
     def __repr__(self) -> str:
         return f"<EmbeddedProtocol {self.protocol}: {self.title}>"
 
-    def can_run(self, experiment: Experiment) -> bool:
-        """Whether there is a small model for each row of a table, and a task like its own."""
+    def why_not(self, experiment: Experiment) -> str:
+        """Why a table cannot be run here; empty if there are small models, and a task like its."""
         has_task = experiment.task == "temporal" or self.appearance is not None
-        is_ready = has_task and experiment.is_for(self.protocol)
-        return is_ready and all(self.has_model(row.preset) for row in experiment.rows)
-
-    def has_model(self, preset: str) -> bool:
-        """Whether there is a small model in the place of a preset."""
-        return preset in self.models
+        lacking = "" if has_task else f"which has nothing for `task: {experiment.task}`"
+        return why_not(experiment, self.protocol, self.models, lacking)
 
     def includes(self, row: Row) -> bool:
         """Whether the row is run under this protocol: every row is."""
@@ -137,7 +133,7 @@ class EmbeddedProtocol(Strict):
         """
         if row.tests is not None:
             raise UsageError(f"row {row.id} tests other views, of which Moving Digits has none")
-        if not self.has_model(row.preset):
+        if row.preset not in self.models:
             raise UsageError(
                 f"protocol {self.protocol} has no small model for preset {row.preset}; "
                 f"it has {', '.join(self.models)}"
@@ -158,7 +154,7 @@ class EmbeddedProtocol(Strict):
         frames = self.geometry.frames(row.frames)
         if frames > usual.timeline or usual.timeline % frames:
             raise UsageError(
-                f"row {row.id} wants {frames} frames ({row.frames} in the paper), which cannot be "
+                f"row {row.id} wants {frames} frames ({row.frames} in the row), which cannot be "
                 f"spread evenly over the {usual.timeline} of a clip of protocol {self.protocol} "
                 "(data.timeline); choose others"
             )

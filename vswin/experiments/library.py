@@ -36,20 +36,23 @@ class Library:
 
     def protocols_of(self, experiment: Experiment) -> list[str]:
         """Names of the protocols that an experiment can be run under."""
-        return [name for name in self.protocols() if self.protocol(name).can_run(experiment)]
+        return [name for name in self.protocols() if not self.protocol(name).why_not(experiment)]
 
-    def cannot_run(self, experiment: Experiment, protocol: str) -> UsageError:
-        """That an experiment cannot be run under a protocol, and under which it can."""
-        others = ", ".join(self.protocols_of(experiment))
-        named = f"{experiment.table} names its protocols, and {protocol} is none of them"
-        what = f"{experiment.table} cannot be run under protocol {protocol}"
-        chosen = self.protocol(protocol)
-        if without := [row for row in experiment.rows if not chosen.has_model(row.preset)]:
-            what += f", which has no small model of {without[0].preset} (row {without[0].id})"
-        return UsageError(
-            f"{what if experiment.is_for(protocol) else named}; it can be run under: "
-            f"{others or 'none; `vswin cost` counts its costs'}"
-        )
+    def why_not(self, experiment: Experiment, protocol: str) -> str:
+        """Why an experiment cannot be run under a protocol, and under which it can; empty if so."""
+        reason = self.protocol(protocol).why_not(experiment)
+        others = ", ".join(self.protocols_of(experiment)) if reason else ""
+        none = "none; `vswin cost` counts its costs"
+        return f"{reason}; it can be run under: {others or none}" if reason else ""
+
+    def require_possible(self, experiment: Experiment, protocol: str) -> None:
+        """Refuses an experiment that cannot be run under a protocol.
+
+        Raises:
+            UsageError: if so; says why, and under which it can be.
+        """
+        if reason := self.why_not(experiment, protocol):
+            raise UsageError(reason)
 
     def experiment(self, table: str) -> Experiment:
         """Reads an experiment.

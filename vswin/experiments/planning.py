@@ -93,7 +93,7 @@ def study_runs(
     Raises:
         UsageError: if a row cannot be run under the protocol; names table, row and protocol.
     """
-    if not protocol.can_run(experiment):
+    if protocol.why_not(experiment):
         return
     for row, first in first_runs(experiment, protocol, rows).items():
         if present is not None:
@@ -180,8 +180,7 @@ def plan_study(
     """
     library = Library(experiments_dir())
     experiment, chosen = library.experiment(table), library.protocol(protocol)
-    if not chosen.can_run(experiment):
-        raise library.cannot_run(experiment, protocol)
+    library.require_possible(experiment, protocol)
     wanted = _seeds(chosen.seeds if seeds is None else seeds, seeds is not None, only_seeds)
     runs = study_runs(experiment, chosen, wanted, [experiment.row(row_id) for row_id in rows])
     # Seed by seed: a table is complete with one seed before the next is begun.

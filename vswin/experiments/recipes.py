@@ -31,7 +31,7 @@ from pydantic import (
 
 from vswin.errors import unknown
 from vswin.models.registry import presets
-from vswin.reading import ExperimentError, Strict, read_strictly, require_named
+from vswin.reading import ExperimentError, Strict, in_plain_words, read_strictly, require_named
 from vswin.training.recipe import Recipe
 
 Dataset = Literal["kinetics400", "kinetics600", "ssv2"]
@@ -203,7 +203,9 @@ def checked(fields: dict[str, Any]) -> dict[str, Any]:
         try:
             found[name] = TypeAdapter(kinds[name]).validate_python(value)
         except ValidationError as error:
-            raise ValueError(f"{name}: {error.errors()[0]['msg']}, not {value!r}") from error
+            raise ValueError(
+                f"{name}: {in_plain_words(error.errors()[0])}, not {value!r}"
+            ) from error
     return found
 
 

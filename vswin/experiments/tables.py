@@ -8,6 +8,7 @@ protocol.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
@@ -29,7 +30,7 @@ TaskName = Literal["temporal", "appearance"]
 """Which task of the embedded benchmark takes the place of the paper's dataset."""
 Views = Annotated[str, Field(pattern=r"^[1-9][0-9]*x[135]$")]
 """Clips in time x crops in space, as `4x3`."""
-RowControl = Control | Literal["no_pretraining"]
+RowControl = Literal[Control, "no_pretraining"]
 
 
 def _is_known(name: str, info: ValidationInfo) -> str:
@@ -48,7 +49,7 @@ class Start(Strict):
     A table says it for all its rows; what a row leaves out, it has from its table.
     """
 
-    origin: PretrainedOn | Literal["random"] | None = Field(default=None, alias="from")
+    origin: Literal[PretrainedOn, "random"] | None = Field(default=None, alias="from")
     """What they were trained on; random: on nothing. None is the table's."""
     checkpoint: str | None = None
     """The published file, where it is not the preset's usual one."""
@@ -145,6 +146,11 @@ class Row(Strict):
     def rates(self) -> dict[str, Any]:
         """What it says of its model that belongs to the training."""
         return {name: self.model[name] for name in MODEL_FIELDS if name in self.model}
+
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        """Settings that it says itself: rates of its model, and what it changes in the recipe."""
+        return self.rates | self.videos.recipe
 
     @property
     def without_rates(self) -> Row:
@@ -290,6 +296,27 @@ class Experiment(Strict):
         """(channels, T, H, W) of the paper's input."""
         side = row.image_size or self.image_size
         return (3, row.frames, side, side)
+
+
+def why_not(
+    experiment: Experiment, protocol: str, models: Collection[str] | None, lacking: str
+) -> str:
+    """Why an experiment cannot be run under a protocol; empty if it can be, as far as this tells.
+
+    Args:
+        experiment: a table, or an ablation of one's own.
+        protocol: its name.
+        models: presets that have a small model there; None if they are trained as they are.
+        lacking: what else is not there, as the end of the sentence; empty if nothing.
+    """
+    if not experiment.is_for(protocol):
+        return f"{experiment.table} names its protocols, and {protocol} is none of them"
+    without = [row for row in experiment.rows if models is not None and row.preset not in models]
+    if without and not lacking:
+        lacking = f"which has no small model of {without[0].preset} (row {without[0].id})"
+    if not lacking:
+        return ""
+    return f"{experiment.table} cannot be run under protocol {protocol}, {lacking}"
 
 
 def _require_loaded(whose: str, said: Start, start: Start) -> None:

@@ -19,6 +19,8 @@ class Size:
     """As the row has it at the paper's own size."""
     trained: str
     """As it is in the row's run."""
+    is_setting: bool = False
+    """Whether it is a setting of the recipe, which is told where no size is changed, too."""
 
     def __str__(self) -> str:
         return self.trained if self.trained == self.paper else f"{self.paper} → {self.trained}"
@@ -29,7 +31,11 @@ Sizes = Mapping[str, Size]
 
 
 def sizes_of(experiment: Experiment, row: Row, run: RunConfig) -> dict[str, Size]:
-    """Clips, tokens, window, every field of the model, and the start of a row and of its run."""
+    """What a row says, and what its run has in its place.
+
+    Clips, tokens, window, every field of the model, the start, and those settings of the recipe
+    that some row of the table says itself.
+    """
     paper = experiment.paper_model(row)
     _, _, _, pixels = experiment.paper_input(row)
     size = run.data.size if run.data.kind == "videos" else run.data.image_size
@@ -45,7 +51,26 @@ def sizes_of(experiment: Experiment, row: Row, run: RunConfig) -> dict[str, Size
     for name in fields:
         old, new = getattr(paper, name), getattr(run.model, name)
         found[name] = Size(_in_words(name, old), _in_words(name, new))
+    found |= _settings(experiment, row, run)
     return found | {"start": Size(*_starts(experiment, row, run))}
+
+
+def _settings(experiment: Experiment, row: Row, run: RunConfig) -> dict[str, Size]:
+    """The settings of the recipe that some row of the table says itself, as this one has them."""
+    if run.data.kind != "videos":  # there, rows that say some are refused
+        return {}
+    trained = {**vars(run.model), **vars(run.recipe), **vars(run.data)}
+    own = row.own_settings if row.tests is None else experiment.row(row.tests).own_settings
+    usual = {**trained, **vars(experiment.paper_model(row))}
+    names = dict.fromkeys(name for each in experiment.rows for name in each.own_settings)
+    return {
+        name: Size(
+            _in_words(name, own.get(name, usual[name])),
+            _in_words(name, trained[name]),
+            is_setting=True,
+        )
+        for name in names
+    }
 
 
 def differing(rows: Iterable[Sizes]) -> list[str]:
@@ -54,20 +79,31 @@ def differing(rows: Iterable[Sizes]) -> list[str]:
     return [name for name in (listed[0] if listed else ()) if len({r[name] for r in listed}) > 1]
 
 
+def has_changes(rows: Iterable[Sizes]) -> bool:
+    """Whether a protocol trains anything else than the rows say."""
+    return any(size.paper != size.trained for of_row in rows for size in of_row.values())
+
+
+def is_to_be_told(rows: Iterable[Sizes]) -> bool:
+    """Whether there is more to say of the rows than that each is trained as its model is."""
+    listed = list(rows)
+    return has_changes(listed) or any(s.is_setting for of_row in listed for s in of_row.values())
+
+
 def in_every_row(rows: Iterable[Sizes]) -> str:
-    """What a protocol changes alike in all rows; empty if there is nothing."""
+    """What a protocol changes, or the rows say of the recipe, alike; empty if there is nothing."""
     listed = list(rows)
     varying = differing(listed)
     alike = [
         f"{name} {size}"
         for name, size in (listed[0] if listed else {}).items()
-        if name not in varying and size.paper != size.trained
+        if name not in varying and (size.paper != size.trained or size.is_setting)
     ]
     return f"In every row: {'; '.join(alike)}." if alike else ""
 
 
 def trained_lines(experiment: Experiment, runs: Mapping[str, RunConfig]) -> list[str]:
-    """What is trained for each row, one line for each, and in all of them; empty if as it says.
+    """What is trained for each row, one line for each, and in all of them; empty if as its model.
 
     Args:
         experiment: whose rows.
@@ -75,7 +111,7 @@ def trained_lines(experiment: Experiment, runs: Mapping[str, RunConfig]) -> list
     """
     sizes = {id_: sizes_of(experiment, experiment.row(id_), run) for id_, run in runs.items()}
     names = differing(sizes.values())
-    if not any(s.paper != s.trained for of_row in sizes.values() for s in of_row.values()):
+    if not is_to_be_told(sizes.values()):
         return []
     lines = [
         f"  {row_id}: {'; '.join(f'{name} {of_row[name]}' for name in names)}"
@@ -83,7 +119,8 @@ def trained_lines(experiment: Experiment, runs: Mapping[str, RunConfig]) -> list
         if names
     ]
     lines += [f"  {alike}"] if (alike := in_every_row(sizes.values())) else []
-    return ["Trained as (left of an arrow: what the row says):", *lines]
+    arrows = " (left of an arrow: what the row says)" if has_changes(sizes.values()) else ""
+    return [f"Trained as{arrows}:", *lines]
 
 
 def _in_words(name: str, value: Any) -> str:
@@ -96,7 +133,10 @@ def _starts(experiment: Experiment, row: Row, run: RunConfig) -> tuple[str, str]
     """What weights start from, in the paper and in the run."""
     if row.tests is not None:
         return f"the model of {row.tests}", f"the model of {row.tests}"
-    origin = experiment.start_of(row).origin or "random"
+    start = experiment.start_of(row)
+    origin: str = start.origin or "random"
+    if start.checkpoint:
+        origin += f", checkpoint {start.checkpoint}"
     if run.init.kind == "random":
         return origin, "random"
     if run.init.kind == "run":

@@ -23,7 +23,7 @@ from vswin.experiments.recipes import (
     Sourced,
     split,
 )
-from vswin.experiments.tables import PIXELS, Count, Experiment, OnVideos, Row, Strict
+from vswin.experiments.tables import PIXELS, Count, Experiment, OnVideos, Row, Strict, why_not
 from vswin.models.registry import family_of
 from vswin.runs.config import FromCheckpoint, FromRun, Init, Random, RunConfig, TestOnly
 from vswin.training.recipe import Recipe
@@ -133,15 +133,13 @@ class VideoProtocol(Strict):
     def __repr__(self) -> str:
         return f"<VideoProtocol {self.protocol}: {self.title}>"
 
-    def can_run(self, experiment: Experiment) -> bool:
-        """Whether the table says what it takes to run it on videos, and the models are there."""
-        has_models = all(self.has_model(row.preset) for row in experiment.rows)
-        is_ready = experiment.videos is not None and experiment.is_for(self.protocol)
-        return is_ready and has_models
-
-    def has_model(self, preset: str) -> bool:
-        """Whether there is a model of a preset, or in its place."""
-        return self.small is None or preset in self.small.models
+    def why_not(self, experiment: Experiment) -> str:
+        """Why a table cannot be run here; empty if it says what it takes, and models are there."""
+        lacking = ""
+        if experiment.videos is None:
+            lacking = "which is on videos, as it names none (`videos: {dataset: kinetics400}`)"
+        models = None if self.small is None else self.small.models
+        return why_not(experiment, self.protocol, models, lacking)
 
     def includes(self, row: Row) -> bool:
         """Whether the row is run under this protocol: no checks of the embedded benchmark are."""
@@ -161,7 +159,7 @@ class VideoProtocol(Strict):
         run = self.configure(experiment, row, 0)
         assert isinstance(run.data, VideoData)
         kept = {**vars(run.recipe), **vars(run.model), **vars(run.data)}
-        own = _own(row).keys()
+        own = row.own_settings.keys()
         for name, setting in found.items():
             if name in own:
                 found[name] = Sourced(kept[name], "the row")
@@ -175,7 +173,7 @@ class VideoProtocol(Strict):
     def says(self, experiment: Experiment, row: Row) -> dict[str, Any]:
         """As `Experiment.says`, with every setting that the recipe has for the row."""
         book = {name: found.value for name, found in self._from_book(experiment, row).items()}
-        settings = book | _own(row)
+        settings = book | row.own_settings
         rates = {f"model.{name}": settings.pop(name) for name in MODEL_FIELDS}
         recipe = {f"videos.recipe.{name}": value for name, value in settings.items()}
         return experiment.says(row) | rates | recipe
@@ -201,7 +199,7 @@ class VideoProtocol(Strict):
             run = _rehearse(self.small, run, experiment, row)
         else:
             run = dataclasses.replace(run, init=self._published(experiment, row))
-        own, rates, clips = split(_own(row))
+        own, rates, clips = split(row.own_settings)
         if "resize" in clips:
             assert isinstance(run.data, VideoData)
             clips["resize"] = clips["resize"] * run.data.size // PIXELS
@@ -257,11 +255,6 @@ def _on_videos(experiment: Experiment, row: Row) -> OnVideos:
         what = f"row {row.id} is a check of the embedded benchmark, and"
         raise UsageError(f"{what if row.is_control else experiment.table} cannot be run on videos")
     return experiment.videos
-
-
-def _own(row: Row) -> dict[str, Any]:
-    """Settings that the row says itself: rates of its model, and what it changes in the recipe."""
-    return row.rates | row.videos.recipe
 
 
 def _stride(frames: int, sampling: str) -> int:

@@ -58,10 +58,14 @@ def load_study(
     library = Library(experiments_dir())
     experiment, chosen = library.experiment(table), library.protocol(protocol)
     if not experiment.is_for(protocol):  # others' costs can be reported
-        raise library.cannot_run(experiment, protocol)
-    firsts = first_runs(experiment, chosen) if chosen.can_run(experiment) else {}
+        library.require_possible(experiment, protocol)
+    reason = library.why_not(experiment, protocol)
+    firsts = {} if reason else first_runs(experiment, chosen)
     store = Store(results_path(results_dir), protocol)
-    study = _study(experiment, chosen, firsts, _runs(experiment, chosen, seeds, store), store)
+    if not firsts and not reason:
+        reason = f"{table} has no rows but checks of the embedded benchmark"
+    found = _runs(experiment, chosen, seeds, store)
+    study = _study(experiment, chosen, firsts, found, store, reason)
     leaves_out = seeds is not None and seeds < _seeds_present(experiment, chosen, store)
     return dataclasses.replace(study, seeds=seeds if leaves_out else None)
 
@@ -77,7 +81,8 @@ def load_costs(table: str) -> Study:
     """
     library = Library(experiments_dir())
     experiment, protocol = library.experiment(table), library.protocol(library.protocols()[0])
-    return _study(experiment, protocol, {}, ({}, {}), Store(results_path("results"), "none"))
+    store, reason = Store(results_path("results"), "none"), "no protocol was asked for"
+    return _study(experiment, protocol, {}, ({}, {}), store, reason)
 
 
 def _study(
@@ -86,6 +91,7 @@ def _study(
     firsts: Mapping[str, RunConfig],
     found: tuple[Runs, dict[str, RunRecord | None]],
     store: Store,
+    reason: str,
 ) -> Study:
     """A study of what was found.
 
@@ -95,6 +101,7 @@ def _study(
         firsts: the runs with seed 0, by row; none where the protocol does not run the table.
         found: the complete runs, and those that they have started from, by id.
         store: where they are.
+        reason: why the protocol does not run the table; empty if it does.
     """
     (runs, sources), printed = found, printed_table(experiment.table)
     return Study(
@@ -103,7 +110,7 @@ def _study(
         choices=experiment.choices,
         dataset=dataset(experiment.videos.dataset).title if experiment.videos else "the paper",
         terms=_terms(experiment, chosen, firsts),
-        is_trainable=bool(firsts),
+        why_not_run=reason,
         printed=printed,
         all_rows=tuple(_rows(experiment, chosen, printed, firsts)),
         values=tuple(_values(runs, experiment.table, printed, chosen.comparable)),

@@ -187,8 +187,7 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
     terms = study.terms
     lines = _cost_verdict(study)
     if not study.is_trainable:
-        what = "a table" if study.printed else "an ablation"
-        return [*lines, f"Accuracies: not run; not {what} of protocol {terms.protocol}."]
+        return [*lines, f"Accuracies: not run. {study.why_not_run}."]
     done = [row for row in study.rows if study.is_done(row.id)]
     runs = {run.run_id for row in done for run in study.runs.get(row.id, {}).values()}
     words = ""

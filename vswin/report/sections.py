@@ -110,7 +110,8 @@ def differences(study: Study) -> Section:
         texts.append(f"Calibration: {terms.calibration}")
     if study.printed:
         return listing("What differs from the paper", texts)
-    return listing(f"What protocol {terms.protocol} trains and tests", texts)
+    title = f"What protocol {terms.protocol} trains and tests where a row says nothing else"
+    return listing(title, texts)
 
 
 def _suspicious(study: Study) -> Iterator[str]:

@@ -38,8 +38,8 @@ class Study:
     dataset: str
     """What the printed numbers were measured on."""
     terms: Terms
-    is_trainable: bool
-    """Whether the table can be run under the protocol; if not, only its costs are compared."""
+    why_not_run: str
+    """Why the table cannot be run under the protocol, and only its costs are compared; or empty."""
     printed: PrintedTable | None
     """None for an ablation that is not in a paper."""
     all_rows: tuple[Row, ...]
@@ -72,6 +72,11 @@ class Study:
         table = pd.DataFrame(section.lines, columns=section.header).to_html(index=False)
         about = f"{self.title}. Protocol {self.terms.protocol}: {self.terms.title}."
         return f"<p>{html.escape(about)}</p>{table}"
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether the table can be run under the protocol; if not, only its costs are compared."""
+        return not self.why_not_run
 
     @property
     def rows(self) -> list[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vswin.experiments.trained import differing, in_every_row
+from vswin.experiments.trained import differing, has_changes, in_every_row, is_to_be_told
 from vswin.report.data import Row, Section, listing
 
 TITLE = "Trained as"
@@ -16,10 +16,10 @@ def trained(rows: Sequence[Row]) -> Section:
     shown = [row for row in rows if row.trained]
     sizes = [row.trained for row in shown]
     alike, names = in_every_row(sizes), differing(sizes)
-    has_changes = any(size.paper != size.trained for of_row in sizes for size in of_row.values())
-    if not has_changes:
+    if not is_to_be_told(sizes):
         return Section(TITLE)
+    note = NOTE if has_changes(sizes) else ""
     if not names:
-        return listing(TITLE, [alike], note=NOTE)
+        return listing(TITLE, [alike], note=note)
     lines = [[row.id, *(str(row.trained[name]) for name in names)] for row in shown]
-    return Section(TITLE, ["row", *names], lines, note=f"{NOTE} {alike}".strip())
+    return Section(TITLE, ["row", *names], lines, note=f"{note} {alike}".strip())
