@@ -105,7 +105,7 @@ def test_a_broken_file_names_file_line_and_key(copy, file, old, new, words):
     assert str(path) in message
     for word in words:
         assert word in message
-    if "unknown key" in message or "an integer" in message or "'loud'" in message:
+    if "unknown key" in message or "should be an integer" in message or "'loud'" in message:
         assert f"line {line}:" in message
 
 
