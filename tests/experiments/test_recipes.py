@@ -262,7 +262,9 @@ def test_a_missing_setting_or_source_is_named(copy):
         read_recipe_book(copy, "official")
     shutil.copy(FOLDER / "official.yaml", path)
     for entry in ({"value": 1}, {"value": 1, "source": " "}):
-        with pytest.raises(ExperimentError, match=r"fields.epochs.0.source: (required|should match)"):
+        with pytest.raises(
+            ExperimentError, match=r"fields.epochs.0.source: (required|should match)"
+        ):
             change(copy, "epochs", [entry])
     with pytest.raises(ExperimentError, match="fields.epochs: should have at least 1"):
         change(copy, "epochs", [])
