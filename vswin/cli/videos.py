@@ -93,6 +93,7 @@ def evaluate(
     """
     import torch
 
+    from vswin.data.datasets import dataset as known_dataset
     from vswin.evaluation.public import evaluate_weights
     from vswin.files import require_writable
     from vswin.launch.pool import decoders
@@ -114,6 +115,7 @@ def evaluate(
             raise UsageError(f"--output {output} is a folder; wanted the path of a file in it")
         require_writable(output.parent, "--output")
     resume = resume and require_writable(resume.expanduser(), "--resume")
+    known_dataset(data)
     require_file(weights)  # before a list that may be long or far away
     listed = _list(data, split, annotations, videos, labels)
     with (
