@@ -116,6 +116,8 @@ def evaluate(
         require_writable(output.parent, "--output")
     resume = resume and require_writable(resume.expanduser(), "--resume")
     known_dataset(data)
+    if annotations is None and split not in ("train", "test"):
+        raise UsageError(f"--split {split}: the data file knows train and test")
     require_file(weights)  # before a list that may be long or far away
     listed = _list(data, split, annotations, videos, labels)
     with (
@@ -167,8 +169,6 @@ def _list(
         return require_clean(read_annotations(dataset, annotations, videos, split, labels))
     if videos is not None or labels is not None:
         raise UsageError("--videos and --labels belong to --annotations")
-    if split not in ("train", "test"):
-        raise UsageError(f"--split {split}: the data file knows train and test")
     return load_sources().videos(dataset, split)  # type: ignore[arg-type]
 
 
