@@ -25,6 +25,9 @@ def said(*words):
     return line
 
 
+WEIGHTS = __file__  # a file that is there; it is not read before the list
+
+
 def lists(tmp_path, text):
     source = tmp_path / "list.txt"
     source.write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -36,7 +39,7 @@ def lists(tmp_path, text):
 @pytest.mark.parametrize("text", WRONG)
 def test_a_wrong_list(tmp_path, text):
     source, data_file = lists(tmp_path, text)
-    command = ["eval", "--weights", "none.pth", "--data", "digits_kinetics"]
+    command = ["eval", "--weights", WEIGHTS, "--data", "digits_kinetics"]
     for where in (["--annotations", source], ["--data-file", data_file]):
         line = said(*command, *where)
         assert str(source) in line
@@ -59,7 +62,7 @@ def test_what_a_data_file_names_and_is_not_there(tmp_path, key):
     write(data_file, f"datasets:\n  digits_kinetics:\n    test: {{{text}}}\n")
     what = "list is" if key == "annotations" else "videos are in"
     for command in (
-        ["eval", "--weights", "none.pth", "--data", "digits_kinetics"],
+        ["eval", "--weights", WEIGHTS, "--data", "digits_kinetics"],
         ["data", "check", "digits_kinetics"],
     ):
         line = said(*command, "--data-file", data_file)
@@ -69,7 +72,7 @@ def test_what_a_data_file_names_and_is_not_there(tmp_path, key):
 def test_what_an_option_names_and_is_not_there(tmp_path):
     source, _ = lists(tmp_path, "a.mp4 3\n")
     for command in (
-        ["eval", "--weights", "none.pth", "--data", "digits_kinetics"],
+        ["eval", "--weights", WEIGHTS, "--data", "digits_kinetics"],
         ["data", "check", "digits_kinetics"],
     ):
         words = [*command, "--annotations", source, "--videos", tmp_path / "none"]
