@@ -14,16 +14,6 @@ EXAMPLE = project_root() / "slurm" / "cluster.example.toml"
 
 
 @pytest.fixture
-def read(tmp_path):
-    def read(text):
-        path = tmp_path / "cluster.toml"
-        path.write_text(text)
-        return load_profile(path)
-
-    return read
-
-
-@pytest.fixture
 def refusal(read, tmp_path):
     """The lines that refuse a text, with the file's name alone instead of its path."""
 

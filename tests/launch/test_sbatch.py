@@ -11,7 +11,6 @@ from tests.launch.fake_slurm import FakeSlurm
 from vswin.experiments.planning import plan_study
 from vswin.launch.estimate import estimate_all
 from vswin.launch.proposal import Request, propose
-from vswin.launch.slurm.profile import load_profile
 from vswin.launch.slurm.sbatch import (
     notebook_parameters,
     run_parameters,
@@ -21,16 +20,6 @@ from vswin.launch.slurm.sbatch import (
 )
 
 RESOURCES = ("gpu", "gres", "mem", "tres")
-
-
-@pytest.fixture
-def read(tmp_path):
-    def read(text):
-        path = tmp_path / "cluster.toml"
-        path.write_text(text)
-        return load_profile(path)
-
-    return read
 
 
 def options(text):

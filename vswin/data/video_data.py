@@ -10,13 +10,12 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Len
 
+from vswin.models.registry import Pixels
+
 Share = Annotated[float, Ge(0), Le(1)]
 IN_SEGMENTS = ("ssv2", "digits_ssv2")
 """Datasets whose clips take one frame from each of equal segments of the video."""
 Sampling = Literal["dense", "segments"]
-Pixels = Literal["imagenet", "half"]
-"""How pixels are normalised: by ImageNet's means and deviations, as for Video Swin; or by 0.45 and
-0.225 in all colours, as MViT's published models were trained."""
 
 
 @dataclasses.dataclass(frozen=True)

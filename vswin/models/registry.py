@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from vswin.models.errors import ModelError
+from vswin.models.fields import with_tuples
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 Pixels = Literal["imagenet", "half"]
-"""How a family's published models want pixels normalised, see `vswin.data.video_data`."""
+"""How pixels are normalised: by ImageNet's means and deviations, as for Video Swin; or by 0.45 and
+0.225 in all colours, as MViT's published models were trained."""
 LinearStd = float | Literal["fan_in"]
 """Initial standard deviation of linear layers; "fan_in" is 1/sqrt of their input's width."""
 BUILT_IN = ("vswin.models.swin.family", "vswin.models.mvit.family")
@@ -182,7 +184,7 @@ def resolve_config(name: str, **overrides: Any) -> Any:
     for key in overrides:
         if key not in options:
             raise _unknown("model option", key, options)
-    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()}
+    frozen = with_tuples(overrides)
     usual = found.presets[name]
     return dataclasses.replace(usual, **found.complete(usual, frozen))
 

@@ -116,6 +116,8 @@ def test_weights_go_to_each_layout_and_back(layout, tmp_path):
     report = vswin.load_weights(again, tmp_path / "weights.pth")
     assert report.layout == layout
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in ours.state_dict().items())
+    assumed = report.found.facts()["assumed"]
+    assert assumed == "nothing" if layout == "vswin" else "kv_stride=(1, 8, 8)" in assumed
     found = report.found.config
     names = ("depths", "embed_dim", "num_heads", "frames", "image_size", "num_classes", "positions")
     assert all(getattr(found, name) == getattr(ours.config, name) for name in names)
@@ -143,12 +145,14 @@ def test_torchvision_takes_ours():
 
 def test_our_own_files_say_all(tmp_path):
     config = {"pooling": "max", "positions": "joint", "kv_stride": (2, 4, 4), "kv_adaptive": False}
+    config |= {"pool_norm_eps": 1e-5}
     ours = vswin.build_model("mvit_b_16x4", **SMALL, image_size=64, frames=8, **config)
     vswin.save_weights(ours, tmp_path / "weights.safetensors")
     found = read_checkpoint(tmp_path / "weights.safetensors").found
     assert found.is_certain
     assert found.config == ours.config
     again = vswin.build_model(found.base, **found.options())
+    assert again.config.pool_norm_eps == 1e-5
     vswin.load_weights(again, tmp_path / "weights.safetensors")
 
 

@@ -12,13 +12,14 @@ from typing import Any
 from torch import Tensor
 
 from vswin.models.errors import ModelError, WeightsError
+from vswin.models.fields import with_tuples
 from vswin.models.layouts import Kind
 from vswin.models.mvit.config import PRESETS, MViTConfig, Positions, Triple
 from vswin.models.mvit.layouts import EMBEDDING, NOTE
 
-NOT_IN_WEIGHTS = ("drop_path", "head_dropout", "pool_norm_eps", "activation_checkpointing")
-"""Fields that change no weight's shape or meaning."""
-SILENT = ("kv_stride", "kv_adaptive", "q_stride")
+NOT_IN_WEIGHTS = ("drop_path", "head_dropout", "activation_checkpointing")
+"""Fields that change nothing in evaluation."""
+SILENT = ("kv_stride", "kv_adaptive", "q_stride", "pool_norm_eps")
 """Fields that shapes leave open."""
 SILENT_WITHOUT_POOLS = (
     *("pooling", "pool_kernel", "num_heads", "q_pool_blocks"),
@@ -84,7 +85,8 @@ class Architecture:
             "image_size": config.image_size,
             "positions": config.positions,
             "pooling": config.pooling,
-            "last K, V": "pooled" if config.kv_pool_last_stage else "not pooled",
+            "kv_pool_last_stage": config.kv_pool_last_stage,
+            "assumed": ", ".join(f"{n}={getattr(config, n)!r}" for n in self.silent) or "nothing",
         }
 
     @property
@@ -213,9 +215,7 @@ def _noted(entries: Mapping[str, Tensor], source: str) -> MViTConfig | None:
     if note is None:
         return None
     try:
-        fields = json.loads(bytes(note.tolist()))
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-        return MViTConfig(**fields)
+        return MViTConfig(**with_tuples(json.loads(bytes(note.tolist()))))
     except (ValueError, TypeError, AttributeError, RuntimeError, ModelError) as error:
         raise WeightsError(f"{source}: its note {NOTE} cannot be read ({error})") from error
 

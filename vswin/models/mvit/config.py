@@ -5,21 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal, get_args
 
-from vswin.models.errors import ModelError
+from vswin.models.fields import is_count, one_of, require
 
 Triple = tuple[int, int, int]
 Pooling = Literal["conv", "max"]
 Positions = Literal["separate", "joint", "space", "none"]
 Skip = Literal["normalized", "unnormalized", "none"]
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _require(ok: bool, name: str, value: object, wanted: str) -> None:
-    if not ok:
-        raise ModelError(f"{name}={value!r} is not possible; wanted {wanted}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +76,7 @@ class MViTConfig:
             ModelError: if a field is out of range or two fields contradict each other.
         """
         for name in ("drop_path", "head_dropout"):  # 0 and 0.0 are one configuration
-            if _is_count(value := getattr(self, name)) or value == 0:
+            if is_count(value := getattr(self, name)) or value == 0:
                 object.__setattr__(self, name, float(value))
         for name in (
             "embed_dim",
@@ -95,15 +86,15 @@ class MViTConfig:
             "num_classes",
             "in_channels",
         ):
-            _require(_is_count(getattr(self, name)), name, getattr(self, name), "an integer >= 1")
+            require(is_count(getattr(self, name)), name, getattr(self, name), "an integer >= 1")
         for name in ("patch_kernel", "patch_stride", "pool_kernel", "q_stride", "kv_stride"):
             value = getattr(self, name)
-            ok = isinstance(value, tuple) and len(value) == 3 and all(map(_is_count, value))
-            _require(ok, name, value, "three integers >= 1: (time, height, width)")
+            ok = isinstance(value, tuple) and len(value) == 3 and all(map(is_count, value))
+            require(ok, name, value, "three integers >= 1: (time, height, width)")
         depths = self.depths
-        ok = isinstance(depths, tuple) and len(depths) >= 1 and all(map(_is_count, depths))
-        _require(ok, "depths", depths, "integers >= 1, one for each stage")
-        _require(
+        ok = isinstance(depths, tuple) and len(depths) >= 1 and all(map(is_count, depths))
+        require(ok, "depths", depths, "integers >= 1, one for each stage")
+        require(
             self.embed_dim % self.num_heads == 0,
             "num_heads",
             self.num_heads,
@@ -111,13 +102,12 @@ class MViTConfig:
         )
         for name in ("drop_path", "head_dropout"):
             value = getattr(self, name)
-            _require(isinstance(value, float) and 0 <= value < 1, name, value, "a rate in [0, 1)")
+            require(isinstance(value, float) and 0 <= value < 1, name, value, "a rate in [0, 1)")
         eps = self.pool_norm_eps
-        _require(isinstance(eps, float) and eps > 0, "pool_norm_eps", eps, "a number > 0")
+        require(isinstance(eps, float) and eps > 0, "pool_norm_eps", eps, "a number > 0")
         for name, literal in (("pooling", Pooling), ("positions", Positions), ("skip", Skip)):
-            choices = get_args(literal)
-            words = "one of " + ", ".join(map(repr, choices))
-            _require(getattr(self, name) in choices, name, getattr(self, name), words)
+            value = getattr(self, name)
+            require(value in get_args(literal), name, value, one_of(literal))
         self._require_blocks()
         self._require_strides()
 
@@ -129,7 +119,7 @@ class MViTConfig:
                 ok = isinstance(value, tuple) and all(
                     isinstance(block, int) and 0 <= block < count for block in value
                 )
-                _require(ok, name, value, f"numbers of the {count} blocks, 0 to {count - 1}")
+                require(ok, name, value, f"numbers of the {count} blocks, 0 to {count - 1}")
 
     def _require_strides(self) -> None:
         if self.pooling == "max":
@@ -137,7 +127,7 @@ class MViTConfig:
         for name in ("q_stride", "kv_stride"):
             strides = getattr(self, name)
             for stride, kernel in zip(strides, self.pool_kernel, strict=True):
-                _require(
+                require(
                     stride == 1 or kernel > 1,
                     name,
                     strides,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vswin.models.errors import ModelError
+from vswin.models.fields import with_tuples
 from vswin.models.mvit.config import PRESETS, MViTConfig
 from vswin.models.mvit.geometry import blocks
 from vswin.models.registry import Family, NaturalClips
@@ -62,7 +63,7 @@ def shrink(
             f"frames {config.frames} cannot be divided by the protocol's temporal_divisor {divisor}"
         )
     fields = {"frames": frames, **overrides}
-    frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    frozen = with_tuples(fields)
     return dataclasses.replace(config, **frozen)
 
 

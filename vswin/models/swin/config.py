@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from vswin.models.errors import ModelError
+from vswin.models.fields import is_count, one_of, require
 
 Triple = tuple[int, int, int]
 Shift = Literal["3d", "spatial", "none"]
@@ -16,19 +17,6 @@ BiasInit = Literal["duplicate", "center"]
 """Likewise of the relative position biases (Table 9)."""
 PAPER_FRAMES = 16
 """T' of the paper's clips: 32 frames, two to a token."""
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _one_of(literal: Any) -> str:
-    return "one of " + ", ".join(repr(value) for value in get_args(literal))
-
-
-def _require(ok: bool, name: str, value: object, wanted: str) -> None:
-    if not ok:
-        raise ModelError(f"{name}={value!r} is not possible; wanted {wanted}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,16 +58,16 @@ class VideoSwinConfig:
             if isinstance(value := getattr(self, name), int) and not isinstance(value, bool):
                 object.__setattr__(self, name, float(value))
         for name in ("embed_dim", "num_classes", "in_channels"):
-            _require(_is_count(getattr(self, name)), name, getattr(self, name), "an integer >= 1")
+            require(is_count(getattr(self, name)), name, getattr(self, name), "an integer >= 1")
         for name in ("window_size", "patch_size"):
             value = getattr(self, name)
-            ok = isinstance(value, tuple) and len(value) == 3 and all(map(_is_count, value))
-            _require(ok, name, value, "three integers >= 1: (time, height, width)")
+            ok = isinstance(value, tuple) and len(value) == 3 and all(map(is_count, value))
+            require(ok, name, value, "three integers >= 1: (time, height, width)")
         for name in ("depths", "num_heads"):
             value = getattr(self, name)
-            ok = isinstance(value, tuple) and len(value) >= 1 and all(map(_is_count, value))
-            _require(ok, name, value, "integers >= 1, one for each stage")
-        _require(
+            ok = isinstance(value, tuple) and len(value) >= 1 and all(map(is_count, value))
+            require(ok, name, value, "integers >= 1, one for each stage")
+        require(
             len(self.depths) == len(self.num_heads),
             "num_heads",
             self.num_heads,
@@ -87,7 +75,7 @@ class VideoSwinConfig:
         )
         for stage, heads in enumerate(self.num_heads):
             dim = self.embed_dim * 2**stage
-            _require(
+            require(
                 dim % heads == 0,
                 "num_heads",
                 self.num_heads,
@@ -95,17 +83,17 @@ class VideoSwinConfig:
             )
         for name in ("drop_path", "head_dropout"):
             value = getattr(self, name)
-            _require(
+            require(
                 isinstance(value, (int, float)) and 0 <= value < 1, name, value, "a rate in [0, 1)"
             )
-        _require(
+        require(
             isinstance(self.mlp_ratio, (int, float)) and self.mlp_ratio > 0,
             "mlp_ratio",
             self.mlp_ratio,
             "a number > 0",
         )
-        _require(self.design in get_args(Design), "design", self.design, _one_of(Design))
-        _require(self.shift in get_args(Shift), "shift", self.shift, _one_of(Shift))
+        require(self.design in get_args(Design), "design", self.design, one_of(Design))
+        require(self.shift in get_args(Shift), "shift", self.shift, one_of(Shift))
         if self.design == "split" and self.window_size[0] != 1:
             found, wanted = self.window_size, (1, *self.window_size[1:])
             raise ModelError(

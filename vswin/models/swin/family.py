@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from vswin.models.errors import ModelError
+from vswin.models.fields import with_tuples
 from vswin.models.registry import Family, NaturalClips
 from vswin.models.swin.config import PRESETS, BiasInit, EmbeddingInit, VideoSwinConfig
 from vswin.models.swin.defaults import complete
@@ -68,7 +69,7 @@ def shrink(
         ),
         **overrides,
     }
-    frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    frozen = with_tuples(fields)
     return dataclasses.replace(config, **complete(config, frozen))
 
 
