@@ -98,7 +98,7 @@ def candidate(table: str, row_id: str, dials: Dials, seed: int) -> RunConfig:
 def line(name: str, dials: Dials, config: RunConfig, result: Result) -> dict[str, Any]:
     """What the table says of one run."""
     assert isinstance(result.details, DigitsDetails)
-    easy = result.details.in_distribution
+    easy = result.details.easiest
     halves = {k: getattr(easy, f"{k}_accuracy") for k in ("order", "digit", "motion")}
     source = result.loaded.source_metrics if result.loaded else {}
     return {
@@ -106,7 +106,7 @@ def line(name: str, dials: Dials, config: RunConfig, result: Result) -> dict[str
         "dials": " ".join(f"{k}={v:g}" for k, v in dials.items()),
         "seed": config.seed,
         "grid_top1": 100 * result.metrics["top1"],
-        "training_difficulty_top1": 100 * easy.metrics["top1"],
+        "easiest_top1": 100 * easy.metrics["top1"],
         **{f"{k}_accuracy": 100 * value for k, value in halves.items() if value is not None},
         **({"pretraining_top1": 100 * source["top1"]} if source else {}),
         "train_seconds": result.seconds.train,

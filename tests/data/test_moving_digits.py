@@ -19,6 +19,7 @@ from vswin.data.moving_digits import (
 )
 
 CLEAN = MovingDigits(generator_seed=7, noise=0.0)
+CLEAN_ONE = dataclasses.replace(CLEAN, digits=1)
 
 
 def test_the_scans_are_those_of_scikit_learn():
@@ -200,3 +201,35 @@ def test_the_other_half_of_an_appearance_class_is_its_motion():
     assert sorted({(data.classes.digits[c], data.classes.phases[c][0]) for c in range(20)}) == [
         (digit, way) for digit in range(10) for way in ("left", "right")
     ]
+
+
+def test_each_clip_draws_its_difficulty_evenly_from_several_values():
+    """Noise is read off pixels without ink; coherence off clips with a single digit."""
+    silent = dataclasses.replace(CLEAN, noise=(0.1, 0.5), digits=1)
+    clips, labels = silent.batch("train", (3,), 600)
+    ink = CLEAN_ONE.batch("train", (3,), 600)[0]
+    deviation = 0.26 * (clips - ink).std(dim=(1, 2, 3, 4))
+    share = (deviation > 0.3).float().mean()
+    assert (deviation.sub(0.1).abs().minimum(deviation.sub(0.5).abs()) < 0.05).all()
+    assert 0.4 < share < 0.6
+    mixed = dataclasses.replace(CLEAN_ONE, coherence=(0.0, 1.0))
+    follows = (mixed.batch("train", (3,), 600)[0] == ink).flatten(1).all(1).float().mean()
+    assert 0.5 < follows < 0.6  # all of one half, and of the other those that follow by chance
+    assert torch.equal(labels, CLEAN_ONE.batch("train", (3,), 600)[1])
+
+
+def test_one_value_is_the_same_as_several_equal_ones():
+    one = MovingDigits(generator_seed=7, noise=0.3, coherence=0.6)
+    several = dataclasses.replace(one, noise=(0.3, 0.3), coherence=(0.6,))
+    for found, expected in zip(
+        several.batch("test", (1,), 48), one.batch("test", (1,), 48), strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
+def test_the_switch_can_lie_beside_the_middle():
+    """Up to it, clips are those that switch earlier or later; from it on, they are not."""
+    usual = CLEAN_ONE.batch("train", (0,), 48)[0]
+    late = dataclasses.replace(CLEAN_ONE, switch_offset=4).batch("train", (0,), 48)[0]
+    same = (usual == late).all(dim=(0, 1, 3, 4))
+    assert same.tolist() == [True] * 8 + [False] * 8

@@ -55,7 +55,7 @@ def study(project, seeds, text=MINE, protocol="smoke"):
         folder = plan_study("mine", protocol, seeds, results).folder(planned)
         folder.create(planned.config)
         result = of_top1(40 + 10 * planned.seed)
-        details = dataclasses.replace(result.details, in_distribution=ORDERED)
+        details = dataclasses.replace(result.details, easiest=ORDERED)
         complete(folder, result, details=details)
     return load_study("mine", protocol, results_dir=results)
 

@@ -34,6 +34,10 @@ if TYPE_CHECKING:  # the dials are plain data: planning runs has no use for torc
 Task = Literal["temporal", "appearance", "stills"]
 Split = Literal["train", "test"]
 Control = Literal["none", "single_frame", "shuffled_frames"]
+Probability = Annotated[float, Ge(0), Le(1)]
+Deviation = Annotated[float, Ge(0), Le(100)]
+Probabilities = Annotated[tuple[Probability, ...], Len(1)]
+Deviations = Annotated[tuple[Deviation, ...], Len(1)]
 
 DIRECTIONS: dict[str, tuple[int, int]] = {
     "up": (-1, 0),
@@ -107,11 +111,14 @@ class MovingDigits:
     """Digits in a clip."""
     speed: Annotated[float, Ge(0), Le(100)] = 1.0
     """Pixels per timeline frame."""
-    coherence: Annotated[float, Ge(0), Le(1)] = 1.0
-    """Probability that a digit follows the class; otherwise it follows a random class."""
+    coherence: Probability | Probabilities = 1.0
+    """Probability that a digit follows the class; otherwise it follows a random class. Of several
+    values each clip draws one, and likewise of `noise`."""
+    switch_offset: int = 0
+    """The phases switch so many frames after T/2."""
     switch_jitter: Annotated[int, Ge(0)] = 0
-    """The phases switch at T/2 + u, u drawn evenly from -switch_jitter ... switch_jitter."""
-    noise: Annotated[float, Ge(0), Le(100)] = 0.2
+    """They switch u frames later, u drawn evenly from -switch_jitter ... switch_jitter."""
+    noise: Deviation | Deviations = 0.2
     """Standard deviation of the pixel noise; a digit's ink is 1."""
     control: Control = "none"
     """Destroys the evidence: one frame in place of all, or frames in a random order."""
@@ -154,13 +161,14 @@ class MovingDigits:
         labels = rng.permutation(classes[np.arange(size) % count])
         scans, instances = self._scans(split, rng, labels)
         start = rng.random((size, self.digits, 2)) * self.image_size
-        follows = rng.random((size, self.digits)) < self.coherence
+        coherence, deviation = self._difficulty(entropy, size)
+        follows = rng.random((size, self.digits)) < coherence[:, None]
         others = rng.integers(count, size=(size, self.digits))
         motion = np.where(follows, labels[:, None], others)
         gain = rng.uniform(0.6, 1.0, size=(size, self.digits))
         order = self._frame_order(rng, size)
 
-        half = self.timeline // 2
+        half = self.timeline // 2 + self.switch_offset
         switch = rng.integers(half - self.switch_jitter, half + self.switch_jitter + 1, size=size)
         path = start[:, :, None] + self.speed * _travel(
             self._directions()[motion], switch, self.timeline
@@ -171,8 +179,17 @@ class MovingDigits:
             torch.from_numpy(ink).float(), torch.from_numpy(path).float(), self.image_size
         )
         noise = rng.standard_normal(clips.shape, dtype=np.float32)
-        clips += self.noise * torch.from_numpy(noise)
+        clips += torch.from_numpy(deviation)[:, None, None, None] * torch.from_numpy(noise)
         return ((clips - _MEAN) / _STD)[:, None], torch.from_numpy(labels)
+
+    def _difficulty(self, entropy: tuple[int, ...], size: int) -> tuple[np.ndarray, np.ndarray]:
+        """(B,) coherence of each clip, and (B,) float32 standard deviation of its noise."""
+        # Numbers of its own: with one value for all, clips are what they would be without it.
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy, spawn_key=(0,))))
+        coherence, noise = (
+            rng.choice(np.atleast_1d(dial), size) for dial in (self.coherence, self.noise)
+        )
+        return coherence, noise.astype(np.float32)
 
     def _scans(
         self, split: Split, rng: np.random.Generator, labels: np.ndarray
@@ -214,12 +231,12 @@ class GridTest:
 
     clips_per_cell: Annotated[int, Ge(1)]
     """Test clips for each combination of dials; at least one for each class."""
-    coherence: Annotated[tuple[Annotated[float, Ge(0), Le(1)], ...], Len(1)]
+    coherence: Probabilities
     """Values of `MovingDigits.coherence` to test at."""
-    noise: Annotated[tuple[Annotated[float, Ge(0), Le(100)], ...], Len(1)]
+    noise: Deviations
     """Values of `MovingDigits.noise` to test at."""
     control_clips: Annotated[int, Ge(1)] = 960
-    """Test clips at the training dials, and for each control."""
+    """Test clips at the easiest difficulty of training, and for each control at all of them."""
     kind: Literal["grid"] = "grid"
     VERSION: ClassVar[int] = 1
     """Raised by hand when a change of the code changes what is tested, or how."""

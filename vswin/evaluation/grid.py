@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vswin.data.moving_digits import Control, GridTest, MovingDigits
+from vswin.data.moving_digits import Classes, Control, GridTest, MovingDigits
 from vswin.evaluation.cells import Cell, digit_and_motion_accuracy, order_accuracy
 from vswin.tasks import SINGLE_LABEL, Task
 from vswin.tasks.task import Kept, joined
@@ -59,7 +59,7 @@ def evaluate_grid(
         part = task.keep(predict(model, clips, device, task), labels)
         part = {name: values.astype(np.uint8) for name, values in part.items()}
         parts.append(part | {"cell": np.full(len(labels), number, dtype=np.uint8)})
-        cells.append(_cell(part, dials, len(labels), task))
+        cells.append(_cell(part, dials.classes, (coherence, noise), task))
     predictions = joined(parts)
     return Evaluation(tuple(cells), predictions, task.metrics(predictions))
 
@@ -77,15 +77,15 @@ def evaluate_control(
     return float(task.hits(predict(model, clips, device, task), labels) / n)
 
 
-def _cell(part: Kept, dials: MovingDigits, n: int, task: Task) -> Cell:
+def _cell(part: Kept, classes: Classes, difficulty: tuple[float, float], task: Task) -> Cell:
     label, top1 = part["label"], part["top1"]
-    digit, motion = digit_and_motion_accuracy(dials.classes, label, top1)
+    digit, motion = digit_and_motion_accuracy(classes, label, top1)
     return Cell(
-        coherence=dials.coherence,
-        noise=dials.noise,
-        n=n,
+        coherence=difficulty[0],
+        noise=difficulty[1],
+        n=len(label),
         metrics=task.metrics(part),
-        order_accuracy=order_accuracy(dials.classes, label, top1),
+        order_accuracy=order_accuracy(classes, label, top1),
         digit_accuracy=digit,
         motion_accuracy=motion,
     )

@@ -75,8 +75,8 @@ class Family:
     """Named architectures: a configuration for each."""
     code: str
     """The module with what needs torch: `build(config)`, a model with uninitialised weights;
-    `initialise_(model, linear_std, bias_std)`, in place; `is_spared(name, groups)`, whether weight
-    decay spares a parameter; `HEAD`, how the names of the classifier's parameters begin;
+    `initialise_(model, linear_std, bias_std, seed)`, in place; `is_spared(name, groups)`, whether
+    weight decay spares a parameter; `HEAD`, how the names of the classifier's parameters begin;
     `prepare_for_counting(model)`, changes in place to a copy without weights before its operators
     are counted; `extra_counts(model, input_size, rule)`, what is to be added, by operator;
     `CHECKPOINTS`, see `vswin.models.layouts.CheckpointCode`."""
@@ -214,15 +214,23 @@ def build(config: Any) -> nn.Module:
     return code_of(config).build(config)
 
 
-def initialise_(model: nn.Module, linear_std: LinearStd = 0.02, bias_std: float = 0.02) -> None:
-    """Draws all weights anew, in place, from torch's global generator.
+def initialise_(
+    model: nn.Module,
+    linear_std: LinearStd = 0.02,
+    bias_std: float = 0.02,
+    seed: int | None = None,
+) -> None:
+    """Draws all weights anew, in place.
 
     Args:
         model: of any family.
         linear_std: standard deviation for linear layers, or "fan_in" for 1/sqrt of their width.
         bias_std: standard deviation of tables of position biases, where the family has them.
+        seed: each parameter follows from it and the parameter's name and shape, so that models
+            of different designs start equal in what they share. None: all are drawn one after the
+            other from torch's global generator.
     """
-    code_of(model).initialise_(model, linear_std, bias_std)
+    code_of(model).initialise_(model, linear_std, bias_std, seed)
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> ModelError:

@@ -41,7 +41,7 @@ def _runs(rows: Iterable[Row], runs: Runs) -> Iterator[tuple[Row, RunRecord, Dig
 
 def halves(rows: Sequence[Row], runs: Runs) -> list[str]:
     """What is told apart of a class: digit and motion where clips differ in both, else order."""
-    shown = (details.in_distribution.digit_accuracy for *_, details in _runs(rows, runs))
+    shown = (details.easiest.digit_accuracy for *_, details in _runs(rows, runs))
     return ["digit", "motion"] if any(share is not None for share in shown) else ["order"]
 
 
@@ -50,7 +50,7 @@ def check_lines(rows: Sequence[Row], runs: Runs) -> list[dict[str, Any]]:
     told_apart = halves(rows, runs)
     lines = []
     for row, run, details in _runs(rows, runs):
-        easy = details.in_distribution
+        easy = details.easiest
         lines.append(
             {
                 "row": row.id,
@@ -154,9 +154,7 @@ def difficulty(rows: Sequence[Row], runs: Runs) -> Section:
 
 def order_line(rows: Sequence[Row], runs: Runs) -> list[str]:
     """How many runs learnt to tell the order of events; nothing where there is none to tell."""
-    order = {
-        run.run_id: details.in_distribution.order_accuracy for _, run, details in _runs(rows, runs)
-    }
+    order = {run.run_id: details.easiest.order_accuracy for _, run, details in _runs(rows, runs)}
     known = [100 * share for share in order.values() if share is not None]
     learnt = sum(value >= ORDER_LEARNT for value in known)
     line = (

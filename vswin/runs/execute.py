@@ -134,10 +134,13 @@ def _attempt(
         folder.write_predictions(**outcome.predictions)
         write_json(folder.path / "provenance.json", origin | {"finished": now()})
         write_result(folder.path / "result.json", outcome.result)
-    except Interrupted:
-        reporter.state("interrupted")
-        raise
-    except Exception as error:
+    except BaseException as error:
+        if (stop := _stop_beneath(error)) is not None:
+            reporter.state("interrupted")
+            if stop is error:
+                raise
+            raise stop from error
+        assert isinstance(error, Exception)
         _note_error(folder, error, reporter.attempt)
         reporter.state("failed")
         raise
@@ -145,6 +148,18 @@ def _attempt(
     for checkpoint in folder.checkpoints.glob("*"):
         checkpoint.unlink()
     return outcome.result
+
+
+def _stop_beneath(error: BaseException) -> BaseException | None:
+    """The interruption, or the exit of a job that was put back, that an error comes from, if any.
+
+    A signal may come while a file is written, and what closes the file then raises an error of its
+    own (torch's writer does so): the run is interrupted all the same, and has not failed.
+    """
+    found: BaseException | None = error
+    while isinstance(found, Exception):
+        found = found.__cause__ or found.__context__
+    return found
 
 
 def _clear(folder: RunFolder) -> None:

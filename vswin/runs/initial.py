@@ -31,7 +31,7 @@ def initial_model(context: RunContext) -> tuple[nn.Module, Loaded | None]:
     config, init = context.config, context.config.init
     torch.manual_seed(config.seed)
     model = build(config.model)
-    initialise_(model, config.recipe.linear_std, config.recipe.bias_std)
+    initialise_(model, config.recipe.linear_std, config.recipe.bias_std, config.seed)
     loaded = None
     if isinstance(init, FromCheckpoint):
         loaded = _load_file(model, init, _inflation(config))

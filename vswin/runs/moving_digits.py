@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import time
 
+import numpy as np
+
 from vswin.data.moving_digits import GridTest, MovingDigits
 from vswin.errors import UsageError
 from vswin.evaluation.grid import evaluate_control, evaluate_grid
@@ -39,9 +41,12 @@ def train_and_test_digits(context: RunContext) -> Outcome:
     start = time.perf_counter()
     evaluation = evaluate_grid(model, data, test, device, config.task)
     easy = dataclasses.replace(
-        test, coherence=(data.coherence,), noise=(data.noise,), clips_per_cell=test.control_clips
+        test,
+        coherence=(float(np.max(data.coherence)),),
+        noise=(float(np.min(data.noise)),),
+        clips_per_cell=test.control_clips,
     )
-    in_distribution = evaluate_grid(model, data, easy, device, config.task).cells[0]
+    easiest = evaluate_grid(model, data, easy, device, config.task).cells[0]
     tested_on = {
         control: evaluate_control(model, data, control, test.control_clips, device, config.task)
         for control in ("single_frame", "shuffled_frames")
@@ -58,7 +63,7 @@ def train_and_test_digits(context: RunContext) -> Outcome:
         execution=context.execution(micro_batch=None),
         details=DigitsDetails(
             cells=evaluation.cells,
-            in_distribution=in_distribution,
+            easiest=easiest,
             tested_on=tested_on,
         ),
         weights_digest=weights.digest if weights else None,

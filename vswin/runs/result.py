@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from vswin.evaluation.cells import Cell
 from vswin.files import DamagedFileError, read_json, write_json
 
-VERSION = 2
+VERSION = 3
 """Raised by hand when what is written changes its meaning; older files are refused."""
 
 Share = Annotated[float, Ge(0), Le(1)]
@@ -77,17 +77,17 @@ class DigitsDetails:
 
     cells: tuple[Cell, ...]
     """The test's difficulties."""
-    in_distribution: Cell
-    """The test at the difficulty that the run was trained at."""
+    easiest: Cell
+    """The test at the least difficulty that the run was trained at."""
     tested_on: dict[str, Share]
     """The headline metric of the same model, tested (not trained) on clips whose evidence is
     destroyed, by control."""
     kind: Literal["moving_digits"] = "moving_digits"
 
     def __repr__(self) -> str:
-        easy = self.in_distribution.metrics
+        easy = self.easiest.metrics
         metrics = ", ".join(f"{name} {100 * share:.1f} %" for name, share in easy.items())
-        return f"<DigitsDetails {len(self.cells)} difficulties; at that of training {metrics}>"
+        return f"<DigitsDetails {len(self.cells)} difficulties; at the easiest {metrics}>"
 
 
 @dataclasses.dataclass(frozen=True)

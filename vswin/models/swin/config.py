@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Literal, get_args
 
 from vswin.models.errors import ModelError
@@ -45,6 +46,8 @@ class VideoSwinConfig:
     """Spatiotemporal attention design of Table 4, see `vswin.models.swin.designs`."""
     shift: Shift = "3d"
     """Which axes the windows of every second block are shifted along (Table 6)."""
+    initial_gate: float = 0.0
+    """Weight that the factorized design's temporal attention starts with; the paper's is zero."""
     activation_checkpointing: bool = False
     """Recompute each block's activations in the backward pass: less memory, more time."""
 
@@ -54,7 +57,12 @@ class VideoSwinConfig:
         Raises:
             ModelError: if a field is out of range or two fields contradict each other.
         """
-        for name in ("mlp_ratio", "drop_path", "head_dropout"):  # 0 and 0.0 are one configuration
+        for name in (
+            "mlp_ratio",
+            "drop_path",
+            "head_dropout",
+            "initial_gate",
+        ):  # 0 and 0.0 are one configuration
             if isinstance(value := getattr(self, name), int) and not isinstance(value, bool):
                 object.__setattr__(self, name, float(value))
         for name in ("embed_dim", "num_classes", "in_channels"):
@@ -94,6 +102,17 @@ class VideoSwinConfig:
         )
         require(self.design in get_args(Design), "design", self.design, one_of(Design))
         require(self.shift in get_args(Shift), "shift", self.shift, one_of(Shift))
+        require(
+            isinstance(self.initial_gate, float) and math.isfinite(self.initial_gate),
+            "initial_gate",
+            self.initial_gate,
+            "a number",
+        )
+        if self.initial_gate and self.design != "factorized":
+            raise ModelError(
+                f"initial_gate={self.initial_gate:g} is for design='factorized', not "
+                f"{self.design!r}, which has no gate"
+            )
         if self.design == "split" and self.window_size[0] != 1:
             found, wanted = self.window_size, (1, *self.window_size[1:])
             raise ModelError(

@@ -23,6 +23,7 @@ def slug(config: VideoSwinConfig, frames: int) -> tuple[str, ...]:
     window = "x".join(map(str, config.window_size))
     words = [f"t{tokens_in_time(config, frames)}", f"w{window}"]
     words += [] if config.design == "joint" else [config.design]
+    words += [f"gate_{config.initial_gate:g}"] if config.initial_gate else []
     words += [] if config.shift == "3d" else [f"shift_{config.shift}"]
     return tuple(words)
 
@@ -44,6 +45,7 @@ def image_counterpart(config: VideoSwinConfig, num_classes: int) -> VideoSwinCon
         num_classes=num_classes,
         design="joint",
         shift="3d",
+        initial_gate=0.0,
     )
 
 

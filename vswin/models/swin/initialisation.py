@@ -7,6 +7,7 @@ import math
 from torch import nn
 
 from vswin.models.registry import LinearStd
+from vswin.models.seeding import modules_seeded_by_name, seed_by_name
 from vswin.models.swin.attention import WindowAttention3D
 from vswin.models.swin.designs import FactorizedTemporalAttention
 from vswin.models.swin.model import VideoSwinTransformer
@@ -15,9 +16,12 @@ HEAD_STD = 0.01
 
 
 def initialise_(
-    model: VideoSwinTransformer, linear_std: LinearStd = 0.02, bias_std: float = 0.02
+    model: VideoSwinTransformer,
+    linear_std: LinearStd = 0.02,
+    bias_std: float = 0.02,
+    seed: int | None = None,
 ) -> None:
-    """Draws all weights anew, in place, from torch's global generator.
+    """Draws all weights anew, in place.
 
     Linear layers and bias tables: truncated normal, biases 0; LayerNorm 1 and 0; the patch
     embedding keeps the convolution default; the head is normal with standard deviation 0.01. These
@@ -30,9 +34,11 @@ def initialise_(
             input width) is the width-independent choice.
         bias_std: standard deviation of the relative position bias tables. Near zero, attention
             starts blind to position; pre-trained tables are not. A small model that has to learn
-            the order of events from scratch finds it far sooner from a spread of about 2.
+            the order of events from scratch finds it far sooner from a spread of about 2, or with
+            tables that learn at the head's rate (`Recipe.groups`).
+        seed: see `vswin.models.registry.initialise_`.
     """
-    for module in model.modules():
+    for _, module in modules_seeded_by_name(model, seed):
         if isinstance(module, nn.Linear):
             std = linear_std if linear_std != "fan_in" else 1 / math.sqrt(module.in_features)
             nn.init.trunc_normal_(module.weight, std=std)
@@ -44,5 +50,6 @@ def initialise_(
             table = module.relative_position_bias_table
             nn.init.trunc_normal_(table, std=bias_std, a=-2 * bias_std, b=2 * bias_std)
         elif isinstance(module, FactorizedTemporalAttention):
-            nn.init.zeros_(module.gate)
+            nn.init.constant_(module.gate, model.config.initial_gate)
+    seed_by_name(seed, "head")
     nn.init.normal_(model.head.weight, std=HEAD_STD)
