@@ -7,20 +7,19 @@ Experiments refer to rows by id; a row that no experiment names is printed and n
 from __future__ import annotations
 
 import functools
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from vswin.errors import VswinError
+from vswin.paper.placeholders import fill
 from vswin.reading import Strict, read_strictly, require_named
 
 FOLDER = Path(__file__).parent
 """One folder for each paper, one file for each table."""
 DASHES = ("-", "–", "—", "")
 """How a table prints that a number is not known."""
-PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 class PrintedTableError(VswinError):
@@ -207,24 +206,13 @@ class PrintedTable(Strict):
         )
 
     def fill(self, claim: Claim) -> str:
-        """What a claim says, with its numbers.
-
-        `{row.column}` is a cell, `{gain:row.column-row.column}` the difference of two, with as
-        many decimals as they have, and `{percent}` the claim's own.
+        """What a claim says, with its numbers; `{percent}` is the claim's own.
 
         Raises:
             ValueError: if there is no such cell.
         """
-        return PLACEHOLDER.sub(lambda found: self._filled(claim, found[1]), claim.says)
-
-    def _filled(self, claim: Claim, place: str) -> str:
-        if place == "percent" and claim.percent is not None:
-            return str(claim.percent)
-        if place.startswith("gain:"):
-            cells = [self._cell(claim, name) for name in place.removeprefix("gain:").split("-")]
-            if len(cells) == 2:
-                return f"{float(cells[0]) - float(cells[1]):.{decimals(cells[0])}f}"
-        return self._cell(claim, place)
+        percent = {} if claim.percent is None else {"percent": str(claim.percent)}
+        return fill(claim.says, lambda place: self._cell(claim, place), percent)
 
     def _cell(self, claim: Claim, place: str) -> str:
         name, _, column = place.partition(".")
@@ -232,11 +220,6 @@ class PrintedTable(Strict):
         if row is None or column not in row.cells:
             raise ValueError(f"claim {claim.id}: {{{place}}} is no cell of the table")
         return row.cells[column]
-
-
-def decimals(number: str) -> int:
-    """How many decimals a number is printed with."""
-    return len(number.partition(".")[2])
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from vswin.paper.printed import decimals
+from vswin.paper.placeholders import decimals
 
 Match = Literal["reproduced", "not reproduced", "not run"]
 COSTS = {"flops": "FLOPs", "params": "params"}

@@ -1,0 +1,82 @@
+"""The claims of the papers: every one is testable, and a broken one is refused in plain words."""
+
+import re
+
+import pytest
+
+from vswin.experiments.library import Library
+from vswin.paper.claims import claims_of, paper_claims, read_claims
+from vswin.paper.printed import FOLDER, printed_table
+from vswin.project import experiments_dir
+from vswin.reading import ExperimentError
+
+LIBRARY = Library(experiments_dir())
+PAPERS = sorted(path.name for path in FOLDER.iterdir() if (path / "claims").is_dir())
+CLAIMS = {claim.id: claim for paper in PAPERS for claim in paper_claims(paper)}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_row_is_one_of_an_experiment_or_printed(name):
+    claim = CLAIMS[name]
+    for ref in claim.rows:
+        table, row = claim.table_of(ref), ref.rpartition(".")[2]
+        if table is not None and printed_table(table).row(row) is None:
+            LIBRARY.experiment(table).row(row)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_no_number_is_typed_into_a_claim(name):
+    """All that is left without the placeholders are names, such as top-1 and 3D."""
+    claim = CLAIMS[name]
+    words = re.sub(r"\{[^}]*\}|[Tt]op-[15]|[23]D|ImageNet-21?K", "", claim.says)
+    assert not re.search(r"\d", words), words
+    assert "{" not in claim.filled()
+
+
+def test_a_table_has_its_own_claims():
+    found = claims_of("table4")
+    assert found and {claim.table for claim in found} == {"table4"}
+    assert claims_of("an_ablation_of_ones_own") == ()
+
+
+def broken(folder, old, new):
+    text = (FOLDER / "video_swin" / "claims" / "table4.yaml").read_text()
+    assert old in text
+    (folder / "table4.yaml").write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("kind: greater", "kind: bigger", "should be 'greater', 'within'"),
+        ("quote:", "qoute:", "qoute: unknown key"),
+        ("where: section 4.3", "where: ''", "needs where and quote"),
+        ("{joint.top1}", "{joint.top2}", "{joint.top2} is no cell of a printed table"),
+        ("rows: [joint, split]", "rows: [joint]", "kind greater takes 2 rows, not 1"),
+        ("rows: [joint, split]", "rows: [joint, joint]", "a row is named twice"),
+        ("rows: [joint, split]", "rows: [joint, table44.split]", "table44 is no printed table"),
+        ("table: table4", "table: null", "row joint must say its table"),
+        ("kind: greater", "kind: trend", "kind trend takes 3 rows or more, not 2"),
+        ("margins: {clips: 1.0, videos: 0.5}", "bounds: {low: 1}", "bounds belong to the kinds"),
+        ("    margins: {clips: 1.0, videos: 0.5}\n", "", "kind greater needs margins for top1"),
+        ("{clips: 1.0, videos: 0.5}", "{}", "margins need clips, videos or both"),
+        ("clips: 1.0", "clips: -1.0", "greater than 0"),
+        ("bounds: {low: 1.2}", "bounds: {low: 1.2, high: 1}", "low 1.2 is not below high 1"),
+        ("bounds: {low: 1.2}", "margins: {clips: 1}", "bounds belong to the kinds"),
+        ("evidence: open test", "evidence: counted", "evidence counted does not fit top1"),
+        ("evidence: open test", "evidence: built in", "what is built in must say why"),
+        ("evidence: open test", "evidence: needs videos", "yet has a margin for clips"),
+    ],
+)
+def test_a_broken_claim_is_refused_by_file_and_line(tmp_path, old, new, words):
+    broken(tmp_path, old, new)
+    with pytest.raises(ExperimentError, match=r"table4\.yaml, line \d+") as refused:
+        read_claims(tmp_path)
+    assert words in str(refused.value)
+
+
+def test_two_claims_of_one_id_are_refused_with_both_files(tmp_path):
+    broken(tmp_path, "claims:", "claims:")
+    (tmp_path / "again.yaml").write_text((tmp_path / "table4.yaml").read_text())
+    with pytest.raises(ExperimentError, match=r"table4\.yaml: claim joint.* is in .*again\.yaml"):
+        read_claims(tmp_path)
