@@ -6,6 +6,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+LEVEL = 0.95
+"""Of every interval that decides about a claim; a one-sided test has half of the rest."""
 MIN_SEEDS = 3
 """Fewer seeds give no verdict: with two, the 95 % interval is 12.7 standard errors wide."""
 
@@ -19,8 +21,12 @@ class Interval:
     high: float
     n: int
 
+    def is_within(self, low: float, high: float) -> bool:
+        """Whether it lies wholly between two bounds, touching neither."""
+        return low < self.low and self.high < high
 
-def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+
+def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     """Interval for the mean of independent values; infinite for a single one.
 
     Raises:
@@ -41,7 +47,7 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean, float(low), float(high), n)
 
 
-def wilson_interval(share: float, n: int, level: float = 0.95) -> Interval:
+def wilson_interval(share: float, n: int, level: float = LEVEL) -> Interval:
     """Interval for a share of `n` independent trials, in [0, 1]: one model on `n` test clips."""
     from scipy import stats
 
