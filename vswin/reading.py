@@ -66,7 +66,8 @@ def read_strictly(
 ) -> Any:
     """Reads and validates a YAML file.
 
-    A file that says `extends: other` has from other.yaml, beside it, what it does not say itself.
+    A file that says `extends: other` has from other.yaml, beside it, what it does not say itself:
+    keys within keys, too, while a list counts as a whole.
 
     Args:
         path: the file.
@@ -86,6 +87,8 @@ def read_strictly(
                 f"not {content.get('kind')!r}"
             )
         kind = chosen
+    if "extends" not in kind.model_fields:
+        content.pop("extends", None)
     try:
         return kind.model_validate(content, context=context)
     except ValidationError as error:
@@ -114,11 +117,21 @@ def _read(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
     _refuse_repeated_keys(path, node)
     if "extends" not in content:
         return node, content
-    other = path.with_name(f"{content.pop('extends')}.yaml")
+    other = path.with_name(f"{content['extends']}.yaml")
     if other == path or not other.exists():
         line = _line(node, ["extends"])
         raise ExperimentError(f"{path}, line {line}: extends: there is no other file {other.name}")
-    return node, _read(other)[1] | content
+    return node, _over(content, _read(other)[1])
+
+
+def _over(said: dict[Any, Any], other: Mapping[Any, Any]) -> dict[Any, Any]:
+    """What is said, and what the other says where nothing is said."""
+    found = dict(other)
+    for key, value in said.items():
+        inner = found.get(key)
+        both = isinstance(value, dict) and isinstance(inner, dict)
+        found[key] = _over(value, dict(inner or {})) if both else value
+    return found
 
 
 def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:

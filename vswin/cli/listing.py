@@ -24,12 +24,15 @@ def list_all() -> None:
 
     library = Library(experiments_dir())
     protocols = {name: library.protocol(name) for name in library.protocols()}
+    varied = {name for base in protocols for name in library.variations(base)}
     lines, refusals = [], []
     for name in library.tables():
         experiment = library.experiment(name)
         possible = []
         for protocol, found in protocols.items():
             if found.why_not(experiment):
+                continue
+            if protocol in varied:
                 continue
             try:
                 first_runs(experiment, found)
@@ -41,8 +44,15 @@ def list_all() -> None:
     print_table("Tables", ("table", "title", "rows", "protocols"), lines)
     for refusal in refusals:
         print_line(f"{refusal}.")
-    shown = [(name, found.title, found.shows) for name, found in protocols.items()]
-    print_table("Protocols", ("protocol", "title", "what it shows"), shown)
+    usual = [(name, p.title, p.shows) for name, p in protocols.items() if name not in varied]
+    print_table("Protocols", ("protocol", "title", "what it shows"), usual)
+    studies = [
+        (name, base, protocols[name].varies)  # type: ignore[union-attr]  # these have it
+        for base in protocols
+        for name in library.variations(base)
+    ]
+    if studies:
+        print_table("Sensitivity studies", ("protocol", "of", "what differs"), studies)
 
 
 def list_rows(table: str, protocol: str, results_dir: str) -> None:

@@ -59,6 +59,10 @@ class EmbeddedProtocol(Strict):
 
     kind: Literal["moving_digits"]
     protocol: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    extends: str | None = None
+    """The protocol that has what the file leaves out."""
+    varies: str = ""
+    """In what it differs from that one, in a line; makes it a sensitivity study of it."""
     title: str
     shows: str
     """What its accuracies can and cannot say; printed wherever they appear."""
@@ -92,6 +96,8 @@ class EmbeddedProtocol(Strict):
                     f"clips have {CHANNELS}"
                 )
         _require_possible(self.data, self.test)
+        if self.varies and self.extends is None:
+            raise ValueError("varies wants `extends`, and the protocol that it differs from")
         return self
 
     def __repr__(self) -> str:

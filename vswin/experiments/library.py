@@ -34,6 +34,15 @@ class Library:
         """Names of all protocols."""
         return sorted(path.stem for path in (self.folder / "protocols").glob("*.yaml"))
 
+    def variations(self, protocol: str) -> list[str]:
+        """Names of the sensitivity studies of a protocol: those that extend and vary it."""
+        found = ((name, self.protocol(name)) for name in self.protocols())
+        return [
+            name
+            for name, other in found
+            if isinstance(other, EmbeddedProtocol) and other.varies and other.extends == protocol
+        ]
+
     def protocols_of(self, experiment: Experiment) -> list[str]:
         """Names of the protocols that an experiment can be run under."""
         return [name for name in self.protocols() if not self.protocol(name).why_not(experiment)]

@@ -89,6 +89,8 @@ class VideoProtocol(Strict):
 
     kind: Literal["videos"]
     protocol: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    extends: str | None = None
+    """The protocol that has what the file leaves out."""
     title: str
     shows: str
     """What its accuracies can and cannot say; printed wherever they appear."""

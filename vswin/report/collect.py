@@ -262,10 +262,19 @@ def _terms(experiment: Experiment, protocol: Protocol, firsts: Mapping[str, RunC
         tolerance=videos.tolerance if videos else None,
         metrics=task.METRICS,
         num_classes=num_classes,
-        deviations=stage.deviations,
+        deviations=(*_variation(protocol), *stage.deviations),
         calibration=stage.calibration,
         recipe=_recipe(experiment, videos) if videos and can_run else None,
     )
+
+
+def _variation(protocol: Protocol) -> list[str]:
+    """In what a sensitivity study differs from the protocol whose other deviations it shares."""
+    if isinstance(protocol, VideoProtocol) or not protocol.varies:
+        return []
+    return [
+        f"Unlike under protocol {protocol.extends}, of which the rest is said: {protocol.varies}."
+    ]
 
 
 def _recipe(experiment: Experiment, protocol: VideoProtocol) -> Recipe:
