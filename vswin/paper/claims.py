@@ -24,6 +24,8 @@ TestedOn = Literal["clips", "videos"]
 
 COUNTED = ("flops", "params", "test_flops", "views", "pretraining_images")
 """Metrics that need no run; see `vswin.paper.quantities`."""
+TIMED = ("test_seconds",)
+"""Measured, and not in points."""
 ROWS: dict[Kind, tuple[int, int | None]] = {
     "greater": (2, 2),
     "within": (2, 2),
@@ -36,8 +38,8 @@ ROWS: dict[Kind, tuple[int, int | None]] = {
 }
 """How many rows a claim of each kind has: at least and at most."""
 BOUNDED = ("ratio", "bound")
-"""Kinds that have bounds. The others have margins, in points, unless what they compare is
-counted."""
+"""Kinds that have bounds. The others have margins, in points, unless what they compare has none:
+what is counted, and times."""
 Ref = Annotated[str, Field(pattern=r"^([A-Za-z0-9_]+\.)?[a-z0-9_]+$")]
 """A row of the claim's own table, or `table8.center`."""
 Points = Annotated[float, Field(gt=0, le=100)]
@@ -84,16 +86,20 @@ class Counted(Strict):
 
 
 class Claim(Strict):
-    """A sentence, and what would confirm or contradict it."""
+    """A sentence, and what would confirm or contradict it.
+
+    A sentence that says several things is several claims, with the same quote.
+    """
 
     id: Id
     """Unique over the paper."""
     table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] | None
     """Whose report shows it; None: it is about the paper as a whole."""
     where: str = ""
-    """Where the sentence stands: section 4.3. Empty in an ablation of one's own, as is `quote`."""
+    """Where the sentence stands: section 4.3. Empty in an ablation of one's own."""
     quote: str = ""
-    """The sentence, verbatim."""
+    """The sentence, verbatim. Empty in an ablation of one's own, and in what the benchmark predicts
+    of itself."""
     says: Annotated[str, Field(min_length=1)]
     """What is tested, in our words; its numbers are placeholders, see `vswin.paper.placeholders`"""
     kind: Kind
@@ -103,7 +109,11 @@ class Claim(Strict):
     the first row's metric divided by the second's is within bounds. level: the row's metric is at
     most a margin from the printed one. bound: the row's metric is within bounds."""
     metric: Id
-    """What is compared: a column's metric, one of COUNTED, or a measured one (`order`, `stills`)"""
+    """What is compared: a column's metric, one of COUNTED or TIMED, or what only Moving Digits
+    tell (`order`: share of clips whose two motions are told apart in order, at the least
+    difficulty; `stills`: top-1 of the fine-tuned backbone on images, under the pre-training's own
+    head), or what is known before training (`own_frame`: share of a token's attention that stays
+    in its frame)."""
     rows: tuple[Ref, ...]
     margins: Margins | None = None
     """What is no difference (within, equal, level), or no effect (greater, trend, interaction)."""
@@ -135,14 +145,15 @@ class Claim(Strict):
             return f"model {unused[0]} is not among the rows"
         if self.models and not self.is_counted:
             return f"models are counted, but {self.metric} must be measured"
-        if self.table is None and (bare := [r for r in self.rows if not self.table_of(r)]):
+        bare = [r for r in self.rows if r not in self.models and not self.table_of(r)]
+        if bare:
             return f"row {bare[0]} must say its table, as in table5.dim16: the claim has none"
         return ""
 
     def _numbers_problem(self) -> str:
         if (self.bounds is None) == (self.kind in BOUNDED):
             return f"bounds belong to the kinds {' and '.join(BOUNDED)}"
-        takes_margins = self.kind not in BOUNDED and not self.is_counted
+        takes_margins = self.kind not in BOUNDED and self.metric not in (*COUNTED, *TIMED)
         if takes_margins and self.margins is None:
             return f"kind {self.kind} needs margins for {self.metric}"
         if not takes_margins and self.margins is not None:
@@ -199,7 +210,8 @@ class ClaimsFile(Strict):
     @model_validator(mode="after")
     def _check(self) -> ClaimsFile:
         for claim in self.claims:
-            if not claim.where or not claim.quote:
+            is_prediction = (claim.kind, claim.evidence) == ("bound", "built in")
+            if not claim.where or not (claim.quote or is_prediction):
                 raise ValueError(f"claim {claim.id}: a claim of a paper needs where and quote")
             tables = [claim.table, *(claim.table_of(row) for row in claim.rows)]
             if missing := [t for t in tables if t is not None and printed_table(t) is None]:

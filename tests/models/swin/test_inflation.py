@@ -13,6 +13,7 @@ from vswin.models.swin.inflation import (
     crop_bias_table,
     inflate_bias_table,
     inflate_embedding,
+    own_frame_share,
     resize_bias_table,
 )
 from vswin.models.swin.model import VideoSwinBlock
@@ -180,3 +181,14 @@ def test_inflated_weights_keep_the_output_of_any_patch_of_equal_frames():
             conv3d.bias.copy_(conv2d.bias)
         found = conv3d(image[:, :, None].expand(-1, -1, 2, -1, -1))[:, :, 0]
         torch.testing.assert_close(found, conv2d(image))
+
+
+@pytest.mark.parametrize("how", ["duplicate", "center"])
+@pytest.mark.parametrize("frames", [8, 16])
+def test_share_of_a_token_s_own_frame_is_that_of_a_softmax(frames, how):
+    """Of equal scores, with the biases that the table gives a whole window."""
+    window = (frames, 7, 7)
+    table = inflate_bias_table(torch.zeros(13 * 13, 1), window, how)
+    biases = table[relative_position_index(window, window)].view(frames * 49, frames * 49)
+    own = biases.softmax(-1).view(frames, 49, frames, 49).diagonal(dim1=0, dim2=2).sum(1)
+    assert torch.allclose(own, torch.tensor(own_frame_share(frames, how)), atol=1e-5)

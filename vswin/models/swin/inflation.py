@@ -63,6 +63,21 @@ def inflate_bias_table(table: Tensor, window: Triple, how: BiasInit = "duplicate
     return rows
 
 
+def own_frame_share(frames: int, how: BiasInit) -> float:
+    """What a token gives of its attention to its own frame before the first step (Table 9).
+
+    Args:
+        frames: P, those of a window.
+        how: as in `inflate_bias_table`.
+
+    Returns:
+        The share, if queries and keys tell no tokens apart and the 2D biases are the same in all
+        frames: "duplicate" spreads it over the frames evenly.
+    """
+    other = math.exp(OTHER_FRAME_BIAS) if how == "center" else 1.0
+    return 1 / (1 + (frames - 1) * other)
+
+
 def resize_bias_table(table: Tensor, size: tuple[int, int]) -> Tensor:
     """(S * S, heads) -> (height * width, heads), bicubically; the table itself if it fits."""
     side = math.isqrt(table.shape[0])
