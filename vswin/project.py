@@ -6,6 +6,9 @@ from pathlib import Path
 
 from vswin.errors import UsageError
 
+PREREGISTRATION = "preregistration.yaml"
+"""In the folder of experiments, and no experiment itself."""
+
 
 def project_root() -> Path:
     """The clone that this code runs from; for an installed copy, the one around the current folder.
@@ -46,6 +49,11 @@ def _first_project(*folders: Path) -> Path | None:
 def experiments_dir() -> Path:
     """The folder of experiments and protocols."""
     return project_root() / "experiments"
+
+
+def preregistration_file() -> Path:
+    """What was fixed before the runs of the record; it need not be there."""
+    return experiments_dir() / PREREGISTRATION
 
 
 def notebooks_dir() -> Path:

@@ -11,6 +11,7 @@ import pytest
 from tests.own import own_project
 from vswin.data.moving_digits import GridTest, MovingDigits
 from vswin.experiments import embedded, geometry, recipes, tables, videos
+from vswin.paper import claims
 from vswin.project import project_root
 from vswin.training.recipe import Recipe
 
@@ -21,6 +22,10 @@ PARTS = {
     "`start`": tables.Start,
     "`videos` of an experiment": tables.OnVideos,
     "`videos` of a row": tables.RowOnVideos,
+    "A claim": claims.Claim,
+    "`margins`": claims.Margins,
+    "`bounds`": claims.Bounds,
+    "`models` of a claim": claims.Counted,
     "Keys of a protocol on Moving Digits": embedded.EmbeddedProtocol,
     "`geometry`": geometry.Geometry,
     "`data`": MovingDigits,

@@ -13,6 +13,7 @@ from vswin.experiments.embedded import EmbeddedProtocol
 from vswin.experiments.recipes import read_recipe_book
 from vswin.experiments.tables import Experiment
 from vswin.experiments.videos import VideoProtocol
+from vswin.project import PREREGISTRATION
 from vswin.reading import read_strictly, require_named
 
 Protocol = EmbeddedProtocol | VideoProtocol
@@ -28,7 +29,8 @@ class Library:
 
     def tables(self) -> list[str]:
         """Names of all experiments."""
-        return sorted(path.stem for path in self.folder.glob("*.yaml"))
+        files = self.folder.glob("*.yaml")
+        return sorted(path.stem for path in files if path.name != PREREGISTRATION)
 
     def protocols(self) -> list[str]:
         """Names of all protocols."""

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from vswin.data.datasets import dataset
 from vswin.data.moving_digits import Control
@@ -20,6 +20,7 @@ from vswin.errors import unknown
 from vswin.experiments.recipes import IMAGES, MODEL_FIELDS, Dataset, PretrainedOn, Settings
 from vswin.models.layouts import some
 from vswin.models.registry import presets, resolve_config
+from vswin.paper.claims import COUNTED, Claim
 from vswin.reading import Strict
 
 Count = Annotated[int, Field(ge=1)]
@@ -190,6 +191,16 @@ class Experiment(Strict):
     choices: tuple[str, ...] = ()
     """What the paper leaves open about the rows, and what was chosen."""
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    claims: tuple[Claim, ...] = ()
+    """What is expected of it, in an ablation of one's own; judged like a claim of the paper."""
+
+    @field_validator("claims", mode="before")
+    @classmethod
+    def _fill_in(cls, said: object, info: ValidationInfo) -> object:
+        """Adds to claims what goes without saying here: their table and class of evidence."""
+        if not isinstance(said, list | tuple):
+            return said
+        return [_with_usual(claim, info.data.get("table")) for claim in said]
 
     @model_validator(mode="after")
     def _check(self) -> Experiment:
@@ -197,6 +208,10 @@ class Experiment(Strict):
         doubled = sorted({i for i in ids if ids.count(i) > 1})
         if doubled:
             raise ValueError(f"row ids must differ; repeated: {', '.join(doubled)}")
+        for claim in self.claims:
+            of_here = [row for row in claim.rows if claim.table_of(row) == self.table]
+            if missing := [row for row in of_here if row.rpartition(".")[2] not in ids]:
+                raise ValueError(f"claim {claim.id}: {missing[0]} is none of {', '.join(ids)}")
         for row in self.rows:
             _require_loaded(f"row {row.id}: ", row.start, self.start_of(row))
             trained = [other.id for other in self.rows if other.tests is None]
@@ -296,6 +311,14 @@ class Experiment(Strict):
         """(channels, T, H, W) of the paper's input."""
         side = row.image_size or self.image_size
         return (3, row.frames, side, side)
+
+
+def _with_usual(claim: Any, table: Any) -> Any:
+    """A claim as it is written in an experiment, its table and class of evidence said."""
+    if not isinstance(claim, dict):
+        return claim
+    evidence = "counted" if claim.get("metric") in COUNTED else "open test"
+    return {"table": table, "evidence": evidence} | claim
 
 
 def why_not(

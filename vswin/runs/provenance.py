@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vswin.files import read_json
+from vswin.project import PREREGISTRATION
 
 if TYPE_CHECKING:
     import torch
 
+ROOT = Path(__file__).parents[2]
+"""The clone that the code is in, or a snapshot of it that was made for jobs."""
 PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "pandas")
 
 
@@ -26,6 +30,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
     return {
         "commit": commit,
         "dirty": dirty,
+        "preregistration": preregistration_digest(),
         "vswin": importlib.metadata.version("vswin"),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
@@ -38,16 +43,26 @@ def provenance(device: torch.device) -> dict[str, Any]:
     }
 
 
+def preregistration_digest(root: Path = ROOT) -> str | None:
+    """SHA-256 of what was registered before this run began; None where nothing was.
+
+    It is no part of a run's identity: it says when the run was made, and not what it is. Which runs
+    are registered, `vswin.experiments.preregistration` says.
+    """
+    file = root / "experiments" / PREREGISTRATION
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+
+
 def now() -> str:
     """The time in UTC, ISO 8601."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def git_state(root: Path = Path(__file__).parents[2]) -> tuple[str | None, bool | None]:
+def git_state(root: Path = ROOT) -> tuple[str | None, bool | None]:
     """The commit of the code that is running, and whether the code was edited since.
 
     Args:
-        root: the clone, or a snapshot of it that was made for jobs and says so itself.
+        root: the clone, or a snapshot, which says so itself.
 
     Returns:
         (None, None) if the code is not in a git clone (an installed copy, say). Edits count in
