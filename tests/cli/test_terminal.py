@@ -112,8 +112,8 @@ def test_in_a_pipe_a_row_is_a_line():
 
 
 def test_a_record_is_not_nothing():
-    done = vswin("list", "table5", *AT_REFERENCE)
-    assert done.stdout.count("recorded") == 8
+    done = vswin("list", "table3", "-p", "rehearsal", *AT_REFERENCE)
+    assert done.stdout.count("recorded") == 1
     assert "missing" not in done.stdout
 
 

@@ -85,7 +85,7 @@ def test_under_no_protocol_are_its_numbers_a_papers(protocol, project):
 
 
 def test_what_a_paper_prints_is_said_to_be_no_measure_of_ours(tmp_path):
-    shows = make_page(load_study("table4", "proxy", results_dir=tmp_path)).shows
+    shows = make_page(load_study("table3", "rehearsal", results_dir=tmp_path)).shows
     assert shows.endswith("They are never subtracted from printed accuracies.")
     of_papers = make_page(load_study("table4", "paper", results_dir=tmp_path))
     assert "never subtracted" not in of_papers.shows
@@ -237,7 +237,7 @@ def test_a_page_of_costs_alone_and_one_in_a_folder_with_spaces_say_it_too(projec
 
 
 def test_a_page_of_a_record_trains_nothing():
-    found = load_study("table4", "proxy", results_dir=project_root() / "results" / "reference")
+    found = load_study("table3", "rehearsal", results_dir=project_root() / "results" / "reference")
     assert make_page(found).training == ""
     assert made_by(make_page(found)).endswith("--results-dir results/reference`.")
 
