@@ -220,7 +220,7 @@ def _rows(
         firsts: the runs with seed 0, by row; none where the protocol cannot run the table.
     """
     for row in experiment.rows:
-        if row.is_control and not protocol.includes(row):
+        if not protocol.includes(row):
             continue
         line = printed.row(row.id) if printed else None
         columns = printed.labels if printed and line else []
@@ -230,6 +230,7 @@ def _rows(
             id=row.id,
             labels=labels or {"row": row.id},
             control=row.control,
+            is_beside=row.only_on is not None,
             model=experiment.paper_model(row),
             input_size=experiment.paper_input(row),
             sizes=_sizes(run) if run else {},

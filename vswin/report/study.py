@@ -83,8 +83,13 @@ class Study:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows of the table, without controls."""
-        return [row for row in self.all_rows if row.control == "none"]
+        """The rows of the table, without controls and without those that are not printed."""
+        return [row for row in self.all_rows if row.control == "none" and not row.is_beside]
+
+    @property
+    def beside(self) -> list[Row]:
+        """Rows of the embedded benchmark alone, which the paper does not print."""
+        return [row for row in self.all_rows if row.is_beside]
 
     @property
     def chance(self) -> float:
