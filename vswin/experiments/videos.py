@@ -141,11 +141,11 @@ class VideoProtocol(Strict):
         if experiment.videos is None:
             lacking = "which is on videos, as it names none (`videos: {dataset: kinetics400}`)"
         models = None if self.small is None else self.small.models
-        return why_not(experiment, self.protocol, models, lacking, self.includes)
+        return why_not(experiment, self.protocol, models, lacking)
 
     def includes(self, row: Row) -> bool:
         """Whether the row is run under this protocol: no checks of the embedded benchmark are."""
-        return row.is_on("videos")
+        return not row.is_control
 
     def settings(self, experiment: Experiment, row: Row) -> dict[str, Sourced]:
         """Every setting that the row is trained with, and its source.
@@ -161,7 +161,7 @@ class VideoProtocol(Strict):
         run = self.configure(experiment, row, 0)
         assert isinstance(run.data, VideoData)
         kept = {**vars(run.recipe), **vars(run.model), **vars(run.data)}
-        own = row.own_names
+        own = row.own_settings.keys()
         for name, setting in found.items():
             if name in own:
                 found[name] = Sourced(kept[name], "the row")
@@ -175,11 +175,10 @@ class VideoProtocol(Strict):
     def says(self, experiment: Experiment, row: Row) -> dict[str, Any]:
         """As `Experiment.says`, with every setting that the recipe has for the row."""
         book = {name: found.value for name, found in self._from_book(experiment, row).items()}
-        recipe, _, _ = split(book)
-        settings = book | vars(row.trained_with(Recipe(**recipe))) | row.rates | row.videos.recipe
+        settings = book | row.own_settings
         rates = {f"model.{name}": settings.pop(name) for name in MODEL_FIELDS}
-        said = {f"videos.recipe.{name}": value for name, value in settings.items()}
-        return experiment.says(row) | rates | said
+        recipe = {f"videos.recipe.{name}": value for name, value in settings.items()}
+        return experiment.says(row) | rates | recipe
 
     def _from_book(self, experiment: Experiment, row: Row) -> dict[str, Sourced]:
         dataset = _on_videos(experiment, row).dataset
@@ -202,13 +201,13 @@ class VideoProtocol(Strict):
             run = _rehearse(self.small, run, experiment, row)
         else:
             run = dataclasses.replace(run, init=self._published(experiment, row))
-        own, rates, clips = split(row.rates | row.videos.recipe)
+        own, rates, clips = split(row.own_settings)
         if "resize" in clips:
             assert isinstance(run.data, VideoData)
             clips["resize"] = clips["resize"] * run.data.size // PIXELS
         return dataclasses.replace(
             run,
-            recipe=dataclasses.replace(row.trained_with(run.recipe), **own),
+            recipe=dataclasses.replace(run.recipe, **own),
             model=dataclasses.replace(run.model, **rates),
             data=dataclasses.replace(run.data, **clips),
         )
@@ -254,13 +253,9 @@ class VideoProtocol(Strict):
 
 
 def _on_videos(experiment: Experiment, row: Row) -> OnVideos:
-    if row.is_control:
+    if experiment.videos is None or row.is_control:
         what = f"row {row.id} is a check of the embedded benchmark, and"
-        raise UsageError(f"{what} cannot be run on videos")
-    if row.only_on not in (None, "videos"):
-        raise UsageError(f"only_on {row.only_on}: leave it out, or choose a protocol on them")
-    if experiment.videos is None:
-        raise UsageError(f"{experiment.table} cannot be run on videos")
+        raise UsageError(f"{what if row.is_control else experiment.table} cannot be run on videos")
     return experiment.videos
 
 

@@ -20,7 +20,7 @@ import markupsafe
 from vswin.files import atomic_write, require_writable, write_text
 from vswin.project import in_project
 from vswin.report import digits
-from vswin.report.claims import Judgement, judge_claims
+from vswin.report.claims import VERDICTS, Judgement, judge_claims
 from vswin.report.data import Section
 from vswin.report.picture import digest_in, picture_of
 from vswin.report.sections import (
@@ -206,8 +206,8 @@ def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> li
     lines += mixed_sources(study)
     verdicts = [j.verdict for j in (judge_claims(study) if judgements is None else judgements)]
     if verdicts:
-        counts = _counts(verdicts, "contradicted", "inconclusive", "not run")
-        lines.append(f"Claims: {counts}.")
+        found = [f"{verdicts.count(kind)} {kind}" for kind in VERDICTS if kind in verdicts]
+        lines.append(f"Claims: {', '.join(found)}.")
     return lines
 
 

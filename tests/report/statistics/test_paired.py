@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vswin.report.statistics import equivalence_p, sign_flip_p, t_interval, t_test_p
+from vswin.report.statistics import sign_flip_p, t_interval, t_test_p, tost_p
 
 DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
 """Cross- minus self-fertilised maize, in eighths of an inch: the 15 pairs of Fisher (1935),
@@ -48,7 +48,7 @@ def test_a_test_rejects_what_the_interval_excludes():
         interval = t_interval(differences)
         assert (t_test_p(differences) < 0.025) == (interval.low > 0)
         assert (t_test_p(differences, 1, "less") < 0.025) == (interval.high < 1)
-        assert (equivalence_p(differences, 1) < 0.025) == interval.is_within(-1, 1)
+        assert (tost_p(differences, -1, 1) < 0.025) == interval.is_within(-1, 1)
 
 
 def test_differences_without_spread():
@@ -56,14 +56,14 @@ def test_differences_without_spread():
     assert t_test_p([-0.5] * 4) == 1
     assert t_test_p([0.0] * 4) == 0.5
     assert t_test_p([0.0] * 4, alternative="two-sided") == 1
-    assert equivalence_p([0.5] * 4, 1) == 0
-    assert equivalence_p([1.5] * 4, 1) == 1
+    assert tost_p([0.5] * 4, -1, 1) == 0
+    assert tost_p([1.5] * 4, -1, 1) == 1
 
 
 def test_two_one_sided_tests_by_hand():
     # The nearer border is the upper one, 3: t = (2 - 3) / (1 / sqrt(3)) = -sqrt(3).
     t = math.sqrt(3)
-    assert equivalence_p([1, 2, 3], 3) == pytest.approx((1 - t / math.sqrt(2 + t * t)) / 2)
+    assert tost_p([1, 2, 3], -3, 3) == pytest.approx((1 - t / math.sqrt(2 + t * t)) / 2)
 
 
 def test_two_one_sided_tests_are_those_of_statsmodels():
@@ -73,7 +73,13 @@ def test_two_one_sided_tests_are_those_of_statsmodels():
     for margin in (0.5, 1.0, 2.0):
         first, second = draws.normal(0.2, 1, 12), draws.normal(0, 1, 12)
         expected = ttost_paired(first, second, -margin, margin)[0]
-        assert equivalence_p((first - second).tolist(), margin) == pytest.approx(expected)
+        assert tost_p((first - second).tolist(), -margin, margin) == pytest.approx(expected)
+
+
+def test_one_bound_leaves_one_test_and_sign_flips_have_their_own():
+    assert tost_p([1, 2, 4], 0, math.inf) == t_test_p([1, 2, 4])
+    assert tost_p([1, 2, 4], -math.inf, 3) == t_test_p([1, 2, 4], 3, "less")
+    assert tost_p([1, 2, 4], 0, 3, sign_flip_p) == sign_flip_p([1, 2, 4], 3, "less")
 
 
 def test_sign_flips_by_hand():
@@ -115,5 +121,6 @@ def test_too_few_differences_are_refused():
         t_test_p([1.0])
     with pytest.raises(ValueError, match="no differences"):
         sign_flip_p([])
-    with pytest.raises(ValueError, match="positive"):
-        equivalence_p([1.0, 2.0], 0)
+    for bounds in ((1, -1), (0, 0), (-math.inf, math.inf)):
+        with pytest.raises(ValueError, match="in order"):
+            tost_p([1.0, 2.0], *bounds)

@@ -60,7 +60,7 @@ def test_on_the_border_no_number_of_pairs_settles_it():
 
 def test_a_region_holds_what_lies_wholly_inside():
     interval = t_interval([1.0, 2.0, 3.0])  # 2 ± 2.48
-    assert Region(-1, 5).holds(interval)
-    assert not ABOVE_ZERO.holds(interval)
-    assert not Region(high=4.48).holds(interval)
-    assert not Region(low=2, high=2).holds(t_interval([2.0, 2.0]))
+    assert Region(-1, 5).has(interval)
+    assert not ABOVE_ZERO.has(interval)
+    assert not Region(high=4.48).has(interval)
+    assert not Region(low=2, high=2).has(t_interval([2.0, 2.0]))

@@ -8,11 +8,12 @@ from vswin.report.statistics.intervals import (
     LEVEL,
     MIN_SEEDS,
     Interval,
+    standard_deviation,
     t_interval,
     wilson_interval,
 )
 from vswin.report.statistics.multiplicity import bonferroni, holm
-from vswin.report.statistics.paired import equivalence_p, sign_flip_p, t_test_p
+from vswin.report.statistics.paired import sign_flip_p, t_test_p, tost_p
 from vswin.report.statistics.power import Region, needed_pairs, power
 from vswin.report.statistics.summaries import (
     interquartile_mean,
@@ -26,7 +27,6 @@ __all__ = [
     "Interval",
     "Region",
     "bonferroni",
-    "equivalence_p",
     "holm",
     "interquartile_mean",
     "mean_tau",
@@ -34,7 +34,9 @@ __all__ = [
     "power",
     "probability_of_improvement",
     "sign_flip_p",
+    "standard_deviation",
     "t_interval",
     "t_test_p",
+    "tost_p",
     "wilson_interval",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Sequence
 
 LEVEL = 0.95
@@ -53,3 +54,8 @@ def wilson_interval(share: float, n: int, level: float = LEVEL) -> Interval:
 
     found = stats.binomtest(round(share * n), n).proportion_ci(level, method="wilson")
     return Interval(share, float(found.low), float(found.high), n)
+
+
+def standard_deviation(values: Sequence[float]) -> float:
+    """Of a sample, with n - 1 in the denominator; NaN for fewer than two values."""
+    return statistics.stdev(values) if len(values) > 1 else math.nan

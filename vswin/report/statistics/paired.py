@@ -6,13 +6,14 @@ Each p is one-sided unless it says otherwise, and compared with 2.5 %.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 
 Alternative = Literal["greater", "less", "two-sided"]
 """Where the mean is, if the null hypothesis is wrong: above or below the boundary, or either."""
+Test = Callable[[Sequence[float], float, Alternative], float]
 MOST_PAIRS_ENUMERATED = 16
 """Up to 2^16 = 65,536 patterns of signs are enumerated; for more pairs, as many are drawn."""
 SEED_OF_DRAWS = 0
@@ -49,16 +50,25 @@ def _certain_p(mean: float, alternative: Alternative) -> float:
     return 0.0 if above > 0 else 1.0 if above < 0 else 0.5
 
 
-def equivalence_p(differences: Sequence[float], margin: float) -> float:
-    """P of two one-sided t tests (TOST) that the mean is inside ±margin: the larger of the two.
+def tost_p(
+    differences: Sequence[float], low: float, high: float, test: Test | None = None
+) -> float:
+    """P of two one-sided tests that the mean lies between two bounds: the larger of the two.
+
+    Args:
+        differences: one for each pair.
+        low: the lower bound; -inf leaves the other test alone.
+        high: the upper bound; likewise.
+        test: `t_test_p`, which is the default, or `sign_flip_p`.
 
     Raises:
-        ValueError: if there are fewer than two differences, or the margin is not positive.
+        ValueError: if the test does, the bounds are not in order, or neither is finite.
     """
-    if margin <= 0:
-        raise ValueError(f"margin {margin}: wanted a positive number")
-    above = t_test_p(differences, -margin, "greater")
-    return max(above, t_test_p(differences, margin, "less"))
+    sides: tuple[tuple[float, Alternative], ...] = ((low, "greater"), (high, "less"))
+    finite = [(bound, side) for bound, side in sides if math.isfinite(bound)]
+    if not low < high or not finite:
+        raise ValueError(f"bounds {low} and {high}: wanted two in order, one of them finite")
+    return max((test or t_test_p)(differences, bound, side) for bound, side in finite)
 
 
 def sign_flip_p(
@@ -101,8 +111,3 @@ def _signs(n: int) -> np.ndarray:
         return draws.choice([-1.0, 1.0], size=(2**MOST_PAIRS_ENUMERATED, n))
     bits = np.arange(2**n)[:, None] >> np.arange(n) & 1
     return 1.0 - 2.0 * bits
-
-
-def standard_deviation(values: Sequence[float]) -> float:
-    """Of a sample (n - 1 in the denominator); NaN for fewer than two values."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

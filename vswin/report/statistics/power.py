@@ -25,7 +25,7 @@ class Region:
     low: float = -math.inf
     high: float = math.inf
 
-    def holds(self, interval: Interval) -> bool:
+    def has(self, interval: Interval) -> bool:
         """Whether the interval lies wholly inside."""
         return interval.is_within(self.low, self.high)
 

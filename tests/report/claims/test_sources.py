@@ -1,0 +1,211 @@
+"""What claims are about: counted costs, rows of several tables, videos, printed numbers."""
+
+import numpy as np
+import pytest
+
+from tests.report.claims.made_up import claim, judged, with_results
+from vswin.paper.printed import printed_table
+from vswin.report import load_study
+from vswin.report.claims import ClaimError, Studies, judge, judge_all, judge_claims, with_holm
+
+FLAT = [70.0, 70.5, 69.5, 70.2]
+
+
+def on_costs(kind, rows, protocol="proxy", **keys):
+    return judge(claim(kind, rows, **keys), Studies(protocol, "/nowhere"))
+
+
+def test_counted_claims_need_no_run():
+    found = on_costs("trend", ["dim4", "dim8", "dim16"], metric="flops")
+    assert found.verdict == "holds"
+    assert "19.730, 43.945, 105.827 G; counted" in found.reason
+    assert (found.p, found.interval, found.seeds, found.margin) == (None, None, (), None)
+    found = on_costs("trend", ["dim16", "dim8", "dim4"], metric="flops")
+    assert found.verdict == "contradicted"
+    assert on_costs("greater", ["win16", "win8"], metric="params").verdict == "holds"
+    assert on_costs("greater", ["win8", "win16"], metric="params").verdict == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "verdict"),
+    [
+        ({"high": 0.85}, "holds"),
+        ({"low": 0.825, "high": 0.835}, "holds"),
+        ({"low": 0.84}, "contradicted"),
+        ({"high": 0.83}, "contradicted"),
+    ],
+)
+def test_ratio_of_costs(bounds, verdict):
+    """87.889 of 105.831 G: 16.95 % less."""
+    found = on_costs("ratio", ["win8", "win16"], metric="flops", bounds=bounds)
+    assert found.verdict == verdict
+    assert found.difference == pytest.approx(1 - 0.1695, abs=5e-5)
+    assert "0.830 times; wanted " in found.reason
+
+
+def test_costs_are_the_papers_under_any_protocol():
+    for protocol in ("paper", "smoke"):
+        found = on_costs("greater", ["win16", "win8"], protocol, metric="flops")
+        assert found.values["win8"] == pytest.approx(87.889, abs=5e-4)
+
+
+def test_costs_of_other_systems_are_as_printed_and_ours_are_counted():
+    """Swin-L against ViViT-H: 200.0 M, which we count, and 647.5 M as Table 1 prints it."""
+    printed = printed_table("table1")
+    ours = next(row.id for row in printed.rows if row.cells["params"] == "200.0")
+    theirs = next(row.id for row in printed.rows if row.cells["params"] == "647.5")
+    found = on_costs(
+        "ratio", [theirs, ours], table="table1", metric="params", bounds={"low": 2.7, "high": 3.3}
+    )
+    assert found.values[theirs] == 647.5
+    assert found.values[ours] == pytest.approx(200.0, abs=0.05)
+    assert found.values[ours] != 200.0
+    assert found.verdict == "holds"
+    # With the views of each: 12 x 2107 G of ours, counted.
+    found = on_costs("greater", [ours, theirs], table="table1", metric="test_flops")
+    views = np.prod([int(n) for n in printed.row(ours).cells["views"].split("×")])
+    gflops = on_costs("greater", [ours, theirs], table="table1", metric="flops").values[ours]
+    assert found.values[ours] == pytest.approx(views * gflops)
+
+
+def test_a_model_that_no_table_has_is_counted():
+    keys = {
+        "metric": "flops",
+        "bounds": {"low": 0.49, "high": 0.51},
+        "models": {"halved": {"preset": "swin_t", "frames": 16}},
+    }
+    found = on_costs("ratio", ["halved", "win8"], **keys)
+    assert found.verdict == "holds"
+    assert found.values["halved"] == pytest.approx(43.944, abs=5e-3)
+
+
+def test_what_nothing_counts_is_refused_by_name():
+    with pytest.raises(ClaimError, match="made_up: dim8 has no test_flops"):
+        on_costs("greater", ["dim8", "dim4"], metric="test_flops")
+
+
+def test_what_nothing_measures_is_refused_by_name():
+    with pytest.raises(ClaimError, match="nothing measures topl; known: top1, top5, easiest"):
+        on_costs("greater", ["dim8", "dim4"], metric="topl")
+
+
+def test_a_share_that_initialisation_decides_needs_no_run():
+    """1 / (1 + 7 exp(-4.6)) of a token's attention stays in its frame in a window of 8 frames."""
+    share = 100 / (1 + 7 * np.exp(-4.6))
+    keys = {"table": "table9", "metric": "own_frame", "evidence": "at initialisation"}
+    for row, expected in (("center", share), ("duplicate", 12.5)):
+        found = on_costs("bound", [row], bounds={"low": 90.0}, **keys)
+        assert found.values[row] == pytest.approx(expected)
+        assert found.verdict == ("holds" if expected > 90 else "contradicted")
+
+
+def test_other_systems_are_as_printed_where_ours_may_be_set_beside_them():
+    ours, theirs = "swin_s", "mvit_b_32x3"  # 80.6 and 80.2
+    better = claim("greater", [ours, theirs], table="table1", margins={"videos": 0.5})
+    study = with_results(load_study("table1", "paper", results_dir="/nowhere"), swin_s=FLAT)
+    found = judge(better, Studies("paper", "/nowhere", known=[study]))
+    assert found.values == {ours: pytest.approx(np.mean(FLAT)), theirs: 80.2}
+    assert found.verdict == "contradicted"
+
+
+def test_times_are_compared_seed_by_seed(smoke_results):
+    slower = claim("greater", ["dim16", "dim4"], metric="test_seconds", margins=None)
+    found = judge(slower, Studies("smoke", smoke_results))
+    assert found.difference is not None
+    assert " s; 1 paired seed" in found.reason
+
+
+@pytest.mark.parametrize("metric", ["easiest", "single_frame", "shuffled_frames"])
+def test_what_only_moving_digits_tell_is_read_from_the_runs(metric, smoke_results):
+    found = judge(
+        claim("greater", ["win8", "win4"], metric=metric), Studies("smoke", smoke_results)
+    )
+    study = load_study("table5", "smoke", results_dir=smoke_results)
+    line = study.checks().set_index("row").loc["win8"]
+    assert found.values["win8"] == line["top1" if metric == "easiest" else metric]
+
+
+def test_rows_may_be_of_several_tables():
+    """Rows of Tables 5 and 8 in one claim, paired over the seeds that both have."""
+    same = claim("greater", ["win8", "table8.center"])
+    studies = [
+        with_results(load_study("table5", results_dir="/nowhere"), win8=FLAT),
+        with_results(load_study("table8", results_dir="/nowhere"), center=[68.0, 68.1, 67.9]),
+    ]
+    found = judge(same, Studies("proxy", "/nowhere", known=studies))
+    assert (found.verdict, found.seeds) == ("holds", (0, 1, 2))
+    assert found.steps[0].label == "win8 − table8.center"
+    found = judge(same, Studies("proxy", "/nowhere", known=studies[:1]))
+    assert (found.verdict, found.reason) == ("not run", "missing: table8.center")
+
+
+def test_a_table_that_the_protocol_cannot_run_is_not_run():
+    found = on_costs("greater", ["win8", "win4"], "paper")
+    assert (found.verdict, found.reason) == ("not run", "missing: win8, win4")
+    first = printed_table("table1").rows[-1].id
+    level = claim("level", [first], table="table1", margins={"videos": 0.5})
+    found = judge(level, Studies("proxy", "/nowhere"))
+    assert found.verdict == "not run"
+    assert "table1 cannot be run under protocol proxy" in found.reason
+
+
+def test_margins_are_those_of_what_is_tested():
+    """A point apart: equal on clips, where the margin is 1, and not on videos, where it is 0.5."""
+    equal = claim("equal", ["win8", "win16"])
+    near = [69.31, 69.79, 68.8]  # 0.7 below
+    assert judged(equal, win8=near, win16=FLAT[:3]).verdict == "holds"
+    assert judged(equal, "paper", win8=near, win16=FLAT[:3]).verdict == "contradicted"
+    found = judged(claim("equal", ["win8", "win16"], margins={"videos": 0.5}), win8=near)
+    assert (found.verdict, found.reason) == ("not run", "it cannot be tested on clips")
+
+
+def test_what_is_built_into_clips_is_open_on_videos():
+    shown = claim("greater", ["win8", "win4"], evidence="built in", why="The clips need it.")
+    assert judged(shown).evidence == "built in"
+    assert judged(shown, "paper").evidence == "open test"
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"), [([78.4], "holds"), ([78.9, 79.1], "holds"), ([79.4], "contradicted")]
+)
+def test_a_level_is_compared_with_the_printed_number(ours, verdict):
+    level = claim("level", ["win8"], margins={"videos": 0.5}, evidence="needs videos")
+    found = judged(level, "paper", win8=ours)  # 78.8 as printed
+    assert found.verdict == verdict
+    assert found.difference == pytest.approx(sum(ours) / len(ours) - 78.8)
+
+
+def test_an_accuracy_on_clips_is_never_set_beside_a_printed_one():
+    level = claim("level", ["win8"], margins={"clips": 0.5, "videos": 0.5})
+    for protocol in ("proxy", "rehearsal"):
+        found = judged(level, protocol, win8=[78.8])
+        assert found.verdict == "not run"
+        assert found.difference is None
+
+
+def test_holm_is_over_open_tests_alone():
+    clear, vague = [72.0, 72.5, 71.4, 72.2], [70.9, 70.2, 70.8, 71.5]
+    built_in = {"evidence": "built in", "why": "The clips need it."}
+    rows = {"win4": FLAT, "win8": clear, "win16": vague}
+    found = [
+        judged(claim("greater", ["win8", "win4"]), **rows),
+        judged(claim("greater", ["win16", "win4"]), **rows),
+        judged(claim("greater", ["win8", "win4"], **built_in), **rows),
+        judged(claim("greater", ["dim8", "dim4"]), **rows),
+        on_costs("greater", ["win16", "win8"], metric="flops"),
+    ]
+    first, second, *others = with_holm(found)
+    assert first.holm_p == pytest.approx(2 * first.p)
+    assert second.holm_p == pytest.approx(max(second.p, 2 * first.p))
+    assert [j.holm_p for j in others] == [None, None, None]
+
+
+def test_all_claims_are_judged_under_a_protocol_whose_runs_are_missing(tmp_path):
+    found = judge_all(tmp_path)
+    assert len({j.claim.id for j in found}) == len(found)
+    for judgement in found:
+        needs_no_run = judgement.evidence in ("counted", "at initialisation")
+        assert (judgement.verdict == "not run") != needs_no_run, judgement
+        assert judgement.reason
+    table = [j for j in found if j.claim.table == "table4"]
+    assert table == judge_claims(load_study("table4", results_dir=tmp_path))

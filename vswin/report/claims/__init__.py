@@ -1,0 +1,18 @@
+"""The paper's claims, judged: which of them hold, and by what evidence."""
+
+from vswin.report.claims.judgement import VERDICTS, Judgement, Step, Verdict
+from vswin.report.claims.judging import judge, judge_all, judge_claims, with_holm
+from vswin.report.claims.sources import ClaimError, Studies
+
+__all__ = [
+    "VERDICTS",
+    "ClaimError",
+    "Judgement",
+    "Step",
+    "Studies",
+    "Verdict",
+    "judge",
+    "judge_all",
+    "judge_claims",
+    "with_holm",
+]

@@ -1,0 +1,207 @@
+"""The numbers that a claim is about: measured for each seed, or counted."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from vswin.costs.cache import cost_at
+from vswin.errors import UsageError, VswinError
+from vswin.experiments.library import Library
+from vswin.experiments.preregistration import RegisteredStudy, read_preregistration
+from vswin.models.registry import presets, resolve_config
+from vswin.paper.claims import TIMED, Claim, Counted
+from vswin.paper.printed import printed_table
+from vswin.paper.quantities import printed_quantity
+from vswin.project import experiments_dir, preregistration_file
+from vswin.report.collect import load_costs, load_study
+from vswin.report.compare import COSTS
+from vswin.report.statistics import t_interval
+from vswin.report.study import Study
+from vswin.runs.result import DigitsDetails, Result
+
+CEILING = 99.0
+"""In %; above it, a row cannot show that it is better than another."""
+CHANCE = {"order": 50.0, "digit": 10.0, "stills": 10.0}
+"""In %, of metrics whose chance is not that of the classes."""
+
+OF_DIGITS: dict[str, Callable[[DigitsDetails], float | None]] = {
+    "easiest": lambda details: details.easiest.metrics.get("top1"),
+    "order": lambda details: details.easiest.order_accuracy,
+    "digit": lambda details: details.easiest.digit_accuracy,
+    "motion": lambda details: details.easiest.motion_accuracy,
+    "stills": lambda details: getattr(details, "stills", None),
+    "single_frame": lambda details: details.tested_on.get("single_frame"),
+    "shuffled_frames": lambda details: details.tested_on.get("shuffled_frames"),
+}
+"""Shares that only a run on Moving Digits knows, by metric."""
+
+
+class ClaimError(VswinError):
+    """A claim is about something that nothing measures or counts."""
+
+
+class Studies:
+    """Studies of a results folder under one protocol, each read when it is first asked for."""
+
+    def __init__(
+        self,
+        protocol: str = "proxy",
+        results_dir: str | Path = "results",
+        seeds: int | None = None,
+        known: Iterable[Study] = (),
+    ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            protocol: by name.
+            results_dir: the store's folder; a relative one counts from the project's root.
+            seeds: only the first so many seeds; None takes every seed that was run.
+            known: studies that were read already, under that protocol.
+        """
+        self.protocol, self.results_dir, self.seeds = protocol, results_dir, seeds
+        self._studies = {study.name: study for study in known}
+        self._costs = dict(self._studies)
+
+    def study(self, table: str) -> Study:
+        """The study of a table.
+
+        Raises:
+            UsageError: if the table is unknown, or cannot be run under the protocol.
+        """
+        if table not in self._studies:
+            self._studies[table] = load_study(table, self.protocol, self.seeds, self.results_dir)
+        return self._studies[table]
+
+    def costs(self, table: str) -> Study:
+        """A study of the table that knows what its rows cost; the protocol need not run it.
+
+        Raises:
+            UsageError: if the table is unknown.
+        """
+        if table not in self._costs:
+            self._costs[table] = self._studies.get(table) or load_costs(table)
+        return self._costs[table]
+
+    def that_count(self, study: Study, row: str, metric: str) -> dict[int, float]:
+        """What a row measured (`measured`), of a registered run with the registered seeds alone.
+
+        More seeds than were registered may have been run; whoever adds seeds until a verdict is
+        reached would reach any.
+        """
+        found = measured(study, row, metric)
+        registered = self._registered.tables.get(study.name, {}) if self._registered else {}
+        first = study.runs.get(row, {}).get(0)
+        if row not in registered or first is None or first.run_id != registered[row].first:
+            return found
+        return {seed: value for seed, value in found.items() if seed < registered[row].seeds}
+
+    @functools.cached_property
+    def _registered(self) -> RegisteredStudy | None:
+        """What is registered under the protocol."""
+        registered = read_preregistration(preregistration_file())
+        return registered.study(self.protocol) if registered else None
+
+
+def measured(study: Study, row: str, metric: str) -> dict[int, float]:
+    """What a row's runs measured, in % or s, by seed; empty without a run that measured it.
+
+    Where printed accuracies may be compared with, a row of another system is as printed for every
+    seed of the study.
+
+    Args:
+        study: of the row's table.
+        row: its id.
+        metric: one of the task's (`top1`), or what only runs on Moving Digits know: `easiest`
+            (top-1 at the least difficulty), `order`, `digit` and `motion` (there, too), `stills`
+            (top-1 on still images), `single_frame` and `shuffled_frames` (top-1 of the same model
+            on clips without the evidence). Or `test_seconds`, which a test took.
+
+    Raises:
+        ClaimError: if there is no such metric.
+    """
+    if metric not in (known := (*study.terms.metrics, *OF_DIGITS, *TIMED)):
+        raise ClaimError(f"nothing measures {metric}; known: {', '.join(known)}")
+    if found := study.by_seed(row, metric):
+        return found
+    printed = study.number(row, metric)
+    if printed and study.terms.comparable and all(ours.id != row for ours in study.all_rows):
+        seeds = {value.seed for value in study.values if value.seed is not None}
+        return dict.fromkeys(sorted(seeds), float(printed))
+    return {
+        seed: value
+        for seed, run in study.runs.get(row, {}).items()
+        if (value := _measured(run.result, metric)) is not None
+    }
+
+
+def _measured(result: Result, metric: str) -> float | None:
+    """What is not among a task's metrics, in % or s; None if this run does not know it."""
+    if metric == "test_seconds":
+        return result.seconds.test
+    share = OF_DIGITS[metric](result.details) if isinstance(result.details, DigitsDetails) else None
+    return None if share is None else 100 * share
+
+
+def is_informative(study: Study, row: str, metric: str) -> bool:
+    """Whether a row is surely above chance and below the ceiling."""
+    values = list(measured(study, row, metric).values())
+    found = t_interval(values)
+    return CHANCE.get(metric, study.chance) < found.low and found.high < CEILING
+
+
+def counted(claim: Claim, ref: str, studies: Studies) -> float:
+    """What a claim compares of a row, counted on the paper's own model, or else as printed.
+
+    Returns:
+        It in the unit of its column: 10^9 multiply-accumulates, 10^6 weights or images, views.
+
+    Raises:
+        ClaimError: if there is no such number.
+    """
+    if model := claim.models.get(ref):
+        return _counted_of(model, claim)
+    table, row = claim.table_of(ref) or "", ref.rpartition(".")[2]
+    printed = printed_table(table)
+    with contextlib.suppress(UsageError):  # tables of other systems alone have no experiment
+        study = studies.costs(table)
+        if any(known.id == row for known in study.all_rows):
+            if claim.metric in COSTS:
+                return study.counted(row, claim.metric)
+            views = printed_quantity(printed, row, "views") if printed else None
+            if claim.metric == "test_flops" and views is not None:
+                return views * study.counted(row, "flops")
+    found = printed_quantity(printed, row, claim.metric) if printed else None
+    if found is None:
+        raise ClaimError(f"claim {claim.id}: {ref} has no {claim.metric}, counted or printed")
+    return found
+
+
+def own_frame(claim: Claim, ref: str) -> float:
+    """What a token gives of its attention to its own frame before the first step, in %.
+
+    Args:
+        claim: of metric `own_frame`.
+        ref: a row, whose window and initialisation of the biases count.
+    """
+    from vswin.models.swin.inflation import BiasInit, own_frame_share  # torch takes a while
+
+    experiment = Library(experiments_dir()).experiment(claim.table_of(ref) or "")
+    row = experiment.row(ref.rpartition(".")[2])
+    frames = experiment.paper_model(row).window_size[0]
+    inflation = presets()[row.preset].inflation_with(experiment.start_of(row).inflation)
+    how: BiasInit = "center" if inflation["bias"] == "center" else "duplicate"
+    return 100 * own_frame_share(frames, how)
+
+
+def _counted_of(model: Counted, claim: Claim) -> float:
+    """A cost of a model that no table has."""
+    if claim.metric not in COSTS:
+        raise ClaimError(f"claim {claim.id}: only {' and '.join(COSTS)} are counted of a model")
+    size = (model.image_size, model.image_size)
+    sized = presets()[model.preset].clip_options(model.frames, size[0])
+    config = resolve_config(model.preset, **(sized | model.model))
+    cost = cost_at(config, (3, model.frames, *size), "paper")
+    return {"flops": cost.gflops, "params": cost.mparams}[claim.metric]

@@ -1,0 +1,67 @@
+"""Why a verdict is what it is, in words."""
+
+from __future__ import annotations
+
+from vswin.paper.claims import TIMED, Claim
+from vswin.report.claims.deciding import Decision
+from vswin.report.claims.judgement import Step
+from vswin.report.statistics.power import MOST_PAIRS, POWER
+
+
+def tested(claim: Claim, steps: tuple[Step, ...], margin: float | None) -> str:
+    """The steps with their intervals, the number of seeds, and the margin."""
+    unit = "s" if claim.metric in TIMED else "%" if claim.kind == "bound" else "points"
+    parts = [step_in_words(step, unit) for step in steps]
+    n = steps[0].interval.n
+    seeds = "seed" if n == 1 else "seeds"
+    parts.append(f"{n} {seeds}" if claim.kind == "bound" else f"{n} paired {seeds}")
+    if margin is not None:
+        parts.append(f"margin {points(margin)}, fixed beforehand")
+    if claim.bounds:
+        parts.append(f"wanted {bounds_in_words(claim)} %")
+    return "; ".join(parts)
+
+
+def step_in_words(step: Step, unit: str = "points") -> str:
+    """`joint − split = +8.70 points [+7.90, +9.50]`; a single seed has no interval."""
+    sign = "+" if step.second else ""
+    found = step.interval
+    text = f"{step.label} = {found.mean + 0.0:{sign}.2f} {unit}"
+    if found.n > 1:
+        text += f" [{found.low + 0.0:{sign}.2f}, {found.high + 0.0:{sign}.2f}]"
+    return text
+
+
+def unsettled(decision: Decision, steps: tuple[Step, ...]) -> str:
+    """How many seeds would settle an inconclusive verdict, or why none would."""
+    if decision.needed_n is not None:
+        return (
+            f"with this mean and spread, {decision.needed_n} seeds would settle it with a chance "
+            f"of {100 * POWER:.0f} %"
+        )
+    if "inconclusive" not in decision.of_steps:  # some rise, the others do nothing
+        return ", ".join(f"{step.label}: {step.verdict}" for step in steps)
+    return f"no number of seeds up to {MOST_PAIRS:,} would settle it: it lies on a border"
+
+
+def counts_in_words(claim: Claim, numbers: dict[str, float], unit: str) -> str:
+    """What was counted, row by row, and for a ratio what is wanted."""
+    values = list(numbers.values())
+    text = " against " if len(values) == 2 else ", "
+    text = f"{text.join(f'{value:.3f}' for value in values)} {unit}".rstrip()
+    if claim.kind == "ratio":
+        text += f", {values[0] / values[1]:.3f} times; wanted {bounds_in_words(claim)} times"
+    return f"{text}; counted"
+
+
+def bounds_in_words(claim: Claim) -> str:
+    """`at least 1.2`, `at most 0.9`, `0.8 to 1.2`."""
+    low, high = (claim.bounds.low, claim.bounds.high) if claim.bounds else (None, None)
+    if low is None or high is None:
+        return f"at most {high:g}" if low is None else f"at least {low:g}"
+    return f"{low:g} to {high:g}"
+
+
+def points(number: float) -> str:
+    """`1 point`, `0.5 points`."""
+    return f"{number:g} point{'s' * (number != 1)}"
