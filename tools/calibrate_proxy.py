@@ -1,151 +1,238 @@
-"""Chooses the dials of protocol `proxy`: `python tools/calibrate_proxy.py temporal`.
+"""Shows how the dials of protocol `proxy` were chosen: `python tools/calibrate_proxy.py temporal`.
 
-Trains candidates on generator seed 1000, whose clips the benchmark never shows, and writes
-experiments/calibration_proxy*.csv. A candidate is the protocol with a few dials changed. What is
-asked of the chosen one:
+Trains every row of Tables 4 to 6 (task temporal) or 7 to 9 (task appearance), controls included, on
+the clips of generator seed 4000, which the benchmark never shows. A candidate is the protocol with
+another number of steps in an epoch. Two tables are written for each task:
 
-temporal    every row that is tried learns the order of events with every seed (its accuracy at the
-            training difficulty is well above the bound of a model that cannot tell order).
-appearance  pre-training decides (the row without it is far below), and both halves of a class,
-            digit and motion, are learnt with every seed.
-both        the difficulty grid lies clearly between chance and ceiling with little spread over
-            seeds, and a row trains in at most two minutes on one core of a quiet machine.
+experiments/calibration_proxy*.csv       a line for each run
+experiments/calibration_proxy*_rows.csv  a line for each row: mean and spread over seeds, how many
+                                         learnt, and how many were still learning at the end
 
-Takes about twenty minutes (temporal) or ten (appearance) on two cores; what is done is kept in
-results/calibration, so it can be resumed.
+The length to choose is the shortest at which at least nine in ten runs of every row that can learn
+gain less than a point of training accuracy in the last fifth of the training. A run of the temporal
+task has learnt if it tells the order of events at the easiest difficulty in nine of ten clips, one
+of the appearance task if it tells the motion so.
+
+Runs are kept in <results>/calibration: what is done is not done again.
+
+    python tools/calibrate_proxy.py temporal --steps 30 60 120 --seeds 6
+    python tools/calibrate_proxy.py temporal --steps 120 --rows table4.split table5.dim4 --only-show
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from vswin.data.moving_digits import MovingDigits
+from vswin.errors import UsageError, VswinError
+from vswin.experiments.embedded import EmbeddedProtocol
 from vswin.experiments.library import Library
+from vswin.experiments.planning import first_runs
 from vswin.files import write_text
 from vswin.launch.pool import available_cpus
 from vswin.launch.progress import progress
 from vswin.launch.study import run_configs
 from vswin.project import experiments_dir, results_path
+from vswin.report.statistics import wilson_interval
 from vswin.runs.config import FromRun, RunConfig
-from vswin.runs.result import DigitsDetails, Result
-from vswin.runs.store import Store
+from vswin.runs.record import Curve
+from vswin.runs.result import DigitsDetails
+from vswin.runs.store import RunFolder, Store
 
-GENERATOR_SEED = 1000
-Dials = dict[str, float]
+GENERATOR_SEED = 4000
+TABLES = {
+    "temporal": ("table4", "table5", "table6"),
+    "appearance": ("table7", "table8", "table9"),
+}
+LEARNT = {"temporal": "order", "appearance": "motion"}
+"""The part of a class whose accuracy says whether a run of a task has learnt."""
+ENOUGH = 90.0
+"""In %; of that accuracy."""
+STILL_LEARNING = 1.0
+"""Points of training accuracy in the last fifth of the training."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Calibration:
-    """What is tried for one task."""
+class Candidate:
+    """A row with one seed and one length of training, on the calibration's clips."""
 
-    table: str
-    rows: tuple[str, ...]
-    candidates: dict[str, Dials]
-    output: str
-
-
-CALIBRATIONS = {
-    "temporal": Calibration(
-        "table5",
-        # The baseline, the longest window, the shortest clip.
-        ("win8", "win16", "dim4"),
-        {
-            "as the protocol says": {},
-            "cleaner training": {"noise": 0.3},
-            "cleaner training, bias tables near zero": {"noise": 0.3, "bias_std": 0.02},
-            "cleaner training, higher learning rate": {"noise": 0.3, "lr": 8e-3},
-        },
-        "calibration_proxy.csv",
-    ),
-    "appearance": Calibration(
-        "table8",
-        ("inflate", "center", "no_pretraining"),
-        {
-            "as the protocol says": {},
-            "backbone ratio as printed": {"backbone_lr_ratio": 0.1},
-            "lower learning rate": {"lr": 2e-3},
-        },
-        "calibration_proxy_appearance.csv",
-    ),
-}
+    row: str
+    """Its table and id; of rows that are one run, the first."""
+    config: RunConfig
 
 
-def candidate(table: str, row_id: str, dials: Dials, seed: int) -> RunConfig:
-    """A row under the protocol with `dials` changed, on the calibration's clips."""
-    library = Library(experiments_dir())
-    experiment = library.experiment(table)
-    row = experiment.row(row_id)
-    base = library.protocol("proxy").configure(experiment, row, seed)
-    recipe = {k: v for k, v in dials.items() if hasattr(base.recipe, k)}
-    data = {k: v for k, v in dials.items() if hasattr(base.data, k)}
-    assert not dials.keys() - recipe.keys() - data.keys(), dials
-    init = base.init
+def on_calibration_clips(config: RunConfig) -> RunConfig:
+    """The run, and those that it starts from, on clips of the calibration's generator seed."""
+    assert isinstance(config.data, MovingDigits)
+    data = dataclasses.replace(config.data, generator_seed=GENERATOR_SEED)
+    init = config.init
     if isinstance(init, FromRun):
-        images = dataclasses.replace(init.run.data, generator_seed=GENERATOR_SEED)
-        init = dataclasses.replace(init, run=dataclasses.replace(init.run, data=images))
-    return dataclasses.replace(
-        base,
-        recipe=dataclasses.replace(base.recipe, **recipe),
-        data=dataclasses.replace(base.data, generator_seed=GENERATOR_SEED, **data),
-        init=init,
-    )
+        init = dataclasses.replace(init, run=on_calibration_clips(init.run))
+    return dataclasses.replace(config, data=data, init=init)
 
 
-def line(name: str, dials: Dials, config: RunConfig, result: Result) -> dict[str, Any]:
-    """What the table says of one run."""
+def candidates(
+    library: Library, tables: Sequence[str], steps: Sequence[int], seeds: int
+) -> Iterator[Candidate]:
+    """Every distinct row, seed by seed, and in each with every length of training.
+
+    Args:
+        library: experiments and protocols.
+        tables: whose rows; all must be runnable under protocol proxy.
+        steps: optimiser steps in an epoch; none means as many as the protocol says.
+        seeds: how many, from 0 on.
+    """
+    protocol = library.protocol("proxy")
+    assert isinstance(protocol, EmbeddedProtocol)
+    rows: dict[str, tuple[str, RunConfig]] = {}
+    for table in tables:
+        library.require_possible(library.experiment(table), "proxy")
+        for row, config in first_runs(library.experiment(table), protocol).items():
+            rows.setdefault(config.run_id, (f"{table}.{row}", on_calibration_clips(config)))
+    for seed in range(seeds):
+        for length in steps or (None,):
+            for name, config in rows.values():
+                usual = config.recipe
+                recipe = dataclasses.replace(usual, steps_per_epoch=length or usual.steps_per_epoch)
+                yield Candidate(name, dataclasses.replace(config, recipe=recipe).with_seed(seed))
+
+
+def late_gain(curve: Curve) -> float:
+    """Points of training accuracy gained in the last fifth of the training.
+
+    The mean of the last three epochs less that of the three before the last fifth; NaN of a
+    training too short for that.
+    """
+    top1 = [100 * line["top1"] for line in curve]
+    fifth = len(top1) // 5
+    if fifth < 3 or len(top1) < fifth + 3:
+        return math.nan
+    return math.fsum(top1[-3:]) / 3 - math.fsum(top1[-fifth - 3 : -fifth]) / 3
+
+
+def line_of(candidate: Candidate, run: RunFolder) -> dict[str, Any] | None:
+    """What the table says of one run, in % and seconds; None if the run is not complete."""
+    result = run.result()
+    if result is None:
+        return None
     assert isinstance(result.details, DigitsDetails)
     easy = result.details.easiest
-    halves = {k: getattr(easy, f"{k}_accuracy") for k in ("order", "digit", "motion")}
-    source = result.loaded.source_metrics if result.loaded else {}
+    shares = {
+        "order_accuracy": easy.order_accuracy,
+        "digit_accuracy": easy.digit_accuracy,
+        "motion_accuracy": easy.motion_accuracy,
+        "stills_accuracy": getattr(result.details, "stills", None),
+        "pretraining_top1": result.loaded.source_metrics["top1"] if result.loaded else None,
+    }
     return {
-        "candidate": name,
-        "dials": " ".join(f"{k}={v:g}" for k, v in dials.items()),
-        "seed": config.seed,
+        "row": candidate.row,
+        "seed": candidate.config.seed,
+        "steps": candidate.config.recipe.steps,
         "grid_top1": 100 * result.metrics["top1"],
         "easiest_top1": 100 * easy.metrics["top1"],
-        **{f"{k}_accuracy": 100 * value for k, value in halves.items() if value is not None},
-        **({"pretraining_top1": 100 * source["top1"]} if source else {}),
+        **{name: math.nan if share is None else 100 * share for name, share in shares.items()},
+        "late_gain": late_gain(run.metrics()),
         "train_seconds": result.seconds.train,
+        "run": candidate.config.run_id,
     }
 
 
-def main() -> None:
-    """Runs what is missing and writes the table."""
+def summary(runs: pd.DataFrame, learnt: str) -> pd.DataFrame:
+    """A line for each row and length: what its seeds have in common, and how much they differ.
+
+    Args:
+        runs: lines of `line_of`.
+        learnt: the accuracy that says whether a run has learnt, such as `order`.
+    """
+    groups = runs.groupby(["steps", "row"], sort=False)
+    lines = [
+        {"steps": steps, "row": row, **_of_seeds(group, learnt)} for (steps, row), group in groups
+    ]
+    return pd.DataFrame(lines)
+
+
+def _of_seeds(runs: pd.DataFrame, learnt: str) -> dict[str, Any]:
+    n = len(runs)
+    k = int((runs[f"{learnt}_accuracy"] >= ENOUGH).sum())
+    share = wilson_interval(k / n, n)
+    return {
+        "seeds": n,
+        "grid_top1": runs["grid_top1"].mean(),
+        "grid_sd": runs["grid_top1"].std(),
+        "easiest_top1": runs["easiest_top1"].mean(),
+        "learnt": f"{k} of {n} learnt {learnt}",
+        "learnt_low": 100 * share.low,
+        "learnt_high": 100 * share.high,
+        "late_gain": runs["late_gain"].mean(),
+        "settled": 100 * (runs["late_gain"] < STILL_LEARNING).mean(),
+        "stills_accuracy": runs["stills_accuracy"].mean(),
+        "train_seconds": runs["train_seconds"].mean(),
+    }
+
+
+def calibrate(args: argparse.Namespace) -> None:
+    """Runs what is missing and writes both tables."""
+    library = Library(experiments_dir())
+    tables = args.tables or TABLES[args.task]
+    planned = list(candidates(library, tables, args.steps, args.seeds))
+    names = list(dict.fromkeys(c.row for c in planned))
+    if unknown := [row for row in args.rows if row not in names]:
+        raise UsageError(f"{unknown[0]} is none of {', '.join(names)}")
+    planned = [c for c in planned if not args.rows or c.row in args.rows]
+    store = Store(results_path(args.results_dir), "calibration")
+    if not args.only_show:
+        with progress() as show:
+            run_configs([c.config for c in planned], store, args.jobs, on_poll=show)
+    lines = [line for c in planned if (line := line_of(c, store.run(c.config.run_id)))]
+    if not lines:
+        raise UsageError(f"{store.runs_dir} has none of these runs yet")
+    runs = pd.DataFrame(lines)
+    rows = summary(runs, LEARNT[args.task])
+    print(rows.dropna(axis=1, how="all").round(1).to_string(index=False))
+    if not args.only_show:
+        suffix = "" if args.task == "temporal" else f"_{args.task}"
+        for name, table in (("", runs), ("_rows", rows)):
+            path = args.output / f"calibration_proxy{suffix}{name}.csv"
+            kept = table.dropna(axis=1, how="all")
+            write_text(path, kept.to_csv(index=False, float_format="%.2f"))
+            print(f"written: {path}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Reads the command line; 0 if all is done."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("task", choices=sorted(CALIBRATIONS))
-    parser.add_argument("--seeds", type=int, default=2, help="seeds for each (default: 2)")
+    parser.add_argument("task", choices=sorted(TABLES))
+    parser.add_argument(
+        "--steps", type=int, nargs="+", default=[], help="steps in an epoch (default: protocol's)"
+    )
+    parser.add_argument("--seeds", type=int, default=6, help="of each (default: %(default)s)")
+    parser.add_argument("--tables", nargs="+", help="default: those of the task")
+    parser.add_argument(
+        "--rows", nargs="+", default=[], metavar="ROW", help="such as table4.split (default: all)"
+    )
     parser.add_argument("--jobs", type=int, default=available_cpus(), help="runs at a time")
-    parser.add_argument("--output", type=Path, help="default: experiments/calibration_proxy*.csv")
-    args = parser.parse_args()
-    plan = CALIBRATIONS[args.task]
-    output = args.output or experiments_dir() / plan.output
-    planned = [
-        (name, dials, row, candidate(plan.table, row, dials, seed))
-        for seed in range(args.seeds)
-        for name, dials in plan.candidates.items()
-        for row in plan.rows
-    ]
-    store = Store(results_path("results"), "calibration")
-    with progress() as show:
-        run_configs([config for *_, config in planned], store, args.jobs, on_poll=show)
-    lines = [
-        {"row": row, **line(name, dials, config, result)}
-        for name, dials, row, config in planned
-        if (result := store.run(config.run_id).result()) is not None
-    ]
-    table = pd.DataFrame(lines)
-    table.insert(2, "row", table.pop("row"))
-    write_text(output, table.to_csv(index=False, float_format="%.1f"))
-    means = table.drop(columns="seed").groupby(["candidate", "row"], sort=False)
-    print(means.mean(numeric_only=True).round(1).to_string())
-    print(f"written: {output}")
+    parser.add_argument("--results-dir", default="results", help="default: %(default)s")
+    parser.add_argument("--output", type=Path, default=experiments_dir(), help="folder of tables")
+    parser.add_argument(
+        "--only-show", action="store_true", help="run and write nothing; show what is there"
+    )
+    try:
+        calibrate(parser.parse_args(argv))
+    except VswinError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

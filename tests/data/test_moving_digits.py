@@ -11,12 +11,14 @@ from vswin.data.moving_digits import (
     CLASSES,
     DIRECTIONS,
     SWAPPED,
+    TRAIN_INSTANCES,
     UNORDERED_FRAMES_BOUND,
     UNORDERED_PHASES_BOUND,
     MovingDigits,
     _load_scans,
     _render,
 )
+from vswin.errors import UsageError
 
 CLEAN = MovingDigits(generator_seed=7, noise=0.0)
 CLEAN_ONE = dataclasses.replace(CLEAN, digits=1)
@@ -233,3 +235,25 @@ def test_the_switch_can_lie_beside_the_middle():
     late = dataclasses.replace(CLEAN_ONE, switch_offset=4).batch("train", (0,), 48)[0]
     same = (usual == late).all(dim=(0, 1, 3, 4))
     assert same.tolist() == [True] * 8 + [False] * 8
+
+
+def test_training_clips_can_be_of_some_scans_alone():
+    """Another range, other clips; none, the usual ones; the test's are the same for all."""
+    usual = dataclasses.replace(CLEAN, task="stills", frames=1, timeline=2, digits=1)
+    some = dataclasses.replace(usual, scans=(0, 30))
+    scans, kinds = _load_scans("train")
+    found, drawn = some._scans("train", np.random.default_rng(0), np.arange(10).repeat(50))
+    assert np.array_equal(found, scans[:30])
+    assert np.array_equal(kinds[:30][drawn[:, 0]], np.arange(10).repeat(50))
+    assert set(drawn[:, 0]) == set(range(30))
+    assert not torch.equal(some.batch("train", (0,), 20)[0], usual.batch("train", (0,), 20)[0])
+    every = dataclasses.replace(usual, scans=(0, TRAIN_INSTANCES))
+    assert torch.equal(every.batch("train", (0,), 20)[0], usual.batch("train", (0,), 20)[0])
+    assert torch.equal(some.batch("test", (0,), 20)[0], usual.batch("test", (0,), 20)[0])
+    assert (usual.slug, some.slug) == (("stills",), ("stills", "30_scans"))
+
+
+def test_scans_without_one_of_the_digits_are_refused():
+    few = dataclasses.replace(CLEAN, task="stills", scans=(0, 5))
+    with pytest.raises(UsageError, match=r"scans 0 to 4 show no digit 5; give more"):
+        few.batch("train", (0,), 10)

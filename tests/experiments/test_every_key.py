@@ -43,6 +43,7 @@ OF_ROWS = {
     "frames": (16, CARRIED),
     "image_size": (384, OF_VIDEOS),
     "control": ("single_frame", REFUSED | {"digits": "carried"}),
+    "recipe.lr_factor": (0.1, CARRIED),
     "start.from": ("random", CARRIED),
     "start.checkpoint": ("x.pth", {"digits": "stood_for", "small": "stood_for", "full": "carried"}),
     "start.inflation": ({"bias": "center"}, CARRIED),
@@ -102,6 +103,7 @@ OF_TABLES = {  # what the same table is without it, and with it
 }
 ELSEWHERE = {
     "row.id",  # a name; two rows cannot have one
+    "row.only_on",  # test_a_row_for_one_kind_of_protocol_is_left_out_under_others
     "row.tests",  # test_a_row_that_tests_another_is_that_one_in_other_views
     "table.table",  # the file's name
     "table.rows",
@@ -137,14 +139,15 @@ def keys(kind, prefix):
 
 
 def test_every_key_is_decided():
-    of_rows = keys(Row, "") - {"model", "start", "videos"}
+    of_rows = keys(Row, "") - {"model", "start", "videos", "recipe"}
     of_rows |= keys(Start, "start.") | keys(RowOnVideos, "videos.") - {"videos.recipe"}
-    assert of_rows == OF_ROWS.keys() | {"id", "tests"}
+    assert of_rows | {"recipe.lr_factor"} == OF_ROWS.keys() | {"id", "tests", "only_on"}
     of_tables = keys(Experiment, "") - {"start", "videos"}
     of_tables |= keys(Start, "start.") | keys(OnVideos, "videos.")
     elsewhere = {key.removeprefix("table.") for key in ELSEWHERE if key.startswith("table.")}
     assert of_tables == OF_TABLES.keys() | elsewhere
-    assert {field.name for field in dataclasses.fields(VideoSwinConfig)} == OF_MODELS.keys()
+    fields = {field.name for field in dataclasses.fields(VideoSwinConfig)}
+    assert fields == OF_MODELS.keys() | {"initial_gate"}  # test_a_gate_is_carried_everywhere
     assert {field.name for field in dataclasses.fields(Recipe)} <= OF_RECIPES.keys()
     assert {*RECIPE_FIELDS, *MODEL_FIELDS, *DATA_FIELDS} == OF_RECIPES.keys()
     assert {p for of_kind in KINDS.values() for p in of_kind} == set(PROTOCOLS)
@@ -156,6 +159,7 @@ CASES = [
         *OF_ROWS.items(),
         *((f"model.{name}", case) for name, case in OF_MODELS.items()),
         *((f"videos.recipe.{name}", (value, OF_VIDEOS)) for name, value in OF_RECIPES.items()),
+        *((f"recipe.{name}", (OF_RECIPES[name], CARRIED)) for name in RECIPE_FIELDS),
     )
     for kind, protocols in KINDS.items()
     for protocol in protocols
@@ -236,6 +240,7 @@ def test_a_row_that_tests_another_is_that_one_in_other_views(protocol):
         ("start.inflation", {"bias": "center"}),
         ("control", "single_frame"),
         ("videos.recipe", {"lr": 0.1}),
+        ("recipe", {"lr": 0.1}),
     ],
 )
 def test_a_row_that_tests_another_cannot_say_that_it_is_not_that_one(key, value):
@@ -247,6 +252,81 @@ def test_a_row_that_tests_another_cannot_say_that_it_is_not_that_one(key, value)
     assert Experiment.model_validate(
         TABLE | {"rows": [ROW, {"id": "b", "preset": "swin_t", "tests": "a"} | same]}
     )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_row_for_one_kind_of_protocol_is_left_out_under_others(protocol):
+    """Its preset, too, is then no reason why the table cannot be run."""
+    mine, other = ("moving_digits", "videos")[:: 1 if protocol in KINDS["digits"] else -1]
+    rows = [ROW, ROW | {"id": "b", "frames": 16, "only_on": mine}]
+    rows += [{"id": "c", "preset": "swin_s", "only_on": other}]
+    experiment, chosen = (
+        Experiment.model_validate(TABLE | {"rows": rows}),
+        LIBRARY.protocol(protocol),
+    )
+    assert not chosen.why_not(experiment)
+    assert [p.row.id for p in study_runs(experiment, chosen, [0])] == ["a", "b"]
+    with pytest.raises(
+        UsageError, match=f"mine.yaml, row c, .* {protocol}: (only_on {other}|.*swin_s)"
+    ):
+        runs_of(TABLE, rows, protocol)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_gate_is_carried_everywhere(protocol):
+    zero, one = (
+        ROW | {"id": name, "model": {"design": "factorized", "initial_gate": gate}}
+        for name, gate in (("a", 0), ("b", 1))
+    )
+    temporal = TABLE | {"task": "temporal"}
+    found = runs_of(temporal, [zero, one], protocol).values()
+    assert [run.model.initial_gate for run in found] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_factor_is_of_the_protocols_own_rate_and_of_nothing_before_it(protocol):
+    rows = [ROW, ROW | {"id": "b", "recipe": {"lr_factor": 0.1}}]
+    usual, found = runs_of(TABLE, rows, protocol).values()
+    assert found.recipe == dataclasses.replace(usual.recipe, lr=pytest.approx(usual.recipe.lr / 10))
+    assert len(str(found.recipe.lr)) < 8  # no 2.9999999999999997e-05
+    assert found.init == usual.init  # what it starts from is trained as for every row
+
+
+@pytest.mark.parametrize("protocol", KINDS["digits"] + KINDS["full"])
+def test_a_setting_that_the_protocol_has_anyway_makes_no_other_run(protocol):
+    usual = runs_of(TABLE, [ROW], protocol)["a"]
+    same = {name: getattr(usual.recipe, name) for name in ("lr", "backbone_lr_ratio", "epochs")}
+    assert runs_of(TABLE, [ROW, ROW | {"id": "b", "recipe": same}], protocol)["b"] == usual
+
+
+@pytest.mark.parametrize("protocol", KINDS["digits"])
+def test_digits_have_no_last_clip(protocol):
+    with pytest.raises(UsageError, match="row a, .*: recipe.steps_per_epoch null: Moving Digits"):
+        runs_of(TABLE, [ROW | {"recipe": {"steps_per_epoch": None}}], protocol)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"recipe": {"flip": 0.5}}, "unknown setting 'flip'; known: .*lr_factor"),
+        ({"recipe": {"drop_path": 0.5}}, "unknown setting 'drop_path'"),
+        ({"recipe": {"lr_factor": 0}}, "lr_factor: should be greater than 0, not 0"),
+        ({"recipe": {"lr": 1e-3, "lr_factor": 0.1}}, "lr_factor multiplies the protocol's lr"),
+        (
+            {"recipe": {"lr_factor": 0.1}, "videos": {"recipe": {"lr": 1e-3}}},
+            "recipe.lr_factor multiplies the protocol's lr; leave it out, or videos.recipe.lr",
+        ),
+        (
+            {"recipe": {"epochs": 3}, "videos": {"recipe": {"epochs": 4}}},
+            "recipe.epochs is 3, but videos.recipe.epochs 4; leave one of them out",
+        ),
+        ({"only_on": "paper"}, "moving_digits"),
+        ({"only_on": "videos", "control": "single_frame"}, "leave only_on out"),
+    ],
+)
+def test_what_a_row_cannot_say_of_its_training_is_refused_as_it_is_read(row, words):
+    with pytest.raises(ValueError, match=words):
+        Row.model_validate(ROW | row)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -6,7 +6,8 @@ from tests.command import vswin
 from tests.own import MINE, own_project
 from vswin.errors import UsageError
 from vswin.experiments.library import Library
-from vswin.experiments.planning import plan_study
+from vswin.experiments.planning import first_runs, plan_study
+from vswin.project import experiments_dir
 from vswin.reading import ExperimentError
 from vswin.report import load_study
 
@@ -76,3 +77,42 @@ def test_classes_that_contradict_the_data_are_refused(project):
 def test_only_a_printed_table_has_a_section(project):
     with pytest.raises(ExperimentError, match=r"line 7: section: unknown key"):
         library(project, 'section: "4.3"\n').experiment("mine")
+
+
+CLAIM = """\
+claims:
+  - {id: long_helps, says: s, kind: greater, metric: top1, rows: [long, short], margins: {clips: 1}}
+  - {id: costs, says: s, kind: ratio, metric: flops, rows: [long, short], bounds: {low: 1.1}}
+"""
+
+
+def test_it_has_claims_of_its_own(project):
+    helps, costs = library(project, CLAIM).experiment("mine").claims
+    assert (helps.table, helps.evidence, helps.margin("clips")) == ("mine", "open test", 1.0)
+    assert (costs.table, costs.evidence) == ("mine", "counted")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[long, short], margins", "[long, shorter], margins", "shorter is none of short, long"),
+        ("kind: greater", "kind: grater", "line 8: claims.0.kind"),
+        (", margins: {clips: 1}", "", "kind greater needs margins for top1"),
+        ("metric: top1", "metrics: top1", "line 8: claims.0.metrics: unknown key"),
+    ],
+)
+def test_a_claim_that_cannot_be_judged_is_refused(old, new, words, project):
+    assert old in CLAIM
+    with pytest.raises(ExperimentError, match=f"mine.yaml, .*{words}"):
+        library(project, CLAIM.replace(old, new, 1)).experiment("mine")
+
+
+def test_the_grid_of_windows_shares_the_runs_of_table_5():
+    committed = Library(experiments_dir())
+    proxy = committed.protocol("proxy")
+    grid = first_runs(committed.experiment("windows"), proxy)
+    table5 = first_runs(committed.experiment("table5"), proxy)
+    assert len({run.run_id for run in grid.values()}) == len(grid) == 9
+    assert [grid[row].run_id for row in ("p4_m7", "p8_m7", "p16_m7")] == [
+        table5[row].run_id for row in ("win4", "win8", "win16")
+    ]

@@ -21,6 +21,7 @@ from vswin.experiments.registered_runs import (
     runs_of_study,
     sources_of_study,
 )
+from vswin.paper.claims import COUNTED
 from vswin.project import experiments_dir
 from vswin.reading import ExperimentError
 from vswin.runs.provenance import preregistration_digest
@@ -29,7 +30,7 @@ from vswin.runs.record import RunRecord
 LIBRARY = Library(experiments_dir())
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
 PLANS = (
-    Plan("proxy", ("table4", "table5"), 12, {"table5.win8": 16}),
+    Plan("proxy", ("table6", "table5"), 12, {"table5.win8": 16}),
     Plan("proxy_speed2", ("table5",), 4),
 )
 
@@ -41,12 +42,13 @@ def registered():
 
 def test_it_names_claims_rows_seeds_and_runs(registered):
     claims = {claim.id: claim for claim in registered.claims}
-    split = claims["joint_beats_split"]
-    assert (split.kind, split.metric, split.margin) == ("greater", "top1", 1.0)
-    assert split.rows == ("table4.joint", "table4.split")
-    assert "factorized_needs_more_parameters" not in claims  # counted: no run decides about it
+    shift = claims["temporal_shift_helps"]
+    assert (shift.kind, shift.metric, shift.margin) == ("greater", "top1", 1.0)
+    assert shift.rows == ("table6.shift_3d", "table6.shift_spatial")
+    assert claims["shuffled_frames_tell_half"].bounds.high == 50.0
+    assert not {claim.metric for claim in registered.claims} & {*COUNTED}  # no run decides these
     proxy, speed2 = registered.studies
-    assert proxy.tables["table4"]["split"].seeds == 12
+    assert proxy.tables["table6"]["shift_none"].seeds == 12
     assert proxy.tables["table5"].keys() == {r.id for r in LIBRARY.experiment("table5").rows}
     assert speed2.varies == LIBRARY.protocol("proxy_speed2").varies
     assert {row.seeds for row in speed2.tables["table5"].values()} == {4}
@@ -59,7 +61,7 @@ def test_it_names_claims_rows_seeds_and_runs(registered):
 def test_rows_that_share_a_run_have_as_many_seeds(registered):
     tables = registered.studies[0].tables
     assert tables["table5"]["win8"].seeds == 16
-    assert tables["table4"]["joint"] == tables["table5"]["win8"]
+    assert tables["table6"]["shift_3d"] == tables["table5"]["win8"]
     assert tables["table5"]["win16"].seeds == 12
 
 
@@ -167,8 +169,8 @@ def replaced(records, run):
 
 def test_a_record_of_what_was_registered_has_no_problems(registered, records):
     assert problems(registered, records) == ([], [])
-    # Table 4 and Table 5 share joint and win8, win16 and dim16 are one row: with 12 or 16 seeds.
-    assert len(records["proxy"]) == 12 * 8 + 16 * 1
+    # Of eleven rows shift_3d and win8 are one run, with 16 seeds, and so are win16 and dim16.
+    assert len(records["proxy"]) == 12 * 8 + 16
     assert len(records["proxy_speed2"]) == 4 * 7
 
 
@@ -176,7 +178,7 @@ def test_an_empty_record_lacks_everything(registered, records):
     wrong, lacking = problems(registered, {})
     assert wrong == []
     assert len(lacking) == sum(map(len, records.values()))
-    assert "proxy: table4.split seed 11" in lacking
+    assert "proxy: table6.shift_none seed 11" in lacking
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_an_empty_record_lacks_everything(registered, records):
     ],
 )
 def test_a_run_that_was_made_before_is_named(registered, records, fields, words):
-    run_id = registered.studies[0].tables["table4"]["split"].first
+    run_id = registered.studies[0].tables["table6"]["shift_none"].first
     (line,), lacking = problems(registered, replaced(records, made(run_id, **fields)))
     assert line.startswith(run_id)
     assert words in line
@@ -198,15 +200,15 @@ def test_a_run_that_was_made_before_is_named(registered, records, fields, words)
 
 
 def test_a_seed_too_many_and_one_too_few_are_named(registered, records):
-    experiment = LIBRARY.experiment("table4")
-    split = LIBRARY.protocol("proxy").configure(experiment, experiment.row("split"), 0)
-    too_many = split.with_seed(12).run_id
+    experiment = LIBRARY.experiment("table6")
+    row = LIBRARY.protocol("proxy").configure(experiment, experiment.row("shift_none"), 0)
+    too_many = row.with_seed(12).run_id
     wrong, lacking = problems(registered, replaced(records, made(too_many)))
     assert (wrong, lacking) == ([f"proxy: {too_many} is not registered"], [])
-    fewer = {i: run for i, run in records["proxy"].items() if i != split.with_seed(3).run_id}
+    fewer = {i: run for i, run in records["proxy"].items() if i != row.with_seed(3).run_id}
     assert problems(registered, records | {"proxy": fewer}) == (
         [],
-        ["proxy: table4.split seed 3"],
+        ["proxy: table6.shift_none seed 3"],
     )
 
 

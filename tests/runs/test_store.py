@@ -112,7 +112,7 @@ def test_a_result_is_read_as_it_was_written(folder, result):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"version": 1}, "of version 1, this is vswin with version 2"),
+        ({"version": 1}, "of version 1, this is vswin with version 3"),
         ({"metrics": {"top1": 78.8}}, r"metrics.top1: .* less than or equal to 1"),
         ({"details": {"kind": "audio"}}, "details: .*'audio'"),
         ({"n": None}, "n: "),

@@ -87,7 +87,8 @@ def list_rows(table: str, protocol: str, results_dir: str) -> None:
                 for item in missing_inputs(p.config, plan.store, sources):
                     lacking.setdefault(item, []).append(p.row.id)
     lines = []
-    for row in experiment.rows:
+    kind = library.protocol(protocol).kind
+    for row in (row for row in experiment.rows if row.only_on in (None, kind)):
         name = "not printed" if printed else ""
         name = f"control: {row.control}" if row.is_control else name
         if printed and (line := printed.row(row.id)):

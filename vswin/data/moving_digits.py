@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Le, Len
 
+from vswin.errors import UsageError
+
 if TYPE_CHECKING:  # the dials are plain data: planning runs has no use for torch
     from torch import Tensor
 
@@ -93,6 +95,7 @@ DIGIT_SIZE = 8
 TEST_INSTANCES = 510
 """The last 510 of scikit-learn's 1,797 scans are for testing. They come writer by writer, each
 beginning with 0 to 9 three times, and the split lies between two writers."""
+TRAIN_INSTANCES = 1797 - TEST_INSTANCES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +127,8 @@ class MovingDigits:
     """Destroys the evidence: one frame in place of all, or frames in a random order."""
     task: Task = "temporal"
     """What the classes are, see `TASKS`."""
+    scans: tuple[Annotated[int, Ge(0)], Annotated[int, Ge(1), Le(TRAIN_INSTANCES)]] | None = None
+    """Training clips show only these scans: [first, last), of those for training. None: all."""
     kind: Literal["moving_digits"] = "moving_digits"
     VERSION: ClassVar[int] = 1
     """Raised by hand when a change of the code changes the clips; see `vswin.runs.identity`."""
@@ -132,7 +137,8 @@ class MovingDigits:
     def slug(self) -> tuple[str, ...]:
         """Words for the name of a run: in what the clips differ from the usual ones."""
         task = () if self.task == "temporal" else (self.task,)
-        return task if self.control == "none" else (*task, self.control)
+        scans = () if self.scans is None else (f"{self.scans[1] - self.scans[0]}_scans",)
+        return (*task, *scans) if self.control == "none" else (*task, *scans, self.control)
 
     @property
     def classes(self) -> Classes:
@@ -196,11 +202,18 @@ class MovingDigits:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The scans (instances, 8, 8), and which of them each clip shows (B, digits)."""
         scans, kinds = _load_scans(split)
+        if split == "train" and self.scans is not None:
+            scans, kinds = scans[slice(*self.scans)], kinds[slice(*self.scans)]
         shape = (len(labels), self.digits)
         if self.classes.digits is None:
             return scans, rng.integers(len(scans), size=shape)
         wanted = np.asarray(self.classes.digits)[labels]
         pools = [np.flatnonzero(kinds == digit) for digit in range(10)]
+        if missing := sorted(digit for digit in wanted if not len(pools[digit])):
+            first, last = self.scans or (0, len(scans))
+            raise UsageError(
+                f"scans {first} to {last - 1} show no digit {missing[0]}; give more of them"
+            )
         drawn = rng.random(shape)
         return scans, np.stack(
             [

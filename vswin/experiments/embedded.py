@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from vswin.data.moving_digits import CHANNELS, Control, GridTest, MovingDigits
 from vswin.errors import UsageError
 from vswin.experiments.geometry import Geometry, image_model, in_words
-from vswin.experiments.recipes import PretrainedOn
+from vswin.experiments.recipes import RECIPE_FIELDS, PretrainedOn
 from vswin.experiments.tables import Count, Experiment, Row, Strict, TaskName, why_not
 from vswin.runs.config import FromRun, Init, Random, RunConfig
 from vswin.training.recipe import Recipe
@@ -29,9 +29,11 @@ class Pretraining(Strict):
 
 
 class AppearanceTask(Strict):
-    """The task in which pre-training on still images helps (Tables 8 and 9)."""
+    """The task in which pre-training on still images helps (Tables 7 to 9)."""
 
     title: str
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """As the protocol's `models`, of presets that only this task has."""
     data: MovingDigits
     recipe: Recipe
     test: GridTest
@@ -89,7 +91,8 @@ class EmbeddedProtocol(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> EmbeddedProtocol:
-        for preset, found in self.geometry.require_possible(self.models).items():
+        models = self._models("appearance")  # with those of every task
+        for preset, found in self.geometry.require_possible(models).items():
             if found.in_channels != CHANNELS:
                 raise ValueError(
                     f"models.{preset}.in_channels is {found.in_channels}, but the "
@@ -107,16 +110,17 @@ class EmbeddedProtocol(Strict):
         """Why a table cannot be run here; empty if there are small models, and a task like its."""
         has_task = experiment.task == "temporal" or self.appearance is not None
         lacking = "" if has_task else f"which has nothing for `task: {experiment.task}`"
-        return why_not(experiment, self.protocol, self.models, lacking)
+        models = self._models(experiment.task)
+        return why_not(experiment, self.protocol, models, lacking, self.includes)
 
     def includes(self, row: Row) -> bool:
-        """Whether the row is run under this protocol: every row is."""
-        del row
-        return True
+        """Whether the row is run under this protocol: all are but those for videos only."""
+        return row.is_on("moving_digits")
 
     def says(self, experiment: Experiment, row: Row) -> dict[str, Any]:
-        """All that a row is at the paper's own size, by key."""
-        return experiment.says(row)
+        """As `Experiment.says`, with every setting that the row is trained with."""
+        recipe = row.trained_with(self.stage(experiment.task).recipe)
+        return experiment.says(row) | {f"recipe.{k}": v for k, v in vars(recipe).items()}
 
     def stage(self, task: TaskName) -> EmbeddedProtocol | AppearanceTask:
         """Whose data, recipe and test a table of that task is run with.
@@ -130,6 +134,12 @@ class EmbeddedProtocol(Strict):
             raise UsageError(f"protocol {self.protocol} has no appearance task")
         return self.appearance
 
+    def _models(self, task: TaskName) -> dict[str, dict[str, Any]]:
+        """For each preset that a task has, the overrides that make the small model."""
+        if task == "temporal" or self.appearance is None:
+            return self.models
+        return self.models | self.appearance.models
+
     def configure(self, experiment: Experiment, row: Row, seed: int) -> RunConfig:
         """The run of a row with a seed.
 
@@ -139,21 +149,27 @@ class EmbeddedProtocol(Strict):
         """
         if row.tests is not None:
             raise UsageError(f"row {row.id} tests other views, of which Moving Digits has none")
-        if row.preset not in self.models:
+        models = self._models(experiment.task)
+        if row.preset not in models:
             raise UsageError(
                 f"protocol {self.protocol} has no small model for preset {row.preset}; "
-                f"it has {', '.join(self.models)}"
+                f"it has {', '.join(models)}"
             )
         _require_nothing_for_videos(row)
         stage = self.stage(experiment.task)
+        recipe = row.trained_with(stage.recipe)
+        if recipe.steps_per_epoch is None:
+            raise UsageError(
+                "recipe.steps_per_epoch null: Moving Digits have no last clip; say a number"
+            )
         paper = experiment.paper_model(row.without_rates)
-        overrides = {**self.models[row.preset], "num_classes": len(stage.data.classes)}
+        overrides = {**models[row.preset], "num_classes": len(stage.data.classes)}
         model = self.geometry.model(experiment, row, paper, overrides)
         data = self._clips(experiment, row, stage.data)
         self.geometry.require_whole(row, model, data.frames, data.image_size)
         init = self._init(experiment, row, model, seed)
         model = dataclasses.replace(model, **row.rates)
-        return RunConfig(row.preset, model, data, stage.recipe, stage.test, seed, init)
+        return RunConfig(row.preset, model, data, recipe, stage.test, seed, init)
 
     def _clips(self, experiment: Experiment, row: Row, usual: MovingDigits) -> MovingDigits:
         """The clips of a row."""
@@ -206,11 +222,14 @@ class EmbeddedProtocol(Strict):
 
 def _require_nothing_for_videos(row: Row) -> None:
     """Refuses what a row says of videos alone: here it would be dropped."""
+    if row.only_on == "videos":
+        raise UsageError("only_on videos: leave it out, or choose a protocol on them")
     if row.videos.recipe:
         name, value = next(iter(row.videos.recipe.items()))
+        instead = f"say recipe.{name}" if name in RECIPE_FIELDS else "leave it out"
         raise UsageError(
-            f"videos.recipe.{name} {in_words(value)} is for protocols on videos alone; leave it "
-            "out, or choose one of these"
+            f"videos.recipe.{name} {in_words(value)} is for protocols on videos alone; {instead}, "
+            "or choose one of these"
         )
     if row.videos.views is not None:
         raise UsageError(
@@ -220,6 +239,8 @@ def _require_nothing_for_videos(row: Row) -> None:
 
 
 def _require_possible(data: MovingDigits, test: GridTest) -> None:
+    if data.scans is not None and data.scans[0] >= data.scans[1]:
+        raise ValueError(f"data.scans is {in_words(data.scans)}, wanted the smaller number first")
     if 2 * data.switch_jitter >= data.timeline:
         raise ValueError("data.switch_jitter must be less than half of data.timeline")
     if test.clips_per_cell < len(data.classes):

@@ -176,9 +176,17 @@ def _claims(library: Library, study: RegisteredStudy) -> Iterator[RegisteredClai
     claims = [claim for paper in papers for claim in paper_claims(paper)]
     claims = [claim for claim in claims if claim.table is None or claim.table in printed]
     claims += [claim for table in printed for claim in library.experiment(table).claims]
+    known = {f"{table}.{row}" for table, found in study.tables.items() for row in found}
     for claim in filter(is_tested_on_clips, claims):
-        rows = tuple(_with_table(claim, row) for row in claim.rows)
-        _require_registered(claim, rows, study)
+        rows = tuple(f"{claim.table_of(row)}.{row.rpartition('.')[2]}" for row in claim.rows)
+        missing = [row for row in rows if row not in known]
+        if missing and claim.table is None:  # it is about tables that are not registered
+            continue
+        if missing:
+            raise UsageError(
+                f"claim {claim.id} compares {missing[0]}, which is not registered under protocol "
+                f"{study.protocol}; register its table, too, or leave the claim to videos"
+            )
         yield RegisteredClaim(
             id=claim.id,
             table=claim.table,
@@ -194,19 +202,6 @@ def is_tested_on_clips(claim: Claim) -> bool:
     """Whether runs on the embedded benchmark decide about a claim."""
     is_measured = claim.evidence in ("open test", "built in")
     return is_measured and (claim.margin("clips") is not None or claim.kind == "bound")
-
-
-def _with_table(claim: Claim, row: str) -> str:
-    return f"{claim.table_of(row)}.{row.rpartition('.')[2]}"
-
-
-def _require_registered(claim: Claim, rows: Iterable[str], study: RegisteredStudy) -> None:
-    known = {f"{table}.{row}" for table, found in study.tables.items() for row in found}
-    if missing := [row for row in rows if row not in known]:
-        raise UsageError(
-            f"claim {claim.id} compares {missing[0]}, which is not registered under protocol "
-            f"{study.protocol}; register its table, too, or leave the claim to videos"
-        )
 
 
 def differences(registered: Preregistration, library: Library, level: float) -> list[str]:

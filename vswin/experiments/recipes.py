@@ -55,6 +55,9 @@ _PositiveShare = Annotated[float, Gt(0), Le(1)]
 _Positive = Annotated[float, Gt(0), Lt(float("inf"))]
 _Count = Annotated[int, Ge(1)]
 
+LR_FACTOR = "lr_factor"
+"""What a row multiplies a protocol's `lr` by: protocols have different ones."""
+
 _RECIPE_KINDS: dict[str, Any] = get_type_hints(Recipe, include_extras=True)
 _MODEL_KINDS: dict[str, Any] = {"drop_path": _Dropped, "head_dropout": _Dropped}
 _DATA_KINDS: dict[str, Any] = {
@@ -195,7 +198,21 @@ def checked(fields: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: if one is no setting, or has a value that it cannot have.
     """
-    kinds = _RECIPE_KINDS | _MODEL_KINDS | _DATA_KINDS
+    return _checked(fields, _RECIPE_KINDS | _MODEL_KINDS | _DATA_KINDS)
+
+
+def checked_training(fields: dict[str, Any]) -> dict[str, Any]:
+    """What a row says of its training, whatever the protocol.
+
+    Raises:
+        ValueError: if something is no setting of the training, or has a value that it cannot have.
+    """
+    if "lr" in fields and LR_FACTOR in fields:
+        raise ValueError(f"{LR_FACTOR} multiplies the protocol's lr; leave it out, or lr")
+    return _checked(fields, _RECIPE_KINDS | {LR_FACTOR: _Positive})
+
+
+def _checked(fields: dict[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, value in fields.items():
         if name not in kinds:
@@ -211,6 +228,8 @@ def checked(fields: dict[str, Any]) -> dict[str, Any]:
 
 Settings = Annotated[dict[str, Any], AfterValidator(checked)]
 """Settings by name, see RECIPE_FIELDS, MODEL_FIELDS and DATA_FIELDS."""
+Training = Annotated[dict[str, Any], AfterValidator(checked_training)]
+"""Settings of RECIPE_FIELDS by name, and LR_FACTOR."""
 
 
 def split(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

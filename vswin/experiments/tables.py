@@ -8,8 +8,8 @@ protocol.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import fields
+from collections.abc import Callable, Collection
+from dataclasses import fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -17,11 +17,13 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from vswin.data.datasets import dataset
 from vswin.data.moving_digits import Control
 from vswin.errors import unknown
-from vswin.experiments.recipes import IMAGES, MODEL_FIELDS, Dataset, PretrainedOn, Settings
+from vswin.experiments.recipes import LR_FACTOR, MODEL_FIELDS, Dataset, Settings, Training
+from vswin.experiments.start import Start, require_loaded
 from vswin.models.layouts import some
 from vswin.models.registry import presets, resolve_config
 from vswin.paper.claims import COUNTED, Claim
 from vswin.reading import Strict
+from vswin.training.recipe import Recipe
 
 Count = Annotated[int, Field(ge=1)]
 PIXELS = 224
@@ -32,6 +34,8 @@ TaskName = Literal["temporal", "appearance"]
 Views = Annotated[str, Field(pattern=r"^[1-9][0-9]*x[135]$")]
 """Clips in time x crops in space, as `4x3`."""
 RowControl = Literal[Control, "no_pretraining"]
+Kind = Literal["moving_digits", "videos"]
+"""Kinds of protocols."""
 
 
 def _is_known(name: str, info: ValidationInfo) -> str:
@@ -44,47 +48,13 @@ def _is_known(name: str, info: ValidationInfo) -> str:
 ProtocolName = Annotated[str, AfterValidator(_is_known)]
 
 
-class Start(Strict):
-    """What a row's weights are before the first step (section 3.4).
-
-    A table says it for all its rows; what a row leaves out, it has from its table.
-    """
-
-    origin: Literal[PretrainedOn, "random"] | None = Field(default=None, alias="from")
-    """What they were trained on; random: on nothing. None is the table's."""
-    checkpoint: str | None = None
-    """The published file, where it is not the preset's usual one."""
-    inflation: dict[str, str] = Field(default_factory=dict)
-    """How an image model becomes a video model, where it is not by the family's defaults
-    (Tables 8 and 9)."""
-
-    @property
-    def pretrained(self) -> PretrainedOn | None:
-        """What the weights were trained on; None for random ones."""
-        return None if self.origin is None or self.origin == "random" else self.origin
-
-    def over(self, other: Start) -> Start:
-        """This start, with the other's word where this one has none.
-
-        A checkpoint belongs to what it was trained on: who names another origin has another file.
-        """
-        is_same = self.origin is None or self.origin == other.origin
-        return Start.model_validate(
-            {
-                "from": self.origin or other.origin,
-                "checkpoint": self.checkpoint or (other.checkpoint if is_same else None),
-                "inflation": other.inflation | self.inflation,
-            }
-        )
-
-
 class RowOnVideos(Strict):
     """In what a row differs from its table, when it is run on videos."""
 
     views: Views | None = None
     """Views of a test video; None takes the table's."""
     recipe: Settings = Field(default_factory=dict)
-    """Settings of the recipe that the row is about (Table 7)."""
+    """Settings that only a run on videos has: `flip`, `resize`, ..."""
 
 
 class OnVideos(Strict):
@@ -112,9 +82,12 @@ class Row(Strict):
     """In what it differs from the table's `start`."""
     tests: str | None = None
     """The row whose model it tests, in other views; nothing is trained for it."""
+    recipe: Training = Field(default_factory=dict)
+    """Settings of the training that the row is about (Table 7), under every protocol."""
+    only_on: Kind | None = None
+    """The kind of protocols that it is run under; None: every kind. Not a printed row."""
     control: RowControl = "none"
-    """Not a printed row but a check of the benchmark: destroys the evidence in its clips, or
-    starts from random weights where the others do not."""
+    """A check of the benchmark: its clips lack the evidence, or its initial weights are random."""
     videos: RowOnVideos = RowOnVideos()
     """In what it differs from the table's `videos`."""
 
@@ -130,12 +103,19 @@ class Row(Strict):
                 )
         if self.control == "no_pretraining" and self.start.origin != "random":
             raise ValueError("control no_pretraining wants `start: {from: random}`")
-        for name in self.model.keys() & self.videos.recipe.keys():
-            if self.model[name] != self.videos.recipe[name]:
-                raise ValueError(
-                    f"model.{name} is {self.model[name]}, but videos.recipe.{name} "
-                    f"{self.videos.recipe[name]}; leave one of them out"
-                )
+        for part, said in (("model", self.model), ("recipe", self.recipe)):
+            for name in sorted(said.keys() & self.videos.recipe.keys()):
+                if said[name] != self.videos.recipe[name]:
+                    raise ValueError(
+                        f"{part}.{name} is {said[name]}, but videos.recipe.{name} "
+                        f"{self.videos.recipe[name]}; leave one of them out"
+                    )
+        if LR_FACTOR in self.recipe and "lr" in self.videos.recipe:
+            raise ValueError(
+                "recipe.lr_factor multiplies the protocol's lr; leave it out, or videos.recipe.lr"
+            )
+        if self.is_control and self.only_on == "videos":
+            raise ValueError("a control is a check of the embedded benchmark; leave only_on out")
         return self
 
     @property
@@ -151,7 +131,30 @@ class Row(Strict):
     @property
     def own_settings(self) -> dict[str, Any]:
         """Settings that it says itself: rates of its model, and what it changes in the recipe."""
-        return self.rates | self.videos.recipe
+        said = {name: value for name, value in self.recipe.items() if name != LR_FACTOR}
+        return self.rates | said | self.videos.recipe
+
+    @property
+    def own_names(self) -> list[str]:
+        """Names of the settings that it is about; of a factor, that of what it multiplies."""
+        return [*self.own_settings, *(["lr"] if LR_FACTOR in self.recipe else [])]
+
+    @property
+    def said_settings(self) -> dict[str, Any]:
+        """What it says of its training, by key."""
+        found = {f"recipe.{name}": value for name, value in self.recipe.items()}
+        return found | {f"videos.recipe.{name}": v for name, v in self.videos.recipe.items()}
+
+    def trained_with(self, usual: Recipe) -> Recipe:
+        """A protocol's training, as the row changes it under every protocol."""
+        said = dict(self.recipe)
+        if factor := said.pop(LR_FACTOR, None):
+            said["lr"] = float(f"{usual.lr * factor:.12g}")  # 3e-5, not 2.9999999999999997e-05
+        return replace(usual, **said)
+
+    def is_on(self, kind: Kind) -> bool:
+        """Whether it is run under protocols of a kind: controls check the embedded benchmark."""
+        return self.only_on in (None, kind) and not (self.is_control and kind == "videos")
 
     @property
     def without_rates(self) -> Row:
@@ -213,7 +216,7 @@ class Experiment(Strict):
             if missing := [row for row in of_here if row.rpartition(".")[2] not in ids]:
                 raise ValueError(f"claim {claim.id}: {missing[0]} is none of {', '.join(ids)}")
         for row in self.rows:
-            _require_loaded(f"row {row.id}: ", row.start, self.start_of(row))
+            require_loaded(f"row {row.id}: ", row.start, self.start_of(row))
             trained = [other.id for other in self.rows if other.tests is None]
             if row.tests is not None and row.tests not in trained:
                 raise ValueError(
@@ -223,9 +226,9 @@ class Experiment(Strict):
             if row.tests is not None:
                 self._require_same_model(row, self.row(row.tests))
         if not any(self.start_of(row).pretrained for row in self.rows):
-            _require_loaded("", self.start, self.start)
+            require_loaded("", self.start, self.start)
         if self.start.checkpoint and self.start.pretrained is None:
-            _require_loaded("", self.start, self.start)
+            require_loaded("", self.start, self.start)
         if self.videos and self.num_classes not in (None, self.classes):
             raise ValueError(
                 f"num_classes is {self.num_classes}, but videos.dataset, {self.videos.dataset}, "
@@ -235,8 +238,8 @@ class Experiment(Strict):
 
     def _require_same_model(self, row: Row, tested: Row) -> None:
         """Refuses a row that tests another's model and says itself that it is not that one."""
-        model = self.says(tested)
-        for key, value in self.says(row).items():
+        model = self.says(tested) | tested.said_settings
+        for key, value in (self.says(row) | row.said_settings).items():
             if key in ("tests", "videos.views") or not row.is_about(key):
                 continue
             if value != (other := model.get(key)):
@@ -282,7 +285,7 @@ class Experiment(Strict):
     def says(self, row: Row) -> dict[str, Any]:
         """All that a row is at the paper's own size, by key; what its table says is part of it.
 
-        Two rows that say the same are one row, printed twice.
+        Two rows that say the same, and are trained alike, are one row, printed twice.
         """
         start = self.start_of(row)
         model = self.paper_model(row)
@@ -298,8 +301,7 @@ class Experiment(Strict):
         }
         inflation = presets()[row.preset].inflation_with(start.inflation)
         found |= {f"start.inflation.{name}": choice for name, choice in inflation.items()}
-        found |= {f"model.{f.name}": getattr(model, f.name) for f in fields(model)}
-        return found | {f"videos.recipe.{name}": v for name, v in row.videos.recipe.items()}
+        return found | {f"model.{f.name}": getattr(model, f.name) for f in fields(model)}
 
     def paper_model(self, row: Row) -> Any:
         """The architecture at the paper's own size, for its cost."""
@@ -322,7 +324,11 @@ def _with_usual(claim: Any, table: Any) -> Any:
 
 
 def why_not(
-    experiment: Experiment, protocol: str, models: Collection[str] | None, lacking: str
+    experiment: Experiment,
+    protocol: str,
+    models: Collection[str] | None,
+    lacking: str,
+    includes: Callable[[Row], bool],
 ) -> str:
     """Why an experiment cannot be run under a protocol; empty if it can be, as far as this tells.
 
@@ -331,38 +337,14 @@ def why_not(
         protocol: its name.
         models: presets that have a small model there; None if they are trained as they are.
         lacking: what else is not there, as the end of the sentence; empty if nothing.
+        includes: whether a row is run there.
     """
     if not experiment.is_for(protocol):
         return f"{experiment.table} names its protocols, and {protocol} is none of them"
-    without = [row for row in experiment.rows if models is not None and row.preset not in models]
+    rows = [row for row in experiment.rows if includes(row)]
+    without = [row for row in rows if models is not None and row.preset not in models]
     if without and not lacking:
         lacking = f"which has no small model of {without[0].preset} (row {without[0].id})"
     if not lacking:
         return ""
     return f"{experiment.table} cannot be run under protocol {protocol}, {lacking}"
-
-
-def _require_loaded(whose: str, said: Start, start: Start) -> None:
-    """Refuses a checkpoint, or a way to inflate one, where nothing of the kind is loaded.
-
-    Args:
-        whose: how the message begins.
-        said: what is said there.
-        start: the same, with the table's word where that says nothing.
-    """
-    nothing = start.pretrained is None
-    if said.checkpoint and nothing:
-        raise ValueError(
-            f"{whose}start.checkpoint is {said.checkpoint}, but nothing is said of what it was "
-            "trained on; add `from`, or leave it out"
-        )
-    if start.inflation and not nothing and start.pretrained not in IMAGES:
-        raise ValueError(
-            f"{whose}start.inflation is for models of images, and one from {start.pretrained} is "
-            "none; leave it out"
-        )
-    if said.inflation and nothing:
-        raise ValueError(
-            f"{whose}start.inflation is {said.inflation}, but nothing is inflated; say from what "
-            "(`from`), or leave it out"
-        )

@@ -57,12 +57,13 @@ def sizes_of(experiment: Experiment, row: Row, run: RunConfig) -> dict[str, Size
 
 def _settings(experiment: Experiment, row: Row, run: RunConfig) -> dict[str, Size]:
     """The settings of the recipe that some row of the table says itself, as this one has them."""
-    if run.data.kind != "videos":  # there, rows that say some are refused
-        return {}
     trained = {**vars(run.model), **vars(run.recipe), **vars(run.data)}
     own = row.own_settings if row.tests is None else experiment.row(row.tests).own_settings
     usual = {**trained, **vars(experiment.paper_model(row))}
-    names = dict.fromkeys(name for each in experiment.rows for name in each.own_settings)
+    rows = [each for each in experiment.rows if each.is_on(run.data.kind)]
+    names = dict.fromkeys(name for each in rows for name in each.own_names)
+    if run.data.kind != "videos":  # there, rates are told as fields of the model
+        names = {name: None for name in names if name in vars(run.recipe)}
     return {
         name: Size(
             _in_words(name, own.get(name, usual[name])),

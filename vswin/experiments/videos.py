@@ -141,11 +141,11 @@ class VideoProtocol(Strict):
         if experiment.videos is None:
             lacking = "which is on videos, as it names none (`videos: {dataset: kinetics400}`)"
         models = None if self.small is None else self.small.models
-        return why_not(experiment, self.protocol, models, lacking)
+        return why_not(experiment, self.protocol, models, lacking, self.includes)
 
     def includes(self, row: Row) -> bool:
         """Whether the row is run under this protocol: no checks of the embedded benchmark are."""
-        return not row.is_control
+        return row.is_on("videos")
 
     def settings(self, experiment: Experiment, row: Row) -> dict[str, Sourced]:
         """Every setting that the row is trained with, and its source.
@@ -161,7 +161,7 @@ class VideoProtocol(Strict):
         run = self.configure(experiment, row, 0)
         assert isinstance(run.data, VideoData)
         kept = {**vars(run.recipe), **vars(run.model), **vars(run.data)}
-        own = row.own_settings.keys()
+        own = row.own_names
         for name, setting in found.items():
             if name in own:
                 found[name] = Sourced(kept[name], "the row")
@@ -175,10 +175,11 @@ class VideoProtocol(Strict):
     def says(self, experiment: Experiment, row: Row) -> dict[str, Any]:
         """As `Experiment.says`, with every setting that the recipe has for the row."""
         book = {name: found.value for name, found in self._from_book(experiment, row).items()}
-        settings = book | row.own_settings
+        recipe, _, _ = split(book)
+        settings = book | vars(row.trained_with(Recipe(**recipe))) | row.rates | row.videos.recipe
         rates = {f"model.{name}": settings.pop(name) for name in MODEL_FIELDS}
-        recipe = {f"videos.recipe.{name}": value for name, value in settings.items()}
-        return experiment.says(row) | rates | recipe
+        said = {f"videos.recipe.{name}": value for name, value in settings.items()}
+        return experiment.says(row) | rates | said
 
     def _from_book(self, experiment: Experiment, row: Row) -> dict[str, Sourced]:
         dataset = _on_videos(experiment, row).dataset
@@ -201,13 +202,13 @@ class VideoProtocol(Strict):
             run = _rehearse(self.small, run, experiment, row)
         else:
             run = dataclasses.replace(run, init=self._published(experiment, row))
-        own, rates, clips = split(row.own_settings)
+        own, rates, clips = split(row.rates | row.videos.recipe)
         if "resize" in clips:
             assert isinstance(run.data, VideoData)
             clips["resize"] = clips["resize"] * run.data.size // PIXELS
         return dataclasses.replace(
             run,
-            recipe=dataclasses.replace(run.recipe, **own),
+            recipe=dataclasses.replace(row.trained_with(run.recipe), **own),
             model=dataclasses.replace(run.model, **rates),
             data=dataclasses.replace(run.data, **clips),
         )
@@ -253,9 +254,13 @@ class VideoProtocol(Strict):
 
 
 def _on_videos(experiment: Experiment, row: Row) -> OnVideos:
-    if experiment.videos is None or row.is_control:
+    if row.is_control:
         what = f"row {row.id} is a check of the embedded benchmark, and"
-        raise UsageError(f"{what if row.is_control else experiment.table} cannot be run on videos")
+        raise UsageError(f"{what} cannot be run on videos")
+    if row.only_on not in (None, "videos"):
+        raise UsageError(f"only_on {row.only_on}: leave it out, or choose a protocol on them")
+    if experiment.videos is None:
+        raise UsageError(f"{experiment.table} cannot be run on videos")
     return experiment.videos
 
 

@@ -20,6 +20,7 @@ from vswin.experiments.tables import Experiment
 from vswin.experiments.trained import sizes_of
 from vswin.experiments.videos import VideoProtocol
 from vswin.models.registry import family_of
+from vswin.paper.claims import claims_of
 from vswin.paper.printed import PrintedTable, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.data import Recipe, Row, Runs, Setting, Terms, Value
@@ -122,6 +123,7 @@ def _study(
             for run in by_seed.values()
         ),
         results_dir=store.results_dir,
+        claims=(*claims_of(experiment.table), *experiment.claims),
     )
 
 
@@ -218,7 +220,7 @@ def _rows(
         firsts: the runs with seed 0, by row; none where the protocol cannot run the table.
     """
     for row in experiment.rows:
-        if row.is_control and not protocol.includes(row):
+        if not protocol.includes(row):
             continue
         line = printed.row(row.id) if printed else None
         columns = printed.labels if printed and line else []
@@ -228,6 +230,7 @@ def _rows(
             id=row.id,
             labels=labels or {"row": row.id},
             control=row.control,
+            is_beside=row.only_on is not None,
             model=experiment.paper_model(row),
             input_size=experiment.paper_input(row),
             sizes=_sizes(run) if run else {},

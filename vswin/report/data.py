@@ -35,6 +35,8 @@ class Row:
     """What the table prints to name it, by column; its id where nothing is printed."""
     control: str
     """Which check of the benchmark it is; `none` for a row of the paper."""
+    is_beside: bool
+    """Whether it is a row of the embedded benchmark alone, which the paper does not print."""
     model: Any
     """Configuration of the paper's own model."""
     input_size: tuple[int, int, int, int]

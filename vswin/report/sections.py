@@ -10,7 +10,7 @@ from vswin.report.claims import Judgement
 from vswin.report.compare import Match, within
 from vswin.report.data import Item, Row, Section, listing
 from vswin.report.study import Study
-from vswin.report.table import the_table
+from vswin.report.table import beside, the_table
 from vswin.report.trained import trained
 from vswin.runs.record import RunRecord
 from vswin.runs.result import VideosDetails
@@ -30,6 +30,7 @@ def all_sections(study: Study, judgements: list[Judgement]) -> list[Section]:
     """What a page shows of a study, in order; sections without anything in them are left out."""
     found = [
         the_table(study),
+        beside(study),
         trained(study.all_rows),
         accuracies(study),
         other_systems(study),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vswin.costs.cache import cost_at
 from vswin.costs.counting import Cost, Rule
+from vswin.paper.claims import Claim
 from vswin.paper.printed import PrintedTable
 from vswin.report import digits
 from vswin.report.compare import COSTS, compare
@@ -53,6 +54,8 @@ class Study:
     is_recorded: bool
     """Whether some of the runs have no folder any more, but are known from their record."""
     results_dir: Path
+    claims: tuple[Claim, ...] = ()
+    """What its report judges: of the paper about the table, and of the experiment's own."""
     seeds: int | None = None
     """Only the first so many seeds are in it, and there are more; None is all."""
 
@@ -80,8 +83,13 @@ class Study:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows of the table, without controls."""
-        return [row for row in self.all_rows if row.control == "none"]
+        """The rows of the table, without controls and without those that are not printed."""
+        return [row for row in self.all_rows if row.control == "none" and not row.is_beside]
+
+    @property
+    def beside(self) -> list[Row]:
+        """Rows of the embedded benchmark alone, which the paper does not print."""
+        return [row for row in self.all_rows if row.is_beside]
 
     @property
     def chance(self) -> float:

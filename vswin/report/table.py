@@ -35,6 +35,17 @@ def the_table(study: Study) -> Section:
     )
 
 
+def beside(study: Study) -> Section:
+    """Rows of the embedded benchmark alone; what each is, the table of what was trained says."""
+    rows, terms = study.beside, study.terms
+    header = ["row", *(f"{title}, {terms.protocol}" for title in terms.metrics.values())]
+    lines = [
+        [row.id, *(_measured(study, row, m) for m in terms.metrics), _seeds(study, row)]
+        for row in rows
+    ]
+    return Section("Rows that the paper does not print", [*header, _seeds_title(study)], lines)
+
+
 def _labels(study: Study) -> Iterator[Column]:
     """What a row is."""
     columns = study.printed.labels if study.printed else []
@@ -56,14 +67,18 @@ def _accuracies(study: Study) -> Iterator[Column]:
                 [_measured(study, r, metric) for r in study.rows],
             )
     if any(study.is_done(row.id) for row in study.rows):
-        tested = [f"{len(study.by_seed(row.id))} × {_tested(study, row)}" for row in study.rows]
-        yield (
-            f"seeds × test {terms.tested_on}",
-            [
-                text if study.is_done(row.id) else "–"
-                for row, text in zip(study.rows, tested, strict=True)
-            ],
-        )
+        yield _seeds_title(study), [_seeds(study, row) for row in study.rows]
+
+
+def _seeds_title(study: Study) -> str:
+    return f"seeds × test {study.terms.tested_on}"
+
+
+def _seeds(study: Study, row: Row) -> str:
+    """How many seeds were run, and on how many clips or videos each was tested."""
+    if not study.is_done(row.id):
+        return "–"
+    return f"{len(study.by_seed(row.id))} × {_tested(study, row)}"
 
 
 def _measured(study: Study, row: Row, metric: str) -> str:
