@@ -23,7 +23,7 @@ from vswin.experiments.embedded import EmbeddedProtocol
 from vswin.experiments.library import Library
 from vswin.experiments.planning import first_runs
 from vswin.experiments.tables import Count
-from vswin.paper.claims import Bounds, Claim, Id, paper_claims
+from vswin.paper.claims import Bounds, Claim, Evidence, Id, paper_claims
 from vswin.paper.printed import printed_table
 from vswin.reading import Strict, read_strictly
 from vswin.runs.config import RunConfig
@@ -56,6 +56,8 @@ class RegisteredClaim(Strict):
     margin: float | None = None
     """In points; None where the kind has bounds."""
     bounds: Bounds | None = None
+    evidence: Evidence
+    """Open tests are adjusted for each other; what is built in is a positive control."""
 
 
 class RegisteredRow(Strict):
@@ -195,6 +197,7 @@ def _claims(library: Library, study: RegisteredStudy) -> Iterator[RegisteredClai
             rows=rows,
             margin=claim.margin("clips"),
             bounds=claim.bounds,
+            evidence=claim.evidence,
         )
 
 

@@ -20,7 +20,6 @@ from vswin.experiments.tables import Experiment
 from vswin.experiments.trained import sizes_of
 from vswin.experiments.videos import VideoProtocol
 from vswin.models.registry import family_of
-from vswin.paper.claims import claims_of
 from vswin.paper.printed import PrintedTable, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.data import Recipe, Row, Runs, Setting, Terms, Value
@@ -123,7 +122,6 @@ def _study(
             for run in by_seed.values()
         ),
         results_dir=store.results_dir,
-        claims=(*claims_of(experiment.table), *experiment.claims),
     )
 
 

@@ -9,6 +9,7 @@ from vswin.report import digits
 from vswin.report.claims import Judgement
 from vswin.report.compare import Match, within
 from vswin.report.data import Item, Row, Section, listing
+from vswin.report.registration import registration_line
 from vswin.report.study import Study
 from vswin.report.table import beside, the_table
 from vswin.report.trained import trained
@@ -264,6 +265,8 @@ def provenance(study: Study) -> Section:
     for run_id, run in sorted((runs | study.sources).items()):
         found.setdefault(_made_by(run.provenance if run else {}), []).append(run_id)
     texts = [f"{text}: {', '.join(ids)}" for text, ids in found.items()]
+    if texts and (line := registration_line(study)):
+        texts.insert(0, line)
     devices = {run.provenance.get("device") for run in runs.values() if run.provenance}
     note = f"{MIXED} {EQUALITY}" if len(devices) > 1 else EQUALITY
     return listing("Provenance", texts, note if texts else "")

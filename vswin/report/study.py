@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from vswin.costs.cache import cost_at
 from vswin.costs.counting import Cost, Rule
-from vswin.paper.claims import Claim
 from vswin.paper.printed import PrintedTable
 from vswin.report import digits
 from vswin.report.compare import COSTS, compare
@@ -54,8 +53,6 @@ class Study:
     is_recorded: bool
     """Whether some of the runs have no folder any more, but are known from their record."""
     results_dir: Path
-    claims: tuple[Claim, ...] = ()
-    """What its report judges: of the paper about the table, and of the experiment's own."""
     seeds: int | None = None
     """Only the first so many seeds are in it, and there are more; None is all."""
 
