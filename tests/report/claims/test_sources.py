@@ -22,7 +22,8 @@ def test_counted_claims_need_no_run():
     assert (found.p, found.interval, found.seeds, found.margin) == (None, None, (), None)
     found = on_costs("trend", ["dim16", "dim8", "dim4"], metric="flops")
     assert found.verdict == "contradicted"
-    assert on_costs("greater", ["win16", "win8"], metric="params").verdict == "holds"
+    found = on_costs("greater", ["win16", "win8"], metric="params")
+    assert (found.verdict, found.reason) == ("holds", "28.531 against 28.158 M; counted")
     assert on_costs("greater", ["win8", "win16"], metric="params").verdict == "contradicted"
 
 
@@ -142,11 +143,14 @@ def test_rows_may_be_of_several_tables():
 def test_a_table_that_the_protocol_cannot_run_is_not_run():
     found = on_costs("greater", ["win8", "win4"], "paper")
     assert (found.verdict, found.reason) == ("not run", "missing: win8, win4")
-    first = printed_table("table1").rows[-1].id
-    level = claim("level", [first], table="table1", margins={"videos": 0.5})
+    level = claim("level", ["swin_t"], table="table1", margins={"videos": 0.5})
     found = judge(level, Studies("proxy", "/nowhere"))
     assert found.verdict == "not run"
     assert "table1 cannot be run under protocol proxy" in found.reason
+    level = level.model_copy(update={"evidence": "needs videos"})
+    found = judge(level, Studies("proxy", "/nowhere"))
+    assert (found.verdict, found.reason) == ("not run", "only the paper's videos can tell")
+    assert judge(level, Studies("paper", "/nowhere")).reason == "missing: swin_t"
 
 
 def test_margins_are_those_of_what_is_tested():

@@ -228,3 +228,16 @@ def test_numbers_of_a_judgement_by_hand():
     rising = claim("trend", ["win4", "win8", "win16"])
     found = judged(rising, win4=[1, 1, 1], win8=[3, 2, 2], win16=[2, 3, 4])
     assert found.tau == pytest.approx((1 / 3 + 1 + 1) / 3)
+
+
+def test_a_verdict_that_the_sign_flip_test_does_not_confirm_says_so():
+    """Of the 64 patterns of six signs two have as large a sum: the one seen, and all plus."""
+    few = claim("greater", ["win8", "win4"])
+    gains = [1.0, 1.0, 1.0, 1.0, 1.0, -0.2]
+    found = judged(few, win4=[70.0] * 6, win8=above([70.0] * 6, *gains))
+    assert found.sign_flip_p == 2 / 64
+    assert found.verdict == "holds"
+    assert found.reason.endswith("the sign-flip test does not confirm it (p = 0.031)")
+    found = judged(few, win4=[70.0] * 6, win8=above([70.0] * 6, *map(abs, gains)))
+    assert (found.verdict, found.sign_flip_p) == ("holds", 1 / 64)
+    assert "sign-flip" not in found.reason

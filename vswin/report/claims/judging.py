@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vswin.errors import UsageError
 from vswin.experiments.library import Library
+from vswin.experiments.videos import VideoProtocol
 from vswin.paper.claims import Claim, claims_of, paper_claims
 from vswin.paper.printed import FOLDER
 from vswin.project import experiments_dir
@@ -16,7 +17,6 @@ from vswin.report.claims import wording
 from vswin.report.claims.deciding import Decision, decide, rule_of
 from vswin.report.claims.judgement import Judgement, Step, Verdict
 from vswin.report.claims.sources import Studies, counted, is_informative, own_frame
-from vswin.report.compare import COSTS, UNITS
 from vswin.report.statistics import MIN_SEEDS, holm, mean_tau, t_interval
 from vswin.report.study import Study
 
@@ -101,6 +101,8 @@ def judge(claim: Claim, studies: Studies, paper: str = "") -> Judgement:
         return _judge_counted(blank, studies)
     if claim.metric == "own_frame":
         return _judge_own_frame(blank)
+    if claim.evidence == "needs videos" and not _is_on_videos(studies):
+        return dataclasses.replace(blank, reason="only the paper's videos can tell")
     try:
         owners = {ref: studies.study(claim.table_of(ref) or "") for ref in claim.rows}
     except UsageError as error:
@@ -108,6 +110,10 @@ def judge(claim: Claim, studies: Studies, paper: str = "") -> Judgement:
     if reason := next((study.why_not_run for study in owners.values() if study.why_not_run), ""):
         return dataclasses.replace(blank, reason=reason)
     return _judge_measured(blank, owners, studies)
+
+
+def _is_on_videos(studies: Studies) -> bool:
+    return isinstance(Library(experiments_dir()).protocol(studies.protocol), VideoProtocol)
 
 
 def _judge_counted(blank: Judgement, studies: Studies) -> Judgement:
@@ -124,11 +130,10 @@ def _judge_counted(blank: Judgement, studies: Studies) -> Judgement:
             difference, holds = first - second, first > second
         case _:
             holds = all(a < b for a, b in itertools.pairwise(numbers.values()))
-    unit = UNITS[claim.metric] if claim.metric in COSTS else ""
     return dataclasses.replace(
         blank,
         verdict="holds" if holds else "contradicted",
-        reason=wording.counts_in_words(claim, numbers, unit),
+        reason=wording.counts_in_words(claim, numbers),
         values=numbers,
         difference=difference,
     )
@@ -283,7 +288,7 @@ def _verdict(
         return "inconclusive", [f"not clear of chance or of the ceiling: {', '.join(dull)}"]
     if decision.verdict == "inconclusive":
         return "inconclusive", [wording.unsettled(decision, steps)]
-    return decision.verdict, []
+    return decision.verdict, wording.doubts(decision)
 
 
 def _uninformative(claim: Claim, owners: Mapping[str, Study]) -> list[str]:

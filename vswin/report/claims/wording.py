@@ -5,7 +5,12 @@ from __future__ import annotations
 from vswin.paper.claims import TIMED, Claim
 from vswin.report.claims.deciding import Decision
 from vswin.report.claims.judgement import Step
+from vswin.report.compare import UNITS
+from vswin.report.statistics import LEVEL
 from vswin.report.statistics.power import MOST_PAIRS, POWER
+
+OF_COUNTS = {**UNITS, "test_flops": "G", "pretraining_images": "M images", "views": "views"}
+"""Units of what is counted."""
 
 
 def tested(claim: Claim, steps: tuple[Step, ...], margin: float | None) -> str:
@@ -44,11 +49,22 @@ def unsettled(decision: Decision, steps: tuple[Step, ...]) -> str:
     return f"no number of seeds up to {MOST_PAIRS:,} would settle it: it lies on a border"
 
 
-def counts_in_words(claim: Claim, numbers: dict[str, float], unit: str) -> str:
+def doubts(decision: Decision) -> list[str]:
+    """What the sign-flip test says where it does not confirm what the t test does."""
+    level = (1 - LEVEL) / 2
+    n = decision.intervals[0].n
+    if decision.p < level <= decision.sign_flip_p and 2.0**-n < level:
+        return [f"the sign-flip test does not confirm it (p = {decision.sign_flip_p:.3f})"]
+    return []
+
+
+def counts_in_words(claim: Claim, numbers: dict[str, float]) -> str:
     """What was counted, row by row, and for a ratio what is wanted."""
+    unit = OF_COUNTS[claim.metric]
+    digits = "g" if claim.metric == "views" else ".3f"
     values = list(numbers.values())
-    text = " against " if len(values) == 2 else ", "
-    text = f"{text.join(f'{value:.3f}' for value in values)} {unit}".rstrip()
+    between = " against " if len(values) == 2 else ", "
+    text = f"{between.join(f'{value:{digits}}' for value in values)} {unit}"
     if claim.kind == "ratio":
         text += f", {values[0] / values[1]:.3f} times; wanted {bounds_in_words(claim)} times"
     return f"{text}; counted"
