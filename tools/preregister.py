@@ -14,8 +14,9 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
+from collections.abc import Sequence
 
-from vswin.errors import VswinError
+from vswin.errors import UsageError, VswinError
 from vswin.experiments.library import Library
 from vswin.experiments.preregistration import Plan, as_yaml, register
 from vswin.files import write_text
@@ -23,11 +24,16 @@ from vswin.project import experiments_dir, preregistration_file
 from vswin.report.statistics import LEVEL
 
 
-def main() -> int:
-    """Writes the file."""
-    args = _arguments()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes the file; 0 if it is there."""
+    args = _arguments(argv)
     library = Library(experiments_dir())
     try:
+        if preregistration_file().exists():
+            raise UsageError(
+                f"{preregistration_file()} is there; runs that carry its digest rest on it: remove "
+                "it only if there are none"
+            )
         variations = library.variations(args.protocol)
         varied = dict(args.sensitivity) or dict.fromkeys(variations, args.sensitivity_seeds)
         tables = args.tables or _possible(library, args.protocol, library.tables())
@@ -65,7 +71,7 @@ def _seeds(text: str) -> int:
     return int(text)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -99,7 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--sensitivity-tables", nargs="+", help="their tables (default: all that they can run)"
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

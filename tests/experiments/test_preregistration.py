@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.own import own_project
+from tools.preregister import main
 from vswin.errors import UsageError
 from vswin.experiments.library import Library
 from vswin.experiments.preregistration import (
@@ -24,6 +25,7 @@ from vswin.experiments.registered_runs import (
 from vswin.paper.claims import COUNTED
 from vswin.project import experiments_dir
 from vswin.reading import ExperimentError
+from vswin.report.statistics import LEVEL
 from vswin.runs.provenance import preregistration_digest
 from vswin.runs.record import RunRecord
 
@@ -137,6 +139,22 @@ def test_a_run_notes_the_digest_of_what_was_registered(registered, tmp_path):
     text = as_yaml(registered)
     (tmp_path / "experiments" / "preregistration.yaml").write_text(text)
     assert preregistration_digest(tmp_path) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_tool_writes_what_is_asked_for_once(tmp_path, monkeypatch, capsys):
+    folder = own_project(tmp_path)
+    monkeypatch.setattr("vswin.project.project_root", lambda: folder)
+    given = ["--tables", "table5", "--sensitivity", "proxy_speed2=4", "--seeds", "5", "--more"]
+    assert main([*given, "table5.win9=7"]) == 2
+    assert capsys.readouterr().err.startswith("error: table5.win9 is no row here")
+    assert main([*given, "table5.win8=7"]) == 0
+    assert "proxy: 7 distinct rows, 37 runs" in capsys.readouterr().out
+    found = read_preregistration(folder / "experiments" / "preregistration.yaml")
+    assert [study.protocol for study in found.studies] == ["proxy", "proxy_speed2"]
+    assert found.level == LEVEL
+    assert differences(found, Library(folder / "experiments"), LEVEL) == []
+    assert main(given[:-1]) == 2
+    assert "remove it only if there are none" in capsys.readouterr().err
 
 
 def test_it_is_no_experiment(registered, tmp_path):
