@@ -96,7 +96,7 @@ def test_a_list_has_no_column_that_says_nothing(project):
     study(project, 0)
     said = command("list", "mine").stdout
     assert "printed" not in said
-    assert "not printed" not in command("list", "table4").stdout
+    assert "not printed" not in command("list", "table5").stdout
     assert "printed as" in command("list", "table4").stdout
 
 

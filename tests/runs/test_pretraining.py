@@ -179,8 +179,8 @@ def test_what_a_row_cannot_start_from_is_refused_by_name():
         Row(id="x", preset="swin_t", control="no_pretraining")
     with pytest.raises(ValueError, match="embedding: middle is no choice of swin_t; embedding: in"):
         Row(id="x", preset="swin_t", start={"inflation": {"embedding": "middle"}})
-    other = row.model_copy(update={"start": Start.model_validate({"from": "imagenet_21k"})})
-    with pytest.raises(UsageError, match="starts from imagenet_21k, and protocol smoke has noth"):
+    other = row.model_copy(update={"start": Start.model_validate({"from": "kinetics400"})})
+    with pytest.raises(UsageError, match="starts from kinetics400, and protocol smoke has noth"):
         protocol.configure(experiment, other, 0)
     temporal = experiment.model_copy(update={"task": "temporal"})
     with pytest.raises(UsageError, match="nothing is pre-trained in task temporal"):

@@ -26,6 +26,7 @@ from vswin.report.data import Recipe, Row, Runs, Setting, Terms, Value
 from vswin.report.study import Study
 from vswin.runs.config import RunConfig
 from vswin.runs.record import RunRecord, read_runs
+from vswin.runs.result import Result
 from vswin.runs.store import Store
 from vswin.tasks import SINGLE_LABEL
 
@@ -198,9 +199,26 @@ def _values(
     paper = printed.paper if printed else ""
     for row_id, by_seed in runs.items():
         for seed, run in by_seed.items():
-            measured = {name: 100 * share for name, share in run.result.metrics.items()}
+            measured = {name: 100 * share for name, share in _measured(run.result).items()}
             for column, value in (measured | {"n": run.result.n}).items():
                 yield Value(paper, table, row_id, column, seed, value, is_comparable)
+
+
+def _measured(result: Result) -> dict[str, float]:
+    """Shares by column: the metrics, and what only a run on Moving Digits measures.
+
+    `easiest`: the headline at the least difficulty of training. `order`: there, the share with the
+    right order, see `Cell`. `stills`: still images under the pre-training's head, see `Stills`.
+    """
+    details = result.details
+    if details.kind != "moving_digits":
+        return result.metrics
+    found = {
+        "easiest": details.easiest.metrics[next(iter(result.metrics))],
+        "order": details.easiest.order_accuracy,
+        "stills": details.stills.after if details.stills else None,
+    }
+    return result.metrics | {name: share for name, share in found.items() if share is not None}
 
 
 def _rows(

@@ -34,13 +34,15 @@ def initial_model(context: RunContext) -> tuple[nn.Module, Loaded | None]:
     initialise_(model, config.recipe.linear_std, config.recipe.bias_std, config.seed)
     loaded = None
     if isinstance(init, FromCheckpoint):
-        loaded = _load_file(model, init, _inflation(config))
+        loaded = _load_file(model, init, inflation_of(config))
     elif not isinstance(init, Random):
-        loaded = _load_run(model, init, source_folder(context.folder, init.run), _inflation(config))
+        loaded = _load_run(
+            model, init, source_folder(context.folder, init.run), inflation_of(config)
+        )
     return model.to(context.world.device), loaded
 
 
-def _inflation(config: RunConfig) -> dict[str, str]:
+def inflation_of(config: RunConfig) -> dict[str, str]:
     """How an image model is inflated for this run, spelled out; empty if it starts from none."""
     init, family = config.init, family_of(config.model)
     match init:

@@ -13,6 +13,7 @@ from vswin.evaluation.grid import evaluate_control, evaluate_grid
 from vswin.runs.execution import Outcome, RunContext
 from vswin.runs.initial import initial_model
 from vswin.runs.result import DigitsDetails, Result, Seconds
+from vswin.runs.stills import stills_kept
 from vswin.training.batch import by_step
 from vswin.training.loop import Options, train
 from vswin.weights.checkpoint import checkpoint_of
@@ -52,6 +53,7 @@ def train_and_test_digits(context: RunContext) -> Outcome:
         for control in ("single_frame", "shuffled_frames")
         if data.frames > 1
     }
+    stills = stills_kept(context, model)
     seconds = Seconds(train_seconds, time.perf_counter() - start)
     weights = checkpoint_of(model) if config.is_pretraining else None
     result = Result(
@@ -65,6 +67,7 @@ def train_and_test_digits(context: RunContext) -> Outcome:
             cells=evaluation.cells,
             easiest=easiest,
             tested_on=tested_on,
+            stills=stills,
         ),
         weights_digest=weights.digest if weights else None,
         loaded=loaded,

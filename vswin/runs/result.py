@@ -72,6 +72,19 @@ class Loaded:
 
 
 @dataclasses.dataclass(frozen=True)
+class Stills:
+    """Still images under the head of the pre-training, for a run that started from one."""
+
+    before: Share
+    """The pre-training's headline metric on its own test, each image a clip in which nothing moves,
+    right after inflation."""
+    after: Share
+    """The same with the fine-tuned backbone."""
+    moved: Annotated[float, Ge(0)]
+    """How far the backbone's weights have moved, relative to their length at the start."""
+
+
+@dataclasses.dataclass(frozen=True)
 class DigitsDetails:
     """What only a run on Moving Digits has to say."""
 
@@ -82,6 +95,8 @@ class DigitsDetails:
     tested_on: dict[str, Share]
     """The headline metric of the same model, tested (not trained) on clips whose evidence is
     destroyed, by control."""
+    stills: Stills | None = None
+    """None: the run did not start from a model of images."""
     kind: Literal["moving_digits"] = "moving_digits"
 
     def __repr__(self) -> str:
