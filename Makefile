@@ -1,6 +1,8 @@
 # make table5    Table 5 of the paper beside ours: installs, trains, writes the report
-# make table4    likewise Tables 6, 8 and 9; Tables 1, 2, 3 and 7 show costs and what was run
+# make table4    likewise Tables 6 to 9; Tables 1, 2 and 3 show costs and what was run
 # make table5 SEEDS=3 RESULTS=folder    more seeds; results elsewhere, counted from here
+# make report    all reports of what was run, and the overview of all claims; trains nothing
+# make report RESULTS=results/reference   those of the project's own record
 # make test      installs, lints, checks types, runs the tests
 # make test-heavy  the tests that take a minute or so: the rehearsal on videos, the largest models
 # make test-slurm  the scenarios on a real Slurm, brought up on this machine (Debian, as root)
@@ -13,7 +15,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: smoke test test-heavy test-slurm lint bench lab lock clean
+.PHONY: report smoke test test-heavy test-slurm lint bench lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +33,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 table%: $(VENV)/.installed
 	@$(VENV)/bin/vswin notebook $@ --seeds $(SEEDS) --results-dir $(RESULTS)
+
+report: $(VENV)/.installed
+	@$(VENV)/bin/vswin report all --results-dir $(RESULTS)
 
 smoke: $(VENV)/.installed
 	@$(VENV)/bin/vswin notebook table5 --protocol smoke --seeds 1 --results-dir $(RESULTS)

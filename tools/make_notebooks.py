@@ -1,4 +1,4 @@
-"""Writes notebooks/<table>.ipynb for every printed table that can be run, all from one template.
+"""Writes notebooks/<table>.ipynb for every printed table that can be run, and overview.ipynb.
 
 python tools/make_notebooks.py            writes what differs
 python tools/make_notebooks.py --check    only says what differs; exit code 1 if anything does
@@ -16,17 +16,18 @@ from vswin.experiments.library import Library
 from vswin.files import write_text
 from vswin.paper.printed import printed_table
 from vswin.project import experiments_dir, notebooks_dir
-from vswin.report.notebook_template import notebook_of
+from vswin.report.notebook_template import notebook_of, overview_notebook
 
 
 def notebooks() -> dict[Path, str]:
     """Every notebook's path and what belongs in it."""
     library = Library(experiments_dir())
-    return {
+    found = {
         notebooks_dir() / f"{table}.ipynb": notebook_of(table, library)
         for table in library.tables()
         if printed_table(table) and library.protocols_of(library.experiment(table))
     }
+    return found | {notebooks_dir() / "overview.ipynb": overview_notebook()}
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ Studies, which are all runs of a table or of an own ablation under one protocol:
     run_study(plan, jobs)               trains and tests what is missing
     load_study(table, protocol)         what came out: `.table()`, a DataFrame, and `.plot()`
     write_report(study)                 CSV, HTML, Markdown and PNG
+    load_overview(protocol)             every claim and every table
+    write_overview(overview)            the same on one page: HTML, Markdown and PNG
     progress(), check_parameters(...)   for notebooks: what runs are doing; wrong parameters
 
 `help(vswin.build_model)` and so on say more.
@@ -33,6 +35,8 @@ if TYPE_CHECKING:  # editors complete these, and type checkers know what they ar
     from vswin.models import build_model
     from vswin.report import load_study, write_report
     from vswin.report.notebooks import check_parameters
+    from vswin.report.overview.collect import load_overview
+    from vswin.report.overview.page import write_overview
     from vswin.weights.files import load_weights, save_weights
 
 __version__ = VERSION
@@ -44,6 +48,8 @@ HOME = {
     "save_weights": "vswin.weights.files",
     "load_study": "vswin.report",
     "write_report": "vswin.report",
+    "load_overview": "vswin.report.overview.collect",
+    "write_overview": "vswin.report.overview.page",
     "plan_study": "vswin.experiments.planning",
     "run_study": "vswin.launch.study",
     "progress": "vswin.launch.progress",
@@ -53,12 +59,14 @@ __all__ = [
     "build_model",
     "check_parameters",
     "cost",
+    "load_overview",
     "load_study",
     "load_weights",
     "plan_study",
     "progress",
     "run_study",
     "save_weights",
+    "write_overview",
     "write_report",
 ]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from vswin.cli import claims as cli_claims
 from vswin.cli import data as cli_data
 from vswin.cli import jobs as cli_jobs
 from vswin.cli import predict as cli_predict
@@ -198,7 +199,13 @@ def run(
 
 @app.command()
 def report(
-    table: Annotated[str, typer.Argument(help="A table, or `all`: whatever was run or recorded.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="A table; `overview`: all claims on one page; `all`: that, and whatever was run "
+            "or recorded."
+        ),
+    ],
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -218,6 +225,8 @@ def report(
 
     say_project()
     asked = [(table, protocol or "proxy")]
+    if table == "overview":
+        asked = []
     if table == "all":
         asked = studies_in(results_dir, protocol)
         if not asked:
@@ -227,6 +236,20 @@ def report(
         files = write_report(study)
         _print_study(study)
         _print_files([files.csv, files.html, files.markdown, files.png])
+    if table in ("all", "overview"):
+        _write_overview(protocol or "proxy", results_dir)
+
+
+def _write_overview(protocol: str, results_dir: str) -> None:
+    from vswin.report.overview.blocks import headline
+    from vswin.report.overview.collect import load_overview
+    from vswin.report.overview.page import write_overview
+
+    overview = load_overview(protocol, results_dir)
+    files = write_overview(overview)
+    for line in headline(overview):
+        print_line(line)
+    _print_files([files.html, files.markdown, files.png])
 
 
 @app.command()
@@ -251,12 +274,12 @@ def notebook(
         ),
     ] = None,
 ) -> None:
-    """Execute a table's notebook: runs what is missing, then writes the report.
+    """Execute a table's notebook: runs what is missing, then writes the report. Or `overview`.
 
     What is not given keeps the notebook's own default.
     """
     from vswin.report import load_study
-    from vswin.report.notebooks import execute_notebook, parse_parameters
+    from vswin.report.notebooks import OVERVIEW, execute_notebook, parse_parameters
     from vswin.report.page import report_path
 
     say_project()
@@ -273,6 +296,9 @@ def notebook(
         parameters["results_dir"] = absolute(str(parameters["results_dir"]))
     with resumable():
         executed, final = execute_notebook(table, parameters, output)
+    if table == OVERVIEW:
+        print_line(f"written: {executed}")
+        return
     study = load_study(table, final["protocol"], final["seeds"], final["results_dir"])
     _print_study(study)
     root = study.results_dir
@@ -336,6 +362,7 @@ app.command()(cli_jobs.status)
 app.command()(cli_jobs.logs)
 app.command()(cli_jobs.cancel)
 app.command()(cli_record.record)
+app.command()(cli_claims.claims)
 app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_predict.predict)
 

@@ -24,12 +24,7 @@ def notebook_of(table: str, library: Library) -> str:
     possible = library.protocols_of(experiment)
     wanted = [name for name in experiment.protocols or PREFERRED if name in possible]
     protocol = (wanted or possible or [*PREFERRED])[0]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vswin.report", "templates"),
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    text = environment.get_template("notebook.py.j2").render(
+    text = _template("notebook.py.j2").render(
         table=table,
         title=title_of(experiment, printed),
         printed=printed,
@@ -37,6 +32,20 @@ def notebook_of(table: str, library: Library) -> str:
         small=isinstance(library.protocol(protocol), EmbeddedProtocol),
     )
     return _as_json(text)
+
+
+def overview_notebook() -> str:
+    """The notebook of the overview, as JSON."""
+    return _as_json(_template("overview.py.j2").render())
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vswin.report", "templates"),
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(name)
 
 
 def _as_json(text: str) -> str:

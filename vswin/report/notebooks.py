@@ -35,6 +35,8 @@ PARAMETERS: dict[str, type] = {
     "run_missing": bool,
 }
 """What every table notebook takes."""
+OVERVIEW = "overview"
+"""The notebook that is of no table, and takes fewer of them."""
 
 
 class NotebookError(VswinError):
@@ -102,7 +104,8 @@ def execute_notebook(
     """Executes a table's notebook with papermill, showing the progress of its runs here.
 
     Args:
-        table: an experiment; one that has no notebook in notebooks/ gets it from the template.
+        table: an experiment; one that has no notebook in notebooks/ gets it from the template. Or
+            `overview`.
         parameters: some of `PARAMETERS`; the others keep the notebook's defaults.
         output: where the executed notebook goes; None is <results>/reports/<table>.ipynb.
 
@@ -115,7 +118,8 @@ def execute_notebook(
         NotebookError: if a cell failed.
     """
     library = Library(experiments_dir())
-    library.experiment(table)  # or it is unknown
+    if table != OVERVIEW:
+        library.experiment(table)  # or it is unknown
     source = notebooks_dir() / f"{table}.ipynb"
     if source.exists():
         return _execute(table, source, parameters, output)
@@ -135,8 +139,13 @@ def _execute(
         name: ast.literal_eval(entry["default"])  # papermill gives it as Python source
         for name, entry in papermill.inspect_notebook(str(source)).items()
     }
+    for name in parameters.keys() - defaults.keys():
+        raise unknown(f"parameter of notebook {source.name}", name, defaults)
     final = defaults | parameters
-    plan = plan_study(table, final["protocol"], final["seeds"], final["results_dir"])
+    watched = None
+    if table != OVERVIEW:
+        plan = plan_study(table, final["protocol"], final["seeds"], final["results_dir"])
+        watched = plan if final["run_missing"] else None
     root = require_writable(results_path(final["results_dir"]))
     target = output or report_path(root, table, final["protocol"], "ipynb")
     if target.is_dir():
@@ -146,7 +155,6 @@ def _execute(
         f".tmp-{os.getpid()}-{target.name}"
     )  # papermill rewrites it at every cell
     try:
-        watched = plan if final["run_missing"] else None
         if "results_dir" in parameters:  # which says the same on every machine
             parameters = {**parameters, "results_dir": str(in_project(root))}
         code, words = _papermill(source, partial, parameters, watched)

@@ -1,0 +1,72 @@
+"""`vswin claims`: a list for programs, and a table that cuts nothing."""
+
+import json
+import re
+
+from tests.command import vswin
+from tests.results import complete, of_top1
+from vswin.experiments.planning import plan_study
+from vswin.paper.claims import claims_of
+
+KEYS = ["paper", "table", "claim", "kind", "protocol", "evidence_class", "verdict", "rows", "seeds"]
+KEYS += ["difference", "interval", "p", "margin"]
+
+
+def trained(results):
+    """Three seeds of Table 8's rows, equal but for tenths."""
+    plan = plan_study("table8", "proxy", 3, results, rows=["inflate", "center"])
+    for planned in plan.runs:
+        folder = plan.folder(planned)
+        folder.create(planned.config)
+        off = 0.1 * planned.seed if planned.row.id == "center" else 0.0
+        complete(folder, of_top1(80 + off, n=5760))
+
+
+def test_the_list_has_every_claim_with_the_same_keys(tmp_path):
+    trained(tmp_path)
+    done = vswin("claims", "table8", "--json", "--results-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout, parse_constant=lambda name: 1 / 0)
+    assert [each["claim"] for each in found] == [claim.id for claim in claims_of("table8")]
+    for each in found:
+        assert list(each) == KEYS
+    (equal,) = [each for each in found if each["kind"] == "equal"]
+    assert equal["paper"] == "video_swin"
+    assert equal["protocol"] == "proxy"
+    assert equal["verdict"] == "holds"
+    assert equal["seeds"] == 3
+    assert sorted(equal["rows"]) == ["center", "inflate"]
+    low, high = equal["interval"]
+    assert low < equal["difference"] < high
+    assert abs(abs(equal["difference"]) - 0.1) < 0.02
+
+
+def test_what_does_not_apply_is_null(tmp_path):
+    found = json.loads(vswin("claims", "table5", "--json", "--results-dir", tmp_path).stdout)
+    counted = [each for each in found if each["evidence_class"] == "counted"]
+    assert counted
+    for each in counted:
+        assert each["verdict"] in ("holds", "contradicted")
+        assert each["seeds"] is each["interval"] is each["p"] is each["margin"] is None
+    trained_ones = [each for each in found if each["evidence_class"] == "open test"]
+    assert {each["verdict"] for each in trained_ones} == {"not run"}
+    assert {each["difference"] for each in trained_ones} == {None}
+
+
+def test_the_table_cuts_nothing_and_counts_the_verdicts(tmp_path):
+    trained(tmp_path)
+    for columns in ("80", "60"):
+        done = vswin("claims", "table8", "--results-dir", tmp_path, env={"COLUMNS": columns})
+        assert "…" not in done.stdout
+        for claim in claims_of("table8"):
+            assert re.search(rf"(^|[│ ]){claim.id}($|[│ ])", done.stdout, re.M), claim.id
+        last = done.stdout.splitlines()[-1]
+        assert last.startswith(f"{len(claims_of('table8'))} claim")
+        assert "hold" in last
+
+
+def test_an_unknown_table_is_refused_in_a_line(tmp_path):
+    done = vswin("claims", "table0", "--results-dir", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: unknown table 'table0'")
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,163 @@
+"""The overview: every claim and table on one page, and nothing that the results do not say."""
+
+import dataclasses
+import re
+
+import pytest
+
+from vswin.experiments.library import Library
+from vswin.paper.printed import FOLDER, printed_table
+from vswin.project import experiments_dir
+from vswin.report.overview.awaited import bill
+from vswin.report.overview.blocks import TITLES, blocks, headline, signed
+from vswin.report.overview.data import by_evidence, count_in_words, counts
+from vswin.report.overview.page import LINK, as_markdown, make_page, write_overview
+from vswin.report.overview.picture import picture_of
+from vswin.report.overview.plots import COLOURS, draw
+
+PRINTED = [t for t in Library(experiments_dir()).tables() if printed_table(t)]
+
+
+@pytest.fixture(scope="module")
+def files(overview):
+    return write_overview(overview)
+
+
+def judgement(overview, claim):
+    (found,) = [j for j in overview.judgements if j.claim.id == claim]
+    return found
+
+
+def test_every_claim_and_every_table_is_on_the_page(overview, files):
+    markdown, page = files.markdown.read_text(), files.html.read_text()
+    assert sorted(path.stem for path in FOLDER.glob("*/table*.yaml")) == PRINTED
+    for text, suffix in ((markdown, "md"), (page, "html")):
+        for table in PRINTED:
+            assert f"{table}.{suffix}" in text
+        for each in overview.judgements:
+            assert each.claim.id in text
+            assert each.claim.where in text
+
+
+def test_what_does_not_hold_is_said_as_loudly_as_what_holds(overview):
+    assert judgement(overview, "joint_beats_split").verdict == "holds"
+    assert judgement(overview, "joint_beats_factorized").verdict == "contradicted"
+    (line,) = [text for text in headline(overview) if text.startswith("Does not hold here:")]
+    assert "joint beats factorized" in line
+    assert "joint beats split" not in line
+    first, second, *_ = blocks(overview)
+    assert first.title.startswith(TITLES["contradicted"])
+    assert second.title.startswith(TITLES["holds"])
+    shown = as_markdown(first)
+    assert "`joint_beats_factorized`" in shown
+    assert "−2.05 points" in shown.replace("-", "−")
+
+
+def test_verdicts_are_counted_once_each(overview):
+    number = len(overview.judgements)
+    assert headline(overview)[0] == (
+        f"{number} claims of the paper: {count_in_words(overview.judgements)}."
+    )
+    assert sum(counts(overview.judgements).values()) == number
+    classes = by_evidence(overview.judgements)
+    assert sum(map(len, classes.values())) == number
+    bars = picture_of(overview).bars
+    assert [sum(bar.counts.values()) for bar in bars] == [len(each) for each in classes.values()]
+    blocks_of_claims = [block for block in blocks(overview) if block.tone]
+    assert sum(len(block.lines) for block in blocks_of_claims) == number
+
+
+def test_an_answer_that_depends_on_the_benchmark_is_said_on_the_first_screen(overview):
+    (line,) = [text for text in headline(overview) if text.startswith("Depends on")]
+    assert "joint beats split" in line
+    assert "joint beats factorized" not in line  # contradicted in both
+    (block,) = [each for each in blocks(overview) if each.title == "What the answers depend on"]
+    assert any(
+        "joint beats split: holds" in item and "`proxy_speed2` contradicted" in item
+        for item in block.items
+    )
+
+
+def test_the_same_results_give_the_same_bytes(overview, files):
+    before = [path.read_bytes() for path in vars(files).values()]
+    for path in vars(files).values():
+        path.unlink()
+    assert [path.read_bytes() for path in vars(write_overview(overview)).values()] == before
+
+
+def test_links_lead_to_the_reports_of_tables(overview):
+    page = make_page(overview)
+    texts = [text for block in page.blocks for line in block.lines for text in line]
+    texts += [text for block in page.blocks for text in (*block.items, block.before, block.note)]
+    found = {name for text in texts for _, name in LINK.findall(text)}
+    assert found == set(PRINTED)
+
+
+def test_what_kinetics_would_cost_is_computed(tmp_path):
+    """Table 8 by hand: two rows of 87.889 G, 30 epochs, 4×3 views, 15 % of 312 TFLOP/s."""
+    clips = 3 * 30 * 246_534 + 12 * 19_906
+    hours = 2 * 2 * 87.889e9 * clips / (0.15 * 312e12) / 3600
+    found = bill(["table8"], tmp_path)
+    assert found.gpu_hours == pytest.approx(hours, rel=1e-4)
+    assert (found.runs, found.tables[0].done) == (2, 0)
+    both = bill(["table8", "table9"], tmp_path)  # inflate is duplicate: the paper's default
+    assert both.runs == 3
+    assert both.gpu_hours == pytest.approx(1.5 * hours, rel=1e-4)
+
+
+def test_the_forest_shows_where_each_claim_is_true(overview):
+    lines = {line.name: line for group in picture_of(overview).groups for line in group.lines}
+    joint = lines["joint beats split"]
+    assert joint.zone == (0.0, float("inf"))
+    ((mean, low, high),) = joint.estimates
+    assert mean == pytest.approx(4.95)
+    assert low < mean < high
+    assert joint.verdict == "holds"
+    assert joint.elsewhere == ("contradicted",)
+    close = lines["factorized is close to joint"]
+    assert close.zone == (-close.margin, float("inf"))
+    assert not lines["embeddings begin equally well"].estimates
+    assert lines["embeddings begin equally well"].verdict == "not run"
+
+
+def test_nothing_in_the_picture_is_cut_off(overview):
+    picture = picture_of(overview)
+    studies = ("speed2", "half", "double", "ratio1", "border")
+    groups = tuple(
+        dataclasses.replace(
+            group,
+            lines=tuple(
+                dataclasses.replace(line, text="weakest of 2: −10.7 [−11.9, −10.1]")
+                for line in group.lines
+            ),
+        )
+        for group in picture.groups
+    )
+    figure = draw(dataclasses.replace(picture, elsewhere=studies, groups=groups))
+    figure.draw_without_rendering()
+    whole = figure.bbox
+    texts = [text for axis in figure.axes for text in axis.texts] + figure.texts
+    assert len(texts) > len(overview.judgements)
+    for text in texts:
+        box = text.get_window_extent()
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1, text.get_text()
+        assert whole.y0 <= box.y0 and box.y1 <= whole.y1, text.get_text()
+
+
+def test_every_verdict_has_a_colour_and_a_place():
+    assert set(COLOURS) == set(TITLES)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(7.46, "+7.5"), (-0.31, "−0.3"), (-0.041, "−0.04"), (-0.001, "+0.00")]
+)
+def test_numbers_have_a_sign(number, text):
+    assert signed(number) == text
+
+
+def test_html_shows_links_code_and_no_markup_of_markdown(files):
+    text = files.html.read_text()
+    assert '<a href="table4.html">Table 4</a>' in text
+    assert "<code>joint_beats_split</code>" in text
+    assert not re.search(r"\]\(table", text)
+    assert "data:image/png;base64," in text

@@ -1,0 +1,78 @@
+"""Writes the part of README.md that shows the record, between its two marks.
+
+python tools/readme.py            writes it
+python tools/readme.py --check    only says whether it differs; exit code 1 if it does
+
+`vswin report all --results-dir results/reference` comes first: it draws the picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from vswin.files import write_text
+from vswin.project import project_root
+from vswin.report.claims import VERDICTS
+from vswin.report.overview.blocks import headline, tables
+from vswin.report.overview.collect import load_overview
+from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts
+from vswin.report.overview.page import LINK, NAME
+
+README = project_root() / "README.md"
+RECORD = "results/reference"
+BEGIN = "<!-- python tools/readme.py writes what follows from the record, up to the next mark -->\n"
+END = "<!-- end of what is written from the record -->\n"
+
+
+def of_record(overview: Overview) -> str:
+    """What the README shows of an overview, as Markdown."""
+    first, *rest = headline(overview)
+    classes = by_evidence(overview.judgements)
+    said = [line for line in rest if line.partition(":")[0].lower() not in EVIDENCE.values()]
+    parts = [
+        f"**{first}** [All of them, with evidence]({RECORD}/reports/{NAME}.md).",
+        f"![Every claim with its verdict]({RECORD}/reports/{NAME}.png)",
+        _table(
+            ["what a verdict rests on", *VERDICTS],
+            [
+                [EVIDENCE[name], *(str(counts(members).get(v, "")) for v in VERDICTS)]
+                for name, members in classes.items()
+            ],
+        ),
+        "\n".join(f"- {line}" for line in said),
+        _table(tables(overview).header[:-1], [line[:-1] for line in tables(overview).lines]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(header: list[str], lines: list[list[str]]) -> str:
+    """A table in Markdown; links to reports lead to those of the record."""
+    rows = [header, ["---"] * len(header), *lines]
+    text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return LINK.sub(rf"[\1]({RECORD}/reports/\2.md)", text)
+
+
+def updated(readme: str, shown: str) -> str:
+    """The README with another text between its marks."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{shown}\n{END}{after}"
+
+
+def main() -> None:
+    """Writes or checks; says whether anything differed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    before = README.read_text(encoding="utf-8")
+    after = updated(before, of_record(load_overview("proxy", RECORD)))
+    if before != after:
+        if not check:
+            write_text(README, after)
+        print(f"{'differs' if check else 'written'}: {README}")
+    sys.exit(check and before != after)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""`vswin claims`: what became of the paper's claims."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vswin.cli.options import ProtocolOption, ResultsOption, say_project
+from vswin.cli.terminal import print_line, print_table
+
+if TYPE_CHECKING:  # `vswin --help` does without
+    from vswin.report.claims import Judgement
+
+
+def claims(
+    table: Annotated[str | None, typer.Argument(help="Only those of a table.")] = None,
+    protocol: ProtocolOption = "proxy",
+    results_dir: ResultsOption = "results",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A list of objects, for programs.")
+    ] = False,
+) -> None:
+    """The paper's claims, each with its verdict under a protocol. Trains nothing.
+
+    With --json, what does not apply to a claim is null; differences, intervals and margins are in
+    points, and of a ratio the difference is the quotient.
+    """
+    from vswin.report import load_study
+    from vswin.report.claims import judge_all, judge_claims
+    from vswin.report.overview.data import count_in_words
+
+    say_project(quiet=as_json)
+    if table is None:
+        judged = judge_all(results_dir, protocol)
+    else:
+        judged = judge_claims(load_study(table, protocol, results_dir=results_dir))
+    if as_json:
+        print(json.dumps([as_object(j) for j in judged], indent=2, allow_nan=False))
+        return
+    lines = [
+        (
+            judgement.claim.table or "",
+            judgement.claim.id,
+            judgement.verdict,
+            judgement.evidence,
+            _difference(judgement),
+            str(len(judgement.seeds) or ""),
+            "" if judgement.p is None else f"{judgement.p:.2g}",
+        )
+        for judgement in judged
+    ]
+    columns = ("table", "claim", "verdict", "evidence", "difference", "seeds", "p")
+    print_table(f"Claims, protocol {protocol}", columns, lines, names=2)
+    print_line(f"{len(judged)} claims: {count_in_words(judged)}." if judged else "No claims.")
+
+
+def as_object(judgement: Judgement) -> dict[str, Any]:
+    """A claim and its verdict for a program; null is what does not apply or is not known."""
+    claim, interval = judgement.claim, judgement.interval
+    ends = [interval.low, interval.high] if interval else []
+    return {
+        "paper": _paper_of(judgement),
+        "table": claim.table,
+        "claim": claim.id,
+        "kind": claim.kind,
+        "protocol": judgement.protocol,
+        "evidence_class": judgement.evidence,
+        "verdict": judgement.verdict,
+        "rows": list(judgement.rows),
+        "seeds": None if claim.is_counted else len(judgement.seeds),
+        "difference": judgement.difference,
+        "interval": ends if ends and all(map(math.isfinite, ends)) else None,
+        "p": judgement.p,
+        "margin": judgement.margin,
+    }
+
+
+def _paper_of(judgement: Judgement) -> str | None:
+    """The paper that makes a claim; None for one of one's own."""
+    from vswin.paper.claims import paper_claims
+    from vswin.paper.printed import FOLDER
+
+    papers = sorted(path.parent.name for path in FOLDER.glob("*/claims"))
+    return next((paper for paper in papers if judgement.claim in paper_claims(paper)), None)
+
+
+def _difference(judgement: Judgement) -> str:
+    """With its interval; a quotient has neither sign nor interval."""
+    from vswin.report.overview.blocks import in_points
+
+    if judgement.difference is None:
+        return ""
+    return (
+        f"{judgement.difference:.3g} ×" if judgement.claim.kind == "ratio" else in_points(judgement)
+    )

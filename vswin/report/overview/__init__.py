@@ -1,0 +1,1 @@
+"""The paper on one page: every claim with its verdict, every table, and what awaits the videos."""

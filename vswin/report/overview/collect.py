@@ -1,0 +1,51 @@
+"""Collecting: all studies, judgements and costs that the overview shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vswin.experiments.library import Library
+from vswin.paper.printed import printed_table
+from vswin.project import experiments_dir, results_path
+from vswin.report.claims import judge_all, judge_claims
+from vswin.report.collect import load_study, studies_in
+from vswin.report.overview import awaited
+from vswin.report.overview.data import Elsewhere, Overview
+
+
+def load_overview(protocol: str = "proxy", results_dir: str | Path = "results") -> Overview:
+    """Reads what is on disk for all printed tables under a protocol. Trains nothing.
+
+    Args:
+        protocol: by name.
+        results_dir: the store's folder; a relative one counts from the project's root.
+
+    Raises:
+        UsageError: if there is no such protocol.
+        DamagedFileError: if a result is damaged.
+    """
+    library = Library(experiments_dir())
+    chosen = library.protocol(protocol)
+    possible = [t for t in library.tables() if library.experiment(t).is_for(protocol)]
+    tables = [name for name in possible if printed_table(name)]
+    own = [load_study(t, protocol, results_dir=results_dir) for t in possible if t not in tables]
+    others = [*library.variations(protocol), awaited.PROTOCOL]
+    elsewhere = [_elsewhere(library, name, results_dir) for name in others if name != protocol]
+    return Overview(
+        protocol=protocol,
+        title=chosen.title,
+        studies=tuple(load_study(table, protocol, results_dir=results_dir) for table in tables),
+        judgements=tuple(judge_all(results_dir, protocol)),
+        elsewhere=tuple(found for found in elsewhere if found.judgements),
+        own=tuple((study, tuple(judge_claims(study))) for study in own if study.runs),
+        bill=awaited.bill(tables, results_dir),
+        results_dir=results_path(results_dir),
+    )
+
+
+def _elsewhere(library: Library, protocol: str, results_dir: str | Path) -> Elsewhere:
+    """What became of claims under another protocol; nothing is judged where nothing was run."""
+    found = library.protocol(protocol)
+    about = getattr(found, "varies", "") or found.title
+    judged = judge_all(results_dir, protocol) if studies_in(results_dir, protocol) else []
+    return Elsewhere(protocol, about, tuple(j for j in judged if j.seeds))

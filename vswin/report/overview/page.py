@@ -1,0 +1,120 @@
+"""The overview's page: HTML, Markdown and PNG, written atomically below results/reports."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import re
+import shlex
+from pathlib import Path
+
+import jinja2
+import markupsafe
+
+from vswin.files import atomic_write, require_writable, write_text
+from vswin.project import in_project
+from vswin.report.claims import VERDICTS
+from vswin.report.overview.blocks import Block, blocks, headline
+from vswin.report.overview.data import Overview
+from vswin.report.overview.picture import Picture, picture_of
+from vswin.report.picture import digest_in
+
+NAME = "overview"
+DEFAULT_PROTOCOL = "proxy"
+LINK = re.compile(r"\[([^\]]+)\]\(([\w.]+)\)")
+"""In a text: what is shown, and the page that it leads to, without a suffix."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """Everything that the overview says, as texts; all files and the notebook show the same."""
+
+    title: str
+    headline: list[str]
+    blocks: list[Block]
+    command: str
+
+    def __repr__(self) -> str:
+        return f"<Page {self.title}: {', '.join(block.title for block in self.blocks)}>"
+
+
+@dataclasses.dataclass(frozen=True)
+class OverviewFiles:
+    """Where an overview was written."""
+
+    html: Path
+    markdown: Path
+    png: Path
+
+
+def write_overview(overview: Overview) -> OverviewFiles:
+    """Writes the picture and the pages; the same results give the same bytes.
+
+    Raises:
+        NotWritableError: if the results folder cannot be written.
+    """
+    suffix = "" if overview.protocol == DEFAULT_PROTOCOL else f".{overview.protocol}"
+    folder = require_writable(overview.results_dir / "reports")
+    html, markdown, png = (folder / f"{NAME}{suffix}.{kind}" for kind in ("html", "md", "png"))
+    page, picture = make_page(overview), drawn(picture_of(overview), png)
+    with atomic_write(png) as file:
+        file.write(picture)
+    encoded = base64.b64encode(picture).decode()
+    write_text(markdown, _render("overview.md.j2", page, png.name))
+    write_text(html, _render("overview.html.j2", page, f"data:image/png;base64,{encoded}"))
+    return OverviewFiles(html, markdown, png)
+
+
+def make_page(overview: Overview) -> Page:
+    """What the overview says."""
+    where = in_project(overview.results_dir)
+    results = "" if where == Path("results") else f" --results-dir {shlex.quote(str(where))}"
+    return Page(
+        title="The paper, claim by claim",
+        headline=headline(overview),
+        blocks=blocks(overview),
+        command=f"vswin report overview --protocol {overview.protocol}{results}",
+    )
+
+
+def drawn(picture: Picture, before: Path) -> bytes:
+    """The picture as a PNG; the one that is there, if it shows the same."""
+    with contextlib.suppress(FileNotFoundError):
+        png = before.read_bytes()
+        if digest_in(png) == picture.digest():
+            return png
+    from vswin.report.overview import plots  # matplotlib, which takes a while, for this alone
+
+    return plots.png(picture)
+
+
+def as_markdown(block: Block) -> str:
+    """A part of the page as Markdown, for a notebook."""
+    return _template("block.md.j2").render(block=block)
+
+
+def _render(template: str, page: Page, picture: str) -> str:
+    return _template(template).render(page=page, picture=picture)
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vswin.report", "templates"),
+        autoescape=name.endswith(".html.j2"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters["rich"] = _as_html
+    environment.filters["linked"] = lambda text: LINK.sub(r"[\1](\2.md)", text)
+    environment.globals["tones"] = [verdict.replace(" ", "-") for verdict in VERDICTS]
+    return environment.get_template(name)
+
+
+def _as_html(text: str) -> markupsafe.Markup:
+    """Text for HTML: what is in backticks is code, links lead to the pages of reports."""
+    escaped = str(markupsafe.escape(text))  # a plain string, or what is put in is escaped, too
+    linked = LINK.sub(r'<a href="\2.html">\1</a>', escaped)
+    return markupsafe.Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", linked))

@@ -1,0 +1,151 @@
+"""What the picture of the overview shows, as plain data; `vswin.report.overview.plots` draws it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import math
+from pathlib import Path
+
+from vswin.report.claims import Judgement
+from vswin.report.overview.blocks import in_points, name_of
+from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts
+
+Estimate = tuple[float, float, float]
+"""A difference with the ends of its interval, in points; an unknown end is infinite."""
+ZONES = ("greater", "trend", "interaction", "within", "equal")
+"""Kinds of claims about differences in points."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    """The claims of one class of evidence, counted by verdict."""
+
+    label: str
+    counts: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A claim in the forest."""
+
+    name: str
+    note: str
+    """Behind its name: that it is built into the benchmark."""
+    verdict: str
+    zone: tuple[float, float]
+    """Where the claim is true, in points; an open end is infinite."""
+    margin: float
+    """What counts as no difference, in points."""
+    estimates: tuple[Estimate, ...]
+    """One; of a trend one for each step."""
+    text: str
+    """What was found, in words."""
+    elsewhere: tuple[str, ...]
+    """Its verdicts in the sensitivity studies, in their order; empty where it was not tested."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """The claims of a table."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """Everything that the picture shows; two that are equal look alike."""
+
+    title: str
+    note: str
+    bars: tuple[Bar, ...]
+    groups: tuple[Group, ...]
+    elsewhere: tuple[str, ...]
+    """Titles of the sensitivity studies."""
+    axis: str
+    """What is on the axis of the forest."""
+
+    def __repr__(self) -> str:
+        lines = sum(len(group.lines) for group in self.groups)
+        return f"<Picture {self.title}: {lines} claims in the forest>"
+
+    def digest(self) -> str:
+        """SHA-256 of the content, of the code that draws it and of matplotlib's version."""
+        found = hashlib.sha256(json.dumps(dataclasses.asdict(self)).encode())
+        found.update(importlib.metadata.version("matplotlib").encode())
+        found.update(Path(__file__).with_name("plots.py").read_bytes())
+        return found.hexdigest()
+
+
+def reach(picture: Picture) -> tuple[float, float]:
+    """The least and the largest number of the forest, zero and all margins included."""
+    lines = [line for group in picture.groups for line in group.lines]
+    ends = [end for line in lines for found in line.estimates for end in found]
+    ends += [end for line in lines for end in (-line.margin, line.margin)]
+    known = [end for end in ends if math.isfinite(end)] or [0.0]
+    return min(0.0, *known), max(0.0, *known)
+
+
+def picture_of(overview: Overview) -> Picture:
+    """What there is to show of an overview."""
+    judged = overview.judgements
+    shown = [j for j in judged if is_in_forest(j)]
+    groups = {
+        table: tuple(_line(j, overview) for j in shown if j.claim.table == table)
+        for table in dict.fromkeys(j.claim.table for j in shown)
+    }
+    seeds = sorted({len(j.seeds) for j in shown if j.steps})
+    many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0] if seeds else 0}"
+    return Picture(
+        title=f"What became of the paper's {len(judged)} claims",
+        note=(
+            f"Trained: protocol {overview.protocol} ({overview.title}), {many} seeds. "
+            "Bars: 95 % intervals of paired differences over seeds (Student's t)."
+        ),
+        bars=tuple(
+            Bar(EVIDENCE[name], {str(v): n for v, n in counts(members).items()})
+            for name, members in by_evidence(judged).items()
+        ),
+        groups=tuple(
+            Group(
+                study.title if (study := overview.study(table)) else "The paper as a whole", lines
+            )
+            for table, lines in groups.items()
+        ),
+        elsewhere=tuple(
+            o.protocol.removeprefix(f"{overview.protocol}_") for o in overview.elsewhere
+        ),
+        axis="paired difference, points (logarithmic beyond ±2)",
+    )
+
+
+def is_in_forest(judgement: Judgement) -> bool:
+    """Whether it is about a difference that is measured, here or elsewhere."""
+    claim = judgement.claim
+    is_possible = bool(judgement.steps) or judgement.evidence in ("open test", "built in")
+    return is_possible and claim.kind in ZONES and not claim.is_counted
+
+
+def _line(judgement: Judgement, overview: Overview) -> Line:
+    margin = judgement.margin or 0.0
+    lowest = {"within": -margin, "equal": -margin}.get(judgement.claim.kind, 0.0)
+    highest = margin if judgement.claim.kind == "equal" else math.inf
+    found = [other.of(judgement.claim.id) for other in overview.elsewhere]
+    steps = len(judgement.steps)
+    weakest = f"weakest of {steps}: " if steps > 1 else ""
+    text = in_points(judgement)
+    return Line(
+        name=name_of(judgement),
+        note="built in" if judgement.evidence == "built in" else "",
+        verdict=judgement.verdict,
+        zone=(lowest, highest),
+        margin=margin,
+        estimates=tuple(
+            (s.interval.mean, s.interval.low, s.interval.high) for s in judgement.steps
+        ),
+        text=f"{weakest}{text}" if text else "",
+        elsewhere=tuple(there.verdict if there else "" for there in found),
+    )

@@ -1,0 +1,195 @@
+"""Draws the picture of the overview: verdicts counted, and the forest of all tested differences."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from PIL import Image, PngImagePlugin
+
+from vswin.report.overview.picture import Group, Line, Picture, reach
+from vswin.report.picture import DIGEST_KEY
+
+COLOURS = {
+    "holds": "#1b7f4b",
+    "contradicted": "#c0392b",
+    "no effect": "#8e5ea2",
+    "inconclusive": "#c98a00",
+    "not run": "#a8a8a8",
+}
+"""By verdict, in the order in which they are counted."""
+MARKS = {"holds": "✓", "contradicted": "✗", "no effect": "0", "inconclusive": "?", "not run": "·"}
+TRUE, BAND, INK, PALE = "#e3f2e8", "#d5d5d5", "#222222", "#666666"
+WIDTH, NAMES, RIGHT = 12.6, 4.2, 3.5
+"""Inches: of the figure, of the names to the left of the forest, of the words to the right."""
+ROW, BAR = 0.3, 0.34
+"""Inches: heights of a line of the forest and of a bar."""
+LINEAR = 2.0
+"""Points around zero in which the axis is linear; farther out it is logarithmic."""
+DPI, COLOURS_KEPT = 120, 96
+TICKS = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
+
+
+def draw(picture: Picture) -> Figure:
+    """Bars of counted verdicts above the forest of claims, all named."""
+    rows = sum(1 + len(group.lines) for group in picture.groups)
+    top, between, bottom = 0.85, 1.05 if picture.elsewhere else 0.4, 0.95
+    bars, forest = BAR * len(picture.bars), ROW * rows
+    height = top + bars + (between + forest + bottom if rows else 0.3)
+    width = WIDTH + 0.55 * len(picture.elsewhere)
+    figure = Figure(figsize=(width, height))
+    figure.text(0.15 / width, 1 - 0.32 / height, picture.title, fontsize=15, weight="bold")
+    figure.text(0.15 / width, 1 - 0.6 / height, picture.note, fontsize=9.5, color=PALE)
+    upper = figure.add_axes(
+        (NAMES / width, 1 - (top + bars) / height, (WIDTH - NAMES - RIGHT) / width, bars / height)
+    )
+    _bars(upper, picture)
+    if rows:
+        share = (WIDTH - NAMES - RIGHT) / width
+        lower = figure.add_axes((NAMES / width, bottom / height, share, forest / height))
+        _forest(lower, picture, rows)
+        _key(figure, height)
+    return figure
+
+
+def _bars(axis: Axes, picture: Picture) -> None:
+    """A bar for each class of evidence, with its counts in it."""
+    most = max((sum(bar.counts.values()) for bar in picture.bars), default=1)
+    axis.set(xlim=(0, most), ylim=(len(picture.bars) - 0.5, -0.5))
+    axis.axis("off")
+    for place, bar in enumerate(picture.bars):
+        axis.text(
+            -0.01, place, bar.label, transform=axis.get_yaxis_transform(), ha="right", va="center"
+        )
+        start, words = 0, []
+        for verdict, colour in COLOURS.items():
+            if count := bar.counts.get(verdict, 0):
+                axis.barh(place, count, 0.74, left=start, color=colour)
+                axis.text(
+                    start + count / 2,
+                    place,
+                    str(count),
+                    color="white",
+                    ha="center",
+                    va="center",
+                    weight="bold",
+                )
+                start += count
+                words.append(f"{count} {'hold' if verdict == 'holds' and count > 1 else verdict}")
+        axis.text(start + 0.02 * most, place, ", ".join(words), va="center", fontsize=9, color=PALE)
+
+
+def _forest(axis: Axes, picture: Picture, rows: int) -> None:
+    low, high = reach(picture)
+    low, high = min(1.25 * low, -LINEAR), max(1.25 * high, LINEAR)
+    axis.set_xscale("symlog", linthresh=LINEAR, linscale=1.2)
+    axis.set(xlim=(low, high), ylim=(rows - 0.5, -0.5))
+    ticks = [tick for tick in TICKS if low <= tick <= high]
+    axis.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks], minor=False)
+    axis.set_xticks([], minor=True)
+    axis.set_yticks([])
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.axvline(0, color=PALE, linewidth=0.8, zorder=2)
+    axis.set_xlabel(picture.axis, fontsize=9.5)
+    for place, found in _rows(picture):
+        if isinstance(found, Group):
+            left = (0.15 - NAMES) / (WIDTH - NAMES - RIGHT)
+            _beside(axis, left, place + 0.1, found.title, ha="left", weight="bold", fontsize=10)
+        else:
+            _line(axis, place, found, (low, high))
+    for place, title in enumerate(picture.elsewhere):
+        _beside(
+            axis,
+            _column(place),
+            -0.6,
+            title,
+            ha="left",
+            va="bottom",
+            rotation=35,
+            rotation_mode="anchor",
+            fontsize=8.5,
+            color=PALE,
+        )
+
+
+def _rows(picture: Picture) -> Iterator[tuple[int, Group | Line]]:
+    """What stands in each row of the forest: a table's title, then its claims."""
+    found = [each for group in picture.groups for each in (group, *group.lines)]
+    yield from enumerate(found)
+
+
+def _line(axis: Axes, place: int, line: Line, ends: tuple[float, float]) -> None:
+    """One claim: where it would be true, what counts as no difference, and what was found."""
+    colour = COLOURS[line.verdict]
+    name = f"{line.name} ({line.note})" if line.note else line.name
+    _beside(axis, -0.02, place, name, ha="right", fontsize=9.5)
+    if line.estimates:
+        start, end = max(line.zone[0], ends[0]), min(line.zone[1], ends[1])
+        axis.add_patch(Rectangle((start, place - 0.42), end - start, 0.84, color=TRUE, zorder=0))
+        for edge in (-line.margin, line.margin):
+            axis.vlines(edge, place - 0.42, place + 0.42, color=BAND, linewidth=1.4, zorder=1)
+    for step, (mean, low, high) in enumerate(line.estimates):
+        at = place + 0.5 * ((step + 0.5) / len(line.estimates) - 0.5)
+        axis.plot([max(low, ends[0]), min(high, ends[1])], [at, at], color=colour, linewidth=2)
+        axis.plot(mean, at, "o", color=colour, markersize=4.5, zorder=3)
+    _beside(axis, 1.02, place, line.verdict, ha="left", color=colour, weight="bold", fontsize=9.5)
+    _beside(axis, 1.24, place, line.text, ha="left", fontsize=8.5, color=PALE)
+    for number, verdict in enumerate(line.elsewhere):
+        _beside(
+            axis,
+            _column(number) + 0.02,
+            place,
+            MARKS.get(verdict, ""),
+            ha="center",
+            color=COLOURS.get(verdict, PALE),
+            weight="bold",
+            fontsize=11,
+        )
+
+
+def _column(number: int) -> float:
+    """Where a sensitivity study's column stands, as a share of the forest's width."""
+    forest = WIDTH - NAMES - RIGHT
+    return (forest + RIGHT + 0.1 + 0.45 * number) / forest
+
+
+def _beside(axis: Axes, x: float, place: float, text: str, **looks: object) -> None:
+    """Text beside the forest; x as a share of its width, place in its rows."""
+    looks = {"va": "center", "color": INK} | looks
+    axis.text(x, place, text, transform=axis.get_yaxis_transform(), **looks)  # type: ignore[arg-type]
+
+
+def _key(figure: Figure, height: float) -> None:
+    handles = [
+        Patch(color=colour, label=f"{MARKS[verdict]}  {verdict}")
+        for verdict, colour in COLOURS.items()
+    ]
+    handles += [
+        Patch(color=TRUE, label="where the claim is true"),
+        Patch(color=BAND, label="± margin, fixed beforehand"),
+    ]
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0.01, 0.08 / height),
+        ncols=len(handles),
+        frameon=False,
+        fontsize=9,
+        handlelength=1.2,
+        columnspacing=1.3,
+    )
+
+
+def png(picture: Picture) -> bytes:
+    """The picture as a file, which says of what it is one; its palette makes it small."""
+    drawn, file = io.BytesIO(), io.BytesIO()
+    draw(picture).savefig(drawn, format="png", dpi=DPI)
+    about = PngImagePlugin.PngInfo()
+    about.add_text(DIGEST_KEY, picture.digest())
+    with Image.open(drawn) as image:
+        few = image.convert("RGB").quantize(COLOURS_KEPT, dither=Image.Dither.NONE)
+        few.save(file, "PNG", optimize=True, dpi=(DPI, DPI), pnginfo=about)
+    return file.getvalue()
