@@ -7,10 +7,12 @@ import pytest
 import torch
 
 import vswin
+from tools import readme
 from vswin.data.video_files import SUFFIXES
 from vswin.paper.printed import printed_table
 from vswin.project import project_root
 from vswin.report import load_study
+from vswin.report.overview.collect import load_overview
 
 ROOT = project_root()
 DOCUMENTS = [
@@ -91,6 +93,19 @@ def test_the_readme_shows_the_committed_rehearsal():
     first, second, third = (f"{found[seed]:.1f}" for seed in range(3))
     text = " ".join((ROOT / "README.md").read_text().split())
     assert f"top-1 of {first}, {second} and {third} % where chance is 8.3 %" in text
+
+
+def test_the_readme_shows_what_the_record_says():
+    text = (ROOT / "README.md").read_text()
+    shown = readme.of_record(load_overview("proxy", readme.RECORD))
+    assert readme.updated(text, shown) == text, "run python tools/readme.py"
+
+
+def test_the_readmes_part_that_is_written_is_found_again():
+    text = f"first\n{readme.BEGIN}\nold\n\n{readme.END}last\n"
+    once = readme.updated(text, "| new |\n")
+    assert once == f"first\n{readme.BEGIN}\n| new |\n\n{readme.END}last\n"
+    assert readme.updated(once, "| new |\n") == once
 
 
 def test_the_readmes_models_are_as_counted_and_as_printed():

@@ -150,7 +150,7 @@ def test_reports_made_from_a_record_are_those_made_from_the_runs(smoke_results, 
     originals = [page.read_bytes() for page in pages]
     assert "trains what is missing" in files.markdown.read_text()
 
-    done = vswin("report", "all", "--results-dir", str(tmp_path))
+    done = vswin("report", "all", "--protocol", "smoke", "--results-dir", str(tmp_path))
     assert done.returncode == 0, done.stderr
     for page, original in zip(pages, originals, strict=True):
         made = (tmp_path / page.relative_to(smoke_results)).read_bytes()

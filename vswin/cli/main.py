@@ -221,14 +221,14 @@ def report(
     results_dir: ResultsOption = "results",
 ) -> None:
     """Set what is on disk beside the printed numbers: CSV, HTML, Markdown, PNG. Trains nothing."""
-    from vswin.report import load_study, studies_in, write_report
+    from vswin.report import load_study, reports_in, write_report
 
     say_project()
     asked = [(table, protocol or "proxy")]
     if table == "overview":
         asked = []
     if table == "all":
-        asked = studies_in(results_dir, protocol)
+        asked = reports_in(results_dir, protocol)
         if not asked:
             raise UsageError(f"nothing was run or recorded in {results_dir}; name a table")
     for name, how in asked:
@@ -236,7 +236,7 @@ def report(
         files = write_report(study)
         _print_study(study)
         _print_files([files.csv, files.html, files.markdown, files.png])
-    if table in ("all", "overview"):
+    if table == "overview" or (table == "all" and protocol in (None, "proxy")):
         _write_overview(protocol or "proxy", results_dir)
 
 

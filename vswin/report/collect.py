@@ -30,6 +30,8 @@ from vswin.runs.result import Result
 from vswin.runs.store import Store
 from vswin.tasks import SINGLE_LABEL
 
+USUAL = "proxy"
+"""The protocol of a report where none is named."""
 Stage = EmbeddedProtocol | AppearanceTask | VideoProtocol
 """What says how a table is trained and tested: of a protocol the part for the table's task."""
 
@@ -190,6 +192,24 @@ def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tup
                 if any(study_runs(experiment, chosen, present=_present(experiment, store))):
                     studies.append((table, name))
     return studies
+
+
+def reports_in(results_dir: str | Path, protocol: str | None = None) -> list[tuple[str, str]]:
+    """Tables and protocols that have something to report; nothing where nothing was run.
+
+    Under the usual protocol, that is every printed table: costs are counted, whoever can run it.
+
+    Args:
+        results_dir: the folder; a relative one counts from the project's root.
+        protocol: only this one.
+
+    Raises:
+        UsageError: if there is no such protocol.
+    """
+    found, library = studies_in(results_dir, protocol), Library(experiments_dir())
+    tables = library.tables() if found and protocol in (None, USUAL) else []
+    counted = [t for t in tables if printed_table(t) and library.experiment(t).is_for(USUAL)]
+    return sorted({*found, *((t, USUAL) for t in counted)}, key=lambda each: (each[1], each[0]))
 
 
 def _values(
