@@ -50,7 +50,7 @@ def test_what_does_not_hold_is_said_as_loudly_as_what_holds(overview):
     assert second.title.startswith(TITLES["holds"])
     shown = as_markdown(first)
     assert "`joint_beats_factorized`" in shown
-    assert "−2.05 points" in shown.replace("-", "−")
+    assert "−2.10 points" in shown.replace("-", "−")
 
 
 def test_verdicts_are_counted_once_each(overview):
