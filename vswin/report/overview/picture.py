@@ -123,10 +123,10 @@ def picture_of(overview: Overview) -> Picture:
 
 
 def is_in_forest(judgement: Judgement) -> bool:
-    """Whether it is about a difference that is measured, here or elsewhere."""
+    """Whether it is about a difference in points that training can show, run or not."""
     claim = judgement.claim
     is_possible = bool(judgement.steps) or judgement.evidence in ("open test", "built in")
-    return is_possible and claim.kind in ZONES and not claim.is_counted
+    return is_possible and claim.kind in ZONES and claim.margins is not None
 
 
 def _line(judgement: Judgement, overview: Overview) -> Line:

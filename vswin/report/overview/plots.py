@@ -23,7 +23,7 @@ COLOURS = {
 """By verdict, in the order in which they are counted."""
 MARKS = {"holds": "✓", "contradicted": "✗", "no effect": "0", "inconclusive": "?", "not run": "·"}
 TRUE, BAND, INK, PALE = "#e3f2e8", "#d5d5d5", "#222222", "#666666"
-WIDTH, NAMES, RIGHT = 12.6, 4.2, 3.5
+WIDTH, NAMES, RIGHT = 10.9, 3.55, 3.35
 """Inches: of the figure, of the names to the left of the forest, of the words to the right."""
 ROW, BAR = 0.3, 0.34
 """Inches: heights of a line of the forest and of a bar."""
@@ -88,7 +88,7 @@ def _forest(axis: Axes, picture: Picture, rows: int) -> None:
     axis.set_xscale("symlog", linthresh=LINEAR, linscale=1.2)
     axis.set(xlim=(low, high), ylim=(rows - 0.5, -0.5))
     ticks = [tick for tick in TICKS if low <= tick <= high]
-    axis.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks], minor=False)
+    axis.set_xticks(ticks, [f"{tick:+d}".replace("-", "−") if tick else "0" for tick in ticks], minor=False)
     axis.set_xticks([], minor=True)
     axis.set_yticks([])
     axis.spines[["top", "right", "left"]].set_visible(False)
@@ -136,7 +136,7 @@ def _line(axis: Axes, place: int, line: Line, ends: tuple[float, float]) -> None
         axis.plot([max(low, ends[0]), min(high, ends[1])], [at, at], color=colour, linewidth=2)
         axis.plot(mean, at, "o", color=colour, markersize=4.5, zorder=3)
     _beside(axis, 1.02, place, line.verdict, ha="left", color=colour, weight="bold", fontsize=9.5)
-    _beside(axis, 1.24, place, line.text, ha="left", fontsize=8.5, color=PALE)
+    _beside(axis, 1.27, place, line.text, ha="left", fontsize=9, color=PALE)
     for number, verdict in enumerate(line.elsewhere):
         _beside(
             axis,
