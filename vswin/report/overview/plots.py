@@ -36,7 +36,7 @@ TICKS = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
 def draw(picture: Picture) -> Figure:
     """Bars of counted verdicts above the forest of claims, all named."""
     rows = sum(1 + len(group.lines) for group in picture.groups)
-    top, between, bottom = 0.85, 1.05 if picture.elsewhere else 0.4, 0.95
+    top, between, bottom = 0.85, 0.85 if picture.elsewhere else 0.4, 0.95
     bars, forest = BAR * len(picture.bars), ROW * rows
     height = top + bars + (between + forest + bottom if rows else 0.3)
     width = WIDTH + 0.55 * len(picture.elsewhere)
@@ -88,7 +88,7 @@ def _forest(axis: Axes, picture: Picture, rows: int) -> None:
     axis.set_xscale("symlog", linthresh=LINEAR, linscale=1.2)
     axis.set(xlim=(low, high), ylim=(rows - 0.5, -0.5))
     ticks = [tick for tick in TICKS if low <= tick <= high]
-    axis.set_xticks(ticks, [f"{tick:+d}".replace("-", "−") if tick else "0" for tick in ticks], minor=False)
+    axis.set_xticks(ticks, [f"{tick:+d}".replace("-", "−").replace("+0", "0") for tick in ticks])
     axis.set_xticks([], minor=True)
     axis.set_yticks([])
     axis.spines[["top", "right", "left"]].set_visible(False)
