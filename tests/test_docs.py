@@ -96,6 +96,8 @@ def test_the_readme_shows_the_committed_rehearsal():
 
 
 def test_the_readme_shows_what_the_record_says():
+    if not (ROOT / readme.RECORD / "reports" / "overview.md").exists():
+        pytest.skip("no study is recorded")
     text = (ROOT / "README.md").read_text()
     shown = readme.of_record(load_overview("proxy", readme.RECORD))
     assert readme.updated(text, shown) == text, "run python tools/readme.py"

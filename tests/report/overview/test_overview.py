@@ -90,7 +90,7 @@ def test_links_lead_to_the_reports_of_tables(overview):
     texts = [text for block in page.blocks for line in block.lines for text in line]
     texts += [text for block in page.blocks for text in (*block.items, block.before, block.note)]
     found = {name for text in texts for _, name in LINK.findall(text)}
-    assert found == set(PRINTED)
+    assert found == {*PRINTED, *(study.name for study, _ in overview.own)}
 
 
 def test_what_kinetics_would_cost_is_computed(tmp_path):

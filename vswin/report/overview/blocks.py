@@ -102,6 +102,7 @@ def claims_of(overview: Overview, verdict: Verdict) -> Block:
     for judgement in found:
         claim = judgement.claim
         quote = "the same sentence." if claim.quote == before else f"“{claim.quote}”"
+        quote = quote if claim.quote else "what the benchmark predicts."
         others = ", ".join(_others(judgement, overview.elsewhere))
         lines.append(
             [

@@ -7,7 +7,7 @@ from pathlib import Path
 from vswin.experiments.library import Library
 from vswin.paper.printed import printed_table
 from vswin.project import experiments_dir, results_path
-from vswin.report.claims import judge_all, judge_claims
+from vswin.report.claims import judge_all
 from vswin.report.collect import load_study, studies_in
 from vswin.report.overview import awaited
 from vswin.report.overview.data import Elsewhere, Overview
@@ -31,13 +31,18 @@ def load_overview(protocol: str = "proxy", results_dir: str | Path = "results") 
     own = [load_study(t, protocol, results_dir=results_dir) for t in possible if t not in tables]
     others = [*library.variations(protocol), awaited.PROTOCOL]
     elsewhere = [_elsewhere(library, name, results_dir) for name in others if name != protocol]
+    judged = judge_all(results_dir, protocol)
     return Overview(
         protocol=protocol,
         title=chosen.title,
         studies=tuple(load_study(table, protocol, results_dir=results_dir) for table in tables),
-        judgements=tuple(judge_all(results_dir, protocol)),
+        judgements=tuple(j for j in judged if j.claim.table in (None, *tables)),
         elsewhere=tuple(found for found in elsewhere if found.judgements),
-        own=tuple((study, tuple(judge_claims(study))) for study in own if study.runs),
+        own=tuple(
+            (study, tuple(j for j in judged if j.claim.table == study.name))
+            for study in own
+            if study.runs
+        ),
         bill=awaited.bill(tables, results_dir),
         results_dir=results_path(results_dir),
     )
