@@ -1,4 +1,4 @@
-"""The printed tables: whole, as printed, and with claims whose numbers are cells."""
+"""The printed tables: whole, and as printed."""
 
 import re
 
@@ -80,21 +80,6 @@ def test_every_column_that_is_compared_has_a_unit_and_numbers(table):
                 assert re.fullmatch(r"-|\d+(\.\d+)?", row.cells[column.id])
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_no_number_is_typed_into_a_claim(table):
-    """All that is left without the placeholders are names: top-1, 3D."""
-    printed = printed_table(table)
-    for claim in printed.claims:
-        words = re.sub(r"\{[^}]*\}|[Tt]op-[15]|3D", "", claim.says)
-        assert not re.search(r"\d", words), words
-        cells = [printed.row(row).cells[printed.column(claim.metric).id] for row in claim.rows]
-        says = printed.fill(claim)
-        assert "{" not in says
-        numbers = re.findall(r"\d+(?:\.\d+)?", says)
-        gains = {f"{abs(float(a) - float(b)):.1f}" for a in cells for b in cells}
-        assert set(cells) <= set(numbers) or gains & set(numbers)
-
-
 def broken(tmp_path, old, new):
     text = (FOLDER / "video_swin" / "table5.yaml").read_text()
     assert old in text
@@ -108,11 +93,9 @@ def broken(tmp_path, old, new):
         ("caption:", "captoin:", "captoin: unknown key"),
         ('top1: "79.1"', "top1: 79.1", "quoted"),
         ('top1: "79.1", ', "", "row dim16: cells and columns differ: top1"),
-        ("{dim4.top1}", "{dim4.top2}", "{dim4.top2} is no cell"),
         ("rows: [dim4, dim8, dim16]", "rows: [dim4, dim8, dim32]", "dim32 is no row"),
         ("ticks: window_size", "ticks: window", "window is no column"),
         ("id: dim8,", "id: dim16,", "repeated: dim16"),
-        ("percent: 17", "margin: 1.0", "a margin belongs to"),
     ],
 )
 def test_a_broken_file_is_refused_by_file_and_line(tmp_path, old, new, words):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-def fill(text: str, cell: Callable[[str], str], values: dict[str, str] | None = None) -> str:
+def fill(text: str, cell: Callable[[str], str]) -> str:
     """A text with its numbers.
 
     `{place}` is a cell, `{gain:a-b}` the difference of two, with as many decimals as they have,
@@ -18,17 +18,11 @@ def fill(text: str, cell: Callable[[str], str], values: dict[str, str] | None = 
     Args:
         text: with placeholders.
         cell: the printed text at a place such as `dim16.top1`.
-        values: what further placeholders stand for.
 
     Raises:
         ValueError: from `cell`, if there is no such place.
     """
-    known = values or {}
-
-    def filled(found: re.Match[str]) -> str:
-        return known[found[1]] if found[1] in known else _filled(found[1], cell)
-
-    return PLACEHOLDER.sub(filled, text)
+    return PLACEHOLDER.sub(lambda found: _filled(found[1], cell), text)
 
 
 def _filled(place: str, cell: Callable[[str], str]) -> str:

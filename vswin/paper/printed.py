@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from vswin.errors import VswinError
-from vswin.paper.placeholders import fill
 from vswin.reading import Strict, read_strictly, require_named
 
 FOLDER = Path(__file__).parent
@@ -62,38 +61,6 @@ class Row(Strict):
     """Whether it is the paper's own system or one that the paper compares with."""
     cells: dict[Id, Text]
     """By column."""
-
-
-class Claim(Strict):
-    """A sentence of the paper, made testable."""
-
-    id: Id
-    says: str
-    """The paper's statement, in our words; its numbers are placeholders, see `PrintedTable.fill`"""
-    kind: Literal["rises", "within", "equal", "saves"]
-    """rises: the metric rises along `rows`. within: that of the first of two rows is at most a
-    margin below the second's. equal: it is at most a margin from the second's, either way. saves:
-    that of the first of two rows is `percent` % below the second's."""
-    metric: Id
-    """What is compared, as in a column."""
-    rows: tuple[Id, ...]
-    margin: float | None = None
-    """In points of the embedded benchmark; fixed before its seeds were run."""
-    margin_on_videos: float | None = None
-    """In points on the paper's videos; fixed before anything was run on them."""
-    percent: int | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Claim:
-        if (self.margin is None) == (self.kind in ("within", "equal")):
-            raise ValueError(f"claim {self.id}: a margin belongs to kinds within and equal")
-        if (self.margin is None) != (self.margin_on_videos is None):
-            raise ValueError(f"claim {self.id}: margin and margin_on_videos belong together")
-        if (self.percent is None) == (self.kind == "saves"):
-            raise ValueError(f"claim {self.id}: a percent belongs to kind saves")
-        if len(self.rows) < 2 or (self.kind != "rises" and len(self.rows) > 2):
-            raise ValueError(f"claim {self.id}: wanted two rows, or more along which it rises")
-        return self
 
 
 class SuspiciousCell(Strict):
@@ -147,7 +114,6 @@ class PrintedTable(Strict):
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     figure: Figure = Figure()
-    claims: tuple[Claim, ...] = ()
     suspicious: tuple[SuspiciousCell, ...] = ()
 
     @model_validator(mode="after")
@@ -155,22 +121,18 @@ class PrintedTable(Strict):
         columns = _distinct("column", [column.id for column in self.columns])
         _distinct("metric", [column.metric for column in self.columns if column.metric])
         rows = _distinct("row", [row.id for row in self.rows])
-        _distinct("claim", [claim.id for claim in self.claims])
         for row in self.rows:
             if row.cells.keys() != set(columns):
                 different = ", ".join(sorted(row.cells.keys() ^ set(columns)))
                 raise ValueError(f"row {row.id}: cells and columns differ: {different}")
         panels = self.figure.panels
-        named = [row for claim in self.claims for row in claim.rows]
-        named += [row for panel in panels for row in panel.rows]
+        named = [row for panel in panels for row in panel.rows]
         _require("row", [*named, *[s.row for s in self.suspicious]], rows)
         _require("column", [p.ticks for p in panels] + [s.column for s in self.suspicious], columns)
-        for claim in self.claims:
-            self.fill(claim)
         return self
 
     def __repr__(self) -> str:
-        sizes = f"{len(self.rows)} rows, {len(self.columns)} columns, {len(self.claims)} claims"
+        sizes = f"{len(self.rows)} rows, {len(self.columns)} columns"
         return f"<PrintedTable {self.table}: {self.source}; {sizes}>"
 
     @property
@@ -204,22 +166,6 @@ class PrintedTable(Strict):
             ),
             None,
         )
-
-    def fill(self, claim: Claim) -> str:
-        """What a claim says, with its numbers; `{percent}` is the claim's own.
-
-        Raises:
-            ValueError: if there is no such cell.
-        """
-        percent = {} if claim.percent is None else {"percent": str(claim.percent)}
-        return fill(claim.says, lambda place: self._cell(claim, place), percent)
-
-    def _cell(self, claim: Claim, place: str) -> str:
-        name, _, column = place.partition(".")
-        row = self.row(name)
-        if row is None or column not in row.cells:
-            raise ValueError(f"claim {claim.id}: {{{place}}} is no cell of the table")
-        return row.cells[column]
 
 
 @functools.cache
