@@ -23,7 +23,7 @@ from vswin.experiments.embedded import EmbeddedProtocol
 from vswin.experiments.library import Library
 from vswin.experiments.planning import first_runs
 from vswin.experiments.tables import Count
-from vswin.paper.claims import Bounds, Claim, Evidence, Id, paper_claims
+from vswin.paper.claims import TIMED, Bounds, Claim, Evidence, Id, paper_claims
 from vswin.paper.printed import printed_table
 from vswin.reading import Strict, read_strictly
 from vswin.runs.config import RunConfig
@@ -204,7 +204,8 @@ def _claims(library: Library, study: RegisteredStudy) -> Iterator[RegisteredClai
 def is_tested_on_clips(claim: Claim) -> bool:
     """Whether runs on the embedded benchmark decide about a claim."""
     is_measured = claim.evidence in ("open test", "built in")
-    return is_measured and (claim.margin("clips") is not None or claim.kind == "bound")
+    needs_no_margin = claim.kind == "bound" or claim.metric in TIMED
+    return is_measured and (needs_no_margin or claim.margin("clips") is not None)
 
 
 def differences(registered: Preregistration, library: Library, level: float) -> list[str]:
