@@ -11,7 +11,7 @@ from scipy import stats
 
 from tests.report.claims.simulation import SHAPES, STUDIES, coverage, intervals, rows, verdicts
 from vswin.paper.claims import Bounds
-from vswin.report.claims.deciding import decide, rule_of
+from vswin.report.claims.deciding import chances, decide, rule_of
 from vswin.report.statistics import Region, bonferroni, power, t_interval
 
 RATE = 0.025
@@ -220,6 +220,18 @@ def test_power_at_the_pilots_effects_is_what_the_formula_says(name, n):
     assert fewest(expected) <= found <= most(expected)
     if name in EXPECTED:
         assert expected >= EXPECTED[name][SEEDS.index(n)]
+
+
+@pytest.mark.parametrize("n", SEEDS)
+def test_chances_of_a_trend_are_lower_bounds_that_are_not_far_off(n):
+    """Two steps of a point and a half, of rows with a spread of one."""
+    steps = np.diff(rows("normal", [80.0, 81.5, 83.0], n, seed=n), axis=1)
+    expected = chances(TREND, [(1.5, np.sqrt(2))] * 2, n)
+    found = verdicts(TREND, steps)
+    assert fewest(expected["holds"]) <= found["holds"] <= most(min(1, expected["holds"] + 0.05))
+    falling = chances(TREND, [(1.5, np.sqrt(2)), (-1.5, np.sqrt(2))], n)["contradicted"]
+    steps = np.diff(rows("normal", [80.0, 81.5, 80.0], n, seed=n), axis=1)
+    assert fewest(falling) <= verdicts(TREND, steps)["contradicted"] <= most(falling)
 
 
 @pytest.mark.parametrize(("n", "least"), [(12, 0.6), (16, 0.8)])

@@ -6,7 +6,15 @@ import pytest
 from tests.report.claims.made_up import claim, judged, with_results
 from vswin.paper.printed import printed_table
 from vswin.report import load_study
-from vswin.report.claims import ClaimError, Studies, judge, judge_all, judge_claims, with_holm
+from vswin.report.claims import (
+    ClaimError,
+    Studies,
+    judge,
+    judge_all,
+    judge_claims,
+    sources,
+    with_holm,
+)
 
 FLAT = [70.0, 70.5, 69.5, 70.2]
 
@@ -213,3 +221,38 @@ def test_all_claims_are_judged_under_a_protocol_whose_runs_are_missing(tmp_path)
         assert judgement.reason
     table = [j for j in found if j.claim.table == "table4"]
     assert table == judge_claims(load_study("table4", results_dir=tmp_path))
+
+
+def test_claims_of_an_own_ablation_are_judged_with_its_report_and_with_all(tmp_path):
+    study = load_study("windows", results_dir=tmp_path)
+    own = judge_claims(study)
+    assert own
+    assert {(j.paper, j.claim.table) for j in own} == {("", "windows")}
+    assert [j for j in judge_all(tmp_path) if not j.paper] == own
+
+
+REGISTERED = """\
+written: 2026-01-01T00:00:00Z
+level: 0.95
+stopping: then
+failures: count
+claims: []
+studies:
+- protocol: smoke
+  generator_seeds: [0]
+  tables: {{table5: {{win8: {{seeds: 2, first: {run}}}}}}}
+"""
+
+
+@pytest.mark.parametrize("is_that_run", [True, False])
+def test_more_seeds_than_were_registered_do_not_count(
+    is_that_run, smoke_results, monkeypatch, tmp_path
+):
+    """Of a registered run; of another one, nothing was registered."""
+    study = load_study("table5", "smoke", results_dir=smoke_results)
+    run = study.runs["win8"][0].run_id if is_that_run else "another-run-s0-0123456789"
+    (tmp_path / "file.yaml").write_text(REGISTERED.format(run=run))
+    monkeypatch.setattr(sources, "preregistration_file", lambda: tmp_path / "file.yaml")
+    study = with_results(study, win8=FLAT, win4=[60.0, 60.1, 60.2, 60.3])
+    found = judge(claim("greater", ["win8", "win4"]), Studies("smoke", known=[study]))
+    assert found.seeds == ((0, 1) if is_that_run else (0, 1, 2, 3))

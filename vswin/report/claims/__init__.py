@@ -1,7 +1,7 @@
 """The paper's claims, judged: which of them hold, and by what evidence."""
 
 from vswin.report.claims.judgement import VERDICTS, Judgement, Step, Verdict
-from vswin.report.claims.judging import judge, judge_all, judge_claims, with_holm
+from vswin.report.claims.judging import all_claims, judge, judge_all, judge_claims, with_holm
 from vswin.report.claims.sources import ClaimError, Studies
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Step",
     "Studies",
     "Verdict",
+    "all_claims",
     "judge",
     "judge_all",
     "judge_claims",

@@ -140,12 +140,39 @@ def settle(rule: Rule, intervals: Sequence[Interval], corrected: Sequence[Interv
     return "inconclusive"
 
 
+def chances(rule: Rule, steps: Sequence[tuple[float, float]], n: int) -> dict[Verdict, float]:
+    """How likely each verdict is with n seeds, if the differences are normal.
+
+    Of several steps these are lower bounds, which make no use of how the steps depend.
+
+    Args:
+        rule: of the claim's kind.
+        steps: true mean and standard deviation of each step's differences.
+        n: seeds.
+    """
+    level = bonferroni(len(steps))
+    apart = [
+        math.fsum(power(region, mean, sd, n, level) for region in rule.contradicted)
+        for mean, sd in steps
+    ]
+    found: dict[Verdict, float] = {"holds": _of_all(rule.holds, steps, n)}
+    found["contradicted"] = max(apart)
+    if rule.no_effect:
+        found["no effect"] = _of_all(rule.no_effect, steps, n)
+    return found
+
+
+def _of_all(region: Region, steps: Sequence[tuple[float, float]], n: int) -> float:
+    """Chance that the interval of every step lies inside: one, less the chances of each to miss."""
+    return max(0.0, 1 - math.fsum(1 - power(region, mean, sd, n) for mean, sd in steps))
+
+
 def _power(rule: Rule, steps: Sequence[Sequence[float]]) -> float | None:
-    """Of confirming every step; of several, a lower bound that makes no use of how they depend."""
+    """Of confirming the claim where it is true, with as many seeds and as much spread."""
     if rule.truth is None:
         return None
-    missed = [1 - power(rule.holds, rule.truth, standard_deviation(s), len(s)) for s in steps]
-    return max(0.0, 1 - math.fsum(missed))
+    spread = [(rule.truth, standard_deviation(step)) for step in steps]
+    return _of_all(rule.holds, spread, len(steps[0]))
 
 
 def _needed(rule: Rule, steps: Sequence[Sequence[float]]) -> int | None:

@@ -56,10 +56,15 @@ def judge_all(
     library = Library(experiments_dir())
     library.protocol(protocol)
     studies = Studies(protocol, results_dir, seeds)
+    return with_holm(judge(claim, studies, paper) for paper, claim in all_claims(library))
+
+
+def all_claims(library: Library) -> list[tuple[str, Claim]]:
+    """Every claim with its paper; at the end those of own ablations, which have none."""
     papers = sorted(path.parent.name for path in FOLDER.glob("*/claims"))
-    found = [judge(claim, studies, paper) for paper in papers for claim in paper_claims(paper)]
+    found = [(paper, claim) for paper in papers for claim in paper_claims(paper)]
     own = (claim for table in library.tables() for claim in library.experiment(table).claims)
-    return with_holm([*found, *(judge(claim, studies) for claim in own)])
+    return [*found, *(("", claim) for claim in own)]
 
 
 def with_holm(judgements: Iterable[Judgement]) -> list[Judgement]:
