@@ -185,7 +185,7 @@ def test_list_says_what_a_row_varies():
     rows = vswin("list", "table4", "--protocol", "smoke").stdout
     assert "factorized" in rows
     rows = vswin("list", "table9", "--protocol", "smoke").stdout
-    assert "-stills-s0-" in rows
+    assert "-stills-150_scans-s0-" in rows
     assert "bias center" in rows
     assert "not under proxy" in vswin("list", "table1").stdout
 
