@@ -62,7 +62,7 @@ def build(config):
     return ToyModel(config)
 
 
-def initialise_(model, linear_std, bias_std):
+def initialise_(model, linear_std, bias_std, seed):
     for module in (model.conv1, model.conv2, model.fc):
         module.reset_parameters()
 
