@@ -124,12 +124,12 @@ def line_of(candidate: Candidate, run: RunFolder) -> dict[str, Any] | None:
     if result is None:
         return None
     assert isinstance(result.details, DigitsDetails)
-    easy = result.details.easiest
+    easy, stills = result.details.easiest, result.details.stills
     shares = {
         "order_accuracy": easy.order_accuracy,
         "digit_accuracy": easy.digit_accuracy,
         "motion_accuracy": easy.motion_accuracy,
-        "stills_accuracy": getattr(result.details, "stills", None),
+        "stills_accuracy": stills.after if stills else None,
         "pretraining_top1": result.loaded.source_metrics["top1"] if result.loaded else None,
     }
     return {

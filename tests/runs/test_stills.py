@@ -5,10 +5,12 @@ import os
 import pytest
 import torch
 
+from tools.calibrate_proxy import Candidate, line_of
 from vswin.experiments.library import Library
 from vswin.launch.pool import prepare
 from vswin.project import experiments_dir
 from vswin.report import load_study
+from vswin.report.claims.sources import measured
 from vswin.runs.execute import execute
 from vswin.runs.execution import RunContext
 from vswin.runs.initial import initial_model
@@ -72,3 +74,12 @@ def test_a_run_says_what_it_kept_and_a_study_has_it_by_seed(runs):
     assert study.by_seed("ratio_1_0_21k", "easiest") == {0: 100 * easiest.metrics["top1"]}
     assert study.by_seed("ratio_1_0_21k", "order") == {}  # digits and directions have none
     assert source.result().details.stills is None  # it started from random numbers
+
+
+def test_claims_and_the_calibration_count_the_same(runs):
+    config, _, folder = runs
+    kept = 100 * execute(folder).details.stills.after  # complete already, or else now
+    study = load_study("table7", "smoke", results_dir=folder.path.parents[2])
+    assert measured(study, "ratio_1_0_21k", "stills") == {0: kept}
+    line = line_of(Candidate("table7.ratio_1_0_21k", config), folder)
+    assert line["stills_accuracy"] == kept

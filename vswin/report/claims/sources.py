@@ -32,7 +32,7 @@ OF_DIGITS: dict[str, Callable[[DigitsDetails], float | None]] = {
     "order": lambda details: details.easiest.order_accuracy,
     "digit": lambda details: details.easiest.digit_accuracy,
     "motion": lambda details: details.easiest.motion_accuracy,
-    "stills": lambda details: getattr(details, "stills", None),
+    "stills": lambda details: details.stills.after if details.stills else None,
     "single_frame": lambda details: details.tested_on.get("single_frame"),
     "shuffled_frames": lambda details: details.tested_on.get("shuffled_frames"),
 }
