@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from vswin.costs.cache import cost_at
@@ -20,23 +20,14 @@ from vswin.report.collect import load_costs, load_study
 from vswin.report.compare import COSTS
 from vswin.report.statistics import t_interval
 from vswin.report.study import Study
-from vswin.runs.result import DigitsDetails, Result
 
 CEILING = 99.0
 """In %; above it, a row cannot show that it is better than another."""
-CHANCE = {"order": 50.0, "digit": 10.0, "stills": 10.0}
+CHANCE = {"order": 50.0, "stills": 10.0}
 """In %, of metrics whose chance is not that of the classes."""
 
-OF_DIGITS: dict[str, Callable[[DigitsDetails], float | None]] = {
-    "easiest": lambda details: details.easiest.metrics.get("top1"),
-    "order": lambda details: details.easiest.order_accuracy,
-    "digit": lambda details: details.easiest.digit_accuracy,
-    "motion": lambda details: details.easiest.motion_accuracy,
-    "stills": lambda details: details.stills.after if details.stills else None,
-    "single_frame": lambda details: details.tested_on.get("single_frame"),
-    "shuffled_frames": lambda details: details.tested_on.get("shuffled_frames"),
-}
-"""Shares that only a run on Moving Digits knows, by metric."""
+OF_DIGITS = ("easiest", "order", "stills")
+"""What only runs on Moving Digits measure."""
 
 
 class ClaimError(VswinError):
@@ -114,10 +105,9 @@ def measured(study: Study, row: str, metric: str) -> dict[int, float]:
     Args:
         study: of the row's table.
         row: its id.
-        metric: one of the task's (`top1`), or what only runs on Moving Digits know: `easiest`
-            (top-1 at the least difficulty), `order`, `digit` and `motion` (there, too), `stills`
-            (top-1 on still images), `single_frame` and `shuffled_frames` (top-1 of the same model
-            on clips without the evidence). Or `test_seconds`, which a test took.
+        metric: one of the task's (`top1`); what only runs on Moving Digits measure: `easiest`
+            (top-1 at the least difficulty), `order` (there, too) or `stills` (still images under
+            the pre-training's head); or `test_seconds`, which the test took.
 
     Raises:
         ClaimError: if there is no such metric.
@@ -130,19 +120,9 @@ def measured(study: Study, row: str, metric: str) -> dict[int, float]:
     if printed and study.terms.comparable and all(ours.id != row for ours in study.all_rows):
         seeds = {value.seed for value in study.values if value.seed is not None}
         return dict.fromkeys(sorted(seeds), float(printed))
-    return {
-        seed: value
-        for seed, run in study.runs.get(row, {}).items()
-        if (value := _measured(run.result, metric)) is not None
-    }
-
-
-def _measured(result: Result, metric: str) -> float | None:
-    """What is not among a task's metrics, in % or s; None if this run does not know it."""
     if metric == "test_seconds":
-        return result.seconds.test
-    share = OF_DIGITS[metric](result.details) if isinstance(result.details, DigitsDetails) else None
-    return None if share is None else 100 * share
+        return {seed: run.result.seconds.test for seed, run in study.runs.get(row, {}).items()}
+    return {}
 
 
 def is_informative(study: Study, row: str, metric: str) -> bool:
