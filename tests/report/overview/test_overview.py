@@ -9,7 +9,7 @@ from vswin.experiments.library import Library
 from vswin.paper.printed import FOLDER, printed_table
 from vswin.project import experiments_dir
 from vswin.report.overview.awaited import bill
-from vswin.report.overview.blocks import TITLES, blocks, headline, signed
+from vswin.report.overview.blocks import TITLES, blocks, headline, signed, tables
 from vswin.report.overview.data import by_evidence, count_in_words, counts
 from vswin.report.overview.page import LINK, as_markdown, make_page, write_overview
 from vswin.report.overview.picture import picture_of
@@ -45,7 +45,7 @@ def test_what_does_not_hold_is_said_as_loudly_as_what_holds(overview):
     (line,) = [text for text in headline(overview) if text.startswith("Does not hold here:")]
     assert "joint beats factorized" in line
     assert "joint beats split" not in line
-    first, second, *_ = blocks(overview)
+    first, second, *_ = (block for block in blocks(overview) if block.tone)
     assert first.title.startswith(TITLES["contradicted"])
     assert second.title.startswith(TITLES["holds"])
     shown = as_markdown(first)
@@ -142,6 +142,11 @@ def test_nothing_in_the_picture_is_cut_off(overview):
         box = text.get_window_extent()
         assert whole.x0 <= box.x0 and box.x1 <= whole.x1, text.get_text()
         assert whole.y0 <= box.y0 and box.y1 <= whole.y1, text.get_text()
+
+
+def test_a_row_that_is_printed_twice_counts_once(overview):
+    (line,) = [line for line in tables(overview).lines if "(table5)" in line[0]]
+    assert line[1] == "10 of 10"  # five rows with two costs each; one of them stands there twice
 
 
 def test_every_verdict_has_a_colour_and_a_place():

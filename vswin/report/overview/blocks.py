@@ -82,9 +82,8 @@ def headline(overview: Overview) -> list[str]:
 
 def blocks(overview: Overview) -> list[Block]:
     """All parts of the page below its picture; those with nothing in them are left out."""
-    found = [claims_of(overview, verdict) for verdict in TITLES]
+    found = [tables(overview), *(claims_of(overview, verdict) for verdict in TITLES)]
     found += [
-        tables(overview),
         own(overview),
         unequal(overview),
         awaited(overview),
@@ -131,8 +130,8 @@ def _place(overview: Overview, judgement: Judgement) -> str:
 
 
 def ours(judgement: Judgement) -> str:
-    """What was found, in a line or two."""
-    return f"{judgement.reason[:1].upper()}{judgement.reason[1:]}" if judgement.reason else "–"
+    """What was found."""
+    return judgement.reason or "–"
 
 
 def in_points(judgement: Judgement) -> str:
@@ -216,21 +215,27 @@ def own(overview: Overview) -> Block:
 
 def _trained(study: Study) -> str:
     """How many rows with how many seeds."""
-    done = [study.by_seed(row.id) for row in study.rows if study.is_done(row.id)]
+    rows = distinct_rows(study)
+    done = [study.by_seed(row) for row in rows if study.is_done(row)]
     if not done:
         return "–"
     seeds = sorted({len(by_seed) for by_seed in done})
     most = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
-    return f"{len(done)} of {len(study.rows)} rows, {most} seed{'s' * (seeds[-1] != 1)} each"
+    return f"{len(done)} of {len(rows)} rows, {most} seed{'s' * (seeds[-1] != 1)} each"
 
 
 def distinct_cells(study: Study) -> list[dict[str, object]]:
     """The printed cost cells beside ours; a row that is printed twice counts once."""
-    seen: dict[tuple[object, ...], dict[str, object]] = {}
-    for line in study.cost_lines():
-        row = study.printed.row(line["row"]) if study.printed else None
-        cells = tuple(row.cells.values()) if row else (line["row"],)
-        seen.setdefault((cells, line["metric"]), line)
+    rows = distinct_rows(study)
+    return [line for line in study.cost_lines() if line["row"] in rows]
+
+
+def distinct_rows(study: Study) -> list[str]:
+    """The ids of a study's rows; of those with the same printed cells, the first."""
+    seen: dict[tuple[str, ...], str] = {}
+    for row in study.rows:
+        printed = study.printed.row(row.id) if study.printed else None
+        seen.setdefault(tuple(printed.cells.values()) if printed else (row.id,), row.id)
     return list(seen.values())
 
 

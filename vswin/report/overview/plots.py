@@ -14,23 +14,25 @@ from vswin.report.overview.picture import Group, Line, Picture, reach
 from vswin.report.picture import DIGEST_KEY
 
 COLOURS = {
-    "holds": "#1b7f4b",
-    "contradicted": "#c0392b",
-    "no effect": "#8e5ea2",
-    "inconclusive": "#c98a00",
-    "not run": "#a8a8a8",
+    "holds": "#1a7f37",
+    "contradicted": "#b42318",
+    "no effect": "#b07d00",
+    "inconclusive": "#6a6a6a",
+    "not run": "#b5b5b5",
 }
 """By verdict, in the order in which they are counted."""
 MARKS = {"holds": "✓", "contradicted": "✗", "no effect": "0", "inconclusive": "?", "not run": "·"}
 TRUE, BAND, INK, PALE = "#e3f2e8", "#d5d5d5", "#222222", "#666666"
 WIDTH, NAMES, RIGHT = 10.9, 3.55, 3.35
 """Inches: of the figure, of the names to the left of the forest, of the words to the right."""
+COLUMN = 0.4
+"""Inches: of a sensitivity study's column."""
 ROW, BAR = 0.3, 0.34
 """Inches: heights of a line of the forest and of a bar."""
 LINEAR = 2.0
 """Points around zero in which the axis is linear; farther out it is logarithmic."""
 DPI, COLOURS_KEPT = 120, 96
-TICKS = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
+TICKS = (-50, -20, -5, -2, -1, 0, 1, 2, 5, 20, 50)
 
 
 def draw(picture: Picture) -> Figure:
@@ -39,7 +41,7 @@ def draw(picture: Picture) -> Figure:
     top, between, bottom = 0.85, 0.85 if picture.elsewhere else 0.4, 0.95
     bars, forest = BAR * len(picture.bars), ROW * rows
     height = top + bars + (between + forest + bottom if rows else 0.3)
-    width = WIDTH + 0.55 * len(picture.elsewhere)
+    width = WIDTH + COLUMN * len(picture.elsewhere) + (0.4 if picture.elsewhere else 0)
     figure = Figure(figsize=(width, height))
     figure.text(0.15 / width, 1 - 0.32 / height, picture.title, fontsize=15, weight="bold")
     figure.text(0.15 / width, 1 - 0.6 / height, picture.note, fontsize=9.5, color=PALE)
@@ -100,6 +102,9 @@ def _forest(axis: Axes, picture: Picture, rows: int) -> None:
             _beside(axis, left, place + 0.1, found.title, ha="left", weight="bold", fontsize=10)
         else:
             _line(axis, place, found, (low, high))
+    if picture.elsewhere:
+        looks = {"ha": "right", "va": "bottom", "fontsize": 8.5, "color": PALE}
+        _beside(axis, _column(0) - 0.02, -0.6, "sensitivity studies:", **looks)
     for place, title in enumerate(picture.elsewhere):
         _beside(
             axis,
@@ -153,7 +158,7 @@ def _line(axis: Axes, place: int, line: Line, ends: tuple[float, float]) -> None
 def _column(number: int) -> float:
     """Where a sensitivity study's column stands, as a share of the forest's width."""
     forest = WIDTH - NAMES - RIGHT
-    return (forest + RIGHT + 0.1 + 0.45 * number) / forest
+    return (forest + RIGHT + 0.1 + COLUMN * number) / forest
 
 
 def _beside(axis: Axes, x: float, place: float, text: str, **looks: object) -> None:
