@@ -11,6 +11,8 @@ from vswin.experiments.library import Library
 from vswin.experiments.preregistration import Plan, as_yaml, register
 from vswin.report import load_study
 from vswin.report.registration import registration_line
+from vswin.runs.provenance import preregistration_digest
+from vswin.runs.store import Store
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
 
@@ -56,6 +58,13 @@ def test_a_complete_study_says_that_it_is(registered):
         f"{digest[:12]}; {n} of {n} registered runs are complete; each made afterwards, and with "
         "the digest of the file."
     )
+
+
+def test_a_run_notes_what_was_registered_when_it_began(smoke_results):
+    runs = list(Store(smoke_results, "smoke"))
+    assert runs
+    for run in runs:
+        assert run.provenance()["preregistration"] == preregistration_digest()
 
 
 def test_what_is_missing_too_much_or_made_otherwise_is_counted(registered):
