@@ -8,12 +8,12 @@ from torch import nn
 
 import vswin
 from tests.peers import randomise_
+from vswin.models.swin.config import own_frame_share
 from vswin.models.swin.inflation import (
     OTHER_FRAME_BIAS,
     crop_bias_table,
     inflate_bias_table,
     inflate_embedding,
-    own_frame_share,
     resize_bias_table,
 )
 from vswin.models.swin.model import VideoSwinBlock

@@ -255,3 +255,25 @@ def test_more_seeds_than_were_registered_do_not_count(
     study = with_results(study, win8=FLAT, win4=[60.0, 60.1, 60.2, 60.3])
     found = judge(claim("greater", ["win8", "win4"]), Studies("smoke", known=[study]))
     assert found.seeds == ((0, 1) if is_that_run else (0, 1, 2, 3))
+
+
+def test_a_tables_report_adjusts_p_for_the_whole_list_too(monkeypatch):
+    tables = {
+        "table4": {"joint": FLAT, "split": [60.0, 60.1, 60.3, 60.2]},
+        "table5": {"win8": FLAT, "win16": [70.5, 70.2, 70.3, 71.0], "win4": [65.0, 65.5, 65.1, 66]},
+    }
+    studies = {
+        name: with_results(load_study(name, results_dir="/nowhere"), **top1)
+        for name, top1 in tables.items()
+    }
+
+    def load(table, *others):
+        return studies.get(table) or load_study(table, *others)
+
+    monkeypatch.setattr(sources, "load_study", load)
+    every = {j.claim.id: j for j in judge_all("/nowhere")}
+    tested = {name for name, j in every.items() if j.holm_p is not None}
+    assert tested == {"joint_beats_split", "small_drop", "longer_window_is_better"}
+    for study in studies.values():
+        for judgement in judge_claims(study):
+            assert judgement == every[judgement.claim.id]

@@ -16,6 +16,9 @@ EmbeddingInit = Literal["inflate", "center"]
 """How 2D weights of the linear embedding become 3D ones (Table 8), see `inflation`."""
 BiasInit = Literal["duplicate", "center"]
 """Likewise of the relative position biases (Table 9)."""
+OTHER_FRAME_BIAS = -4.6
+"""What the center initialisation gives to pairs of tokens in different frames (section 4.3): each
+weighs e^-4.6, about 1 %, of what it would weigh without a bias."""
 PAPER_FRAMES = 16
 """T' of the paper's clips: 32 frames, two to a token."""
 
@@ -153,3 +156,18 @@ PRESETS: dict[str, VideoSwinConfig] = {
     "swin_b": VideoSwinConfig(128, (2, 2, 18, 2), (4, 8, 16, 32), drop_path=0.3),
     "swin_l": VideoSwinConfig(192, (2, 2, 18, 2), (6, 12, 24, 48), drop_path=0.4),
 }
+
+
+def own_frame_share(frames: int, how: BiasInit) -> float:
+    """What a token gives of its attention to its own frame before the first step (Table 9).
+
+    Args:
+        frames: P, those of a window.
+        how: as in `inflation.inflate_bias_table`.
+
+    Returns:
+        The share, if queries and keys tell no tokens apart and the 2D biases are the same in all
+        frames: "duplicate" spreads it over the frames evenly.
+    """
+    other = math.exp(OTHER_FRAME_BIAS) if how == "center" else 1.0
+    return 1 / (1 + (frames - 1) * other)

@@ -12,11 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from vswin.models.swin.config import BiasInit, EmbeddingInit, Triple
-
-OTHER_FRAME_BIAS = -4.6
-"""What the center initialisation gives to pairs of tokens in different frames (section 4.3): each
-weighs e^-4.6, about 1 %, of what it would weigh without a bias."""
+from vswin.models.swin.config import OTHER_FRAME_BIAS, BiasInit, EmbeddingInit, Triple
 
 
 def inflate_embedding(weight: Tensor, frames: int, how: EmbeddingInit = "inflate") -> Tensor:
@@ -61,21 +57,6 @@ def inflate_bias_table(table: Tensor, window: Triple, how: BiasInit = "duplicate
         rows[others] = OTHER_FRAME_BIAS
         rows = rows.flatten(0, 1)
     return rows
-
-
-def own_frame_share(frames: int, how: BiasInit) -> float:
-    """What a token gives of its attention to its own frame before the first step (Table 9).
-
-    Args:
-        frames: P, those of a window.
-        how: as in `inflate_bias_table`.
-
-    Returns:
-        The share, if queries and keys tell no tokens apart and the 2D biases are the same in all
-        frames: "duplicate" spreads it over the frames evenly.
-    """
-    other = math.exp(OTHER_FRAME_BIAS) if how == "center" else 1.0
-    return 1 / (1 + (frames - 1) * other)
 
 
 def resize_bias_table(table: Tensor, size: tuple[int, int]) -> Tensor:

@@ -23,18 +23,26 @@ from vswin.report.study import Study
 Values = Mapping[str, Mapping[int, float]]
 """What a claim's rows measured, in %: by row and seed."""
 
+TESTED = ("open test", "built in")
+"""Evidence of claims whose p may be adjusted: what is built into clips is open on videos."""
+
 
 def judge_claims(study: Study) -> list[Judgement]:
     """Judges the claims that the report of a study's table shows, in the paper's order.
 
-    Rows of other tables are read from the same results folder. `holm_p` stays None, because it
-    depends on all claims: `judge_all`.
+    Rows of other tables are read from the same results folder, and so are the paper's other open
+    tests, for whose number p is adjusted: a table's report says the same as the overview.
     """
     studies = Studies(study.terms.protocol, study.results_dir, study.seeds, known=[study])
-    if study.printed:
-        return [judge(claim, studies, study.printed.paper) for claim in claims_of(study.name)]
-    own = Library(experiments_dir()).experiment(study.name).claims
-    return [judge(claim, studies) for claim in own]
+    if study.printed is None:
+        own = Library(experiments_dir()).experiment(study.name).claims
+        return with_holm(judge(claim, studies) for claim in own)
+    paper = study.printed.paper
+    found = [judge(claim, studies, paper) for claim in claims_of(study.name)]
+    if all(judgement.p is None for judgement in found):
+        return found
+    others = [c for c in paper_claims(paper) if c.table != study.name and c.evidence in TESTED]
+    return with_holm([*found, *(judge(claim, studies, paper) for claim in others)])[: len(found)]
 
 
 def judge_all(
@@ -68,12 +76,16 @@ def all_claims(library: Library) -> list[tuple[str, Claim]]:
 
 
 def with_holm(judgements: Iterable[Judgement]) -> list[Judgement]:
-    """The same, with the p of each open test adjusted for all open tests of its paper."""
+    """The same, with the p of each open test adjusted for all of its paper.
+
+    Own ablations are a family each.
+    """
     found = list(judgements)
     families: dict[str, list[int]] = {}
     for number, judgement in enumerate(found):
         if judgement.p is not None and judgement.evidence == "open test":
-            families.setdefault(judgement.paper, []).append(number)
+            family = judgement.paper or str(judgement.claim.table)
+            families.setdefault(family, []).append(number)
     for numbers in families.values():
         ps = [p for number in numbers if (p := found[number].p) is not None]
         for number, adjusted in zip(numbers, holm(ps), strict=True):

@@ -12,6 +12,7 @@ from vswin.errors import UsageError, VswinError
 from vswin.experiments.library import Library
 from vswin.experiments.preregistration import RegisteredStudy, read_preregistration
 from vswin.models.registry import presets, resolve_config
+from vswin.models.swin.config import BiasInit, own_frame_share
 from vswin.paper.claims import TIMED, Claim, Counted
 from vswin.paper.printed import printed_table
 from vswin.paper.quantities import printed_quantity
@@ -166,8 +167,6 @@ def own_frame(claim: Claim, ref: str) -> float:
         claim: of metric `own_frame`.
         ref: a row, whose window and initialisation of the biases count.
     """
-    from vswin.models.swin.inflation import BiasInit, own_frame_share  # torch takes a while
-
     experiment = Library(experiments_dir()).experiment(claim.table_of(ref) or "")
     row = experiment.row(ref.rpartition(".")[2])
     frames = experiment.paper_model(row).window_size[0]
