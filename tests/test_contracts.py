@@ -123,7 +123,7 @@ QUICK = [
     "vswin.report",
     "vswin.report.notebooks",
     "vswin.report.page",
-    "vswin.report.plots",
+    "vswin.report.drawing",
     "vswin.runs.provenance",
     "vswin.runs.reporter",
     "vswin.runs.requirements",

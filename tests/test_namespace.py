@@ -20,7 +20,6 @@ from vswin.paper.printed import printed_table
 from vswin.project import experiments_dir
 from vswin.report import load_study
 from vswin.report.page import make_page
-from vswin.report.picture import picture_of
 from vswin.weights.checkpoint import checkpoint_of
 
 COMPLETE = """
@@ -84,7 +83,8 @@ def values(tmp_path):
     yield from (plan.store, plan.folder(plan.runs[0]), library, library.protocol("paper").book)
     yield from (load_study("table1", "paper", results_dir=results).terms.recipe,)
     yield from (printed_table("table1"), make_page(study), make_page(study).sections[0])
-    yield from (picture_of(study), runs_of_table("table5", "smoke", 3, results))
+    yield from make_page(study).pictures.values()
+    yield from (runs_of_table("table5", "smoke", 3, results),)
     yield from (vswin.cost(model, (3, 8, 32, 32)), model.config)
     yield from (vswin.load_weights(small, small.state_dict()), checkpoint_of(small))
     yield VideoList("kinetics400", "train", tmp_path / "train.csv", videos)

@@ -302,5 +302,6 @@ def test_it_is_trained_tested_and_reported(toy_experiments, tmp_path):
     table = study.table()
     assert list(table["row"]) == ["narrow", "wide"]
     assert table["top1"].between(0, 100).all()
-    for path in dataclasses.astuple(write_report(study)):
+    files = write_report(study)
+    for path in (files.csv, files.html, files.markdown, *files.pictures.values()):
         assert path.stat().st_size > 0

@@ -11,3 +11,8 @@ def duration(seconds: float) -> str:
     if days:
         return f"{days}d {hours:02}:{minutes:02}"
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """As +2.60 or −0.31, with a minus sign; what rounds to zero is +0.00."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")

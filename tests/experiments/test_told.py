@@ -37,7 +37,7 @@ def write(tmp_path, monkeypatch):
 
 
 def page_of(protocol, tmp_path):
-    return render("report.md.j2", make_page(load_study("mine", protocol, None, tmp_path)), "")
+    return render("report.md.j2", make_page(load_study("mine", protocol, None, tmp_path)))
 
 
 def flat(text):

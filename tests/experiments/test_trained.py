@@ -30,7 +30,7 @@ def project(tmp_path, monkeypatch):
 
 def test_list_and_pages_say_what_was_trained_for_every_row(project, tmp_path):
     listed = vswin("list", "mine", "--protocol", "smoke").stdout
-    page = render("report.md.j2", make_page(load_study("mine", "smoke", results_dir=tmp_path)), "")
+    page = render("report.md.j2", make_page(load_study("mine", "smoke", results_dir=tmp_path)))
     assert "## Trained as" in page
     for row, size in (("two", 2), ("four", 4), ("eight", 8)):
         small = f"{size}×7×7 → {size // 2}×3×3"

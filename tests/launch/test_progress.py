@@ -25,7 +25,7 @@ def shown(polls):
     return file.getvalue().splitlines()
 
 
-def test_a_line_for_a_run_that_ends_and_none_for_what_was_complete(runs):
+def test_a_line_for_a_run_that_fails_and_none_for_what_was_complete(runs):
     first, second, third = runs
     running = [RunStatus(first, "done"), RunStatus(second, "running"), RunStatus(third, "missing")]
     ended = [
@@ -48,3 +48,32 @@ def test_now_and_then_a_line_about_all_of_them(runs, monkeypatch):
         "1 of 3 runs done, 1 running, 1 missing; "
         "second: training, step 30 of 90, 12.3 clips/s, 1:05 left"
     ]
+
+
+def test_many_runs_that_end_well_are_one_line(tmp_path):
+    many = [RunFolder(tmp_path / f"run{number}") for number in range(40)]
+    polls = [
+        [RunStatus(run, "done" if place <= ended else "missing") for place, run in enumerate(many)]
+        for ended in range(40)
+    ]
+    assert shown(polls) == ["40 of 40 runs done"]
+
+
+def test_a_notebook_shows_counts_and_what_is_busy_or_failed(runs, monkeypatch):
+    shown = []
+    monkeypatch.setattr(module._NotebookTable, "_show", lambda self, content: shown.append(content))
+    first, second, third = runs
+    show = module._NotebookTable()
+    show([RunStatus(first, "running", activity="loading"), RunStatus(second, "missing")])
+    show(
+        [
+            RunStatus(first, "done"),
+            RunStatus(second, "failed", detail="no"),
+            RunStatus(third, "done"),
+        ]
+    )
+    assert [repr(content) for content in shown] == [
+        "0 of 2 runs done, 1 running, 1 missing\nfirst: loading",
+        "2 of 3 runs done, 1 failed\nsecond: failed: no",
+    ]
+    assert "<li>second: failed: no</li>" in shown[-1]._repr_html_()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -129,7 +128,7 @@ def test_papermill_runs_the_notebook_from_a_folder_inside_the_repository(smoke_r
     )
     assert done.returncode == 0, done.stderr
     found = texts(out)
-    assert "12 of 12 printed cells reproduced" in found
+    assert "10 of 10 printed cells reproduced" in found
     assert "image/png" in found
     for name in ("table5.smoke.html", "table5.smoke.png", "table5.smoke.md"):
         assert (results / "reports" / name).stat().st_size > 1000
@@ -147,8 +146,8 @@ def test_the_command_runs_what_is_missing_and_fills_in_the_output_path(smoke_res
     assert (missing / "result.json").exists()
     (shown,) = outputs_of(executed, "vswin.run_study")  # updated in place
     text = "".join(shown["data"]["text/plain"])
-    assert re.fullmatch(rf"7 of 7 runs done\n{missing.name}: done, top-1 [\d.]+ %", text), text
-    assert f"<td>{missing.name}</td>" in "".join(shown["data"]["text/html"])
+    assert text == "7 of 7 runs done"
+    assert "<p>7 of 7 runs done</p>" in "".join(shown["data"]["text/html"])
     assert str(notebooks_dir()) not in executed.read_text()
 
 
@@ -201,7 +200,7 @@ def test_missing_runs_render_as_not_run(tmp_path):
     executed, _ = execute_notebook(
         "table5", {"protocol": "smoke", "results_dir": str(tmp_path), "run_missing": False}
     )
-    assert "0 of 6 rows trained" in texts(executed)
+    assert "0 of 5 rows trained" in texts(executed)
     assert not (tmp_path / "smoke" / "runs").exists()
 
 

@@ -15,7 +15,7 @@ from vswin.experiments.planning import plan_study
 from vswin.project import project_root
 from vswin.report import load_study, write_report
 from vswin.report.page import make_page, render, verdict_lines
-from vswin.report.picture import picture_of
+from vswin.report.pictures.shown import levels_of
 
 OF_PAPERS = ("printed", "paper's", "discussed", "section", "claims", "–", "None", " nan")
 ORDERED = dataclasses.replace(CELL, order_accuracy=0.5)
@@ -63,7 +63,7 @@ def study(project, seeds, text=MINE, protocol="smoke"):
 def test_its_page_speaks_of_no_paper_and_nothing_is_empty(project, seeds):
     page = make_page(study(project, seeds))
     for template in ("report.md.j2", "report.html.j2"):
-        text = render(template, page, picture="x.png")
+        text = render(template, page)
         text = text[text.index("</style>") :] if "</style>" in text else text
         text = text.replace("under counting rule `paper`", "").replace("</section", "")
         for words in OF_PAPERS:
@@ -76,12 +76,12 @@ def test_its_page_speaks_of_no_paper_and_nothing_is_empty(project, seeds):
 def test_under_no_protocol_are_its_numbers_a_papers(protocol, project):
     found = study(project, 0, ON_VIDEOS, protocol)
     page = make_page(found)
-    said = [page.verdict[0], *page.verdict[2:], page.source, page.shows, *picture_of(found).notes]
+    said = [page.verdict[0], *page.verdict[2:], page.source, page.shows, *levels_of(found).notes]
     assert page.shows
     for words in ("rinted acc", "as printed", "paper's", "the paper", "discussed", "claims"):
         assert not [line for line in said if words in line], words
-    (notes,) = picture_of(found).notes
-    assert notes == f"ours: {found.terms.title}, nothing was run"
+    (notes,) = levels_of(found).notes
+    assert notes == f"{found.terms.title}: nothing was run."
 
 
 def test_what_a_paper_prints_is_said_to_be_no_measure_of_ours(tmp_path):
@@ -102,7 +102,7 @@ def test_a_list_has_no_column_that_says_nothing(project):
 
 def display_table(study):
     """The table of its page."""
-    section = make_page(study).sections[0]
+    (section,) = [s for s in make_page(study).sections if s.title == "The table"]
     return pd.DataFrame(section.lines, columns=section.header)
 
 
@@ -110,10 +110,10 @@ def test_its_table_has_what_there_is(project, seeds):
     found = study(project, seeds)
     shown = display_table(found)
     counts = ["seeds × test clips"] if seeds else []
-    wanted = ["row", "top-1 (%), smoke", "top-5 (%), smoke", *counts, "FLOPs (G)", "params (M)"]
+    wanted = ["row", "top-1 (%), smoke", *counts, "FLOPs (G)", "params (M)"]
     assert [*shown] == wanted
     assert [*shown["FLOPs (G)"]] == ["78.920", "105.827", "83.334"]
-    top1 = {0: "not run", 1: "40.0 [27.6, 53.8]", 2: "45.0 [0.0, 100.0]"}[seeds]
+    top1 = {0: "not run", 1: "40.0 [27.6, 53.8]", 2: "45.0 [-18.5, 108.5]"}[seeds]
     assert [*shown["top-1 (%), smoke"]] == [top1.replace("27.6, 53.8", brackets(found))] * 3
     frame = found.table()
     assert not [c for c in frame if c.startswith("paper_") or c.endswith("_exact")]
@@ -127,57 +127,38 @@ def brackets(found):
 
 
 def test_what_was_chosen_is_not_left_open_by_a_paper(project):
-    page = render("report.md.j2", make_page(study(project, 1, ALIKE)), picture="")
+    page = render("report.md.j2", make_page(study(project, 1, ALIKE)))
     assert "- Chosen: Both have the same windows." in page
     assert "## What protocol smoke trains and tests where a row says nothing else" in page
 
 
-@pytest.mark.parametrize(("text", "panels"), [(MINE, 2), (ALIKE, 1)])
-def test_its_picture_has_no_empty_panel(text, panels, project, seeds):
-    drawn = study(project, seeds, text).plot()
-    assert len(drawn.axes) == panels  # costs only where they differ
-    labels = [axis.get_ylabel() for axis in drawn.axes]
-    assert labels[0] == "top-1, %\nours (protocol smoke)"
-    assert labels[1:] == ["cost of the row's model,\nG multiply-accumulates"][: panels - 1]
-    texts = [t.get_text() for axis in drawn.axes for t in axis.texts] + [
-        t.get_text() for t in drawn.texts
-    ]
-    assert not any("printed" in text or "paper" in text for text in [*texts, *labels])
-    assert all(axis.get_legend() is None for axis in drawn.axes)
-    assert drawn.axes[-1].get_xlabel() == "row"
-    assert ("not run" in texts) == (seeds == 0)
+def drawn_texts(drawn):
+    """Everything that a figure says, and the boxes of it."""
+    FigureCanvasAgg(drawn).draw()
+    texts = [*drawn.texts, *(text for axis in drawn.axes for text in axis.texts)]
+    texts += [label for axis in drawn.axes for label in axis.get_yticklabels()]
+    return [text for text in texts if text.get_text()]
 
 
-def test_long_names_and_titles_stay_within_the_picture(project):
-    names = [f"a_row_with_a_name_that_is_long_{n}" for n in range(7)]
+def test_its_picture_speaks_of_no_paper_and_says_what_was_not_run(project, seeds):
+    drawn = study(project, seeds).plot()
+    (axis,) = drawn.axes
+    assert axis.get_xlabel() == "top-1 on Moving Digits, %"
+    said = [text.get_text() for text in drawn_texts(drawn)]
+    assert not [text for text in said if "printed" in text or "paper" in text]
+    assert ("not run" in said) == (seeds == 0)
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["short", "long", "split"]
+
+
+def test_names_and_titles_that_are_long_or_many_stay_within_the_picture(project, seeds):
+    names = [f"a_row_with_a_name_that_is_long_{n:02}" for n in range(14)]
     rows = "".join(f"  - {{id: {n}, preset: swin_t}}\n" for n in names)
     title = "Names that are longer than names should be, and a title that is longer than a line"
-    drawn = study(project, 1, f"table: mine\ntitle: {title}\nrows:\n{rows}").plot()
-    canvas = FigureCanvasAgg(drawn)
-    canvas.draw()
-    renderer = canvas.get_renderer()
-    boxes = [label.get_window_extent(renderer) for label in drawn.axes[-1].get_xticklabels()]
-    boxes += [text.get_window_extent(renderer) for text in drawn.texts]
-    boxes += [drawn._suptitle.get_window_extent(renderer)]
-    for box in boxes:
-        assert drawn.bbox.x0 - 1 <= box.x0 <= box.x1 <= drawn.bbox.x1 + 1
-        assert drawn.bbox.y0 - 1 <= box.y0 <= box.y1 <= drawn.bbox.y1 + 1
-    assert {label.get_rotation() for label in drawn.axes[-1].get_xticklabels()} == {30}
-
-
-def test_values_of_many_rows_stay_clear_of_their_neighbours(project):
-    names = [f"a_row_with_a_long_name_{n:02}" for n in range(14)]
-    rows = "".join(f"  - {{id: {n}, preset: swin_t}}\n" for n in names)
-    drawn = study(project, 1, f"table: mine\ntitle: Many\nrows:\n{rows}").plot()
-    canvas = FigureCanvasAgg(drawn)
-    canvas.draw()
-    (axis,) = drawn.axes
-    values = [text for text in axis.texts if re.fullmatch(r"[0-9.]+", text.get_text())]
-    assert len(values) == 14
-    caps = 4 * drawn.dpi / 72  # of an error bar, to both sides
-    for place, text in enumerate(values[:-1]):
-        neighbour = axis.transData.transform((place + 1, 0))[0] - caps
-        assert text.get_window_extent(canvas.get_renderer()).x1 < neighbour
+    drawn = study(project, seeds, f"table: mine\ntitle: {title}\nrows:\n{rows}").plot()
+    for text in drawn_texts(drawn):
+        box = text.get_window_extent()
+        assert drawn.bbox.x0 - 1 <= box.x0 <= box.x1 <= drawn.bbox.x1 + 1, text
+        assert drawn.bbox.y0 - 1 <= box.y0 <= box.y1 <= drawn.bbox.y1 + 1, text
 
 
 def test_its_costs_are_counted(project):
@@ -210,7 +191,7 @@ def test_what_protocols_cannot_run_is_counted_alone(project):
 
 
 def made_by(page):
-    return render("report.md.j2", page, picture="").splitlines()[-1]
+    return render("report.md.j2", page).splitlines()[-1]
 
 
 def test_a_page_says_what_writes_it_again_and_what_trains(project, seeds):
@@ -220,7 +201,7 @@ def test_a_page_says_what_writes_it_again_and_what_trains(project, seeds):
         "Made by `vswin report mine --protocol smoke`. "
         f"`vswin run mine --protocol smoke --seeds {count}` trains what is missing."
     )
-    html = render("report.html.j2", make_page(found), picture="")
+    html = render("report.html.j2", make_page(found))
     assert "Made by <code>vswin report mine --protocol smoke</code>. <code>vswin run mine" in html
     first = load_study("mine", "smoke", 1, found.results_dir)
     which = "--seeds 1" if seeds == 2 else ""  # else there are no others

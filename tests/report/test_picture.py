@@ -1,14 +1,23 @@
-"""Pictures that are kept: only where they are whole and show what would be drawn."""
+"""Pictures: what they show, and that they are kept only while they show it."""
 
 import dataclasses
 import io
 import math
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from vswin.report import load_study, plots, write_report
-from vswin.report.picture import digest_in, picture_of
+from vswin.report import drawing, load_study, write_report
+from vswin.report.claims import judge_claims
+from vswin.report.page import make_page
+from vswin.report.pictures.curves import Curves, RowCurves
+from vswin.report.pictures.forest import Claim, Forest, Step
+from vswin.report.pictures.kept import digest, digest_in
+from vswin.report.pictures.levels import Bound, Levels, Strip
+from vswin.report.pictures.tested import forest_of
+
+STEP = Step("first − second", (0.9, 1.1), 1.0, 0.8, 1.2)
 
 
 @pytest.fixture
@@ -22,80 +31,141 @@ def study(smoke_results, tmp_path):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """How many pictures were drawn."""
-    found, draw = [], plots.draw
-    monkeypatch.setattr(plots, "draw", lambda picture: found.append(picture) or draw(picture))
+    """Which pictures were drawn."""
+    found, draw = [], drawing.draw
+    monkeypatch.setattr(drawing, "draw", lambda picture: found.append(picture) or draw(picture))
     return found
 
 
 def test_a_picture_is_drawn_once_and_again_when_a_number_changes(study, drawn):
-    png = write_report(study).png
-    first = png.read_bytes()
-    assert write_report(study).png.read_bytes() == first
-    assert len(drawn) == 1
-    with Image.open(png) as image:
-        assert image.text["Content-Digest"] == picture_of(study).digest() == digest_in(first)
+    paths = write_report(study).pictures
+    first = {name: path.read_bytes() for name, path in paths.items()}
+    assert {name: path.name for name, path in paths.items()} == {
+        "claims": "table5.smoke.png",
+        "levels": "table5.smoke.levels.png",
+        "curves": "table5.smoke.curves.png",
+    }
+    write_report(study)
+    assert len(drawn) == 3
+    for name, picture in make_page(study).pictures.items():
+        assert digest(picture) == digest_in(first[name])
     values = list(study.values)
     values[0] = values[0]._replace(value=values[0].value + 1e-7)
     write_report(dataclasses.replace(study, values=tuple(values)))
-    assert len(drawn) == 2
-    assert digest_in(png.read_bytes()) != digest_in(first)
+    assert [type(picture).__name__ for picture in drawn[3:]] == ["Forest", "Levels"]
 
 
 def test_what_is_not_whole_or_says_nothing_is_drawn_again(study, drawn):
-    png = write_report(study).png
+    png = write_report(study).pictures["claims"]
     whole = png.read_bytes()
     silent = io.BytesIO()
     with Image.open(png) as image:
         image.convert("RGB").save(silent, "PNG")
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
-    for content in (
-        whole[:-5],
-        whole[: len(whole) // 2],
-        bytes(flipped),
-        silent.getvalue(),
-        b"",
-        b"x",
-    ):
+    broken = (whole[:-5], bytes(flipped), silent.getvalue(), b"", b"x")
+    for content in broken:
         png.write_bytes(content)
         assert digest_in(content) is None
-        assert write_report(study).png.read_bytes() == whole
-    assert len(drawn) == 7
+        assert write_report(study).pictures["claims"].read_bytes() == whole
+    assert len(drawn) == 3 + len(broken)
 
 
-def test_everything_that_a_picture_shows_is_in_its_digest(study):
-    picture = picture_of(study)
+def test_a_picture_of_before_is_removed_where_nothing_can_be_seen(study):
+    paths = write_report(study).pictures.values()
+    empty = dataclasses.replace(study, runs={}, values=(), curves={})
+    assert write_report(empty).pictures == {}
+    assert not [path for path in paths if path.exists()]
+
+
+def test_the_forest_shows_every_seed_of_every_step(study):
+    judged = {j.claim.id: j for j in judge_claims(study)}
+    forest = forest_of(study, list(judged.values()))
+    for claim in forest.claims:
+        (judgement,) = [j for j in judged.values() if j.says == claim.title]
+        assert [s.by_seed for s in claim.steps] == [
+            tuple(step.by_seed.values()) for step in judgement.steps
+        ]
+        assert claim.margin == judgement.margin
+    # One seed has no interval: none is drawn.
+    assert all(step.low == step.mean == step.high for c in forest.claims for step in c.steps)
+
+
+@pytest.mark.parametrize(
+    ("kind", "needs"),
+    [("greater", (0, math.inf)), ("within", (-2, math.inf)), ("equal", (-2, 2))],
+)
+def test_where_the_interval_must_lie_follows_the_kind(kind, needs, study):
+    judgement = next(j for j in judge_claims(study) if j.steps and j.claim.kind != "bound")
+    claim = judgement.claim.model_copy(update={"kind": kind})
+    (drawn,) = forest_of(study, [dataclasses.replace(judgement, claim=claim, margin=2.0)]).claims
+    assert drawn.needs == needs
+
+
+def forest(*extents):
+    """A forest of claims whose differences are as large as said."""
+    claims = tuple(
+        Claim(
+            f"A claim of {extent} points. " * 6,
+            "contradicted",
+            "contradicted",
+            (Step("a_long_name_of_a_row − another_long_name", (extent, -extent), 0, -1, 1),),
+            (0, math.inf),
+            0.1,
+        )
+        for extent in extents
+    )
+    return Forest("A title " * 30, ("A note " * 40,), "points", claims)
+
+
+STRIP = Strip("a row with a name that is long", (80.0, 81.0), 80.5, 79.0, 82.0, "1 of 2 learnt")
+CONTROL = dataclasses.replace(STRIP, by_seed=(8.0,), mean=8.0, low=math.nan, high=math.nan)
+BOUNDS = (Bound(8.3, "chance"), Bound(79.5, "a bound with a long name"), Bound(81.5, "another"))
+LEVELS = Levels("Title", ("Note",), "top-1, %", (STRIP, STRIP), BOUNDS, (CONTROL,), BOUNDS)
+CURVES = Curves(
+    "Title", (), "top-1", (RowCurves("a row with a long name " * 2, (1, 2), ((1.0, 2.0),)),) * 5, ()
+)
+
+
+@pytest.mark.parametrize(
+    "picture", [forest(1.0), forest(30.0, 1.0), LEVELS, CURVES], ids=lambda p: type(p).__name__
+)
+def test_no_word_is_cut_off(picture):
+    figure = drawing.draw(picture)
+    FigureCanvasAgg(figure).draw()
+    texts = [*figure.texts, *(text for axis in figure.axes for text in axis.texts)]
+    for axis in figure.axes:
+        texts += [*axis.get_yticklabels(), *axis.get_xticklabels(), axis.title]
+        texts += [axis.xaxis.label, axis.yaxis.label]
+    for text in texts:
+        if text.get_visible() and text.get_text():
+            box = text.get_window_extent()
+            assert figure.bbox.x0 - 1 <= box.x0 <= box.x1 <= figure.bbox.x1 + 1, text
+            assert figure.bbox.y0 - 1 <= box.y0 <= box.y1 <= figure.bbox.y1 + 1, text
+
+
+def test_small_differences_have_an_axis_of_their_own():
+    assert len(drawing.draw(forest(30.0, 1.0)).axes) == 2
+    assert len(drawing.draw(forest(3.0, 1.0)).axes) == 1
+
+
+def test_the_axis_of_rows_shows_their_spread_and_that_of_controls_starts_at_zero():
+    rows, controls = drawing.draw(LEVELS).axes
+    low, high = rows.get_xlim()
+    assert high - low < 10
+    assert controls.get_xlim()[0] == 0
+    assert any("below this axis: chance 8.3" in text.get_text() for text in rows.texts)
+
+
+@pytest.mark.parametrize("picture", [forest(1.0), LEVELS, CURVES], ids=lambda p: type(p).__name__)
+def test_everything_that_a_picture_shows_is_in_its_digest(picture):
     others = [
         dataclasses.replace(picture, **{field.name: _other(getattr(picture, field.name))})
         for field in dataclasses.fields(picture)
     ]
-    assert len({p.digest() for p in [picture, *others]}) == 1 + len(dataclasses.fields(picture))
+    assert len({digest(p) for p in [picture, *others]}) == 1 + len(others)
 
 
 def _other(value):
-    """Another value of the same kind; of nested content, another in its depths."""
-    if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
-        (field, *_) = dataclasses.fields(value[0])
-        other = _other(getattr(value[0], field.name))
-        return (dataclasses.replace(value[0], **{field.name: other}), *value[1:])
-    if isinstance(value, bool):
-        return not value
-    return value + type(value)(("other",)) if isinstance(value, tuple) else f"{value} other"
-
-
-def test_points_are_the_lines_of_the_table(study):
-    frame = study.table().set_index("row")
-    longer, windows = picture_of(study).columns
-    assert [p.cost for p in longer.points] == [frame.flops[r] for r in ("dim4", "dim8", "dim16")]
-    assert [p.ours for p in windows.points] == [frame.top1[r] for r in ("win4", "win8", "win16")]
-    assert windows.our_ticks == (
-        "4×7×7\n(here 2×3×3)",
-        "8×7×7\n(here 4×3×3)",
-        "16×7×7\n(here 8×3×3)",
-    )
-    others = tuple(value for value in study.values if value.row != "win8")
-    missing = picture_of(dataclasses.replace(study, values=others)).columns[1].points[1]
-    assert math.isnan(missing.ours)
-    assert not missing.is_done
-    assert missing.by_seed == ()
+    """Another value of the same kind."""
+    return (*value, "other") if isinstance(value, tuple) else f"{value} other"

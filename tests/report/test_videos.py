@@ -77,9 +77,9 @@ def test_the_page_says_which_recipe_videos_and_weights(tmp_path):
         assert "vswin run table8 --protocol paper --seeds 1" in page
     titles = [part.title for part in make_page(study).sections if part.lines]
     assert titles == [
+        "The recipe, setting by setting",
         "The table",
         "Printed accuracies beside ours",
-        "The recipe, setting by setting",
         "What the runs cost",
     ]
     frame = study.table().set_index("row")
@@ -102,7 +102,7 @@ def test_a_rehearsal_is_never_set_against_printed_accuracies(tmp_path):
     )
     assert section(found, "Printed accuracies") is None
     assert "not comparable" in " ".join(found.verdict)
-    assert {i.verdict for i in section(found, "The paper's claims").items} == {"not run"}
+    assert {i.tone for i in section(found, "The paper's claims").claims} == {"not run"}
 
 
 def test_claims_on_videos_have_margins_of_their_own(tmp_path):

@@ -146,7 +146,7 @@ def test_reports_made_from_a_record_are_those_made_from_the_runs(smoke_results, 
     done = vswin("record", "table5", *given, "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
     files = write_report(load_study("table5", "smoke", results_dir=smoke_results))
-    pages = [files.csv, files.markdown, files.html, files.png]
+    pages = [files.csv, files.markdown, files.html, *files.pictures.values()]
     originals = [page.read_bytes() for page in pages]
     assert "trains what is missing" in files.markdown.read_text()
 
@@ -158,7 +158,7 @@ def test_reports_made_from_a_record_are_those_made_from_the_runs(smoke_results, 
             rb" (`|<code>)vswin run [^`<]*(`|</code>) trains what is missing\.", b"", original
         )
         assert made.replace(bytes(tmp_path), bytes(smoke_results)) == without, page.name
-    assert len(list((tmp_path / "reports").iterdir())) == 3  # of nothing else
+    assert len(list((tmp_path / "reports").iterdir())) == 5  # of nothing else
 
 
 def test_every_committed_report_can_be_made_from_the_committed_record(tmp_path):

@@ -235,7 +235,7 @@ def report(
         study = load_study(name, how, seeds, results_dir)
         files = write_report(study)
         _print_study(study)
-        _print_files([files.csv, files.html, files.markdown, files.png])
+        _print_files([files.csv, files.html, files.markdown, *files.pictures.values()])
     if table == "overview" or (table == "all" and protocol in (None, "proxy")):
         _write_overview(protocol or "proxy", results_dir)
 

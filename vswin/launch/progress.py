@@ -75,7 +75,7 @@ class _Bars:
 
 
 class _Lines:
-    """A line when a run ends, and now and then one about all of them."""
+    """Now and then a line about all runs, and one for each that did not end well."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.write = write
@@ -83,24 +83,24 @@ class _Lines:
         self.last = time.monotonic()
 
     def __call__(self, statuses: list[RunStatus]) -> None:
+        has_ended = False
         for s in statuses:
             before = self.seen.get(s.run.run_id, s)
-            if before.state != s.state and s.state in ("done", "failed", "interrupted"):
+            if before.state != s.state and s.state in ("failed", "interrupted"):
                 self.write(f"{s.run.run_id}: {_detail(s)}")
+            has_ended |= before.state != s.state and s.state == "done"
             self.seen[s.run.run_id] = s
-        if time.monotonic() - self.last >= LINE_S:
-            running = [s for s in self.seen.values() if s.state == "running"]
-            details = [f"{s.run.run_id}: {_detail(s)}" for s in running]
-            self.write("; ".join([_counts(self.seen), *details]))
+        is_last = has_ended and all(s.state == "done" for s in self.seen.values())
+        if is_last or time.monotonic() - self.last >= LINE_S:
+            self.write("; ".join([_counts(self.seen), *_busy(self.seen)]))
             self.last = time.monotonic()
 
 
 class _NotebookTable:
-    """Counts of all runs, and a line for each that was not complete before, in one output."""
+    """Counts of all runs, and a line for each that is busy or did not end well, in one output."""
 
     def __init__(self) -> None:
         self.seen = dict[str, RunStatus]()
-        self.lines = dict[str, str]()
         self.shown: _Shown | None = None
         self.handle: Any = None
         self.last = time.monotonic()
@@ -111,10 +111,7 @@ class _NotebookTable:
         changed = before != {run_id: s.state for run_id, s in self.seen.items()}
         if not changed and time.monotonic() - self.last < UPDATE_S:
             return
-        for s in statuses:
-            if s.state != "missing" and (s.state != "done" or s.run.run_id in self.lines):
-                self.lines[s.run.run_id] = _detail(s)
-        self._show(_Shown(_counts(self.seen), tuple(self.lines.items())))
+        self._show(_Shown(_counts(self.seen), tuple(_busy(self.seen, "failed", "interrupted"))))
         self.last = time.monotonic()
 
     def _show(self, content: _Shown) -> None:
@@ -129,20 +126,23 @@ class _NotebookTable:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class _Shown:
-    """What a notebook shows: a title above a table of run ids and what they are doing."""
+    """What a notebook shows: counts above a list of runs and what they are doing."""
 
     title: str
-    lines: tuple[tuple[str, str], ...]
+    lines: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return "\n".join([self.title, *(f"{run_id}: {detail}" for run_id, detail in self.lines)])
+        return "\n".join([self.title, *self.lines])
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><td>{html.escape(run_id)}</td><td>{html.escape(detail)}</td></tr>"
-            for run_id, detail in self.lines
-        )
-        return f"<p>{html.escape(self.title)}</p>" + (f"<table>{cells}</table>" if cells else "")
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines)
+        return f"<p>{html.escape(self.title)}</p>" + (f"<ul>{items}</ul>" if items else "")
+
+
+def _busy(seen: dict[str, RunStatus], *states: str) -> list[str]:
+    """What each running run is doing, and each run in one of these states."""
+    shown = [s for s in seen.values() if s.state in ("running", *states)]
+    return [f"{s.run.run_id}: {_detail(s)}" for s in shown]
 
 
 def _counts(seen: dict[str, RunStatus]) -> str:

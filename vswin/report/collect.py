@@ -25,7 +25,7 @@ from vswin.project import experiments_dir, results_path
 from vswin.report.data import Recipe, Row, Runs, Setting, Terms, Value
 from vswin.report.study import Study
 from vswin.runs.config import RunConfig
-from vswin.runs.record import RunRecord, read_runs
+from vswin.runs.record import Curve, RunRecord, read_curves, read_runs
 from vswin.runs.result import Result
 from vswin.runs.store import Store
 from vswin.tasks import SINGLE_LABEL
@@ -34,6 +34,8 @@ USUAL = "proxy"
 """The protocol of a report where none is named."""
 Stage = EmbeddedProtocol | AppearanceTask | VideoProtocol
 """What says how a table is trained and tested: of a protocol the part for the table's task."""
+Found = tuple[Runs, dict[str, Curve], dict[str, RunRecord | None]]
+"""Complete runs by row and seed; by id what they logged, and the runs they have started from."""
 
 
 def load_study(
@@ -85,14 +87,14 @@ def load_costs(table: str) -> Study:
     library = Library(experiments_dir())
     experiment, protocol = library.experiment(table), library.protocol(library.protocols()[0])
     store, reason = Store(results_path("results"), "none"), "no protocol was asked for"
-    return _study(experiment, protocol, {}, ({}, {}), store, reason)
+    return _study(experiment, protocol, {}, ({}, {}, {}), store, reason)
 
 
 def _study(
     experiment: Experiment,
     chosen: Protocol,
     firsts: Mapping[str, RunConfig],
-    found: tuple[Runs, dict[str, RunRecord | None]],
+    found: Found,
     store: Store,
     reason: str,
 ) -> Study:
@@ -102,11 +104,11 @@ def _study(
         experiment: whose rows.
         chosen: the protocol.
         firsts: the runs with seed 0, by row; none where the protocol does not run the table.
-        found: the complete runs, and those that they have started from, by id.
+        found: the complete runs, what they logged, and the runs that they have started from.
         store: where they are.
         reason: why the protocol does not run the table; empty if it does.
     """
-    (runs, sources), printed = found, printed_table(experiment.table)
+    (runs, curves, sources), printed = found, printed_table(experiment.table)
     return Study(
         name=experiment.table,
         title=title_of(experiment, printed),
@@ -118,6 +120,7 @@ def _study(
         all_rows=tuple(_rows(experiment, chosen, printed, firsts)),
         values=tuple(_values(runs, experiment.table, printed, chosen.comparable)),
         runs=runs,
+        curves=curves,
         sources=sources,
         is_recorded=any(
             not store.run(run.run_id).path.exists()
@@ -133,13 +136,12 @@ def title_of(experiment: Experiment, printed: PrintedTable | None) -> str:
     return f"{printed.title if printed else experiment.table}: {experiment.title}"
 
 
-def _runs(
-    experiment: Experiment, protocol: Protocol, seeds: int | None, store: Store
-) -> tuple[Runs, dict[str, RunRecord | None]]:
-    """The complete runs by row and seed, and by id those that they have started from."""
+def _runs(experiment: Experiment, protocol: Protocol, seeds: int | None, store: Store) -> Found:
+    """The complete runs by row and seed, and by id their curves and what they started from."""
     found: dict[str, dict[int, RunRecord]] = {}
     sources: dict[str, RunRecord | None] = {}
     recorded = read_runs(store.record(experiment.table))
+    curves = read_curves(store.record(experiment.table))
 
     # Rows that say the same share a run, and runs share a source; each is read once.
     result_of = functools.cache(lambda run_id: store.run(run_id).result())
@@ -157,9 +159,11 @@ def _runs(
         source = planned.config.source
         if run := read(planned.config):
             found.setdefault(planned.row.id, {})[planned.seed] = run
+            if logged := store.run(run.run_id).metrics():
+                curves[run.run_id] = logged
             if source is not None:
                 sources[source.run_id] = read(source)
-    return found, sources
+    return found, curves, sources
 
 
 def _seeds_present(experiment: Experiment, protocol: Protocol, store: Store) -> int:
@@ -255,10 +259,12 @@ def _rows(
         printed: the table as printed.
         firsts: the runs with seed 0, by row; none where the protocol cannot run the table.
     """
+    seen: dict[tuple[str, ...], str] = {}
     for row in experiment.rows:
         if not protocol.includes(row):
             continue
         line = printed.row(row.id) if printed else None
+        first = seen.setdefault(tuple(line.cells.values()), row.id) if line else row.id
         columns = printed.labels if printed and line else []
         labels = {column.name: line.cells[column.id] for column in columns if line}
         run = firsts.get(row.id)
@@ -271,6 +277,7 @@ def _rows(
             input_size=experiment.paper_input(row),
             sizes=_sizes(run) if run else {},
             trained=sizes_of(experiment, row, run) if run else {},
+            repeats="" if first == row.id else first,
         )
 
 

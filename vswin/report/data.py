@@ -45,6 +45,8 @@ class Row:
     """Sizes of the model that is run in its place, by name; empty where none is."""
     trained: Sizes = dataclasses.field(default_factory=dict)
     """What is trained in its place, beside what the paper has; empty where nothing is."""
+    repeats: str = ""
+    """The row above with the same printed cells, which is then printed twice; empty: none."""
 
     def __repr__(self) -> str:
         return f"<Row {self.id}: {self.label}>"
@@ -54,7 +56,8 @@ class Row:
         """What names it, in one line."""
         if self.control != "none":
             return f"control: {self.control.replace('_', ' ')}"
-        return ", ".join(self.labels.values())
+        cells = ", ".join(self.labels.values())
+        return cells if cells == self.id else f"{self.id}: {cells}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +114,8 @@ class Terms:
         return next(iter(self.metrics))
 
 
+NARROW = 40
+"""Letters of a table's cell that stays in one line."""
 Runs = Mapping[str, Mapping[int, RunRecord]]
 """Complete runs by row and seed."""
 
@@ -124,33 +129,70 @@ class Item:
     """Shown before it."""
     evidence: str = ""
     """Shown behind it."""
+    tone: str = ""
+    """The verdict alone, which gives its colour."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimLine:
+    """A claim on the first screen of a page, as texts."""
+
+    quote: str
+    """The paper's sentence; empty in an ablation of one's own."""
+    where: str
+    says: str
+    """What is tested."""
+    printed: str
+    """The printed difference, and its z."""
+    ours: str
+    about: str
+    """Of ours: the number of seeds, and which step it is."""
+    verdict: str
+    """In the words of the page: "holds on Moving Digits"."""
+    tone: str
+    """The verdict alone, which gives its colour."""
+    evidence: str
+    """Its class: counted, built in, open test, ..."""
+    reason: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A part of a page: a table of texts or a list, between words. Code is in backticks."""
+    """A part of a page: claims, a table of texts or a list, between words. Code is in backticks."""
 
     title: str
     header: list[str] = dataclasses.field(default_factory=list)
     lines: list[list[str]] = dataclasses.field(default_factory=list)
     items: list[Item] = dataclasses.field(default_factory=list)
+    claims: list[ClaimLine] = dataclasses.field(default_factory=list)
+    text: str = ""
+    """What the section says, where that is no table and no list."""
     before: str = ""
     note: str = ""
-    has_picture: bool = False
-    """Whether the figure stands at its end."""
+    level: int = 3
+    """Of its heading: 2 is a part of the report, 3 a section of a part."""
+    is_folded: bool = False
+    """Whether only its title is seen at first."""
+    picture: str = ""
+    """The name of the picture at its end, if there is one of that name."""
 
     def __repr__(self) -> str:
         return f"<Section {self.title}: {len(self.lines)} lines, {len(self.items)} items>"
 
     @property
+    def is_narrow(self) -> bool:
+        """Whether its table holds numbers and short words, which no line should break."""
+        return all(len(cell) <= NARROW for line in self.lines for cell in line)
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to show."""
-        return not (self.lines or self.items)
+        return not (self.lines or self.items or self.claims or self.text)
 
 
-def listing(title: str, texts: list[str], note: str = "") -> Section:
+def listing(title: str, texts: list[str], note: str = "", level: int = 3) -> Section:
     """A section that is a list of plain texts."""
-    return Section(title, items=[Item(text) for text in texts], note=note)
+    return Section(title, items=[Item(text) for text in texts], note=note, level=level)
 
 
 def percent(share: float | None) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
 from vswin.report.data import Row, Runs, Section, percent
-from vswin.report.statistics import Interval
+from vswin.report.statistics import Interval, wilson_interval
 from vswin.runs.record import RunRecord
 from vswin.runs.result import DigitsDetails
 
@@ -29,6 +29,17 @@ DIGIT_NOTE = (
     "One frame, or frames in random order, show the digit but not where it moves: at most 50 % in "
     "expectation."
 )
+
+
+UNORDERED_FRAMES = 100 * UNORDERED_FRAMES_BOUND
+"""Top-1 in % that a bag of frames allows at most."""
+MOTION_ALONE = 10.0
+"""Top-1 in % of a model that sees where digits move and not which they are."""
+
+
+def without_order(best: float) -> float:
+    """Top-1 in % that is left of the best row's if the order of events cannot be told."""
+    return UNORDERED_PHASES_BOUND * best
 
 
 def _runs(rows: Iterable[Row], runs: Runs) -> Iterator[tuple[Row, RunRecord, DigitsDetails]]:
@@ -150,6 +161,48 @@ def difficulty(rows: Sequence[Row], runs: Runs) -> Section:
         [[name, *texts] for name, texts in lines.items()],
         before="Columns: coherence / noise.",
     )
+
+
+def tells_order(runs: Runs) -> bool:
+    """Whether the task is one in which the order of events is to be told."""
+    return any(order_of(run) is not None for by_seed in runs.values() for run in by_seed.values())
+
+
+def order_of(run: RunRecord) -> float | None:
+    """Order accuracy in % at the easiest difficulty; None where there is none to tell."""
+    details = run.result.details
+    if not isinstance(details, DigitsDetails) or details.easiest.order_accuracy is None:
+        return None
+    return 100 * details.easiest.order_accuracy
+
+
+def learnt(runs: Iterable[RunRecord]) -> tuple[int, int]:
+    """Of a row's runs, how many learnt to tell order, and of how many that is known."""
+    known = [order for run in runs if (order := order_of(run)) is not None]
+    return sum(order >= ORDER_LEARNT for order in known), len(known)
+
+
+def learnt_in_words(runs: Iterable[RunRecord]) -> str:
+    """As "11 of 12 learnt order"; empty where there is no order to learn."""
+    k, n = learnt(runs)
+    return f"{k} of {n} learnt order" if n else ""
+
+
+def success(rows: Sequence[Row], runs: Runs) -> Section:
+    """How many seeds of each row learnt to tell the order of events, with a Wilson interval."""
+    lines = []
+    for row in rows:
+        k, n = learnt(runs.get(row.id, {}).values())
+        if n:
+            share = wilson_interval(k / n, n)
+            interval = f"{100 * share.low:.0f} to {100 * share.high:.0f} %"
+            lines.append([row.label, f"{k} of {n}", interval])
+    header = ["row", "learnt order", "95 % interval (Wilson)"]
+    note = (
+        f"A run learnt order if its order accuracy at the easiest difficulty is {ORDER_LEARNT:g} % "
+        "or more (50 % is a coin flip). Runs that did not are part of every mean and interval."
+    )
+    return Section("How many seeds learnt the order of events", header, lines, note=note)
 
 
 def order_line(rows: Sequence[Row], runs: Runs) -> list[str]:

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import csv as csv_format
 import dataclasses
 import io
 import math
 import re
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import markupsafe
 
-from vswin.files import atomic_write, require_writable, write_text
+from vswin.files import require_writable, write_text
 from vswin.project import in_project
-from vswin.report import digits
-from vswin.report.claims import VERDICTS, Judgement, judge_claims
+from vswin.report.claims import judge_claims
 from vswin.report.data import Section
-from vswin.report.picture import digest_in, picture_of
-from vswin.report.sections import (
-    all_sections,
-    compared,
-    mixed_sources,
-    present_lines,
-)
+from vswin.report.headline import verdict_lines
+from vswin.report.outline import all_sections
+from vswin.report.pictures.written import Pictures, pictures_of, write_pictures
+from vswin.report.registration import registration_line
+from vswin.report.sections import shows
+from vswin.report.sensitivity import sensitivities
 from vswin.report.study import Study
 
 DEFAULT_PROTOCOL = "proxy"
@@ -41,18 +37,23 @@ class Page:
 
     title: str
     verdict: list[str]
-    """What was reproduced, what was not."""
+    """What was reproduced, what holds, what does not."""
     source: str
     shows: str
     """What the accuracies can and cannot say; empty where there are none."""
+    registration: str
+    """What was fixed beforehand; empty if nothing was."""
     sections: list[Section]
     command: str
     """What makes the report."""
     training: str
     """What trains the runs that it lacks; empty where it can train none."""
+    pictures: Pictures
+    """What its pictures show, by name."""
 
     def __repr__(self) -> str:
-        return f"<Page {self.title}: {', '.join(section.title for section in self.sections)}>"
+        parts = [section.title for section in self.sections if section.level == 2]
+        return f"<Page {self.title}: {', '.join(parts)}>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,8 @@ class ReportFiles:
     csv: Path
     html: Path
     markdown: Path
-    png: Path
+    pictures: dict[str, Path]
+    """By name: `claims`, `levels`, `curves`, `costs`, those that there are."""
 
 
 def report_path(results_dir: Path, table: str, protocol: str, suffix: str) -> Path:
@@ -72,11 +74,11 @@ def report_path(results_dir: Path, table: str, protocol: str, suffix: str) -> Pa
 
 
 def write_report(study: Study) -> ReportFiles:
-    """Writes a study's table, plot and pages.
+    """Writes a study's table, pictures and pages.
 
     Returns:
-        The four files: the table as CSV under <results>/<protocol>/tables, the page as HTML (one
-        file, picture included) and Markdown, and the picture as PNG, under <results>/reports.
+        The files: the table as CSV under <results>/<protocol>/tables, the page as HTML (one file,
+        pictures included) and Markdown, and the pictures as PNG, under <results>/reports.
 
     Raises:
         NotWritableError: if the results folder cannot be written.
@@ -87,15 +89,19 @@ def write_report(study: Study) -> ReportFiles:
         report_path(root, study.name, protocol, suffix) for suffix in ("html", "md", "png")
     )
     require_writable(html.parent)
-    picture = _picture(study, png)
     page = make_page(study)
+    written = write_pictures(page.pictures, png)
     write_text(csv, _as_csv(study.lines()))
-    with atomic_write(png) as file:
-        file.write(picture)
-    encoded = base64.b64encode(picture).decode()
-    write_text(markdown, render("report.md.j2", page, picture=png.name))
-    write_text(html, render("report.html.j2", page, picture=f"data:image/png;base64,{encoded}"))
-    return ReportFiles(csv, html, markdown, png)
+    names = {name: path.name for name, path in written.items()}
+    write_text(markdown, render("report.md.j2", page, names))
+    inside = {name: _inside(path.read_bytes()) for name, path in written.items()}
+    write_text(html, render("report.html.j2", page, inside))
+    return ReportFiles(csv, html, markdown, written)
+
+
+def _inside(png: bytes) -> str:
+    """A picture as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _as_csv(lines: list[dict[str, Any]]) -> str:
@@ -114,26 +120,14 @@ def _as_cell(value: Any) -> Any:
     return "" if math.isnan(value) else f"{value:.6g}"
 
 
-def _picture(study: Study, before: Path) -> bytes:
-    """The study's figure as a PNG; the one that is there, if it shows the same."""
-    picture = picture_of(study)
-    with contextlib.suppress(FileNotFoundError):
-        png = before.read_bytes()
-        if digest_in(png) == picture.digest():
-            return png
-    from vswin.report import plots  # matplotlib, which takes a while, for this alone
-
-    return plots.png(picture)
-
-
-def render(template: str, page: Page, picture: str) -> str:
-    """Fills a template of vswin/report/templates."""
-    return _template(template).render(page=page, picture=picture)
+def render(template: str, page: Page, pictures: dict[str, str] | None = None) -> str:
+    """Fills a template of vswin/report/templates; `pictures` are addresses, by name."""
+    return _template(template).render(page=page, pictures=pictures or {})
 
 
 def markdown(section: Section) -> str:
     """A part of a page as Markdown, for a notebook."""
-    return _template("section.md.j2").render(section=section, picture="")
+    return _template("section.md.j2").render(section=section, pictures={})
 
 
 def _template(name: str) -> jinja2.Template:
@@ -158,7 +152,7 @@ def _code(text: str) -> markupsafe.Markup:
 def make_page(study: Study) -> Page:
     """What a report says of a study."""
     terms = study.terms
-    judgements = judge_claims(study)
+    judgements, variations = judge_claims(study), sensitivities(study)
     source = f"Not in a paper; `experiments/{study.name}.yaml` says what its rows are."
     if study.printed:
         source = f"{study.printed.source}; discussed in section {study.printed.section}."
@@ -168,68 +162,13 @@ def make_page(study: Study) -> Page:
         title=study.title,
         verdict=verdict_lines(study, judgements),
         source=source,
-        shows=_shows(study) if study.is_trainable else "",
-        sections=all_sections(study, judgements),
+        shows=shows(study) if study.is_trainable else "",
+        registration=registration_line(study) if study.runs else "",
+        sections=all_sections(study, judgements, variations),
         command=command(study),
         training=training(study),
+        pictures=pictures_of(study, judgements),
     )
-
-
-def _shows(study: Study) -> str:
-    """What its accuracies can and cannot say."""
-    if study.printed is None or study.terms.comparable:
-        return study.terms.shows
-    return f"{study.terms.shows} They are never subtracted from printed accuracies."
-
-
-def verdict_lines(study: Study, judgements: list[Judgement] | None = None) -> list[str]:
-    """The first lines of a report: what was reproduced, what was not."""
-    terms = study.terms
-    lines = _cost_verdict(study)
-    if not study.is_trainable:
-        return [*lines, f"Accuracies: not run. {study.why_not_run}."]
-    done = [row for row in study.rows if study.is_done(row.id)]
-    runs = {run.run_id for row in done for run in study.runs.get(row.id, {}).values()}
-    words = ""
-    if study.printed:
-        words = ", comparable" if terms.comparable else ", not comparable with the printed ones"
-    lines.append(
-        f"Accuracies: {len(done)} of {len(study.rows)} rows trained under protocol "
-        f"{terms.protocol} ({len(runs)} distinct runs){words}."
-    )
-    lines += [f"Recipe: {terms.recipe.title}."] if terms.recipe else []
-    if study.printed and terms.comparable and terms.tolerance is not None:
-        counts = _counts([match for *_, match in compared(study)], "not reproduced", "not run")
-        lines.append(f"Printed accuracies, within {terms.tolerance:g} points: {counts or 'none'}.")
-    lines += present_lines(study)
-    lines += digits.order_line(study.rows, study.runs)
-    lines += mixed_sources(study)
-    verdicts = [j.verdict for j in (judge_claims(study) if judgements is None else judgements)]
-    if verdicts:
-        found = [f"{verdicts.count(kind)} {kind}" for kind in VERDICTS if kind in verdicts]
-        lines.append(f"Claims: {', '.join(found)}.")
-    return lines
-
-
-def _cost_verdict(study: Study) -> list[str]:
-    cells = study.cost_lines()
-    if not cells:
-        return []
-    exact = sum(cell["exact"] for cell in cells)
-    lines = [f"Costs: {exact} of {len(cells)} printed cells reproduced to the digit."]
-    for cell in (cell for cell in cells if not cell["exact"]):
-        why = f" {cell['evidence']}" if cell["evidence"] else ""
-        lines.append(
-            f"Not as printed: {cell['metric']} of {cell['row']}, printed {cell['printed']}, ours "
-            f"{cell['ours']}.{why}"
-        )
-    return lines
-
-
-def _counts(found: Sequence[str], *others: str) -> str:
-    """How many were reproduced, and how many of the others there are, as far as there are any."""
-    kinds = ("reproduced", *others)
-    return ", ".join(f"{found.count(kind)} {kind}" for kind in kinds if kind in found)
 
 
 def command(study: Study) -> str:

@@ -1,52 +1,22 @@
-"""The parts of a page, as texts; the templates and notebooks show them as they are."""
+"""Sections of a page, as texts; the templates and notebooks show them as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+import dataclasses
+from collections.abc import Iterator
 
-from vswin.report import digits
-from vswin.report.claims import Judgement
 from vswin.report.compare import Match, within
-from vswin.report.data import Item, Row, Section, listing
-from vswin.report.registration import registration_line
+from vswin.report.data import Row, Section, listing
 from vswin.report.study import Study
-from vswin.report.table import beside, the_table
-from vswin.report.trained import trained
 from vswin.runs.record import RunRecord
 from vswin.runs.result import VideosDetails
 
-EQUALITY = (
-    "What is equal: on the same kind of processor, with the same versions and number of threads, a "
-    "run in one process on the CPU gives the same bits again, also after it was killed and "
-    "resumed. What is not: another kind of processor, a GPU or several processes round otherwise, "
-    "and training amplifies that, so that the same seed can end at another accuracy, as another "
-    "seed does. What to compare: distributions over seeds with their intervals, never single runs."
-)
-"""Said wherever it is said which machine a run was executed on."""
-MIXED = "Not all of these runs were executed on the same kind of processor."
 
-
-def all_sections(study: Study, judgements: list[Judgement]) -> list[Section]:
-    """What a page shows of a study, in order; sections without anything in them are left out."""
-    found = [
-        the_table(study),
-        beside(study),
-        trained(study.all_rows),
-        accuracies(study),
-        other_systems(study),
-        claims(study, judgements),
-        digits.controls(study.control_intervals(), study.chance, study.all_rows, study.runs),
-        digits.checks(study.rows, study.runs),
-        digits.difficulty(study.all_rows, study.runs),
-        differences(study),
-        recipe(study),
-        resources(study),
-        videos(study),
-        initialisations(study),
-        provenance(study),
-    ]
-    return [section for section in found if not section.is_empty]
+def costs_apart(study: Study) -> Section:
+    """Printed costs that ours are not equal to, as a picture; nothing where all are."""
+    apart = [cell for cell in study.cost_lines() if not cell["exact"]]
+    words = f"{len(apart)} printed cost{'s' * (len(apart) > 1)} cannot be counted to the digit."
+    return Section("Costs that differ", text=words if apart else "", picture="costs")
 
 
 def accuracies(study: Study) -> Section:
@@ -93,21 +63,36 @@ def other_systems(study: Study) -> Section:
     return Section("Other systems, as the paper prints them", header, lines)
 
 
-def claims(study: Study, judgements: Iterable[Judgement]) -> Section:
-    """The paper's sentences with a verdict each."""
-    title = "The paper's claims"
-    if study.is_trainable and study.terms.tests_claims:
-        title += f", tested under protocol {study.terms.protocol}"
-    return Section(title, items=[Item(j.says, j.verdict, j.reason) for j in judgements])
+def scope(study: Study) -> Section:
+    """What is in the report and what is not."""
+    rows = [row.label for row in study.distinct_rows]
+    items = [f"{len(rows)} row{'s' * (len(rows) > 1)}: {'; '.join(rows)}."]
+    checks = [
+        row.label.removeprefix("control: ") for row in study.all_rows if row.control != "none"
+    ]
+    items += [f"Controls of the benchmark: {', '.join(checks)}."] if checks else []
+    if study.printed and study.is_trainable and not study.terms.comparable:
+        items.append(
+            f"Not in it: accuracies on {study.dataset}. Printed ones say what the paper found; "
+            "nothing of ours is set against them."
+        )
+    if not study.is_trainable:
+        items.append(f"Not in it: accuracies. {study.why_not_run}.")
+    return listing("Scope", items, level=2)
+
+
+def shows(study: Study) -> str:
+    """What its accuracies can and cannot say."""
+    if study.printed is None or study.terms.comparable:
+        return study.terms.shows
+    return f"{study.terms.shows} They are never subtracted from printed accuracies."
 
 
 def differences(study: Study) -> Section:
-    """In what ours is not the paper's, and what in the paper does not look right."""
+    """In what the training and testing is not the paper's."""
     terms = study.terms
     texts = [*terms.deviations] if study.is_trainable else []
-    texts += [f"Left open by the paper: {choice}" for choice in study.choices if study.printed]
     texts += [f"Chosen: {choice}" for choice in study.choices if not study.printed]
-    texts += list(_suspicious(study))
     if study.is_trainable and terms.calibration:
         texts.append(f"Calibration: {terms.calibration}")
     if study.printed:
@@ -116,7 +101,28 @@ def differences(study: Study) -> Section:
     return listing(title, texts)
 
 
-def _suspicious(study: Study) -> Iterator[str]:
+def decisions(study: Study) -> Section:
+    """How seeds become verdicts."""
+    if not study.is_trainable:
+        return Section("How seeds become verdicts")
+    texts = [
+        "A seed sets the initial weights and the order of the training clips; the test clips are "
+        "the same for all. Rows are compared in pairs with the same seed: the same clips in the "
+        "same order, and equal initial weights wherever name and shape are equal.",
+        "Interval: two-sided, 95 %, of the mean difference over seeds (Student's t). Fewer than "
+        "three seeds give no verdict.",
+        "Greater, trend, interaction: holds if the whole interval is above 0 (a trend: at every "
+        "step), contradicted if it is below 0 (a trend: at one step, Bonferroni), no effect if it "
+        "lies within the margin. Within: holds if it is above minus the margin. Equal: holds if it "
+        "lies within the margin either way, contradicted if it lies outside.",
+        "Counted: exact, and needs no run. Built in: the benchmark is made so that it shows, a "
+        "check of the benchmark more than of the paper. Open test: could come out either way.",
+    ]
+    found = listing("How seeds become verdicts", texts)
+    return dataclasses.replace(found, is_folded=True)
+
+
+def suspicious(study: Study) -> Iterator[str]:
     """Printed cells that ours are not equal to, or that do not follow from the paper."""
     costs = {(line["row"], line["metric"]): line for line in study.cost_lines()}
     for line in costs.values():
@@ -149,7 +155,7 @@ def recipe(study: Study) -> Section:
         if name == wanted
     ]
     header = ["setting", "value", "rows", "source"]
-    return Section(title, header, lines, note=account.about)
+    return Section(title, header, lines, note=account.about, is_folded=True)
 
 
 def resources(study: Study) -> Section:
@@ -171,7 +177,7 @@ def resources(study: Study) -> Section:
             )
     model = "cost of the trained model, M multiply-accumulates"
     header = ["row", model, "weights", "training, s", "clips/s"]
-    return Section("What the runs cost", header, lines)
+    return Section("What the runs cost", header, lines, is_folded=True)
 
 
 def _rate(rates: list[float]) -> str:
@@ -215,70 +221,3 @@ def present_lines(study: Study) -> list[str]:
     """One line for each test list: how many videos of it could be read."""
     found = {(details.present, run.result.n) for _, run, details in _on_videos(study)}
     return [f"Tested on {p} videos present of {n} listed." for p, n in sorted(found)]
-
-
-def initialisations(study: Study) -> Section:
-    """What each run's weights started from, where they were loaded."""
-    texts = [
-        f"{', '.join(row.labels.values())}, seed {seed}: {_origin(study, run.result.loaded)}"
-        for row in study.all_rows
-        for seed, run in study.runs.get(row.id, {}).items()
-        if run.result.loaded
-    ]
-    return listing("What the runs started from", texts)
-
-
-def _origin(study: Study, loaded: Any) -> str:
-    """A run's or a published file's weights, and what was done to them."""
-    words = [f"{loaded.source} ({loaded.layout})"]
-    if loaded.kind == "run":
-        where = "still images" if loaded.inflation else "its videos"
-        name, share = next(iter(loaded.source_metrics.items()))
-        title = study.terms.metrics.get(name, name)
-        words = [f"{loaded.source} ({title} on {where} {100 * share:.1f} %)"]
-    words += [f"{what} {choice}" for what, choice in loaded.inflation.items()]
-    words += [f"weights {loaded.digest[:12]}"]
-    if not loaded.is_verified:
-        words += ["not compared with a known digest"]
-    return ", ".join(words)
-
-
-def mixed_sources(study: Study) -> list[str]:
-    """A warning for each run of which others have started from different weights."""
-    found: dict[str, set[str]] = {}
-    for by_seed in study.runs.values():
-        for run in by_seed.values():
-            if run.result.loaded and run.result.loaded.kind == "run":
-                found.setdefault(run.result.loaded.source, set()).add(run.result.loaded.digest)
-    return [
-        f"Not comparable with each other: runs that start from {run_id} have started from "
-        f"{len(digests)} different weights; remove them and run again."
-        for run_id, digests in found.items()
-        if len(digests) > 1
-    ]
-
-
-def provenance(study: Study) -> Section:
-    """Code, versions and machine of every run, and of those that they started from."""
-    runs = {run.run_id: run for by_seed in study.runs.values() for run in by_seed.values()}
-    found: dict[str, list[str]] = {}
-    for run_id, run in sorted((runs | study.sources).items()):
-        found.setdefault(_made_by(run.provenance if run else {}), []).append(run_id)
-    texts = [f"{text}: {', '.join(ids)}" for text, ids in found.items()]
-    if texts and (line := registration_line(study)):
-        texts.insert(0, line)
-    devices = {run.provenance.get("device") for run in runs.values() if run.provenance}
-    note = f"{MIXED} {EQUALITY}" if len(devices) > 1 else EQUALITY
-    return listing("Provenance", texts, note if texts else "")
-
-
-def _made_by(origin: dict[str, Any]) -> str:
-    if not origin:
-        return "not known"
-    commit = origin["commit"][:12] if origin["commit"] else "unknown commit"
-    edited = " with uncommitted changes" if origin["dirty"] else ""
-    versions = ", ".join(f"{name} {version}" for name, version in origin["packages"].items())
-    return (
-        f"{commit}{edited}; Python {origin['python']}, {versions}; {origin['device']}, "
-        f"{origin['threads']} thread(s) per run"
-    )

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import html
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,10 @@ from vswin.paper.printed import PrintedTable
 from vswin.report import digits
 from vswin.report.compare import COSTS, compare
 from vswin.report.data import Row, Runs, Terms, Value
-from vswin.report.picture import picture_of
+from vswin.report.pictures.shown import levels_of
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.report.table import the_table
-from vswin.runs.record import RunRecord
+from vswin.runs.record import Curve, RunRecord
 
 if TYPE_CHECKING:  # a report can do without, and is quicker then
     import pandas as pd
@@ -48,6 +49,8 @@ class Study:
     """What the runs measured."""
     runs: Runs
     """The complete runs behind it."""
+    curves: Mapping[str, Curve]
+    """What they logged while they trained, by id."""
     sources: dict[str, RunRecord | None]
     """Runs that those have started from, by id."""
     is_recorded: bool
@@ -87,6 +90,21 @@ class Study:
     def beside(self) -> list[Row]:
         """Rows of the embedded benchmark alone, which the paper does not print."""
         return [row for row in self.all_rows if row.is_beside]
+
+    @property
+    def distinct_rows(self) -> list[Row]:
+        """Those rows; what is printed twice is there once."""
+        return [row for row in self.rows if not row.repeats]
+
+    @property
+    def controls_run(self) -> list[Row]:
+        """The controls of which there are results."""
+        return [row for row in self.all_rows if row.control != "none" and self.is_done(row.id)]
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether accuracies are measured on Moving Digits."""
+        return self.is_trainable and self.terms.tested_on == "clips"
 
     @property
     def chance(self) -> float:
@@ -132,12 +150,12 @@ class Study:
         """Mean in %, by default of the headline, with its 95 % interval, None without a run.
 
         Over seeds where there are several (Student's t); with one, over its test clips (Wilson),
-        which says nothing about another training.
+        which says nothing about another training. An end of Student's t may lie below 0 or above
+        100, where no accuracy can: seeds are then too few, or fall into two groups.
         """
         values = self.by_seed(row_id, column)
         if len(values) > 1:
-            found = t_interval(list(values.values()))
-            return dataclasses.replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
+            return t_interval(list(values.values()))
         if not values:
             return None
         ((seed, value),) = values.items()
@@ -211,17 +229,22 @@ class Study:
         return line
 
     def cost_lines(self, rule: Rule = "paper") -> list[dict[str, Any]]:
-        """Every printed cost cell beside ours: row, metric, printed, ours, exact, evidence."""
+        """Every printed cost beside ours: row, metric, printed, counted, ours, exact, evidence.
+
+        `ours` has as many digits as `printed`. A row that is printed twice is there once.
+        """
         lines = []
-        for row in self.rows:
+        for row in self.distinct_rows:
             for metric in COSTS:
                 if printed := self.number(row.id, metric):
-                    found = compare(self.counted(row.id, metric, rule), printed)
+                    counted = self.counted(row.id, metric, rule)
+                    found = compare(counted, printed)
                     lines.append(
                         {
                             "row": row.id,
                             "metric": metric,
                             "printed": printed,
+                            "counted": counted,
                             "ours": found.ours,
                             "exact": found.exact,
                             "evidence": self.suspicion(row.id, metric),
@@ -234,14 +257,14 @@ class Study:
         return (self.printed.suspicion(row_id, metric) if self.printed else None) or ""
 
     def plot(self) -> Figure:
-        """Draws what is printed, ours, and costs that differ, each where there is any.
+        """Draws every seed of every row, and the controls, with what bounds them.
 
         Returns:
             A matplotlib figure, to be shown, changed or saved with `savefig`.
         """
-        from vswin.report.plots import draw  # matplotlib, which takes a while
+        from vswin.report.drawing.levels import draw  # matplotlib, which takes a while
 
-        return draw(picture_of(self))
+        return draw(levels_of(self))
 
     def controls(self) -> pd.DataFrame:
         """Checks of the benchmark: models trained on clips without the evidence, beside chance."""

@@ -31,17 +31,18 @@ def the_table(study: Study) -> Section:
         [heading for heading, _ in columns],
         [list(line) for line in zip(*(texts for _, texts in columns), strict=True)],
         note=f"{' '.join(notes)} {_interval_note(study)}".strip(),
-        has_picture=True,
+        picture="levels",
     )
 
 
 def beside(study: Study) -> Section:
     """Rows of the embedded benchmark alone; what each is, the table of what was trained says."""
-    rows, terms = study.beside, study.terms
-    header = ["row", *(f"{title}, {terms.protocol}" for title in terms.metrics.values())]
+    terms = study.terms
+    metrics = [m for m in terms.metrics if _is_shown(study, m)]
+    header = ["row", *(f"{terms.metrics[metric]}, {terms.protocol}" for metric in metrics)]
     lines = [
-        [row.id, *(_measured(study, row, m) for m in terms.metrics), _seeds(study, row)]
-        for row in rows
+        [row.id, *(_measured(study, row, m) for m in metrics), _seeds(study, row)]
+        for row in study.beside
     ]
     return Section("Rows that the paper does not print", [*header, _seeds_title(study)], lines)
 
@@ -50,6 +51,8 @@ def _labels(study: Study) -> Iterator[Column]:
     """What a row is."""
     columns = study.printed.labels if study.printed else []
     titles = [column.label or column.name for column in columns] or ["row"]
+    if any(row.id not in row.labels.values() for row in study.rows):
+        yield "row", [row.id for row in study.rows]
     for place, title in enumerate(titles):
         yield title, [[*row.labels.values()][place] for row in study.rows]
 
@@ -60,7 +63,7 @@ def _accuracies(study: Study) -> Iterator[Column]:
     for metric, title in terms.metrics.items():
         if study.prints(metric):
             yield f"{title} printed", [study.number(row.id, metric) or "–" for row in study.rows]
-        if study.printed or study.is_trainable:
+        if _is_shown(study, metric) and (study.printed or study.is_trainable):
             ours = "ours" if study.printed else "(%)"
             yield (
                 f"{title} {ours}, {terms.protocol}",
@@ -74,18 +77,30 @@ def _seeds_title(study: Study) -> str:
     return f"seeds × test {study.terms.tested_on}"
 
 
-def _seeds(study: Study, row: Row) -> str:
-    """How many seeds were run, and on how many clips or videos each was tested."""
-    if not study.is_done(row.id):
-        return "–"
-    return f"{len(study.by_seed(row.id))} × {_tested(study, row)}"
+def _is_shown(study: Study, metric: str) -> bool:
+    """Whether ours is shown: where it is not comparable, the headline alone.
+
+    Five guesses among a few classes say nothing beside five among hundreds.
+    """
+    return study.terms.comparable or metric == study.terms.headline
 
 
 def _measured(study: Study, row: Row, metric: str) -> str:
     mean = study.mean(row.id, metric)
+    if mean is None:
+        return "not run"
+    if row.repeats:
+        return "as above"
     interval = study.interval(row.id) if metric == study.terms.headline else None
     brackets = f" [{interval.low:.1f}, {interval.high:.1f}]" if interval else ""
-    return "not run" if mean is None else f"{mean:.1f}{brackets}"
+    return f"{mean:.1f}{brackets}"
+
+
+def _seeds(study: Study, row: Row) -> str:
+    """How many seeds, and clips or videos."""
+    if row.repeats or not study.is_done(row.id):
+        return "–"
+    return f"{len(study.by_seed(row.id))} × {_tested(study, row)}"
 
 
 def _tested(study: Study, row: Row) -> str:

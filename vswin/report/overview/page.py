@@ -18,7 +18,7 @@ from vswin.report.claims import VERDICTS
 from vswin.report.overview.blocks import Block, blocks, headline
 from vswin.report.overview.data import Overview
 from vswin.report.overview.picture import Picture, picture_of
-from vswin.report.picture import digest_in
+from vswin.report.pictures.kept import digest_in
 
 NAME = "overview"
 DEFAULT_PROTOCOL = "proxy"

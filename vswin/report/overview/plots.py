@@ -11,7 +11,7 @@ from matplotlib.patches import Patch, Rectangle
 from PIL import Image, PngImagePlugin
 
 from vswin.report.overview.picture import Group, Line, Picture, reach
-from vswin.report.picture import DIGEST_KEY
+from vswin.report.pictures.kept import DIGEST_KEY
 
 COLOURS = {
     "holds": "#1a7f37",

@@ -1,0 +1,28 @@
+"""Drawing the pictures of a page with matplotlib, which is loaded for this alone."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from vswin.report.drawing import costs, curves, forest, levels
+from vswin.report.drawing.canvas import as_png
+from vswin.report.pictures.costs import Costs
+from vswin.report.pictures.curves import Curves
+from vswin.report.pictures.forest import Forest
+from vswin.report.pictures.kept import Picture
+from vswin.report.pictures.levels import Levels
+
+__all__ = ["as_png", "draw"]
+
+
+def draw(picture: Picture) -> Figure:
+    """The figure of a picture."""
+    match picture:
+        case Forest():
+            return forest.draw(picture)
+        case Levels():
+            return levels.draw(picture)
+        case Curves():
+            return curves.draw(picture)
+        case Costs():
+            return costs.draw(picture)

@@ -1,0 +1,107 @@
+"""The first screen of a report: one line for each claim, and what an answer depends on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from vswin.report.claims import Judgement
+from vswin.report.compare import UNITS
+from vswin.report.data import ClaimLine, Item, Section
+from vswin.report.printed_differences import in_words
+from vswin.report.sensitivity import Sensitivity, changed
+from vswin.report.statistics import Interval
+from vswin.report.study import Study
+from vswin.wording import signed
+
+TITLE = "The paper's claims"
+CHECK = "Not a claim of the paper, but a check of the benchmark"
+
+
+def first_screen(
+    study: Study, judgements: Sequence[Judgement], sensitivities: Sequence[Sensitivity]
+) -> Section:
+    """Every claim of the table with its verdict; what changes with a declared variation."""
+    changes = [
+        Item(text, verdict="the answer depends on it")
+        for text in changed(judgements, sensitivities)
+    ]
+    return Section(
+        TITLE if study.printed else "The claims",
+        claims=[line_of(study, judgement) for judgement in judgements],
+        items=changes,
+        level=2,
+        picture="claims",
+    )
+
+
+def line_of(study: Study, judgement: Judgement) -> ClaimLine:
+    """A claim as a reader meets it first."""
+    claim = judgement.claim
+    return ClaimLine(
+        quote=claim.quote,
+        where=claim.where if claim.quote else CHECK if study.printed else "",
+        says=judgement.says,
+        printed=in_words(claim),
+        ours=_ours(judgement),
+        about=_about(judgement),
+        verdict=verdict_in_words(study, judgement),
+        tone=judgement.verdict,
+        evidence=judgement.evidence,
+        reason=judgement.reason,
+    )
+
+
+def verdict_in_words(study: Study, judgement: Judgement) -> str:
+    """The verdict, and on what, if that is not what the paper measures on."""
+    decided = judgement.verdict in ("holds", "contradicted", "no effect")
+    trained = judgement.evidence not in ("counted", "at initialisation")
+    place = " on Moving Digits" if decided and trained and study.is_embedded else ""
+    return f"{judgement.verdict}{place}"
+
+
+def _ours(judgement: Judgement) -> str:
+    """The difference that decides, with its interval; what was counted, row by row."""
+    if judgement.difference is not None and judgement.claim.kind == "ratio":
+        return f"{judgement.difference:#.3g} times"
+    if judgement.claim.is_counted and judgement.values:
+        between = " against " if len(judgement.values) == 2 else ", "
+        unit = UNITS.get(judgement.claim.metric, "")
+        return f"{between.join(f'{v:.1f}' for v in judgement.values.values())} {unit}".rstrip()
+    if judgement.difference is None:
+        return "–"
+    interval = judgement.interval
+    if judgement.claim.kind in ("level", "bound"):
+        return f"{judgement.difference:.2f}{_brackets(interval, '{:.2f}'.format)}"
+    return f"{signed(judgement.difference)}{_brackets(interval, signed)}"
+
+
+def _brackets(interval: Interval | None, text: Callable[[float], str]) -> str:
+    if interval is None or not math.isfinite(interval.low):
+        return ""
+    return f" [{text(interval.low)}, {text(interval.high)}]"
+
+
+def _about(judgement: Judgement) -> str:
+    """Over how many seeds, and of several steps, which one is meant."""
+    if not judgement.seeds or judgement.difference is None:
+        return ""
+    found = (s.label for s in judgement.steps if s.interval == judgement.interval)
+    step = f"{next(found, '')}, the weakest of {len(judgement.steps)} steps; "
+    return f"{step * (len(judgement.steps) > 1)}n\u00a0=\u00a0{len(judgement.seeds)}"
+
+
+def negative(study: Study, judgements: Iterable[Judgement]) -> Section:
+    """What does not hold, and what could not be told, as loud as what holds."""
+    judged = list(judgements)
+    items = [
+        Item(j.says, verdict_in_words(study, j), j.reason, j.verdict)
+        for wanted in ("contradicted", "no effect", "inconclusive")
+        for j in judged
+        if j.verdict == wanted
+    ]
+    tested = [j for j in judged if j.verdict != "not run"]
+    text = ""
+    if tested and not items:
+        text = "Nothing: every claim that was tested or counted holds."
+    return Section("What does not hold here", items=items, text=text, level=2)

@@ -1,0 +1,1 @@
+"""What the pictures of a page show, as plain data; `vswin.report.drawing` draws it."""
