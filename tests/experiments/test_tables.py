@@ -21,6 +21,7 @@ def test_every_printed_row_has_a_row_and_the_reverse(table):
     assert [row.id for row in experiment.rows if not row.is_control and not row.only_on] == [
         row.id for row in printed.rows if row.system == "ours"
     ]
+    assert experiment.videos.dataset == printed.dataset
 
 
 @pytest.mark.parametrize("table", PRINTED)

@@ -111,6 +111,8 @@ class PrintedTable(Strict):
     """Paper, version and table."""
     section: str
     """Where the paper discusses it."""
+    dataset: Id
+    """What its accuracies were measured on, as commands spell it."""
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     figure: Figure = Figure()

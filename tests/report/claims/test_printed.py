@@ -10,6 +10,7 @@ from vswin.report.claims.printed import (
     TESTED_VIDEOS,
     assumptions,
     printed_evidence,
+    printed_in_words,
 )
 
 FOUND = printed_evidence("video_swin")
@@ -113,6 +114,25 @@ def test_p_is_that_of_a_normal_distribution():
     from scipy import stats
 
     assert step.p == pytest.approx(2 * stats.norm.sf(step.z))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("joint_beats_split", "+2.4 (z 9.2), clear"),
+        ("longer_window_is_better", "+0.2 (z 0.8), +0.3 (z 1.2), not resolvable"),
+        ("embeddings_begin_equally_well", "+0.0 (z 0.0), not resolvable"),
+        ("saves_17_percent", "0.830 times"),
+        ("model_is_three_times_smaller", "3.24 times"),
+        ("level_on_ssv2", "69.6 %"),
+        ("zero_gate_helps", ""),
+        ("more_frames_save_more", ""),
+        ("tokens_begin_inside_their_frame", ""),
+    ],
+)
+def test_what_a_page_shows_of_a_claim(name, words):
+    (claim,) = [claim for claim in paper_claims("video_swin") if claim.id == name]
+    assert printed_in_words(claim) == words
 
 
 def test_lines_and_assumptions_are_readable():

@@ -2,6 +2,7 @@
 
 from vswin.report.claims.judgement import VERDICTS, Judgement, Step, Verdict
 from vswin.report.claims.judging import all_claims, judge, judge_all, judge_claims, with_holm
+from vswin.report.claims.printed import assumptions, printed_evidence, printed_in_words
 from vswin.report.claims.sources import ClaimError, Studies
 
 __all__ = [
@@ -12,8 +13,11 @@ __all__ = [
     "Studies",
     "Verdict",
     "all_claims",
+    "assumptions",
     "judge",
     "judge_all",
     "judge_claims",
+    "printed_evidence",
+    "printed_in_words",
     "with_holm",
 ]

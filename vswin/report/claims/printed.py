@@ -9,17 +9,17 @@ top; one printed number does not tell how much.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from vswin.data.datasets import DATASETS
-from vswin.experiments.library import Library
 from vswin.paper.claims import Claim, paper_claims
 from vswin.paper.placeholders import decimals
 from vswin.paper.printed import PrintedTable, printed_table
-from vswin.project import experiments_dir
+from vswin.paper.quantities import printed_quantity
 from vswin.report.statistics import LEVEL, holm
 
 Resolution = Literal["clear", "by a single test only", "not resolvable"]
@@ -88,11 +88,18 @@ class PrintedEvidence:
     @property
     def line(self) -> str:
         """`joint − split +2.4 points (z 9.2): clear`, step by step."""
-        steps = (f"{s.label} {s.difference + 0.0:+.1f} points (z {s.z:.1f})" for s in self.steps)
+        steps = (f"{s.label} {_signed(s.difference)} points (z {s.z:.1f})" for s in self.steps)
         return f"{'; '.join(steps)}: {self.resolution}"
 
+    @property
+    def short(self) -> str:
+        """`+2.4 (z 9.2), clear`, where it is said which rows are compared."""
+        steps = (f"{_signed(s.difference)} (z {s.z:.1f})" for s in self.steps)
+        return f"{', '.join(steps)}, {self.resolution}"
 
-def printed_evidence(paper: str, discordance: float = DISCORDANCE) -> dict[str, PrintedEvidence]:
+
+@functools.cache
+def printed_evidence(paper: str, discordance: float = DISCORDANCE) -> Mapping[str, PrintedEvidence]:
     """What is printed for every claim that compares printed accuracies, by the claim's id.
 
     Args:
@@ -111,6 +118,30 @@ def printed_evidence(paper: str, discordance: float = DISCORDANCE) -> dict[str, 
         for claim, steps in compared
         if steps
     }
+
+
+def printed_in_words(claim: Claim) -> str:
+    """What the paper prints of a claim, for a line of a page; empty where it prints nothing.
+
+    Returns:
+        Differences of accuracies in points with their z, an accuracy, or a ratio of costs.
+    """
+    table = printed_table(claim.table or claim.table_of(claim.rows[0]) or "")
+    if table is None:
+        return ""
+    if found := printed_evidence(table.paper).get(claim.id):
+        return found.short
+    numbers = [_quantity(claim, row) for row in claim.rows]
+    if claim.kind == "level":
+        return f"{numbers[0]:.1f} %"
+    if claim.kind == "ratio" and numbers[0] and numbers[1]:
+        return f"{numbers[0] / numbers[1]:#.3g} times"
+    return ""
+
+
+def _quantity(claim: Claim, row: str) -> float | None:
+    table = printed_table(claim.table_of(row) or "")
+    return printed_quantity(table, row.rpartition(".")[2], claim.metric) if table else None
 
 
 def assumptions(discordance: float = DISCORDANCE) -> str:
@@ -138,7 +169,7 @@ def _steps(claim: Claim, discordance: float) -> Iterable[PrintedDifference]:
         tables = [printed_table(claim.table_of(row) or "") for row in rows]
         names = [row.rpartition(".")[2] for row in rows]
         known = [(t, n) for t, n in zip(tables, names, strict=True) if t and t.number(n, METRIC)]
-        if len(known) == len(rows):
+        if len(known) == len(rows) and len({table.dataset for table, _ in known}) == 1:
             yield _difference(known, discordance)
 
 
@@ -154,7 +185,7 @@ def _difference(rows: list[tuple[PrintedTable, str]], discordance: float) -> Pri
     signs = (1, -1, -1, 1)[: len(rows)]
     systems = [row.system for table, name in rows if (row := table.row(name))]
     is_paired = set(systems) == {"ours"}
-    dataset = _dataset(rows[0][0].table)
+    dataset = rows[0][0].dataset
     if is_paired:  # each pair of models: McNemar
         variance = discordance * len(rows) / 2
     else:
@@ -173,8 +204,6 @@ def _difference(rows: list[tuple[PrintedTable, str]], discordance: float) -> Pri
     )
 
 
-def _dataset(table: str) -> str:
-    """What a table's accuracies were measured on."""
-    videos = Library(experiments_dir()).experiment(table).videos
-    assert videos is not None  # every table of the papers can be run on videos
-    return videos.dataset
+def _signed(points: float) -> str:
+    """With one decimal, as the cells have; never a minus zero."""
+    return f"{round(points, 1) + 0.0:+.1f}"
