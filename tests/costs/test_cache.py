@@ -53,7 +53,7 @@ def test_another_question_is_another_entry(cache, counted, monkeypatch):
     again(dataclasses.replace(SMALL, num_classes=7), SIZE, "paper")
     again(SMALL, (3, 8, 32, 32), "paper")
     again(SMALL, SIZE, "macs")
-    monkeypatch.setattr(costs, "_sources", lambda: "edited")
+    monkeypatch.setattr(costs, "digest_of_sources", lambda *parts: "edited")
     again(SMALL, SIZE, "paper")
     monkeypatch.setattr(costs.importlib.metadata, "version", lambda name: "0.1")
     again(SMALL, SIZE, "paper")

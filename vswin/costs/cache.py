@@ -35,7 +35,7 @@ def cost_at(config: ModelConfig, input_size: Size, rule: Rule) -> Cost:
         },
         "input_size": list(input_size),
         "rule": rule,
-        "sources": _sources(),
+        "sources": digest_of_sources("models", "costs"),
         "packages": {"torch": importlib.metadata.version("torch")},
     }
     key = json.loads(json.dumps(key))  # as it is read back: tuples are lists
@@ -85,12 +85,10 @@ def _read(entry: Path, key: dict[str, Any]) -> Cost | None:
 
 
 @functools.cache
-def _sources() -> str:
-    """A digest of the code that decides what is counted."""
+def digest_of_sources(*parts: str) -> str:
+    """A digest of the code in folders of this package: of what is counted, of what is loaded."""
     package = Path(__file__).parents[1]
     found = hashlib.sha256()
-    for path in sorted(
-        path for part in ("models", "costs") for path in (package / part).rglob("*.py")
-    ):
+    for path in sorted(path for part in parts for path in (package / part).rglob("*.py")):
         found.update(f"{path.relative_to(package).as_posix()}\n".encode() + path.read_bytes())
     return found.hexdigest()

@@ -10,6 +10,7 @@ from vswin.report.claims import Judgement
 from vswin.report.data import Section
 from vswin.report.experience import easy, hard
 from vswin.report.first_screen import first_screen, negative
+from vswin.report.pairing import pairing
 from vswin.report.provenance import initialisations, origins, provenance
 from vswin.report.sections import (
     accuracies,
@@ -35,7 +36,7 @@ def all_sections(
     return [
         *_present([first_screen(study, judgements, variations), negative(study, judgements)]),
         scope(study),
-        *_part("Method", method(study)),
+        *_part("Method", method(study, judgements)),
         *_part("Results", results(study)),
         *_present([sensitivity(judgements, variations)]),
         *_present([easy(study, judgements), hard(study, judgements)]),
@@ -43,9 +44,15 @@ def all_sections(
     ]
 
 
-def method(study: Study) -> list[Section]:
+def method(study: Study, judgements: Sequence[Judgement]) -> list[Section]:
     """How rows were trained and tested, and how verdicts are made."""
-    return [trained(study.all_rows), differences(study), decisions(study), recipe(study)]
+    return [
+        trained(study.all_rows),
+        differences(study),
+        decisions(study),
+        _folded(pairing(study, [judgement.claim for judgement in judgements])),
+        recipe(study),
+    ]
 
 
 def results(study: Study) -> list[Section]:

@@ -1,4 +1,4 @@
-"""What two rows have in common before their first step: how far their runs are paired.
+"""What two runs have in common before their first step: how far they are paired.
 
 Runs of one seed are trained on clips in the same order and tested on the same clips. Their weights
 start equal where parameters have the same name and shape, or are loaded from the same run.
@@ -7,25 +7,14 @@ start equal where parameters have the same name and shape, or are loaded from th
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 
 from vswin.models.registry import build, family_of, initialise_
-from vswin.paper.claims import Claim
-from vswin.report.data import Section
-from vswin.report.study import Study
 from vswin.runs.config import FromCheckpoint, RunConfig, TestOnly
 from vswin.runs.initial import inflation_of
 from vswin.weights.files import load_weights
-
-TITLE = "What paired runs have in common"
-NOTE = (
-    "Runs of one seed are trained on clips in the same order and tested on the same clips. Their "
-    "weights start equal where a tensor has the same name and shape in both, or comes from the "
-    "same pre-training."
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,21 +46,6 @@ def shared_tensors(first: RunConfig, second: RunConfig) -> SharedTensors | None:
     alike = [name for name in ours if name in theirs and ours[name].shape == theirs[name].shape]
     equal = sum(bool((ours[name] == theirs[name]).all()) for name in alike)
     return SharedTensors(len(ours), len(theirs), len(alike), equal)
-
-
-def pairing(study: Study, claims: Iterable[Claim]) -> Section:
-    """What each two rows that a claim compares have in common, of runs with the same seed."""
-    named = [[row for row in claim.rows if row in study.runs] for claim in claims]
-    pairs = dict.fromkeys(pair for rows in named for pair in itertools.pairwise(rows))
-    lines = []
-    for first, second in pairs:
-        both = sorted(study.runs[first].keys() & study.runs[second].keys())
-        runs = [study.runs[row][both[0]].config for row in (first, second)] if both else []
-        if runs and (found := shared_tensors(runs[0], runs[1])):
-            numbers = (found.first, found.second, found.same_shape, found.equal)
-            lines.append([f"{first}, {second}", *map(str, numbers)])
-    header = ["rows", "tensors of the first", "of the second", "same name and shape", "start equal"]
-    return Section(TITLE, header, lines, note=NOTE if lines else "")
 
 
 def _every(*runs: RunConfig) -> list[RunConfig]:

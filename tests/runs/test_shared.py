@@ -7,11 +7,9 @@ import torch
 from vswin.experiments.library import Library
 from vswin.experiments.planning import first_runs
 from vswin.models.registry import build, initialise_
-from vswin.paper.claims import claims_of
 from vswin.project import experiments_dir
-from vswin.report import load_study
-from vswin.report.shared import pairing, shared_tensors
 from vswin.runs.config import FromCheckpoint
+from vswin.runs.shared import shared_tensors
 
 LIBRARY = Library(experiments_dir())
 
@@ -75,13 +73,3 @@ def test_counting_leaves_global_random_numbers_alone():
     torch.manual_seed(0)
     shared_tensors(run, dataclasses.replace(run, seed=3))
     assert torch.equal(torch.rand(3), expected)
-
-
-def test_a_table_says_what_the_rows_of_its_claims_share(smoke_results):
-    study = load_study("table5", "smoke", results_dir=smoke_results)
-    section = pairing(study, claims_of("table5"))
-    found = {line[0]: line[1:] for line in section.lines}
-    assert set(found) >= {"dim4, dim8", "dim8, dim16", "win8, win16", "win4, win8"}
-    tensors, others, alike, equal = map(int, found["win8, win16"])
-    assert tensors == others > alike == equal
-    assert pairing(load_study("table4", "smoke", results_dir="/nowhere"), []).is_empty
