@@ -14,10 +14,11 @@ import sys
 from vswin.files import write_text
 from vswin.project import project_root
 from vswin.report.claims import VERDICTS
-from vswin.report.overview.blocks import headline, tables
+from vswin.report.overview.blocks import headline
 from vswin.report.overview.collect import load_overview
 from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts
 from vswin.report.overview.page import LINK, NAME
+from vswin.report.overview.tables import tables
 
 README = project_root() / "README.md"
 RECORD = "results/reference"

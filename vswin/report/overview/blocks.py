@@ -1,15 +1,12 @@
-"""The parts of the overview, as texts; the templates and the notebook show them as they are.
-
-In a text, `code` is in backticks, and `[Table 5](table5)` leads to the report of that name.
-"""
+"""The parts of the overview, as texts; the templates and the notebook show them as they are."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
 from vswin.report.claims import Judgement, Verdict
+from vswin.report.overview.block import Block, number_of, place_of
 from vswin.report.overview.data import (
     EVIDENCE,
     Elsewhere,
@@ -17,8 +14,16 @@ from vswin.report.overview.data import (
     by_evidence,
     count_in_words,
 )
+from vswin.report.overview.tables import (
+    awaited,
+    own,
+    printed,
+    printed_differences,
+    printed_in_short,
+    tables,
+    unequal,
+)
 from vswin.report.registration import registration_line
-from vswin.report.study import Study
 
 SETTLED = ("holds", "contradicted", "no effect")
 """Verdicts that say something of the claim."""
@@ -31,28 +36,13 @@ TITLES: dict[Verdict, str] = {
 }
 """In the order of the page: what speaks against the paper stands first."""
 LOUD: dict[Verdict, str] = {
-    "contradicted": "Does not hold here",
+    "contradicted": "Does not hold",
     "no effect": "No effect",
     "inconclusive": "Could not be told",
 }
 """Verdicts whose claims the headline names; the picture below it names all."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
-    """A part of the page: a table or a list, between words."""
-
-    title: str
-    header: list[str] = dataclasses.field(default_factory=list)
-    lines: list[list[str]] = dataclasses.field(default_factory=list)
-    items: list[str] = dataclasses.field(default_factory=list)
-    before: str = ""
-    note: str = ""
-    tone: str = ""
-    """The verdict whose colour it has."""
-
-    def __repr__(self) -> str:
-        return f"<Block {self.title}: {len(self.lines) + len(self.items)} lines>"
+UNTRAINED = ("counted", "at initialisation")
+"""Evidence that needs no training, and is of the paper's own models."""
 
 
 def headline(overview: Overview) -> list[str]:
@@ -63,14 +53,18 @@ def headline(overview: Overview) -> list[str]:
         f"{EVIDENCE[name].capitalize()}: {count_in_words(members)}."
         for name, members in by_evidence(judged).items()
     ]
-    cells = [cell for study in overview.studies for cell in distinct_cells(study)]
-    exact = sum(bool(cell["exact"]) for cell in cells)
+    cells = [cell for study in overview.studies for cell in study.cost_lines()]
+    exact = sum(cell["exact"] for cell in cells)
     lines.append(f"Cost cells of all tables: {exact} of {len(cells)} are as printed, to the digit.")
     for verdict, words in LOUD.items():
-        if found := [name_of(j) for j in judged if j.verdict == verdict]:
-            lines.append(f"{words}: {'; '.join(found)}.")
+        named: dict[str, list[str]] = {}
+        for judgement in judged:
+            if judgement.verdict == verdict:
+                named.setdefault(place(overview, judgement), []).append(name_of(judgement))
+        lines += [f"{words}{where}: {'; '.join(found)}." for where, found in named.items()]
     if found := [name_of(j) for j in judged if changed(j, overview.elsewhere)]:
         lines.append(f"Depends on how the benchmark is made: {'; '.join(found)}.")
+    lines += [printed_in_short(overview)] if printed_differences(overview) else []
     bill = overview.bill
     if bill.runs:
         lines.append(
@@ -86,6 +80,7 @@ def blocks(overview: Overview) -> list[Block]:
     found += [
         own(overview),
         unequal(overview),
+        printed(overview),
         awaited(overview),
         sensitivity(overview),
         Block("How to read this", items=list(_explained(overview))),
@@ -105,8 +100,8 @@ def claims_of(overview: Overview, verdict: Verdict) -> Block:
         others = ", ".join(_others(judgement, overview.elsewhere))
         lines.append(
             [
-                f"{_place(overview, judgement)}: {quote} Tested: {judgement.says}",
-                ours(judgement),
+                f"{place_of(overview, claim)}: {quote} Tested: {judgement.says}",
+                ours(overview, judgement),
                 EVIDENCE[judgement.evidence],
                 *([others] if overview.elsewhere else []),
             ]
@@ -122,16 +117,15 @@ def name_of(judgement: Judgement) -> str:
     return judgement.claim.id.replace("_", " ")
 
 
-def _place(overview: Overview, judgement: Judgement) -> str:
-    """Where a claim's sentence stands, and its name."""
-    claim, study = judgement.claim, overview.study(judgement.claim.table)
-    table = f"[{_number(study)}]({study.name}), " if study else ""
-    return f"{table}{claim.where}, `{claim.id}`"
+def ours(overview: Overview, judgement: Judgement) -> str:
+    """The verdict, and what was found."""
+    return f"{judgement.verdict}{place(overview, judgement)}: {judgement.reason or '–'}"
 
 
-def ours(judgement: Judgement) -> str:
-    """What was found."""
-    return judgement.reason or "–"
+def place(overview: Overview, judgement: Judgement) -> str:
+    """On what a verdict was found by training, if not on what the paper measures."""
+    trained = judgement.verdict in SETTLED and judgement.evidence not in UNTRAINED
+    return " on Moving Digits" if trained and overview.is_embedded else ""
 
 
 def in_points(judgement: Judgement) -> str:
@@ -173,105 +167,6 @@ def _others(judgement: Judgement, elsewhere: Sequence[Elsewhere]) -> Iterator[st
             yield f"`{protocol}`: {verdict}"
 
 
-def tables(overview: Overview) -> Block:
-    """A line for each table: what was counted, what was trained, what became of its claims."""
-    bill = {line.table: line for line in overview.bill.tables}
-    lines = []
-    for study in overview.studies:
-        cells = distinct_cells(study)
-        judged = [j for j in overview.judgements if j.claim.table == study.name]
-        hours = bill.get(study.name)
-        lines.append(
-            [
-                f"[{study.title}]({study.name})",
-                f"{sum(bool(cell['exact']) for cell in cells)} of {len(cells)}"
-                if cells
-                else "none",
-                count_in_words(judged) or "none",
-                _trained(study),
-                f"{hours.gpu_hours:,.0f}" if hours else "–",
-            ]
-        )
-    header = [
-        "table",
-        "cost cells as printed",
-        "its claims",
-        f"trained under `{overview.protocol}`",
-        "GPU-hours at the paper's size",
-    ]
-    note = "A row that is printed twice counts once. GPU-hours are for one seed of every row."
-    return Block("Table by table", header, lines, note=note)
-
-
-def own(overview: Overview) -> Block:
-    """Ablations that are in no paper."""
-    lines = [
-        [f"[{study.title}]({study.name})", count_in_words(judged) or "none", _trained(study)]
-        for study, judged in overview.own
-    ]
-    header = ["ablation", "its claims", f"trained under `{overview.protocol}`"]
-    return Block("Ablations that are not in the paper", header, lines)
-
-
-def _trained(study: Study) -> str:
-    """How many rows with how many seeds."""
-    rows = distinct_rows(study)
-    done = [study.by_seed(row) for row in rows if study.is_done(row)]
-    if not done:
-        return "–"
-    seeds = sorted({len(by_seed) for by_seed in done})
-    most = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
-    return f"{len(done)} of {len(rows)} rows, {most} seed{'s' * (seeds[-1] != 1)} each"
-
-
-def distinct_cells(study: Study) -> list[dict[str, object]]:
-    """The printed cost cells beside ours; a row that is printed twice counts once."""
-    rows = distinct_rows(study)
-    return [line for line in study.cost_lines() if line["row"] in rows]
-
-
-def distinct_rows(study: Study) -> list[str]:
-    """The ids of a study's rows; of those with the same printed cells, the first."""
-    seen: dict[tuple[str, ...], str] = {}
-    for row in study.rows:
-        printed = study.printed.row(row.id) if study.printed else None
-        seen.setdefault(tuple(printed.cells.values()) if printed else (row.id,), row.id)
-    return list(seen.values())
-
-
-def unequal(overview: Overview) -> Block:
-    """Printed costs that ours are not equal to, with the evidence."""
-    items = [
-        f"[{_number(study)}]({study.name}): {cell['metric']} of `{cell['row']}` is printed as "
-        f"{cell['printed']}, ours is {cell['ours']}. {cell['evidence']}".rstrip()
-        for study in overview.studies
-        for cell in distinct_cells(study)
-        if not cell["exact"]
-    ]
-    return Block("Cost cells that are not as printed", items=items)
-
-
-def awaited(overview: Overview) -> Block:
-    """What awaits the videos, and what it would cost."""
-    bill, titles = overview.bill, {study.name: study.title for study in overview.studies}
-    lines = [
-        [titles[line.table], str(line.rows), str(line.done), f"{line.gpu_hours:,.0f}"]
-        for line in bill.tables
-    ]
-    lines.append(["Together, each run once", str(bill.runs), "", f"{bill.gpu_hours:,.0f}"])
-    before = (
-        "Accuracies on Kinetics and Something-Something need the videos, and GPUs: protocol "
-        "`paper` runs every row as printed. `vswin submit TABLE --protocol paper` does it."
-    )
-    note = (
-        "Computed: counted multiply-accumulates × 2 × 3 passes × videos × epochs, and 2 × views × "
-        f"videos for the test, at {bill.basis or 'no speed'} of a GPU; decoding is not counted. "
-        "`vswin list TABLE --protocol paper --cost` says it row by row."
-    )
-    header = ["table", "runs with one seed", "done", "GPU-hours"]
-    return Block("What awaits the paper's datasets", header, lines, before=before, note=note)
-
-
 def sensitivity(overview: Overview) -> Block:
     """Which claims were tested elsewhere, and what they depend on."""
     lines = [
@@ -301,7 +196,7 @@ def _explained(overview: Overview) -> Iterator[str]:
         "benchmark had to come out so if all works: a positive control, no discovery. An open test "
         "could have come out either way."
     )
-    if any(study.is_trainable and not study.terms.comparable for study in overview.studies):
+    if overview.is_embedded:
         yield (
             f"Trained under protocol `{overview.protocol}`: {overview.title}. What holds there "
             "holds for a small model on that data: a mechanism or a large effect. It neither "
@@ -321,7 +216,7 @@ def _provenance(overview: Overview) -> Iterator[str]:
     """What was registered beforehand; commits and machines of all runs, in a line each."""
     for study in overview.studies:
         if line := registration_line(study):
-            yield f"{_number(study)}: {line}"
+            yield f"{number_of(study)}: {line}"
     found: dict[str, set[str]] = {}
     for study in overview.studies:
         for by_seed in study.runs.values():
@@ -333,8 +228,3 @@ def _provenance(overview: Overview) -> Iterator[str]:
                 found.setdefault(text, set()).add(run.run_id)
     for text, runs in sorted(found.items()):
         yield f"{len(runs)} runs: {text}."
-
-
-def _number(study: Study) -> str:
-    """As "Table 5"."""
-    return study.printed.title if study.printed else study.name

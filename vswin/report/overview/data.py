@@ -56,6 +56,11 @@ class Overview:
     def __repr__(self) -> str:
         return f"<Overview of {len(self.judgements)} claims: {count_in_words(self.judgements)}>"
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether accuracies are measured on Moving Digits."""
+        return any(study.is_embedded for study in self.studies)
+
     def study(self, table: str | None) -> Study | None:
         """The study of a table, None if there is none."""
         return next((study for study in self.studies if study.name == table), None)

@@ -76,7 +76,8 @@ class Picture:
         """SHA-256 of the content, of the code that draws it and of matplotlib's version."""
         found = hashlib.sha256(json.dumps(dataclasses.asdict(self)).encode())
         found.update(importlib.metadata.version("matplotlib").encode())
-        found.update(Path(__file__).with_name("plots.py").read_bytes())
+        for code in ("overview/plots.py", "drawing/canvas.py"):
+            found.update((Path(__file__).parents[1] / code).read_bytes())
         return found.hexdigest()
 
 

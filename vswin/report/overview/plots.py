@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from PIL import Image, PngImagePlugin
 
+from vswin.report.drawing.canvas import TONES, as_png
 from vswin.report.overview.picture import Group, Line, Picture, reach
-from vswin.report.pictures.kept import DIGEST_KEY
 
-COLOURS = {
-    "holds": "#1a7f37",
-    "contradicted": "#b42318",
-    "no effect": "#b07d00",
-    "inconclusive": "#6a6a6a",
-    "not run": "#b5b5b5",
-}
+COLOURS = TONES | {"not run": "#b5b5b5"}
 """By verdict, in the order in which they are counted."""
 MARKS = {"holds": "✓", "contradicted": "✗", "no effect": "0", "inconclusive": "?", "not run": "·"}
 TRUE, BAND, INK, PALE = "#e3f2e8", "#d5d5d5", "#222222", "#666666"
@@ -31,7 +23,6 @@ ROW, BAR = 0.3, 0.34
 """Inches: heights of a line of the forest and of a bar."""
 LINEAR = 2.0
 """Points around zero in which the axis is linear; farther out it is logarithmic."""
-DPI, COLOURS_KEPT = 120, 96
 TICKS = (-50, -20, -5, -2, -1, 0, 1, 2, 5, 20, 50)
 
 
@@ -189,12 +180,5 @@ def _key(figure: Figure, height: float) -> None:
 
 
 def png(picture: Picture) -> bytes:
-    """The picture as a file, which says of what it is one; its palette makes it small."""
-    drawn, file = io.BytesIO(), io.BytesIO()
-    draw(picture).savefig(drawn, format="png", dpi=DPI)
-    about = PngImagePlugin.PngInfo()
-    about.add_text(DIGEST_KEY, picture.digest())
-    with Image.open(drawn) as image:
-        few = image.convert("RGB").quantize(COLOURS_KEPT, dither=Image.Dither.NONE)
-        few.save(file, "PNG", optimize=True, dpi=(DPI, DPI), pnginfo=about)
-    return file.getvalue()
+    """The picture as a file, which says of what it is one."""
+    return as_png(draw(picture), picture.digest())

@@ -1,0 +1,41 @@
+"""A part of the overview's page, and how texts in it name things.
+
+In a text, `code` is in backticks, and `[Table 5](table5)` leads to the report of that name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from vswin.paper.claims import Claim
+from vswin.report.overview.data import Overview
+from vswin.report.study import Study
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A part of the page: a table or a list, between words."""
+
+    title: str
+    header: list[str] = dataclasses.field(default_factory=list)
+    lines: list[list[str]] = dataclasses.field(default_factory=list)
+    items: list[str] = dataclasses.field(default_factory=list)
+    before: str = ""
+    note: str = ""
+    tone: str = ""
+    """The verdict whose colour it has."""
+
+    def __repr__(self) -> str:
+        return f"<Block {self.title}: {len(self.lines) + len(self.items)} lines>"
+
+
+def place_of(overview: Overview, claim: Claim) -> str:
+    """Where a claim's sentence stands, and its name."""
+    study = overview.study(claim.table)
+    table = f"[{number_of(study)}]({study.name}), " if study else ""
+    return f"{table}{claim.where}, `{claim.id}`"
+
+
+def number_of(study: Study) -> str:
+    """As "Table 5"."""
+    return study.printed.title if study.printed else study.name
