@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from vswin.report.claims import Judgement
+from vswin.report.claims.printed import PrintedEvidence, assumptions, printed_evidence
 from vswin.report.compare import UNITS
 from vswin.report.data import ClaimLine, Item, Section
-from vswin.report.printed_differences import in_words
 from vswin.report.sensitivity import Sensitivity, changed
 from vswin.report.statistics import Interval
 from vswin.report.study import Study
@@ -26,23 +26,26 @@ def first_screen(
         Item(text, verdict="the answer depends on it")
         for text in changed(judgements, sensitivities)
     ]
+    printed = printed_evidence(study.printed.paper) if study.printed else {}
+    has_printed = any(judgement.claim.id in printed for judgement in judgements)
     return Section(
         TITLE if study.printed else "The claims",
-        claims=[line_of(study, judgement) for judgement in judgements],
+        claims=[line_of(study, j, printed.get(j.claim.id)) for j in judgements],
         items=changes,
+        note=f"Printed differences: {assumptions()}" if has_printed else "",
         level=2,
         picture="claims",
     )
 
 
-def line_of(study: Study, judgement: Judgement) -> ClaimLine:
-    """A claim as a reader meets it first."""
+def line_of(study: Study, judgement: Judgement, printed: PrintedEvidence | None) -> ClaimLine:
+    """A claim as a reader meets it first; `printed` is what the paper's numbers say of it."""
     claim = judgement.claim
     return ClaimLine(
         quote=claim.quote,
         where=claim.where if claim.quote else CHECK if study.printed else "",
         says=judgement.says,
-        printed=in_words(claim),
+        printed=_printed(printed) if printed else "",
         ours=_ours(judgement),
         about=_about(judgement),
         verdict=verdict_in_words(study, judgement),
@@ -58,6 +61,12 @@ def verdict_in_words(study: Study, judgement: Judgement) -> str:
     trained = judgement.evidence not in ("counted", "at initialisation")
     place = " on Moving Digits" if decided and trained and study.is_embedded else ""
     return f"{judgement.verdict}{place}"
+
+
+def _printed(evidence: PrintedEvidence) -> str:
+    """The printed difference and its z; of several, that of the least clear step."""
+    step = max(evidence.steps, key=lambda step: step.p)
+    return f"{signed(step.difference, 1)} (z {signed(step.z, 1)}): {evidence.resolution}"
 
 
 def _ours(judgement: Judgement) -> str:
