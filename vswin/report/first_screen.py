@@ -32,7 +32,9 @@ def first_screen(
         TITLE if study.printed else "The claims",
         claims=[line_of(study, j, printed.get(j.claim.id)) for j in judgements],
         items=changes,
-        note=f"Printed differences: {assumptions()}" if has_printed else "",
+        note=f"z: the printed difference in standard errors. {assumptions()}"
+        if has_printed
+        else "",
         level=2,
         picture="claims",
     )

@@ -80,9 +80,20 @@ def _same(judgement: Judgement, other: Sensitivity) -> Judgement | None:
 
 
 def _differs(here: Judgement, there: Judgement) -> bool:
-    """Whether both say something, and not the same; too few seeds for an answer change none."""
+    """Whether the answer is another one.
+
+    It is if both are answers; and if one is inconclusive, only where the intervals have nothing in
+    common: fewer seeds alone make a verdict inconclusive, and change nothing.
+    """
     answers = {here.verdict, there.verdict}
-    return len(answers) == 2 and not answers & {"inconclusive", "not run"}
+    if len(answers) == 1 or "not run" in answers:
+        return False
+    first, second = here.interval, there.interval
+    if "inconclusive" not in answers:
+        return True
+    if first is None or second is None:
+        return False
+    return first.high < second.low or second.high < first.low
 
 
 def _answer(judgement: Judgement) -> str:

@@ -30,6 +30,8 @@ ROW, HEAD, GAP = 0.42, 0.21, 0.16
 """Inches of a difference, of a line of a claim's words, and between claims."""
 AXIS, LEGEND = 0.55, 0.3
 """Inches below an axis, and of the legend."""
+LONG = 30
+"""Letters of a label that needs a second line."""
 ENLARGED = 6.0
 """Claims with differences so many times smaller than the largest have an axis of their own."""
 
@@ -40,7 +42,7 @@ def draw(forest: Forest) -> Figure:
     words = {claim: textwrap.wrap(claim.title, 96) for claim in forest.claims}
     heights = [sum(_height(claim, words[claim]) for claim in claims) for claims in panels]
     body = sum(heights) + AXIS * len(panels) + LEGEND
-    left = 0.25 + max(widest([s.label for c in forest.claims for s in c.steps]), 0.8)
+    left = 0.25 + max(widest([_label(s) for c in forest.claims for s in c.steps]), 0.8)
     right = 1.75
     figure = titled(forest.title, forest.notes, body)
     bottom = body - LEGEND
@@ -143,7 +145,7 @@ def _step(axis: Axes, step: Step, y: float, colour: str) -> None:
     axis.plot([low, high], [y + 0.06] * 2, color=colour, linewidth=2.2, solid_capstyle="butt")
     axis.plot([step.mean], [y + 0.06], "D", color=colour, ms=6, mec="white", mew=0.8)
     axis.annotate(
-        step.label,
+        _label(step),
         (0, y),
         (-8, 0),
         xycoords=("axes fraction", "data"),
@@ -157,6 +159,15 @@ def _step(axis: Axes, step: Step, y: float, colour: str) -> None:
     if math.isfinite(step.low) and step.low != step.high:
         text += f" [{step.low:+.2f}, {step.high:+.2f}]"
     beside(axis, y, text.replace("-", "−"))
+
+
+def _label(step: Step) -> str:
+    """What is subtracted from what; in two lines if it is long."""
+    if len(step.label) <= LONG:
+        return step.label
+    outer = ") − (" if ") − (" in step.label else " − "
+    first, _, second = step.label.partition(outer)
+    return f"{first}{outer[0].strip()}\n− {outer[-1].strip()}{second}"
 
 
 def _legend(figure: Figure, forest: Forest, body: float) -> None:

@@ -1,0 +1,107 @@
+"""The first screen: a line for each claim, what answers depend on, and what does not hold."""
+
+import pytest
+
+from tests.report.claims.made_up import with_results
+from vswin.report import load_study
+from vswin.report.claims import judge_claims
+from vswin.report.first_screen import first_screen, negative
+from vswin.report.headline import verdict_lines
+from vswin.report.sensitivity import Sensitivity, changed, sensitivity
+
+UP, SAME, DOWN = [84.0, 84.4, 83.9, 84.2], [80.1, 80.5, 79.8, 80.2], [76.0, 76.4, 75.8, 76.1]
+"""Accuracies of four seeds, apart by four points."""
+
+
+def designs(joint, split, factorized):
+    """Table 4 with made-up accuracies."""
+    study = load_study("table4", results_dir="/nowhere")
+    return with_results(study, joint=joint, split=split, factorized=factorized)
+
+
+@pytest.fixture
+def study():
+    """Joint above factorized above split."""
+    return designs(UP, DOWN, SAME)
+
+
+def line(study, claim):
+    """The line of a claim that is judged on a study."""
+    judged = judge_claims(study)
+    place = [j.claim.id for j in judged].index(claim)
+    return first_screen(study, judged, []).claims[place]
+
+
+def test_a_claim_stands_with_quote_printed_difference_ours_verdict_and_evidence(study):
+    found = line(study, "joint_beats_split")
+    assert found.quote == "The split version does not work well in our scenarios."
+    assert found.where == "section 4.3"
+    assert found.printed == "+2.4 (z +9.2): clear"
+    assert found.ours == "+8.05 [+7.96, +8.14]"  # t(3) = 3.182, by hand
+    assert found.about == "n\u00a0=\u00a04"
+    assert (found.verdict, found.tone) == ("holds on Moving Digits", "holds")
+    assert found.evidence == "open test"
+
+
+def test_what_is_counted_holds_without_moving_digits(study):
+    found = line(study, "factorized_needs_more_parameters")
+    assert (found.verdict, found.evidence) == ("holds", "counted")
+    assert found.ours == "1.30 times"
+
+
+def test_what_does_not_hold_is_said_as_loudly():
+    study = designs(DOWN, SAME, SAME)
+    judged = judge_claims(study)
+    verdicts = {item.text: item.verdict for item in negative(study, judged).items}
+    (lost,) = [j for j in judged if j.claim.id == "joint_beats_split"]
+    assert verdicts[lost.says] == "contradicted on Moving Digits"
+    assert "no effect on Moving Digits" in verdicts.values()  # factorized against split
+    assert "contradicted" in verdict_lines(study, judged)[0]
+
+
+def test_where_all_holds_that_is_said(study):
+    judged = [j for j in judge_claims(study) if j.verdict == "holds"]
+    found = negative(study, judged)
+    assert found.text == "Nothing: every claim that was tested or counted holds."
+    assert not found.is_empty
+    assert negative(study, []).is_empty
+
+
+def varied(study):
+    """A variation with the answers of a study."""
+    return Sensitivity("proxy_other", "digits are faster", tuple(judge_claims(study)))
+
+
+def test_an_answer_that_changes_is_on_the_first_screen(study):
+    judged = judge_claims(study)
+    other = varied(designs(SAME, DOWN, UP))  # joint below factorized
+    said = [item.text for item in first_screen(study, judged, [other]).items]
+    assert said == list(changed(judged, [other]))
+    (beats,) = [j for j in judged if j.claim.id == "joint_beats_factorized"]
+    assert any(
+        text.startswith(beats.says) and "With digits are faster: contradicted" in text
+        for text in said
+    )
+    table = sensitivity(judged, [other])
+    (cells,) = [cells for cells in table.lines if cells[0] == beats.says]
+    assert cells[2].startswith("≠ contradicted (")
+    assert table.header == ["claim", "here", "proxy_other"]
+
+
+def test_too_few_seeds_change_no_answer(study):
+    judged = judge_claims(study)
+    assert not list(changed(judged, [varied(designs(UP[:2], DOWN[:2], SAME[:2]))]))
+    assert not list(changed(judged, [varied(study)]))
+
+
+def test_a_difference_that_vanishes_changes_it_though_it_is_inconclusive(study):
+    judged = judge_claims(study)
+    other = varied(designs(UP, DOWN, [82.5, 85.0, 82.5, 83.9]))
+    verdicts = {j.claim.id: j.verdict for j in other.judgements}
+    assert verdicts["joint_beats_factorized"] == "inconclusive"
+    (beats,) = [j for j in judged if j.claim.id == "joint_beats_factorized"]
+    assert [text for text in changed(judged, [other]) if text.startswith(beats.says)]
+
+
+def test_without_variations_there_is_no_section(study):
+    assert sensitivity(judge_claims(study), []).is_empty
