@@ -60,6 +60,16 @@ def test_inflations_of_one_run_share_all_that_is_not_inflated():
     assert found.equal == found.first - 1
 
 
+def test_two_pretrainings_share_nothing_but_what_is_new():
+    """Table 7, from the small and the large one: the video model's own head is drawn anew."""
+    small, large = run_of("table7.ratio_0_1_1k"), run_of("table7.ratio_0_1_21k")
+    found = shared_tensors(small, large)
+    assert found.same_shape == found.first == found.second
+    assert found.equal == 2
+    again = shared_tensors(small, run_of("table7.ratio_1_0_1k"))
+    assert again.equal == again.first
+
+
 def test_published_files_are_not_looked_for():
     run = run_of("table8.inflate", "paper")
     assert isinstance(run.init, FromCheckpoint)

@@ -30,14 +30,23 @@ def pairing(study: Study, claims: Iterable[Claim]) -> Section:
 
     Empty where no two rows have runs, or where they start from published files.
     """
-    named = [[row for row in claim.rows if row in study.runs] for claim in claims]
-    pairs = dict.fromkeys(pair for rows in named for pair in itertools.pairwise(rows))
+    pairs = {frozenset(pair): pair for claim in claims for pair in _pairs(claim)}
     lines = []
-    for first, second in pairs:
+    for first, second in pairs.values():
+        if not {first, second} <= study.runs.keys():
+            continue
         if both := sorted(study.runs[first].keys() & study.runs[second].keys()):
             numbers = _shared(*(study.runs[row][both[0]].config for row in (first, second)))
             lines += [[f"{first}, {second}", *map(str, numbers)]] if numbers else []
     return Section(TITLE, HEADER, lines, note=NOTE if lines else "")
+
+
+def _pairs(claim: Claim) -> Iterable[tuple[str, str]]:
+    """Rows of which one is subtracted from the other."""
+    if claim.kind == "interaction":
+        first, second, third, fourth = claim.rows
+        return ((first, second), (third, fourth))
+    return itertools.pairwise(claim.rows)
 
 
 def _shared(first: RunConfig, second: RunConfig) -> list[int]:

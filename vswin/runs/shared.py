@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import torch
 
 from vswin.models.registry import build, family_of, initialise_
+from vswin.models.seeding import seed_by_name
 from vswin.runs.config import FromCheckpoint, RunConfig, TestOnly
 from vswin.runs.initial import inflation_of
 from vswin.weights.files import load_weights
@@ -33,8 +34,8 @@ class SharedTensors:
 def shared_tensors(first: RunConfig, second: RunConfig) -> SharedTensors | None:
     """Counts what two runs share; builds both models on the CPU, and those that they start from.
 
-    A run's source is not trained for that: random numbers stand for its weights, the same ones for
-    the same source.
+    A run's source is not trained for that: random numbers that follow from its id stand for its
+    weights, so that two sources have none in common.
 
     Returns:
         The counts; None where a run starts from a published file, which need not be here.
@@ -60,9 +61,18 @@ def _initial_weights(config: RunConfig) -> Mapping[str, torch.Tensor]:
         is_image_model = family_of(source.model).is_image_model(source.model)
         load_weights(
             model,
-            dict(_initial_weights(source)),
+            _stand_in(source),
             expect="2d" if is_image_model else "video",
             head=isinstance(config.init, TestOnly),
             **inflation_of(config),
         )
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def _stand_in(source: RunConfig) -> dict[str, torch.Tensor]:
+    """Random numbers in the place of a run's trained weights, by name."""
+    found = {}
+    for name, parameter in build(source.model).named_parameters():
+        seed_by_name(source.seed, f"{source.run_id} {name}")
+        found[name] = torch.randn_like(parameter).detach()
+    return found
