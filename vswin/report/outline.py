@@ -26,6 +26,7 @@ from vswin.report.sections import (
 from vswin.report.sensitivity import Sensitivity, sensitivity
 from vswin.report.study import Study
 from vswin.report.table import beside, the_table
+from vswin.report.tests_in_numbers import tests_in_numbers
 from vswin.report.trained import trained
 
 
@@ -37,7 +38,7 @@ def all_sections(
         *_present([first_screen(study, judgements, variations), negative(study, judgements)]),
         scope(study),
         *_part("Method", method(study, judgements)),
-        *_part("Results", results(study)),
+        *_part("Results", [*results(study), tests_in_numbers(study, judgements)]),
         *_present([sensitivity(judgements, variations)]),
         *_present([easy(study, judgements), hard(study, judgements)]),
         *_present([provenance(study), origins(study), initialisations(study), resources(study)]),
