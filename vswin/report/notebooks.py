@@ -198,12 +198,14 @@ def _papermill(
         )
         try:
             while process.poll() is None:
-                show([read_status(run) for run in runs])
+                if runs:  # where nothing is trained, there is no progress to show
+                    show([read_status(run) for run in runs])
                 time.sleep(2 * POLL_S)
         finally:
             process.terminate()
             process.wait()
-        show([read_status(run) for run in runs])
+        if runs:
+            show([read_status(run) for run in runs])
         printed.seek(0)
         lines = printed.read().decode(errors="replace").strip().splitlines()
     return process.returncode, lines[-1] if lines else f"exit code {process.returncode}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from vswin.report.claims import Judgement, Verdict
+from vswin.report.claims import Judgement, Verdict, printed_in_words
 from vswin.report.overview.block import Block, number_of, place_of
 from vswin.report.overview.data import (
     EVIDENCE,
@@ -101,13 +101,14 @@ def claims_of(overview: Overview, verdict: Verdict) -> Block:
         lines.append(
             [
                 f"{place_of(overview, claim)}: {quote} Tested: {judgement.says}",
+                printed_in_words(claim) or "–",
                 ours(overview, judgement),
                 EVIDENCE[judgement.evidence],
                 *([others] if overview.elsewhere else []),
             ]
         )
         before = claim.quote
-    header = ["what the paper says", "what was found", "evidence"]
+    header = ["what the paper says", "as printed", "what was found", "evidence"]
     header += ["in sensitivity studies"] if overview.elsewhere else []
     return Block(f"{TITLES[verdict]} ({len(found)})", header, lines, tone=verdict)
 

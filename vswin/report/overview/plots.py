@@ -95,7 +95,7 @@ def _forest(axis: Axes, picture: Picture, rows: int) -> None:
             _line(axis, place, found, (low, high))
     if picture.elsewhere:
         looks = {"ha": "right", "va": "bottom", "fontsize": 8.5, "color": PALE}
-        _beside(axis, _column(0) - 0.02, -0.6, "sensitivity studies:", **looks)
+        _beside(axis, _column(0) - 0.06, -0.6, "sensitivity studies:", **looks)
     for place, title in enumerate(picture.elsewhere):
         _beside(
             axis,
