@@ -1,6 +1,6 @@
 """A part of the overview's page, and how texts in it name things.
 
-In a text, `code` is in backticks, and `[Table 5](table5)` leads to the report of that name.
+In a text, `code` is in backticks, and `[title](table)` leads to the report of that table.
 """
 
 from __future__ import annotations
