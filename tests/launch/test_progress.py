@@ -50,6 +50,11 @@ def test_now_and_then_a_line_about_all_of_them(runs, monkeypatch):
     ]
 
 
+def test_nothing_is_said_of_no_runs(monkeypatch):
+    monkeypatch.setattr(module, "LINE_S", 0.0)
+    assert shown([[], []]) == []
+
+
 def test_many_runs_that_end_well_are_one_line(tmp_path):
     many = [RunFolder(tmp_path / f"run{number}") for number in range(40)]
     polls = [

@@ -91,7 +91,7 @@ class _Lines:
             has_ended |= before.state != s.state and s.state == "done"
             self.seen[s.run.run_id] = s
         is_last = has_ended and all(s.state == "done" for s in self.seen.values())
-        if is_last or time.monotonic() - self.last >= LINE_S:
+        if self.seen and (is_last or time.monotonic() - self.last >= LINE_S):
             self.write("; ".join([_counts(self.seen), *_busy(self.seen)]))
             self.last = time.monotonic()
 
