@@ -71,32 +71,6 @@ class SuspiciousCell(Strict):
     evidence: str
 
 
-class Panel(Strict):
-    """One column of the figure: some rows of the table along one quantity."""
-
-    title: str = ""
-    rows: Annotated[tuple[Id, ...], Field(min_length=1)]
-    ticks: Id
-    """The column whose cells are the ticks."""
-    xlabel: str
-    is_ordered: bool = False
-    """Whether a line may join the points: designs and initialisations have no order."""
-    scaled: Id | None = None
-    """The size that a tick states, where protocols scale it down, as the model's family calls
-    it."""
-
-
-class Figure(Strict):
-    """How the table is laid out as a figure."""
-
-    metric: Id = "top1"
-    """What is on the axis of results."""
-    cost: Id = "flops"
-    """What is on the axis of costs."""
-    panels: tuple[Panel, ...] = ()
-    """None: one panel with all rows that are run, in printed order."""
-
-
 class PrintedTable(Strict):
     """A table of a paper."""
 
@@ -115,7 +89,6 @@ class PrintedTable(Strict):
     """What its accuracies were measured on, as commands spell it."""
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
-    figure: Figure = Figure()
     suspicious: tuple[SuspiciousCell, ...] = ()
 
     @model_validator(mode="after")
@@ -127,10 +100,8 @@ class PrintedTable(Strict):
             if row.cells.keys() != set(columns):
                 different = ", ".join(sorted(row.cells.keys() ^ set(columns)))
                 raise ValueError(f"row {row.id}: cells and columns differ: {different}")
-        panels = self.figure.panels
-        named = [row for panel in panels for row in panel.rows]
-        _require("row", [*named, *[s.row for s in self.suspicious]], rows)
-        _require("column", [p.ticks for p in panels] + [s.column for s in self.suspicious], columns)
+        _require("row", [s.row for s in self.suspicious], rows)
+        _require("column", [s.column for s in self.suspicious], columns)
         return self
 
     def __repr__(self) -> str:

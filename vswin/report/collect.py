@@ -19,7 +19,6 @@ from vswin.experiments.planning import PresentRuns, Protocol, first_runs, study_
 from vswin.experiments.tables import Experiment
 from vswin.experiments.trained import sizes_of
 from vswin.experiments.videos import VideoProtocol
-from vswin.models.registry import family_of
 from vswin.paper.printed import PrintedTable, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.data import Recipe, Row, Runs, Setting, Terms, Value
@@ -275,15 +274,9 @@ def _rows(
             is_beside=row.only_on is not None,
             model=experiment.paper_model(row),
             input_size=experiment.paper_input(row),
-            sizes=_sizes(run) if run else {},
             trained=sizes_of(experiment, row, run) if run else {},
             repeats="" if first == row.id else first,
         )
-
-
-def _sizes(run: RunConfig) -> dict[str, str]:
-    """Sizes of a run's model, as `scaled` of a printed figure's panel names them."""
-    return family_of(run.model).sizes(run.model, run.data.frames)
 
 
 def _terms(experiment: Experiment, protocol: Protocol, firsts: Mapping[str, RunConfig]) -> Terms:

@@ -41,8 +41,6 @@ class Row:
     """Configuration of the paper's own model."""
     input_size: tuple[int, int, int, int]
     """(C, T, H, W) of the paper's input."""
-    sizes: dict[str, str]
-    """Sizes of the model that is run in its place, by name; empty where none is."""
     trained: Sizes = dataclasses.field(default_factory=dict)
     """What is trained in its place, beside what the paper has; empty where nothing is."""
     repeats: str = ""
