@@ -91,12 +91,18 @@ def test_the_forest_shows_every_seed_of_every_step(study):
     assert all(step.low == step.mean == step.high for c in forest.claims for step in c.steps)
 
 
+def test_times_are_not_on_the_axis_of_points(study):
+    judgement = next(j for j in judge_claims(study) if j.steps and j.claim.kind != "bound")
+    timed = judgement.claim.model_copy(update={"metric": "test_seconds"})
+    assert forest_of(study, [dataclasses.replace(judgement, claim=timed)]) is None
+
+
 @pytest.mark.parametrize(
     ("kind", "needs"),
     [("greater", (0, math.inf)), ("within", (-2, math.inf)), ("equal", (-2, 2))],
 )
 def test_where_the_interval_must_lie_follows_the_kind(kind, needs, study):
-    judgement = next(j for j in judge_claims(study) if j.steps and j.claim.kind != "bound")
+    judgement = next(j for j in judge_claims(study) if j.steps and j.claim.metric == "top1")
     claim = judgement.claim.model_copy(update={"kind": kind})
     (drawn,) = forest_of(study, [dataclasses.replace(judgement, claim=claim, margin=2.0)]).claims
     assert drawn.needs == needs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from vswin.paper.claims import TIMED
 from vswin.report.claims import Judgement
 from vswin.report.claims.printed import PrintedEvidence, assumptions, printed_evidence
 from vswin.report.compare import UNITS
@@ -84,7 +85,8 @@ def _ours(judgement: Judgement) -> str:
     interval = judgement.interval
     if judgement.claim.kind in ("level", "bound"):
         return f"{judgement.difference:.2f}{_brackets(interval, '{:.2f}'.format)}"
-    return f"{signed(judgement.difference)}{_brackets(interval, signed)}"
+    unit = " s" if judgement.claim.metric in TIMED else ""
+    return f"{signed(judgement.difference)}{_brackets(interval, signed)}{unit}"
 
 
 def _brackets(interval: Interval | None, text: Callable[[float], str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from vswin.paper.claims import TIMED
 from vswin.report.claims import Judgement
 from vswin.report.claims import Step as Judged
 from vswin.report.pictures.forest import Claim, Forest, Step
@@ -16,8 +17,15 @@ DIFFERENCES = ("greater", "trend", "interaction", "within", "equal")
 
 
 def forest_of(study: Study, judgements: Sequence[Judgement]) -> Forest | None:
-    """The claims that were tested by paired differences; None where none was."""
-    tested = [j for j in judgements if j.steps and j.claim.kind in DIFFERENCES]
+    """The claims that were tested by paired differences in points; None where none was.
+
+    Times have another unit, and no place on the same axis.
+    """
+    tested = [
+        j
+        for j in judgements
+        if j.steps and j.claim.kind in DIFFERENCES and j.claim.metric not in TIMED
+    ]
     if not tested:
         return None
     seeds = max(len(step.by_seed) for j in tested for step in j.steps)
