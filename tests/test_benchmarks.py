@@ -16,6 +16,7 @@ from benchmarks.machine import BenchmarkError
 from tests.peers import import_torchvision
 from vswin.errors import VswinError
 from vswin.project import project_root
+from vswin.runs.store import Store
 
 CPU = torch.device("cpu")
 
@@ -188,6 +189,10 @@ def test_a_case_that_fails_in_its_process_is_named(tiny, monkeypatch):
         kernels.run()
 
 
+@pytest.mark.skipif(
+    not Store(report.RECORD, report.PROTOCOL).record(report.TABLE).exists(),
+    reason="no run of the benchmark is recorded yet",
+)
 def test_reports_of_many_runs_are_of_many_runs(tmp_path):
     plan = report.fill(tmp_path, 20)
     assert len(plan.runs) == 24

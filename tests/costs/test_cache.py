@@ -100,7 +100,7 @@ def test_a_relative_cache_folder_is_ignored(monkeypatch):
 
 
 def test_a_second_report_imports_nothing_heavy(smoke_results, tmp_path):
-    """Neither torch, for costs, nor matplotlib, for a picture that is there; nor pandas."""
+    """Neither torch, for costs, nor matplotlib, for a picture that is there."""
     results = tmp_path / "results"
     (results / "smoke").mkdir(parents=True)
     (results / "smoke" / "runs").symlink_to(smoke_results / "smoke" / "runs")
@@ -108,7 +108,7 @@ def test_a_second_report_imports_nothing_heavy(smoke_results, tmp_path):
         "import sys; from vswin.cli.main import app\n"
         "try: app()\n"
         "except SystemExit as end: assert not end.code\n"
-        "print(sorted({'torch', 'matplotlib', 'pandas'} & sys.modules.keys()))"
+        "print(sorted({'torch', 'matplotlib'} & sys.modules.keys()))"
     )
     command = [sys.executable, "-c", code, "report", "table5", "-p", "smoke"]
     command += ["--results-dir", str(results)]

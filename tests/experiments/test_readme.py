@@ -116,7 +116,7 @@ def test_the_example_works_as_the_readme_says(tmp_path):
         assert row in said["list"]
         assert row in said["cost"]
     assert "3 runs complete" in said["run"]
-    assert "3 of 3 rows trained under protocol smoke (3 distinct runs)" in said["report"]
+    assert "3 of 3 rows trained under protocol smoke (3 runs)" in said["report"]
     reports = {path.name for path in (project / "results" / "reports").iterdir()}
     assert reports == {f"mine.smoke.{suffix}" for suffix in ("html", "md", "png", "ipynb")}
     page = (project / "results" / "reports" / "mine.smoke.md").read_text()

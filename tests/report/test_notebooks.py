@@ -176,7 +176,7 @@ def test_the_other_tables_run_under_smoke(table, words, shared_results):
     for word in words:
         assert word in found, word
     page = (shared_results / "reports" / f"{table}.smoke.md").read_text()
-    assert "tests no claims" in page
+    assert "no verdict below 3 paired seeds" in page
 
 
 def test_a_study_and_its_plot_show_themselves(smoke_results, tmp_path):

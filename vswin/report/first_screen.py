@@ -81,7 +81,8 @@ def _ours(judgement: Judgement) -> str:
         unit = UNITS.get(judgement.claim.metric, "")
         return f"{between.join(f'{v:.1f}' for v in judgement.values.values())} {unit}".rstrip()
     if judgement.difference is None:
-        return "–"
+        shares = [f"{value:.2f} %" for value in judgement.values.values()]
+        return shares[0] if judgement.evidence == "at initialisation" and shares else "–"
     interval = judgement.interval
     if judgement.claim.kind in ("level", "bound"):
         return f"{judgement.difference:.2f}{_brackets(interval, '{:.2f}'.format)}"

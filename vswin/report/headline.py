@@ -32,14 +32,15 @@ def verdict_lines(study: Study, judgements: Sequence[Judgement] | None = None) -
 
 def _claims(study: Study, judgements: Sequence[Judgement]) -> list[str]:
     """How many claims have which verdict; those that are counted apart from those tested."""
-    counted = [j.verdict for j in judgements if j.evidence == "counted"]
-    others = [j.verdict for j in judgements if j.evidence != "counted"]
+    needs_none = ("counted", "at initialisation")
+    counted = [j.verdict for j in judgements if j.evidence in needs_none]
+    others = [j.verdict for j in judgements if j.evidence not in needs_none]
     place = " on Moving Digits" if study.is_embedded else ""
     lines = []
     if others:
         lines.append(f"Claims that need training{place}: {_counts(others, VERDICTS)}.")
     if counted:
-        lines.append(f"Claims counted on the paper's own models: {_counts(counted, VERDICTS)}.")
+        lines.append(f"Claims that need no training: {_counts(counted, VERDICTS)}.")
     return lines
 
 
