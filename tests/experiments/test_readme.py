@@ -118,6 +118,7 @@ def test_the_example_works_as_the_readme_says(tmp_path):
     assert "3 runs complete" in said["run"]
     assert "3 of 3 rows trained under protocol smoke (3 runs)" in said["report"]
     reports = {path.name for path in (project / "results" / "reports").iterdir()}
-    assert reports == {f"mine.smoke.{suffix}" for suffix in ("html", "md", "png", "ipynb")}
+    suffixes = ("html", "md", "png", "curves.png", "ipynb")
+    assert reports == {f"mine.smoke.{suffix}" for suffix in suffixes}
     page = (project / "results" / "reports" / "mine.smoke.md").read_text()
     assert "16×7×7 → 8×3×3" in page  # what was really trained
