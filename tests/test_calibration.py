@@ -71,7 +71,8 @@ def test_a_row_is_summed_up_over_its_seeds():
     assert line["grid_top1"] == pytest.approx(69.0)
     assert line["grid_sd"] == pytest.approx(14.094, abs=1e-3)
     assert (line["learnt_low"], line["learnt_high"]) == pytest.approx((15.0, 85.0), abs=0.05)
-    assert line["settled"] == 75.0
+    assert line["late_gain"] == pytest.approx(1.0)
+    assert line["late_gain_se"] == pytest.approx(0.6988, abs=1e-4)
 
 
 def test_where_nothing_was_run_there_is_nothing_to_show(tmp_path, capsys):
