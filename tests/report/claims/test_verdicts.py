@@ -5,7 +5,17 @@ import math
 import pytest
 
 from tests.report.claims.made_up import claim, judged
-from vswin.report.statistics import Interval, bonferroni, t_interval, t_test_p
+from vswin.paper.claims import Bounds
+from vswin.report.claims.deciding import chances, rule_of
+from vswin.report.statistics import (
+    Interval,
+    Region,
+    bonferroni,
+    needed_pairs,
+    power,
+    t_interval,
+    t_test_p,
+)
 
 FLAT = [70.0, 70.5, 69.5, 70.2]
 LOW = [8.3, 8.4, 8.2, 8.3]
@@ -142,6 +152,19 @@ def test_bound(values, bounds, verdict):
     found = judged(claim("bound", ["win8"], bounds=bounds), win8=values)
     assert found.verdict == verdict, found.reason
     assert found.steps[0].label == "win8"
+
+
+def test_a_bound_on_one_side_has_no_verdict_beyond_the_other():
+    rule = rule_of("bound", bounds=Bounds(high=10.0))
+    at = chances(rule, [(9.0, 1.0)], 12)
+    assert at["holds"] == pytest.approx(power(Region(high=10), 9, 1, 12))
+    assert at["contradicted"] < 1e-3
+    found = judged(claim("bound", ["win8"], bounds={"high": 10}), win8=[9.0, 10.5, 9.8, 9.3])
+    assert (found.verdict, found.needed_n) == (
+        "inconclusive",
+        needed_pairs(Region(high=10), 9.65, 0.6557),
+    )
+    assert found.needed_n > 4
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,12 @@ def test_power_of_equivalence_by_simulation(mean, sd):
     assert power(Region(-1, 1), mean, sd, 12) == pytest.approx(simulated, abs=four_errors + 1e-4)
 
 
+def test_a_region_without_points_is_never_hit():
+    assert power(Region(high=-math.inf), 5, 1, 12) == 0
+    assert power(Region(low=math.inf), 5, 1, 12) == 0
+    assert power(Region(), 5, 1, 12) == pytest.approx(1)
+
+
 def test_power_without_spread_or_pairs():
     assert power(ABOVE_ZERO, 0.1, 0, 3) == 1
     assert power(ABOVE_ZERO, 0.0, 0, 3) == 0

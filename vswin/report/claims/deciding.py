@@ -86,7 +86,8 @@ def rule_of(kind: Kind, margin: float | None = None, bounds: Bounds | None = Non
     if kind == "bound" and bounds:
         low = -math.inf if bounds.low is None else bounds.low
         high = math.inf if bounds.high is None else bounds.high
-        return Rule(Region(low, high), (Region(high=low), Region(low=high)))
+        outside = (Region(high=low), Region(low=high))
+        return Rule(Region(low, high), tuple(r for r in outside if r.low < r.high))
     raise ValueError(f"no rule for kind {kind} with margin {margin} and bounds {bounds}")
 
 

@@ -51,8 +51,8 @@ def power(region: Region, mean: float, sd: float, n: int, level: float = LEVEL) 
 
     error = sd / math.sqrt(n)
     half = _half_widths(n, level)  # in standard errors, at quantiles of the sample's variance
-    above = -np.inf if math.isinf(region.low) else (region.low - mean) / error + half
-    below = np.inf if math.isinf(region.high) else (region.high - mean) / error - half
+    above = (region.low - mean) / error + half
+    below = (region.high - mean) / error - half
     return float(np.maximum(special.ndtr(below) - special.ndtr(above), 0).mean())
 
 
