@@ -5,6 +5,7 @@ Models:
     load_weights(model, source)         a checkpoint of any public layout into it
     save_weights(model, path, layout)   and out of it
     cost(model, input_size, rule)       multiply-accumulates and parameters, counted
+    attention_distance(model, clips)    how far away what each head attends to is
 
 Studies, which are all runs of a table or of an own ablation under one protocol:
     plan_study(table, protocol, seeds)  which runs there are; `vswin list` has tables, protocols
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # editors complete these, and type checkers know what they ar
     from vswin.launch.progress import progress
     from vswin.launch.study import run_study
     from vswin.models import build_model
+    from vswin.models.attention_distance import attention_distance
     from vswin.report import load_study, write_report
     from vswin.report.notebooks import check_parameters
     from vswin.report.overview.collect import load_overview
@@ -44,6 +46,7 @@ __version__ = VERSION
 HOME = {
     "cost": "vswin.costs.counting",
     "build_model": "vswin.models",
+    "attention_distance": "vswin.models.attention_distance",
     "load_weights": "vswin.weights.files",
     "save_weights": "vswin.weights.files",
     "load_study": "vswin.report",
@@ -56,6 +59,7 @@ HOME = {
     "check_parameters": "vswin.report.notebooks",
 }
 __all__ = [
+    "attention_distance",
     "build_model",
     "check_parameters",
     "cost",

@@ -111,6 +111,10 @@ class Family:
     `ModelError` that says what is wanted."""
     complete: Callable[[Any, dict[str, Any]], dict[str, Any]] = lambda usual, said: said
     """Adds to what was said other values in the place of defaults that cannot go with it."""
+    attention: str | None = None
+    """The module that says what attends: `attention_layers(model)`, a list of
+    `vswin.models.attention_distance.AttentionLayer`; `token_grid(model, size)`, (T', H', W') of the
+    patch embedding for clips of (T, H, W). None where a family does not attend."""
 
     def inflation_with(self, given: Mapping[str, str]) -> dict[str, str]:
         """Every choice of inflation: as given, or the default."""

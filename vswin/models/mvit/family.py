@@ -92,6 +92,7 @@ FAMILY = Family(
     config_type=MViTConfig,
     presets=PRESETS,
     code="vswin.models.mvit.code",
+    attention="vswin.models.mvit.attending",
     slug=slug,
     sizes=sizes,
     work=work,

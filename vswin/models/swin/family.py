@@ -168,6 +168,7 @@ FAMILY = Family(
     config_type=VideoSwinConfig,
     presets=PRESETS,
     code="vswin.models.swin.code",
+    attention="vswin.models.swin.attending",
     slug=slug,
     sizes=sizes,
     work=lambda config, frames: frames * config.window_size[0],
