@@ -127,7 +127,7 @@ def attention_distances(
             stack.callback(handle.remove)
         for clip in clips:
             model.forward_features(clip[None])  # type: ignore[operator]
-    means = {name: total.sums / total.queries for name, total in totals.items()}
+    means = {name: total.mean for name, total in totals.items()}
     return {m: {name: mean[i] for name, mean in means.items()} for i, m in enumerate(measures)}
 
 
@@ -135,9 +135,15 @@ def attention_distances(
 class _Total:
     """Sums over the queries that were seen."""
 
-    sums: Tensor | float = 0.0
+    sums: Tensor = dataclasses.field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
     """(measures, heads)."""
     queries: int = 0
+
+    @property
+    def mean(self) -> Tensor:
+        """(measures, heads)."""
+        assert self.queries  # or the layer was passed over
+        return self.sums / self.queries
 
 
 def _attending(model: nn.Module) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,7 +52,8 @@ def token_grid(model: MultiscaleViT, size: Triple) -> Triple:
 def attention_layers(model: MultiscaleViT) -> list[AttentionLayer]:
     """The attention of every block."""
     found, lattice = [], Lattice()
-    for number, (block, plan) in enumerate(zip(model.blocks, model.plans, strict=True)):
+    for number, plan in enumerate(model.plans):
+        block: Any = model.blocks[number]
         attentions = functools.partial(_attentions, block.attn, lattice)
         found.append(AttentionLayer(f"blocks.{number}", block.attn, attentions))
         lattice = lattice.pooled(plan.q)

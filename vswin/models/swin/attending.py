@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,14 +31,16 @@ def token_grid(model: VideoSwinTransformer, size: Triple) -> Triple:
 def attention_layers(model: VideoSwinTransformer) -> list[AttentionLayer]:
     """Every block's attention in windows, and the temporal ones of the designs of Table 4."""
     found = []
-    for number, stage in enumerate(model.layers):
+    stages: Any = model.layers
+    for number, stage in enumerate(stages):
         step = 2**number  # patch merging has halved height and width so often
         for place, block in enumerate(stage.blocks):
             name = f"layers.{number}.blocks.{place}"
             found.append(_of_windows(name, block.attn, step))
             if block.temporal is not None:
                 found.append(_of_windows(f"{name}.temporal", block.temporal.attn, step))
-    for number, layer in enumerate(model.temporal_layers):
+    temporal: Any = model.temporal_layers
+    for number, layer in enumerate(temporal):
         attentions = functools.partial(_over_time, layer.attn)
         found.append(AttentionLayer(f"temporal_layers.{number}", layer.attn, attentions))
     return found
