@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from vswin.cli.terminal import print_line, print_table
@@ -71,14 +73,8 @@ def print_preset_cost(
     size = usual.size if size is None else size
     with torch.device("meta"):
         model = build_model(preset, **options, **family.clip_options(frames, size))
-    try:
+    with in_memory(frames, size):
         found = count(model, (model.config.in_channels, frames, size, size), rule=rule)
-    except (MemoryError, RuntimeError) as error:
-        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
-            raise
-        raise UsageError(
-            f"{frames} frames of {size}×{size} are more than fits into this machine's memory"
-        ) from error
     words = family.slug(model.config, frames)
     print_line(
         f"{preset}, {' '.join(words)}, {frames}×{size}×{size}, rule {rule}: "
@@ -87,3 +83,20 @@ def print_preset_cost(
     for operator, value in found.by_operator.items():
         if value:
             print_line(f"  {operator:<15} {value / 1e9:10.3f} G")
+
+
+@contextlib.contextmanager
+def in_memory(frames: int, size: int) -> Iterator[None]:
+    """Says that a clip was too large for what was done with its sizes.
+
+    Raises:
+        UsageError: if memory was not enough.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        raise UsageError(
+            f"{frames} frames of {size}×{size} are more than fits into this machine's memory"
+        ) from error

@@ -223,14 +223,25 @@ def cost(
         str | None,
         typer.Option(help="Table 4's design, for a Swin preset: joint, split, factorized."),
     ] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Memory of a training step instead.")
+    ] = False,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Clips in a step, for --memory (default: 4; 64 images)."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For --memory: a list of objects, for programs.")
+    ] = False,
 ) -> None:
     """Multiply-accumulates and parameters, counted without weights or data."""
     from vswin.cli.costs import print_preset_cost, print_table_cost
+    from vswin.cli.memory import print_memory
     from vswin.experiments.library import Library
     from vswin.models.registry import presets
     from vswin.project import experiments_dir
 
-    say_project()
+    say_project(quiet=as_json)
     tables = Library(experiments_dir()).tables()
     for each in name:
         if each not in presets() and each not in tables:
@@ -242,6 +253,11 @@ def cost(
         raise UsageError(f"--{given[0]} is for presets; {named[0]} says it itself, row by row")
     options = model_options(window=window, design=design)
     options |= {} if classes is None else {"num_classes": classes}
+    if memory:
+        print_memory(name, batch, as_json, frames, size, options)
+        return
+    if batch is not None or as_json:
+        raise UsageError(f"{'--json' if as_json else '--batch'} is for --memory; add it")
     for each in name:
         if each in tables:
             print_table_cost(each, rule)  # type: ignore[arg-type]

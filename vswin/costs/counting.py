@@ -98,12 +98,9 @@ def cost(model: nn.Module, input_size: tuple[int, int, int, int], rule: Rule = "
 
     if rule not in _RULES:
         raise UsageError(f"unknown counting rule {rule!r}; known: {', '.join(_RULES)}")
-    size = tuple(input_size)
-    if len(size) != 4 or not all(isinstance(s, int) and s >= 1 for s in size):
-        raise UsageError(f"input_size={input_size!r}: wanted four integers >= 1, (C, T, H, W)")
+    size = as_size(input_size)
     code = code_of(model)
-    bare = _without_weights(model)
-    code.prepare_for_counting(bare)
+    bare = as_counted(model).eval()
     clip = torch.empty(1, *size, device="meta")
     counts = count_operators(bare, clip, Weights(**_RULES[rule]))
     counts += Counter(code.extra_counts(bare, size, rule))
@@ -111,15 +108,34 @@ def cost(model: nn.Module, input_size: tuple[int, int, int, int], rule: Rule = "
     return Cost(sum(counts.values()), params, rule, size, dict(counts))
 
 
-def _without_weights(model: nn.Module) -> nn.Module:
-    """A copy in evaluation mode whose tensors are on the meta device: nothing is allocated."""
+def as_size(input_size: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """(C, T, H, W) of a clip.
+
+    Raises:
+        UsageError: if it is not four positive integers.
+    """
+    size = tuple(input_size)
+    if len(size) != 4 or not all(isinstance(s, int) and s >= 1 for s in size):
+        raise UsageError(f"input_size={input_size!r}: wanted four integers >= 1, (C, T, H, W)")
+    return size
+
+
+def as_counted(model: nn.Module) -> nn.Module:
+    """A copy on the meta device, where nothing is allocated, that does all that the papers' does.
+
+    Raises:
+        ModelError: if the model is of no family.
+    """
     import torch
 
+    code = code_of(model)
     tensors = [*model.parameters(), *model.buffers()]
     memo = {
-        id(t): torch.nn.Parameter(t.detach().to("meta"), requires_grad=False)
+        id(t): torch.nn.Parameter(t.detach().to("meta"), requires_grad=t.requires_grad)
         if isinstance(t, torch.nn.Parameter)
         else t.to("meta")
         for t in tensors
     }
-    return copy.deepcopy(model, memo).eval()
+    bare = copy.deepcopy(model, memo)
+    code.prepare_for_counting(bare)
+    return bare

@@ -1,0 +1,46 @@
+"""`vswin cost --memory` as a user types it."""
+
+import json
+
+import pytest
+
+from tests.command import vswin
+
+
+def test_memory_of_a_preset_is_said_with_what_it_rests_on():
+    done = vswin("cost", "mvit_b_16x4", "--memory")
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if "16×224×224" in line]
+    assert line.replace("│", " ").split() == [
+        *("mvit_b_16x4", "16×224×224", "4", "1.229", "0.280", "0.545", "6.6")
+    ]
+    assert "GiB = [n (S + A) + 16 P] / 2^30" in done.stdout
+
+
+def test_memory_for_programs():
+    done = vswin("cost", "swin_t", "table5", "--memory", "--batch", "8", "--json")
+    preset, *rows = json.loads(done.stdout)
+    assert (preset["name"], preset["row"], preset["batch"], preset["printed"]) == (
+        *("swin_t", None, 8, None),
+    )
+    assert [row["row"] for row in rows] == ["dim16", "dim8", "dim4", "win8", "win4"]
+    (same,) = [row for row in rows if row["row"] == "win8"]
+    assert same | {"name": "swin_t", "row": None} == preset
+    clips = preset["saved_bytes_per_clip"] + preset["scores_bytes_per_clip"]
+    assert preset["total_bytes"] == 8 * clips + preset["parameters_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["swin_t", "--batch", "4"], "--batch is for --memory"),
+        (["swin_t", "--json"], "--json is for --memory"),
+        (["table5", "--memory", "--frames", "8"], "--frames is for presets"),
+        (["swin_t", "--memory", "--size", "9999999"], "more than fits into this machine's memory"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(args, said):
+    done = vswin("cost", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1

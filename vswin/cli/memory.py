@@ -1,0 +1,123 @@
+"""`vswin cost --memory`: what a training step takes; of a table, beside the printed memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from vswin.cli.costs import in_memory
+from vswin.cli.terminal import print_line, print_table
+from vswin.costs.cache import memory_at
+from vswin.costs.memory import ASSUMPTIONS, BYTES_PER_PARAMETER, TrainingMemory
+from vswin.models.registry import presets, resolve_config
+from vswin.report import Study, load_costs
+from vswin.report.order import compare_order
+
+GIB = 2**30
+
+
+class Line(NamedTuple):
+    """A row of a table, or a preset."""
+
+    name: str
+    input_size: tuple[int, int, int, int]
+    memory: TrainingMemory
+    printed: str | None
+
+
+def print_memory(
+    names: Sequence[str],
+    batch: int | None,
+    as_json: bool,
+    frames: int | None,
+    size: int | None,
+    options: dict[str, Any],
+) -> None:
+    """Memory of a training step of presets and of the rows of tables.
+
+    Args:
+        names: of presets and tables.
+        batch: clips in a step; None is what the papers train on at a time on one GPU.
+        as_json: a list of objects in bytes, for programs.
+        frames: of the clip, for presets; None is what the preset is meant for.
+        size: its height and width in pixels; likewise.
+        options: of `vswin.build_model`, for presets.
+
+    Raises:
+        UsageError: if a model computes activations again.
+        ModelError: if there is no such model.
+        ExperimentError: if a table's file is broken.
+    """
+    found: list[dict[str, Any]] = []
+    for name in names:
+        if name in presets():
+            lines = [_of_preset(name, batch, frames, size, options)]
+        else:
+            lines = list(_of_table(load_costs(name), batch))
+        if as_json:
+            found += [_as_object(name, line) for line in lines]
+        else:
+            _print(name, lines)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        print_line(ASSUMPTIONS)
+
+
+def _of_preset(
+    preset: str, batch: int | None, frames: int | None, size: int | None, options: dict[str, Any]
+) -> Line:
+    family = presets()[preset]
+    config = resolve_config(preset, **options)
+    usual = family.natural_clips(config)
+    frames = usual.frames if frames is None else frames
+    size = usual.size if size is None else size
+    config = resolve_config(preset, **options, **family.clip_options(frames, size))
+    clip = (config.in_channels, frames, size, size)
+    with in_memory(frames, size):
+        return Line(preset, clip, memory_at(config, clip, batch), None)
+
+
+def _of_table(study: Study, batch: int | None) -> Iterator[Line]:
+    for row in study.distinct_rows:
+        memory = memory_at(row.model, row.input_size, batch)
+        yield Line(row.id, row.input_size, memory, study.number(row.id, "memory"))
+
+
+def _print(title: str, lines: Sequence[Line]) -> None:
+    header = ("", "input", "n", "S", "A", f"{BYTES_PER_PARAMETER} P", "GiB", "printed")
+    cells = [
+        (
+            line.name,
+            "×".join(map(str, line.input_size[1:])),
+            str(line.memory.batch),
+            *(f"{b / GIB:.3f}" for b in (line.memory.saved, line.memory.scores)),
+            f"{line.memory.parameters / GIB:.3f}",
+            f"{line.memory.gib:.1f}",
+            line.printed or "",
+        )
+        for line in lines
+    ]
+    print_table(f"{title}: memory of a training step, GiB", header, cells)
+    printed = {line.name: float(line.printed) for line in lines if line.printed}
+    if printed:
+        order = compare_order(printed, {line.name: line.memory.gib for line in lines})
+        print_line(f"{order}. Digits are not compared.")
+
+
+def _as_object(name: str, line: Line) -> dict[str, Any]:
+    memory = line.memory
+    return {
+        "name": name,
+        "row": None if name == line.name else line.name,
+        "input_size": list(line.input_size),
+        "batch": memory.batch,
+        "saved_bytes_per_clip": memory.saved,
+        "scores_bytes_per_clip": memory.scores,
+        "params": memory.params,
+        "parameters_bytes": memory.parameters,
+        "total_bytes": memory.total,
+        "gib": memory.gib,
+        "printed": None if line.printed is None else float(line.printed),
+    }

@@ -1,0 +1,35 @@
+"""Whether numbers of ours rise from row to row where the printed ones do."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Pairs of rows, in each of them first the one with more in print."""
+
+    alike: tuple[tuple[str, str], ...]
+    """Ours has more of the first, too."""
+    unlike: tuple[tuple[str, str], ...]
+    """Ours has not."""
+
+    def __str__(self) -> str:
+        """In words."""
+        count = len(self.alike) + len(self.unlike)
+        said = f"{len(self.alike)} of {count} pairs of rows are in the printed order"
+        others = ", ".join(f"{more} above {less}" for more, less in self.unlike)
+        return f"{said}; not in it: {others}" if others else said
+
+
+def compare_order(printed: Mapping[str, float], ours: Mapping[str, float]) -> Order:
+    """Every two rows whose printed numbers differ; both say a number of each row."""
+    pairs = [
+        (one, other) if printed[one] > printed[other] else (other, one)
+        for one, other in itertools.combinations(printed, 2)
+        if printed[one] != printed[other]
+    ]
+    alike = tuple(pair for pair in pairs if ours[pair[0]] > ours[pair[1]])
+    return Order(alike, tuple(pair for pair in pairs if pair not in alike))
