@@ -27,7 +27,11 @@ Pixels = Literal["imagenet", "half"]
 0.225 in all colours, as MViT's published models were trained."""
 LinearStd = float | Literal["fan_in"]
 """Initial standard deviation of linear layers; "fan_in" is 1/sqrt of their input's width."""
-BUILT_IN = ("vswin.models.swin.family", "vswin.models.mvit.family")
+BUILT_IN = (
+    "vswin.models.swin.family",
+    "vswin.models.mvit.family",
+    "vswin.models.slowfast.family",
+)
 """Modules that each define a family as FAMILY."""
 
 

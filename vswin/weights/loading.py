@@ -110,7 +110,7 @@ def load_checkpoint(
             f"{checkpoint.source}: {some(listed)}{_head_hint([code.HEAD], code.HEAD)}"
         )
     ignored |= dict.fromkeys(checkpoint.other_head, "the classifier is trained anew")
-    target = dict(model.named_parameters())
+    target = _weights_of(model)
     may_be_fresh = [n for n in target if n.startswith(code.HEAD) and not with_head]
     if inflating:
         may_be_fresh += [n for n in target if code.CHECKPOINTS.only_in_video(n)]
@@ -147,11 +147,17 @@ def _as_the_models_own(checkpoint: Checkpoint, model: nn.Module) -> Checkpoint:
     if checkpoints_of(checkpoint.family).layouts[checkpoint.layout].kind is not None:
         return checkpoint
     shapes = {name: value.shape for name, value in checkpoint.weights.items()}
-    wanted = {name: value.shape for name, value in model.named_parameters()}
+    wanted = {name: value.shape for name, value in _weights_of(model).items()}
     differ = {n for n in shapes.keys() | wanted.keys() if shapes.get(n) != wanted.get(n)}
     if any(not name.startswith(code_of(model).HEAD) for name in differ):
         return checkpoint
     return as_of(checkpoint, model.config)
+
+
+def _weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """What a checkpoint has to give: parameters, and statistics that a model keeps of its data."""
+    saved = model.state_dict(keep_vars=True)
+    return {name: value for name, value in saved.items() if value.is_floating_point()}
 
 
 def _require_kind(checkpoint: Checkpoint, model: nn.Module, expect: Kind | None) -> None:
