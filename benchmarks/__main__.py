@@ -1,7 +1,8 @@
-"""`make bench`, or `python -m benchmarks [models|kernels|profile|training|decoding|report|page]`.
+"""`make bench`, or `python -m benchmarks [WHAT ...]`, with `--help` for the list.
 
-Results are benchmarks/results/{cpu,cuda,kernels,profile,training,decoding,report}.csv; `page` makes
-the text of them (`benchmarks.page`). Measure on a machine that does nothing else.
+Results are benchmarks/results/{cpu,cuda,mvit,kernels,profile,training,decoding,report}.csv, of MViT
+also mvit_kernels.csv and mvit_profile.csv; `page` makes the text of them (`benchmarks.page`).
+Measure on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import torch
 
 from benchmarks import decoding, kernels, models, page, profile, report, training
 from benchmarks.machine import RESULTS, BenchmarkError, about, write_table
+from benchmarks.models import MVIT_CASES
 
-WHAT = ["kernels", "profile", "training", "decoding", "report", "models", "page"]
+WHAT = ["kernels", "profile", "training", "decoding", "report", "models", "mvit", "page"]
 BEFORE = "83677f5"
 """The commit before the work on speed, for the ratio of the proxy's training step."""
 
@@ -40,6 +42,10 @@ def main(argv: list[str] | None = None) -> int:
                 write(name, decoding.run())
             elif name == "report":
                 write(name, report.run(args.runs, 5))
+            elif name == "mvit":
+                write("mvit_kernels", kernels.run(MVIT_CASES, kernels.MVIT_VARIANTS))
+                write("mvit_profile", profile.run(MVIT_CASES))
+                write(name, models.run_cases(MVIT_CASES, args.pairs))
             elif name == "models":
                 known = list(models.cases(args.device))
                 write(args.device, models.run(args.case or known, args.pairs, args.device))
@@ -55,14 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Speed and memory: our model against torchvision's, training, reports.",
-        epilog="All of it takes some 20 minutes.",
+        epilog="All of it takes some 25 minutes.",
     )
     parser.add_argument(
         "what", nargs="*", choices=[*WHAT, []], help=f"{', '.join(WHAT)}; default: all"
     )
     parser.add_argument("--case", action="append", help="models: some cases only, by name")
     parser.add_argument(
-        "--pairs", type=_at_least_one, help="models: turns of each model (default: by case)"
+        "--pairs", type=_at_least_one, help="models, mvit: turns of each model (default: by case)"
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="models: where")
     parser.add_argument("--against", default=BEFORE, help="training: commit to compare with")

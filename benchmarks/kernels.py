@@ -1,15 +1,16 @@
-"""What each kernel variant brings: `python -m benchmarks kernels`.
+"""What each kernel variant brings: `python -m benchmarks kernels mvit`.
 
 Swin-T as it is, and with one thing at a time taken away, turn by turn in one process: chunks (then
 layers are plain, and attention is torch's: fused in inference, unfused in training) and, on top of
-that, windows of many sizes (then shifted windows are full ones with a mask).
+that, windows of many sizes (then shifted windows are full ones with a mask). Of MViT, one trick is
+taken away at a time, then all of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
@@ -19,6 +20,8 @@ from rich.progress import track
 from benchmarks.machine import naming, seconds
 from benchmarks.models import Case, build_one, step_of
 from vswin.models.cpu import chunked
+from vswin.models.mvit import model
+from vswin.models.mvit.cpu import block, depthwise, products
 from vswin.models.swin import attention
 
 CASES = (
@@ -51,31 +54,52 @@ def masked_windows() -> Iterator[None]:
         yield
 
 
-VARIANTS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
+Variant = Callable[[], contextlib.AbstractContextManager[object]]
+VARIANTS: dict[str, Variant] = {
     "as it is": as_it_is,
     "without chunks": without_chunks,
     "without chunks, masked windows": masked_windows,
 }
 
 
-def run() -> list[dict[str, Any]]:
-    """A line for each case and variant.
+def _without(owner: object, name: str, value: object) -> Variant:
+    return lambda: mock.patch.object(owner, name, value)
+
+
+MVIT_VARIANTS: dict[str, Variant] = {
+    "as it is": as_it_is,
+    "with all tokens in the last block": _without(
+        model.MultiscaleViT, "class_token_only", property(lambda _: False, lambda *_: None)
+    ),
+    "with keys and values of all tokens": _without(
+        block, "rows_read", lambda grid, *_: (None, grid)
+    ),
+    "without oneDNN": _without(products, "_ONEDNN", False),
+    "with torch's backward pass of convolutions": _without(depthwise, "serves", lambda *_: False),
+    "without any of these kernels": _without(chunked, "possible", lambda *_: False),
+}
+
+
+def run(
+    wanted: Sequence[Case] | None = None, variants: Mapping[str, Variant] = VARIANTS
+) -> list[dict[str, Any]]:
+    """A line for each case and variant; None is `CASES`.
 
     Raises:
         BenchmarkError: if a case fails.
     """
     lines = []
-    for case in CASES:
+    for case in wanted or CASES:
         with naming(case.name):
-            lines += _lines(case)
+            lines += _lines(case, variants)
     return lines
 
 
-def _lines(case: Case) -> list[dict[str, Any]]:
+def _lines(case: Case, variants: Mapping[str, Variant]) -> list[dict[str, Any]]:
     step = step_of(build_one(case, "ours"), case, case.batch)
-    times: dict[str, list[float]] = {name: [] for name in VARIANTS}
+    times: dict[str, list[float]] = {name: [] for name in variants}
     for _ in track(range(1 + case.pairs), description=case.name):
-        for name, variant in VARIANTS.items():
+        for name, variant in variants.items():
             with variant():
                 times[name].append(seconds(step, torch.device("cpu")))
     base = times["as it is"][1:]

@@ -1,4 +1,4 @@
-"""Our model against torchvision's, with the same weights: `python -m benchmarks models`.
+"""Our models against torchvision's, with the same weights: `python -m benchmarks models mvit`.
 
 Both run in one process, turn by turn, so that whatever else the machine does hits both; what counts
 is the median over the pairs of their ratio. The outputs are compared first. Each case has a process
@@ -17,7 +17,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -36,10 +36,10 @@ from benchmarks.machine import (
     naming,
     seconds,
 )
-from benchmarks.peers import import_torchvision
+from benchmarks.peers import import_torchvision, mvit_peer
 from vswin.experiments.planning import plan_study
 from vswin.models.registry import build as build_ours
-from vswin.models.registry import resolve_config
+from vswin.models.registry import family_of, resolve_config
 
 Mode = Literal["forward", "train"]
 Who = Literal["ours", "torchvision"]
@@ -95,6 +95,10 @@ CPU_CASES = (
     Case("proxy", "forward", 32, 16, 24, pairs=32, threads=1),
     Case("proxy", "train", 32, 16, 24, pairs=32, threads=1),
 )
+MVIT_CASES = (
+    Case("mvit_b_16x4", "forward", 1, 16, 224, pairs=10),
+    Case("mvit_b_16x4", "train", 1, 16, 224, pairs=8),
+)
 GPU_CASES = tuple(
     Case(preset, mode, batch, 32, 224, pairs=15, device="cuda", compiled=compiled)
     for preset in ("swin_t", "swin_b")
@@ -105,7 +109,7 @@ GPU_CASES = tuple(
 
 
 def cases(device: str) -> dict[str, Case]:
-    """All cases for a kind of device, by name."""
+    """All cases of Swin for a kind of device, by name."""
     return {case.name: case for case in (CPU_CASES if device == "cpu" else GPU_CASES)}
 
 
@@ -130,10 +134,17 @@ def build_one(case: Case, who: Who) -> nn.Module:
     """One of the two, without dropout and stochastic depth."""
     config = proxy_config().model if case.preset == "proxy" else resolve_config(case.preset)
     config = dataclasses.replace(config, drop_path=0.0, head_dropout=0.0)
-    if who == "ours":
-        return build_ours(config)
-    torchvision = import_torchvision()
-    swin3d = torchvision.models.video.swin_transformer
+    if family_of(config).name == "mvit":  # as public code has it
+        config = dataclasses.replace(config, kv_pool_last_stage=True)
+    return build_ours(config) if who == "ours" else theirs_of(config)
+
+
+def theirs_of(config: Any) -> nn.Module:
+    """The peer of a configuration, without dropout and stochastic depth."""
+    video = import_torchvision().models.video
+    if family_of(config).name == "mvit":
+        return mvit_peer(config)
+    swin3d = video.swin_transformer
     return swin3d.SwinTransformer3d(
         patch_size=list(config.patch_size),
         embed_dim=config.embed_dim,
@@ -297,12 +308,20 @@ def run(names: list[str], pairs: int | None, device: str) -> list[dict[str, Any]
     Raises:
         BenchmarkError: if a case fails.
     """
+    return run_cases([cases(device)[name] for name in names], pairs)
+
+
+def run_cases(wanted: Sequence[Case], pairs: int | None) -> list[dict[str, Any]]:
+    """A line for each case.
+
+    Raises:
+        BenchmarkError: if a case fails.
+    """
     lines = []
-    for name in track(names, description="cases", console=CONSOLE):
-        case = cases(device)[name]
-        with naming(name):
+    for case in track(wanted, description="cases", console=CONSOLE):
+        with naming(case.name):
             lines.append(_line(dataclasses.replace(case, pairs=pairs or case.pairs)))
-        CONSOLE.print(f"{name}: {lines[-1]['speedup']:.2f} times as fast")
+        CONSOLE.print(f"{case.name}: {lines[-1]['speedup']:.2f} times as fast")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Importing torchvision beside a torch that it was not built for."""
+"""torchvision beside a torch that it was not built for, and its MViT of any configuration."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import sys
 from types import ModuleType
 
 import torch
+from torch import nn
+
+from vswin.models.mvit.config import MViTConfig
+from vswin.models.mvit.geometry import blocks
 
 # torchvision's wheel for this torch is built for CUDA. Where torch is the CPU build, two operators
 # that no video model uses are missing, and the import fails for that alone.
@@ -35,3 +39,36 @@ def import_torchvision() -> ModuleType:
         library.define(f"{name}{signature}")
     _kept.append(library)  # a library that is collected takes its operators with it
     return importlib.import_module("torchvision")
+
+
+def mvit_peer(config: MViTConfig) -> nn.Module:
+    """The same MViT, if it has separate positions and pools by convolutions, without new code.
+
+    Raises:
+        ModuleNotFoundError: if torchvision is not installed.
+    """
+    video = import_torchvision().models.video
+    setting = [
+        video.mvit.MSBlockConfig(
+            num_heads=plan.num_heads,
+            input_channels=plan.dim,
+            output_channels=plan.dim_out,
+            kernel_q=list(plan.q.kernel) if plan.q else [],
+            kernel_kv=list(plan.kv.kernel) if plan.kv else [],
+            stride_q=list(plan.q.stride) if plan.q else [],
+            stride_kv=list(plan.kv.stride) if plan.kv else [],
+        )
+        for plan in blocks(config)
+    ]
+    return video.MViT(
+        spatial_size=(config.image_size, config.image_size),
+        temporal_size=config.frames,
+        block_setting=setting,
+        residual_pool=False,
+        residual_with_cls_embed=False,
+        rel_pos_embed=False,
+        proj_after_attn=False,
+        num_classes=config.num_classes,
+        dropout=config.head_dropout,
+        stochastic_depth_prob=config.drop_path,
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,8 +21,10 @@ from benchmarks.models import WHO, Case, build, build_one, cases, step_of
 
 CASES = ("swin_t-forward-1x32x224", "swin_t-train-1x32x224", "proxy-train-32x16x24")
 KINDS = {
-    "linear layers": ("addmm", "addmm_", "mm"),
-    "attention products": ("bmm", "baddbmm", "_scaled_dot_product_flash_attention_for_cpu"),
+    "linear layers": ("addmm", "addmm_", "mm", "mkldnn::_linear_pointwise"),
+    "attention products": ("bmm", "baddbmm", "_scaled_dot_product_flash_attention_for_cpu",
+                           "_scaled_dot_product_flash_attention_for_cpu_backward"),
+    "convolutions": ("mkldnn_convolution", "convolution_backward"),
     "softmax": ("_softmax", "_softmax_backward_data"),
     "GELU": ("gelu", "gelu_backward"),
     "LN": ("native_layer_norm", "native_layer_norm_backward"),
@@ -30,21 +33,24 @@ KINDS = {
     "sums and products": ("add", "add_", "sub_", "mul", "mul_", "sum", "masked_fill_", "div"),
     "optimiser": ("_fused_adamw_",),
 }  # fmt: skip
-_KIND_OF = {f"aten::{name}": kind for kind, names in KINDS.items() for name in names}
+_KIND_OF = {
+    name if "::" in name else f"aten::{name}": kind
+    for kind, names in KINDS.items()
+    for name in names
+}
 
 
-def run() -> list[dict[str, Any]]:
-    """A line for each case, model and kind.
+def run(wanted: Sequence[Case] | None = None) -> list[dict[str, Any]]:
+    """A line for each case, model and kind; None is `CASES`.
 
     Raises:
         BenchmarkError: if a case fails.
     """
     lines = []
     threads = torch.get_num_threads()
-    for name in CASES:
-        case = cases("cpu")[name]
+    for case in wanted or [cases("cpu")[name] for name in CASES]:
         torch.set_num_threads(case.threads or threads)
-        with naming(name):
+        with naming(case.name):
             for who, model in zip(WHO, build(case), strict=True):
                 lines += _lines(case, who, model)
         torch.set_num_threads(threads)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import vswin
+from benchmarks.peers import mvit_peer
 from tests.peers import import_torchvision, randomise_
 from vswin.models.mvit.config import MViTConfig
-from vswin.models.mvit.geometry import blocks
 from vswin.models.mvit.layouts import LAYOUTS
 from vswin.weights.files import read_checkpoint, to_layout
 
@@ -20,31 +20,8 @@ def _two_threads(_one_thread):
 
 def torchvision_model(config):
     """torchvision's model of any configuration with separate positions and convolutions."""
-    video = import_torchvision().models.video
-    setting = [
-        video.mvit.MSBlockConfig(
-            num_heads=plan.num_heads,
-            input_channels=plan.dim,
-            output_channels=plan.dim_out,
-            kernel_q=list(plan.q.kernel) if plan.q else [],
-            kernel_kv=list(plan.kv.kernel) if plan.kv else [],
-            stride_q=list(plan.q.stride) if plan.q else [],
-            stride_kv=list(plan.kv.stride) if plan.kv else [],
-        )
-        for plan in blocks(config)
-    ]
-    return video.MViT(
-        spatial_size=(config.image_size, config.image_size),
-        temporal_size=config.frames,
-        block_setting=setting,
-        residual_pool=False,
-        residual_with_cls_embed=False,
-        rel_pos_embed=False,
-        proj_after_attn=False,
-        num_classes=config.num_classes,
-        dropout=config.head_dropout,
-        stochastic_depth_prob=config.drop_path,
-    )
+    import_torchvision()  # or a skip
+    return mvit_peer(config)
 
 
 SMALL = {"depths": (1, 2, 2, 1), "embed_dim": 16, "num_heads": 2, "num_classes": 11}

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from vswin.models.mvit.config import Pooling, Triple
+from vswin.models.mvit.cpu import depthwise
 from vswin.models.mvit.geometry import BlockPlan, Pool
 
 
@@ -44,31 +45,55 @@ class PoolingAttention(nn.Module):
         """
         weights, biases = self.qkv.weight.chunk(3), self.qkv.bias.chunk(3)
         asking = x[:, :1] if class_only else x
-        q, k, v = (
-            F.linear(tokens, weight, bias).unflatten(2, (self.num_heads, -1))
-            for tokens, weight, bias in zip((asking, x, x), weights, biases, strict=True)
-        )
+        q, k, v = map(F.linear, (asking, x, x), weights, biases)
         if not class_only:
-            q = pooled(q, grid, self.q, self.pool_q, self.norm_q)
-        k = pooled(k, grid, self.kv, self.pool_k, self.norm_k)
-        v = pooled(v, grid, self.kv, self.pool_v, self.norm_v)
-        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+            q = self.pooled_queries(q, grid)
+        return self.attend(q, *self.pooled_keys_values(k, v, grid, self.kv))
+
+    def pooled_queries(self, q: Tensor, grid: Triple) -> Tensor:
+        """(B, 1 + T'*H'*W', C) -> (B, 1 + queries, C)."""
+        return pooled(self._heads(q), grid, self.q, self.pool_q, self.norm_q).flatten(2)
+
+    def pooled_keys_values(
+        self, k: Tensor, v: Tensor, grid: Triple, pool: Pool | None
+    ) -> tuple[Tensor, Tensor]:
+        """(B, 1 + T'*H'*W', C) each -> (B, 1 + fewer, C) each.
+
+        Args:
+            k: keys.
+            v: values.
+            grid: (T', H', W'), which may lack what the pool does not read.
+            pool: `self.kv`, or its `dense` for such a grid.
+        """
+        k = pooled(self._heads(k), grid, pool, self.pool_k, self.norm_k).flatten(2)
+        return k, pooled(self._heads(v), grid, pool, self.pool_v, self.norm_v).flatten(2)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """(B, queries, C), (B, keys, C), (B, keys, C) after pooling -> (B, queries, C)."""
+        return self.proj(self.mixed(q, k, v))
+
+    def mixed(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The same before the last linear layer: values, weighted."""
+        q, k, v = (self._heads(x).transpose(1, 2) for x in (q, k, v))
         out = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(out.transpose(1, 2).flatten(2))
+        return out.transpose(1, 2).flatten(2)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(2, (self.num_heads, -1))
 
 
 class DepthwiseConv(nn.Module):
     """One 3D filter for each channel of a head, without a bias; all heads share them."""
 
-    def __init__(self, head_dim: int, pool: Pool) -> None:
+    def __init__(self, head_dim: int, kernel: Triple) -> None:
         super().__init__()
-        self.pool = pool
-        self.weight = nn.Parameter(torch.empty(head_dim, 1, *pool.kernel))
+        self.weight = nn.Parameter(torch.empty(head_dim, 1, *kernel))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, pool: Pool) -> Tensor:
         """(B, heads * head_dim, T', H', W') -> the same of a smaller grid."""
         filters = self.weight.repeat(x.shape[1] // len(self.weight), 1, 1, 1, 1)
-        pool = self.pool
+        if depthwise.serves(x, filters):
+            return depthwise.convolve(x, filters, pool)
         return F.conv3d(x, filters, None, pool.stride, pool.padding, groups=x.shape[1])
 
 
@@ -77,7 +102,7 @@ def _pool_and_norm(
 ) -> tuple[DepthwiseConv | None, nn.LayerNorm | None]:
     if pool is None or pooling == "max":
         return None, None
-    return DepthwiseConv(head_dim, pool), nn.LayerNorm(head_dim, eps=eps)
+    return DepthwiseConv(head_dim, pool.kernel), nn.LayerNorm(head_dim, eps=eps)
 
 
 def pooled(
@@ -104,7 +129,7 @@ def pooled(
     class_token, rest = x.split((1, x.shape[1] - 1), dim=1)
     # Channels stay last in memory, so that this view costs no copy.
     volume = rest.flatten(2).unflatten(1, grid).permute(0, 4, 1, 2, 3)
-    volume = max_pool(volume, pool) if conv is None else conv(volume)
+    volume = max_pool(volume, pool) if conv is None else conv(volume, pool)
     rest = volume.permute(0, 2, 3, 4, 1).flatten(1, 3).unflatten(2, x.shape[2:])
     out = torch.cat((class_token, rest), dim=1)
     return out if norm is None else norm(out)

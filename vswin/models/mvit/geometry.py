@@ -25,6 +25,30 @@ class Pool:
         """The grid of what comes out."""
         return _out(grid, self.kernel, self.stride, self.padding)
 
+    def read(self, grid: Triple) -> tuple[tuple[int, ...], ...]:
+        """On each axis of a grid, the places that it reads: all, or those around every stride-th.
+
+        On the smaller grid that they make, `dense` gives the same.
+        """
+        axes = zip(grid, self.out(grid), self.kernel, self.stride, self.padding, strict=True)
+        return tuple(
+            tuple(range(n))
+            if stride <= kernel
+            else tuple(
+                place
+                for i in range(count)
+                for place in range(i * stride - padding, i * stride - padding + kernel)
+                if 0 <= place < n
+            )
+            for n, count, kernel, stride, padding in axes
+        )
+
+    @property
+    def dense(self) -> Pool:
+        """The same pool for a grid without what it does not read."""
+        t, h, w = (min(pair) for pair in zip(self.kernel, self.stride, strict=True))
+        return Pool(self.kernel, (t, h, w))
+
 
 @dataclasses.dataclass(frozen=True)
 class BlockPlan:

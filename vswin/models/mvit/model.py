@@ -6,10 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from vswin.models.cpu import chunked
 from vswin.models.errors import ModelError
-from vswin.models.layers import MLP, DropPath, feed_forward
+from vswin.models.layers import MLP, DropPath
 from vswin.models.mvit.attention import PoolingAttention, max_pool
 from vswin.models.mvit.config import MViTConfig, Skip, Triple
+from vswin.models.mvit.cpu import block as block_cpu
+from vswin.models.mvit.cpu import mlp as mlp_cpu
 from vswin.models.mvit.geometry import (
     BlockPlan,
     Pool,
@@ -25,6 +28,11 @@ EPS = 1e-6
 
 class MultiscaleViT(nn.Module):
     """A classifier of clips of one size (Table 2 of the paper, section A of its appendix)."""
+
+    pos_embed: Tensor
+    pos_embed_spatial: Tensor
+    pos_embed_temporal: Tensor
+    pos_embed_class: Tensor
 
     def __init__(self, config: MViTConfig) -> None:
         super().__init__()
@@ -94,11 +102,11 @@ class MultiscaleViT(nn.Module):
         if kind == "none":
             return None
         if kind == "joint":
-            return self.get_parameter("pos_embed")
-        table = self.get_parameter("pos_embed_spatial").expand(grid[0], -1, -1)
+            return self.pos_embed
+        table = self.pos_embed_spatial.expand(grid[0], -1, -1)
         if kind == "separate":
-            table = table + self.get_parameter("pos_embed_temporal").transpose(0, 1)
-        return torch.cat((self.get_parameter("pos_embed_class"), table.flatten(0, 1)[None]), dim=1)
+            table = table + self.pos_embed_temporal.transpose(0, 1)
+        return torch.cat((self.pos_embed_class, table.flatten(0, 1)[None]), dim=1)
 
     def _check(self, clip: Tensor) -> None:
         config = self.config
@@ -164,21 +172,39 @@ class MultiscaleBlock(nn.Module):
             grid: (T', H', W') of the others.
             class_only: whether only the class token is wanted, for (B, 1, C').
         """
-        attended = self.drop_path(self.attn(self.norm1(x), grid, class_only))
         pool = self.plan.q
-        if class_only:
-            x = x[:, :1]
-        elif pool is not None:
-            x, grid = pooled_skip(x, grid, pool), pool.out(grid)
-        return self._feed_forward(x + attended), grid
+        if pool is not None:
+            return self._run(x, pooled_skip(x, grid, pool), grid, class_only), pool.out(grid)
+        return self._run(x, x[:, :1] if class_only else x, grid, class_only), grid
 
-    def _feed_forward(self, x: Tensor) -> Tensor:
+    def _run(self, x: Tensor, skip: Tensor, grid: Triple, class_only: bool) -> Tensor:
+        """Both halves; `skip` is the residual of the first."""
+        if block_cpu.infer_serves(x, self):
+            return block_cpu.infer(x, skip, self, grid)
+        if block_cpu.attend_serves(x, self.norm1, self.attn):
+            attended = block_cpu.attend(x, self.norm1, self.attn, grid, class_only)
+        else:
+            attended = self.attn(self.norm1(x), grid, class_only)
+        return self.feed_forward(skip + self.drop_path(attended))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """MLP and its residual connection: (B, N, C) -> (B, N, C')."""
         if self.plan.dim == self.plan.dim_out:
-            return x + self.drop_path(feed_forward(x, self.norm2, self.mlp))
-        z = self.norm2(x)
+            return x + self.drop_path(self._mlp(x, None))
         if self.proj is None:  # a dropped sample would be nothing at all
-            return self.mlp(z)
-        return self.proj(z if self.skip == "normalized" else x) + self.drop_path(self.mlp(z))
+            return self._mlp(x, None)
+        if self.skip == "normalized" and not self.drop_path.active:
+            return self._mlp(x, self.proj)
+        source = self.norm2(x) if self.skip == "normalized" else x
+        return self.proj(source) + self.drop_path(self._mlp(x, None))
+
+    def _mlp(self, x: Tensor, around: nn.Linear | None) -> Tensor:
+        """MLP(LN(x)), with a linear layer of LN(x) added."""
+        norm, mlp, more = self.norm2, self.mlp, () if around is None else (around,)
+        if block_cpu.trains(x, norm, mlp.fc1, mlp.fc2, *more) and not chunked.has_listeners(mlp):
+            return mlp_cpu.feed_forward(x, norm, mlp.fc1, mlp.fc2, *more)
+        z = norm(x)
+        return mlp(z) if around is None else around(z) + mlp(z)
 
 
 def pooled_skip(x: Tensor, grid: Triple, pool: Pool) -> Tensor:

@@ -1,0 +1,1 @@
+"""Kernels of the Multiscale Vision Transformers for the CPU."""
