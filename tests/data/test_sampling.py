@@ -7,7 +7,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from vswin.data.sampling import dense_test, dense_train, segments_test, segments_train
+from vswin.data.sampling import (
+    dense_test,
+    dense_train,
+    segments_test,
+    segments_train,
+    spans_test,
+    spans_train,
+)
 
 COUNTS = [1, 2, 3, 7, 31, 32, 33, 62, 63, 64, 65, 66, 100, 250, 299, 300, 301, 1000]
 
@@ -95,3 +102,30 @@ def test_the_generator_alone_decides():
 def test_what_is_not_there_cannot_be_sampled(call):
     with pytest.raises(ValueError, match="at least 1"):
         call()
+
+
+def test_spans_reach_from_the_start_of_a_video_to_its_end():
+    """Against the rule's words: k · floor(D / (K - 1)), floor(D / 2) for one, even steps."""
+    assert spans_test(300, 16, 4, 30, 1).tolist() == [[118 + int(i * 63 / 15) for i in range(16)]]
+    found = spans_test(300, 16, 4, 30, 5)
+    assert found[:, 0].tolist() == [0, 59, 118, 177, 236]
+    assert (found[:, -1] - found[:, 0]).tolist() == [63] * 5
+    assert spans_test(300, 32, 2, 30, 10)[1, :4].tolist() == [26, 28, 30, 32]
+    assert spans_test(1, 4, 2, 30, 3).tolist() == [[0, 0, 0, 0]] * 3
+    assert spans_test(6, 4, 2, 30, 2).tolist() == [[0, 2, 4, 5]] * 2  # the last one is repeated
+
+
+def test_spans_last_as_long_whatever_the_frame_rate():
+    """64 frames of 30 per second are 53.3 of 25 per second."""
+    found = spans_test(250, 16, 4, 25, 2)
+    steps = [int(i * (64 / 30 * 25 - 1) / 15) for i in range(16)]
+    assert found[0].tolist() == steps
+    assert found[1, 0] == 196  # floor(250 - 53.33)
+    assert (spans_test(250, 16, 4, 0, 2) == spans_test(250, 16, 4, 30, 2)).all()
+
+
+def test_a_training_span_starts_anywhere():
+    rng = np.random.default_rng(0)
+    starts = [int(spans_train(100, 16, 4, 30, rng)[0]) for _ in range(600)]
+    assert set(starts) == set(range(36))
+    assert spans_train(10, 4, 4, 30, rng).tolist() == [0, 5, 9, 9]

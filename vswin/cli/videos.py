@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,11 +18,7 @@ if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no 
     from vswin.data.annotations import VideoList
     from vswin.data.clips import ViewsTest
     from vswin.evaluation.public import ClipsAsked
-    from vswin.evaluation.views import VideoEvaluation
-    from vswin.weights.checkpoint import Checkpoint
 
-SHOWN = 10
-"""Unreadable videos that are printed; --json and --output have all."""
 NEXT = {"kinetics": "table8", "ssv2": "table3"}
 """A table that each layout is for; Table 3 starts from a model of the other's videos."""
 WeightsOption = Annotated[
@@ -32,6 +27,13 @@ WeightsOption = Annotated[
 ViewsOption = Annotated[
     str | None,
     typer.Option(help="Clips x crops: 4x3, 10x5, 1x3, 1x1 (default: by dataset and model)."),
+]
+SeveralViewsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Clips x crops: 4x3, 10x5, 1x3 (default: by dataset and model). Several, such as "
+        "1x1,3x1,5x1, are tested in one pass over the videos."
+    ),
 ]
 FramesOption = Annotated[
     int | None, typer.Option(min=1, help="Frames of a clip (default: the model's, 32 for Swin).")
@@ -63,7 +65,7 @@ def evaluate(
     ] = None,
     videos: Annotated[Path | None, typer.Option(help="Folder of that list's files.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Something-Something's labels.")] = None,
-    views: ViewsOption = None,
+    views: SeveralViewsOption = None,
     frames: FramesOption = None,
     stride: StrideOption = None,
     size: SizeOption = None,
@@ -93,6 +95,7 @@ def evaluate(
     """
     import torch
 
+    from vswin.cli.evaluated import tell
     from vswin.data.datasets import dataset as known_dataset
     from vswin.evaluation.public import evaluate_weights
     from vswin.files import require_writable
@@ -105,7 +108,9 @@ def evaluate(
         say_project(quiet=as_json)
     use_data_file(data_file)
     require_device_and_precision(device, precision, processes)
-    asked, options = clips_asked(frames, stride, size, views), model_options(window=window)
+    first, *also = (views or "").split(",")
+    asked = clips_asked(frames, stride, size, views and first, also)
+    options = model_options(window=window)
     command = [sys.executable, "-m", "vswin", *sys.argv[1:]]
     if workers is None:
         workers = decoders(device, max(processes, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
@@ -126,7 +131,7 @@ def evaluate(
         _progress("testing", world.is_main and not as_json) as show,
     ):
         try:
-            evaluation, checkpoint, test = evaluate_weights(
+            found, checkpoint = evaluate_weights(
                 weights, listed, asked, world, options, precision, workers, resume, show
             )
         except BaseException:
@@ -134,7 +139,7 @@ def evaluate(
             raise
         if not world.is_main:
             return
-    _tell(weights, checkpoint, listed, test, evaluation, output, as_json)
+    tell(weights, checkpoint, listed, found, output, as_json)
 
 
 def make_digits(
@@ -172,65 +177,6 @@ def _list(
     return load_sources().videos(dataset, split)  # type: ignore[arg-type]
 
 
-def _tell(
-    weights: Path,
-    checkpoint: Checkpoint,
-    listed: VideoList,
-    test: ViewsTest,
-    evaluation: VideoEvaluation,
-    output: Path | None,
-    as_json: bool,
-) -> None:
-    import numpy as np
-
-    from vswin.files import atomic_write
-    from vswin.report.statistics import wilson_interval
-    from vswin.tasks import title
-
-    n = evaluation.listed
-    facts: dict[str, Any] = {
-        "weights": str(weights),
-        "layout": checkpoint.layout,
-        "digest": checkpoint.digest,
-        "dataset": listed.dataset,
-        "split": listed.split,
-        "list_digest": listed.digest,
-        "views": str(test),
-        "n": n,
-        "n_present": evaluation.present,
-        "unreadable": [
-            {"id": listed.videos[place].id, "path": str(listed.videos[place].path), "reason": why}
-            for place, why in evaluation.unreadable.items()
-        ],
-    }
-    for name, share in evaluation.metrics.items():
-        found = wilson_interval(share, n)
-        facts |= {name: share, f"{name}_low": found.low, f"{name}_high": found.high}
-    if output is not None:
-        arrays: dict[str, Any] = dict(evaluation.predictions)
-        arrays["id"] = np.asarray([video.id for video in listed.videos])
-        arrays["unreadable"] = np.asarray([evaluation.unreadable.get(k, "") for k in range(n)])
-        with atomic_write(output) as file:
-            np.savez_compressed(file, **arrays)
-    if as_json:
-        print(json.dumps(facts, indent=2))
-        return
-    print(f"{weights.name}: {checkpoint.found.size()}, digest {checkpoint.digest[:12]}")
-    print(
-        f"{listed.dataset}, {listed.split}, {test} views: {evaluation.present} of {n} videos read"
-    )
-    for place, reason in list(evaluation.unreadable.items())[:SHOWN]:
-        print(f"  counted as wrong: {listed.videos[place].path}: {reason}")
-    if len(evaluation.unreadable) > SHOWN:
-        print(f"  … and {len(evaluation.unreadable) - SHOWN:,} more; --json has all")
-    for name in evaluation.metrics:
-        low, high = 100 * facts[f"{name}_low"], 100 * facts[f"{name}_high"]
-        print(
-            f"{title(name)} {100 * facts[name]:.2f} % "
-            f"(95 % interval over videos: {low:.2f} to {high:.2f})"
-        )
-
-
 @contextmanager
 def _progress(what: str, wanted: bool) -> Iterator[Callable[[int, int], None]]:
     """Yields a callback for (done, all): a bar with rate and time left, on stderr."""
@@ -260,7 +206,11 @@ def _progress(what: str, wanted: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 def clips_asked(
-    frames: int | None, stride: int | None, size: int | None, views: str | None
+    frames: int | None,
+    stride: int | None,
+    size: int | None,
+    views: str | None,
+    also: Sequence[str] = (),
 ) -> ClipsAsked:
     """What the options say of clips.
 
@@ -269,7 +219,8 @@ def clips_asked(
     """
     from vswin.evaluation.public import ClipsAsked
 
-    return ClipsAsked(frames, stride, size, None if views is None else _parse_views(views))
+    test = None if views is None else _parse_views(views)
+    return ClipsAsked(frames, stride, size, test, tuple(map(_parse_views, also)))
 
 
 def _parse_views(text: str) -> ViewsTest:

@@ -7,7 +7,8 @@ so a clip is the same whichever process or worker cuts it, and whenever.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,7 +16,14 @@ from torch import Tensor
 
 from vswin.data.annotations import Video
 from vswin.data.rand_augment import draw_rand_augment, rand_augment
-from vswin.data.sampling import dense_test, dense_train, segments_test, segments_train
+from vswin.data.sampling import (
+    dense_test,
+    dense_train,
+    segments_test,
+    segments_train,
+    spans_test,
+    spans_train,
+)
 from vswin.data.transforms import (
     Box,
     crop,
@@ -34,6 +42,8 @@ from vswin.data.video import UnreadableVideoError, open_video
 from vswin.data.video_data import Pixels, VideoData, ViewsTest
 from vswin.errors import VswinError
 
+BLOCK = 64
+"""Frames in their full size that are held at a time where several tests share them."""
 SUBSTITUTES = 20
 """Other videos that are tried, one after the other, in place of one that cannot be read."""
 
@@ -97,6 +107,8 @@ class TrainClips(torch.utils.data.Dataset[Sample]):
                 rng.bit_generator.state = before  # a second call draws as if it were the first
                 if data.sampling == "segments":
                     indices = segments_train(count, data.frames, rng)
+                elif data.sampling == "spans":
+                    indices = spans_train(count, data.frames, data.stride, reader.fps, rng)
                 else:
                     indices = dense_train(count, data.frames, data.stride, rng)
                 return reader.read(indices.tolist(), short_side=data.resize)
@@ -172,17 +184,68 @@ def read_views(video: Video, data: VideoData, test: ViewsTest) -> Tensor:
     with open_video(video.path) as reader:
 
         def read_all(count: int) -> Tensor:
-            if data.sampling == "segments":
-                indices = np.tile(segments_test(count, data.frames), (test.clips, 1))
-            else:
-                indices = dense_test(count, data.frames, data.stride, test.clips)
             views = []
-            for clip in indices:
+            for clip in _test_clips(data, test, count, reader.fps):
                 frames = resize_short_side(reader.read(clip), data.size)
                 views += [to_clip(view) for view in uniform_crops(frames, data.size, test.crops)]
             return torch.stack(views)
 
         return reader.with_true_count(read_all)
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedViews:
+    """The views of a video for several tests; one that several of them have is there once."""
+
+    views: Tensor
+    """uint8 (v, 3, T, size, size)."""
+    places: tuple[tuple[int, ...], ...]
+    """For each test, where its views are among those, in the order of `read_views`."""
+
+
+def read_shared_views(video: Video, data: VideoData, tests: Sequence[ViewsTest]) -> SharedViews:
+    """The views of a video for several tests; each frame of the video is decoded and scaled once.
+
+    Raises:
+        UnreadableVideoError: if it cannot be read.
+    """
+    with open_video(video.path) as reader:
+
+        def read_all(count: int) -> SharedViews:
+            clips_of = [
+                [tuple(clip.tolist()) for clip in _test_clips(data, test, count, reader.fps)]
+                for test in tests
+            ]
+            wanted = sorted({index for clips in clips_of for clip in clips for index in clip})
+            blocks = [wanted[i : i + BLOCK] for i in range(0, len(wanted), BLOCK)]
+            frames = np.concatenate(
+                [resize_short_side(reader.read(block), data.size) for block in blocks]
+            )
+            views: list[Tensor] = []
+            known: dict[tuple[Any, ...], range] = {}
+            for test, clips in zip(tests, clips_of, strict=True):
+                for clip in clips:
+                    if (clip, test.crops) not in known:
+                        chosen = frames[np.searchsorted(wanted, clip)]
+                        found = [to_clip(v) for v in uniform_crops(chosen, data.size, test.crops)]
+                        known[clip, test.crops] = range(len(views), len(views) + len(found))
+                        views += found
+            places = tuple(
+                tuple(place for clip in clips for place in known[clip, test.crops])
+                for test, clips in zip(tests, clips_of, strict=True)
+            )
+            return SharedViews(torch.stack(views), places)
+
+        return reader.with_true_count(read_all)
+
+
+def _test_clips(data: VideoData, test: ViewsTest, frames: int, fps: float) -> np.ndarray:
+    """The frames of each clip of a test: int64 (clips, T)."""
+    if data.sampling == "segments":
+        return np.tile(segments_test(frames, data.frames), (test.clips, 1))
+    if data.sampling == "spans":
+        return spans_test(frames, data.frames, data.stride, fps, test.clips)
+    return dense_test(frames, data.frames, data.stride, test.clips)
 
 
 def random_of(

@@ -1,5 +1,7 @@
 """Which frames make a clip (section 4.1): 32 frames at stride 2 for Kinetics, 32 segments for SSv2.
 
+"Dense" clips are those of Video Swin, "spans" those of MViT and SlowFast.
+
 Everything here returns frame numbers from 0 to n - 1 of a video with n frames. The paper says how
 long clips are and how many are tested; where they lie is as in its released code.
 """
@@ -7,6 +9,9 @@ long clips are and how many are tested; where they lie is as in its released cod
 from __future__ import annotations
 
 import numpy as np
+
+FPS = 30
+"""Frames per second that the strides of MViT and SlowFast are meant for."""
 
 
 def dense_train(frames: int, length: int, stride: int, rng: np.random.Generator) -> np.ndarray:
@@ -52,6 +57,64 @@ def dense_test(frames: int, length: int, stride: int, clips: int) -> np.ndarray:
     part = max(frames - length * stride + 1, 0) / clips
     starts = (np.arange(clips) * part + part / 2).astype(np.int64)
     return (starts[:, None] + stride * np.arange(length)) % frames
+
+
+def spans_train(
+    frames: int, length: int, stride: int, fps: float, rng: np.random.Generator
+) -> np.ndarray:
+    """One clip from a random place, as MViT and SlowFast were trained; see `spans_test`.
+
+    Args:
+        frames: n, at least 1.
+        length: frames of the clip.
+        stride: from one frame of the clip to the next, in a video of 30 frames per second.
+        fps: frames per second of the video; 0 where that is not known.
+        rng: gives the start.
+
+    Returns:
+        int64 (length,).
+    """
+    span = _span(length, stride, fps)
+    start = rng.uniform(0, max(frames - span, 0))
+    return _spread(np.asarray([start]), frames, length, span)[0]
+
+
+def spans_test(frames: int, length: int, stride: int, fps: float, clips: int) -> np.ndarray:
+    """Clips over a video from its start to its end, as MViT and SlowFast were tested.
+
+    A clip spans as much time as length · stride frames of a video with 30 frames per second, and
+    its frames are spread evenly from the first to the last frame of that span, rounded down; for
+    16 × 4 they are 4.2 frames apart. Clip k starts at k · floor(D / (clips - 1)) with D = n - span,
+    and a single clip at floor(D / 2) (Figure A.4). A video that is shorter than a span repeats its
+    last frame, and all of its clips are the same.
+
+    Args:
+        frames: n, at least 1.
+        length: frames of a clip.
+        stride: from one frame of a clip to the next, in a video of 30 frames per second.
+        fps: frames per second of the video; 0 where that is not known, which counts as 30.
+        clips: how many.
+
+    Returns:
+        int64 (clips, length).
+    """
+    _require_positive(frames=frames, length=length, stride=stride, clips=clips)
+    span = _span(length, stride, fps)
+    rest = max(frames - span, 0)
+    starts = np.arange(clips) * (rest // (clips - 1)) if clips > 1 else np.asarray([rest // 2])
+    return _spread(starts, frames, length, span)
+
+
+def _span(length: int, stride: int, fps: float) -> float:
+    """Frames that a clip lasts for."""
+    return length * stride * (fps or FPS) / FPS
+
+
+def _spread(starts: np.ndarray, frames: int, length: int, span: float) -> np.ndarray:
+    """Evenly spread frames of clips (clips,) that start somewhere: int64 (clips, length)."""
+    steps = np.arange(length) * (span - 1) / max(1, length - 1)
+    places = starts[:, None] + steps
+    return np.clip(places, 0, frames - 1).astype(np.int64)
 
 
 def segments_train(frames: int, length: int, rng: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ from vswin.models.registry import Pixels
 Share = Annotated[float, Ge(0), Le(1)]
 IN_SEGMENTS = ("ssv2", "digits_ssv2")
 """Datasets whose clips take one frame from each of equal segments of the video."""
-Sampling = Literal["dense", "segments"]
+Sampling = Literal["dense", "spans", "segments"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,8 @@ class VideoData:
     stride: Annotated[int, Ge(1)] = 2
     """Every how many frames of the video one is taken; without effect for segments."""
     sampling: Sampling = "dense"
-    """A stretch of the video, or one frame from each of equal segments (Something-Something)."""
+    """A stretch of the video (as Video Swin's authors cut it, or as MViT's), or one frame from each
+    of equal segments (Something-Something); see `vswin.data.sampling`."""
     size: Annotated[int, Ge(1)] = 224
     """Height and width of a clip in pixels."""
     resize: Annotated[int, Ge(1)] = 256

@@ -15,7 +15,7 @@ from vswin.data.clips import read_views
 from vswin.data.datasets import DATASETS, class_names
 from vswin.data.video_data import VideoData, ViewsTest, sampling_of
 from vswin.errors import UsageError
-from vswin.evaluation.views import VideoEvaluation, evaluate_videos, score_views
+from vswin.evaluation.views import VideoEvaluation, evaluate_in_views, score_views
 from vswin.models.build import build_model
 from vswin.models.layouts import some
 from vswin.models.registry import family_of
@@ -35,6 +35,8 @@ class ClipsAsked:
     size: int | None = None
     """Height and width in pixels."""
     views: ViewsTest | None = None
+    also: tuple[ViewsTest, ...] = ()
+    """Further views that are tested in the same pass."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,10 +103,13 @@ def clips_for(dataset: str, model: Any, asked: ClipsAsked) -> tuple[VideoData, V
         UsageError: if several clips are wanted of a dataset whose clips are whole videos.
     """
     usual, sampling = family_of(model).natural_clips(model.config), sampling_of(dataset)
+    if sampling == "dense":
+        sampling = usual.placing
     test = asked.views or _usual_views(usual.views, sampling)
-    if sampling == "segments" and test.clips > 1:
+    several = next((each for each in (test, *asked.also) if each.clips > 1), None)
+    if sampling == "segments" and several:
         raise UsageError(
-            f"{test} views of {dataset}: a clip takes a frame from each part of the video, so "
+            f"{several} views of {dataset}: a clip takes a frame from each part of the video, so "
             "there is only one; wanted 1x3 or 1x1"
         )
     data = VideoData(
@@ -134,7 +139,7 @@ def evaluate_weights(
     workers: int = 0,
     notes: Path | None = None,
     on_video: Callable[[int, int], None] = lambda done, videos: None,
-) -> tuple[VideoEvaluation, Checkpoint, ViewsTest]:
+) -> tuple[dict[ViewsTest, VideoEvaluation], Checkpoint]:
     """Tests a checkpoint, on the clips that it is meant for unless others are asked for.
 
     Args:
@@ -149,7 +154,7 @@ def evaluate_weights(
         on_video: told how many videos are done, of how many.
 
     Returns:
-        What came out, the checkpoint, and the views that each video was tested in.
+        What came out by the views that each video was tested in, and the checkpoint.
 
     Raises:
         WeightsError, UsageError, UntestableError: as the functions that it calls.
@@ -158,10 +163,11 @@ def evaluate_weights(
     data, test = clips_for(videos.dataset, model, asked)
     assert checkpoint.found.num_classes is not None  # or it would not have been taken
     require_classes_of(videos.dataset, checkpoint.found.num_classes)
-    evaluation = evaluate_videos(
-        model.to(world.device), videos, data, test, world, precision, workers, notes, on_video
+    tests = list(dict.fromkeys((test, *asked.also)))
+    found = evaluate_in_views(
+        model.to(world.device), videos, data, tests, world, precision, workers, notes, on_video
     )
-    return evaluation, checkpoint, test
+    return dict(zip(tests, found, strict=True)), checkpoint
 
 
 def predict_video(

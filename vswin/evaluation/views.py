@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from vswin.data.annotations import Video, VideoList, require_labels
-from vswin.data.clips import VideoData, ViewsTest, read_views
+from vswin.data.clips import (
+    SharedViews,
+    VideoData,
+    ViewsTest,
+    read_shared_views,
+    read_views,
+)
 from vswin.data.datasets import class_names
 from vswin.data.transforms import normalise
 from vswin.data.video import UnreadableVideoError
@@ -126,16 +132,60 @@ def evaluate_videos(
         UntestableError: if no video is listed, one has no label, none can be read, or the model's
             scores are no numbers.
     """
+    tests = (test,)
+    (found,) = evaluate_in_views(
+        model, videos, data, tests, world, precision, workers, notes, on_video, task
+    )
+    return found
+
+
+def evaluate_in_views(
+    model: nn.Module,
+    videos: VideoList,
+    data: VideoData,
+    tests: Sequence[ViewsTest],
+    world: World | None = None,
+    precision: str = "fp32",
+    workers: int = 0,
+    notes: Path | None = None,
+    on_video: Callable[[int, int], None] = lambda done, videos: None,
+    task: Task = SINGLE_LABEL,
+) -> list[VideoEvaluation]:
+    """Several tests in one pass over the videos (Figure A.4).
+
+    Each video is decoded once, and a view that several tests have is scored once.
+    Each test notes what it has tested for itself, so that what one was done alone for is not done
+    again. The others' views are beside a view when it is scored, so that scores differ from those
+    of a test alone in how sums are rounded (10^-6).
+
+    Args:
+        model: as for `evaluate_videos`, as are the others, what it raises, and what is returned
+            for each test.
+        videos: likewise.
+        data: likewise.
+        tests: views of each.
+        world: likewise.
+        precision: likewise.
+        workers: likewise.
+        notes: likewise.
+        on_video: likewise.
+        task: likewise.
+    """
     world = world or World()
     if not videos.videos:
         raise UntestableError(f"{videos.source} lists no video of split {videos.split}")
     require_labels(videos)
     model.eval()
-    done = _Notes(notes, world, _test_digest(model, videos, data, test, precision))
-    mine = [i for i in range(world.rank, len(videos.videos), world.size) if i not in done.kept]
-    before = len(range(world.rank, len(videos.videos), world.size)) - len(mine)
+    done = {
+        test: _Notes(notes, world, _test_digest(model, videos, data, test, precision))
+        for test in tests
+    }
+    share = range(world.rank, len(videos.videos), world.size)
+    lacking = {i: [test for test in done if i not in done[test].kept] for i in share}
+    mine = [i for i in share if lacking[i]]
+    before = len(share) - len(mine)
     loader = DataLoader(
-        _Views([videos.videos[i] for i in mine], data, test),
+        _Views([(videos.videos[i], lacking[i]) for i in mine], data),
         batch_size=None,
         num_workers=workers,
         prefetch_factor=1 if workers else None,  # all views of a video are up to 0.7 GB
@@ -143,12 +193,19 @@ def evaluate_videos(
     for number, (place, views) in enumerate(zip(mine, loader, strict=True), start=1):
         # Video by video: what comes out depends on no other video, so neither on the processes.
         if isinstance(views, str):
-            done.add(place, views)
+            for test in lacking[place]:
+                done[test].add(place, views)
         else:
-            of_views = score_views(model, views, world.device, precision, task, data.pixels)
-            scores = of_views.mean(dim=0)
-            done.add(place, _kept(scores, videos.videos[place], task))
+            of_views = score_views(model, views.views, world.device, precision, task, data.pixels)
+            for test, chosen in zip(lacking[place], views.places, strict=True):
+                scores = of_views[list(chosen)].mean(dim=0)
+                done[test].add(place, _kept(scores, videos.videos[place], task))
         on_video(before + number, before + len(mine))
+    return [_gathered(done[test], videos, world, task) for test in tests]
+
+
+def _gathered(done: _Notes, videos: VideoList, world: World, task: Task) -> VideoEvaluation:
+    """What all processes have found in one test."""
     done.write()
     found = {place: kept for part in world.gather(done.kept) for place, kept in part.items()}
     predictions = _in_order(found, videos, task)
@@ -192,18 +249,22 @@ def _test_digest(
     return digest.hexdigest()[:16]
 
 
-class _Views(Dataset[Tensor | str]):
-    """The views of each video; for one that cannot be read, the reason."""
+class _Views(Dataset[SharedViews | str]):
+    """The views of each video for some tests; for one that cannot be read, the reason."""
 
-    def __init__(self, videos: list[Video], data: VideoData, test: ViewsTest) -> None:
-        self.videos, self.data, self.test = videos, data, test
+    def __init__(self, videos: list[tuple[Video, list[ViewsTest]]], data: VideoData) -> None:
+        self.videos, self.data = videos, data
 
     def __len__(self) -> int:
         return len(self.videos)
 
-    def __getitem__(self, index: int) -> Tensor | str:
+    def __getitem__(self, index: int) -> SharedViews | str:
+        video, tests = self.videos[index]
         try:
-            return read_views(self.videos[index], self.data, self.test)
+            if len(tests) > 1:
+                return read_shared_views(video, self.data, tests)
+            views = read_views(video, self.data, tests[0])
+            return SharedViews(views, (tuple(range(len(views))),))
         except UnreadableVideoError as error:
             return error.reason
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Pixels = Literal["imagenet", "half"]
 """How pixels are normalised: by ImageNet's means and deviations, as for Video Swin; or by 0.45 and
 0.225 in all colours, as MViT's published models were trained."""
+Placing = Literal["dense", "spans"]
+"""Where the clips of a test lie in a video: as Video Swin's authors place them, or MViT's; see
+`vswin.data.sampling`."""
 LinearStd = float | Literal["fan_in"]
 """Initial standard deviation of linear layers; "fan_in" is 1/sqrt of their input's width."""
 BUILT_IN = (
@@ -61,6 +64,7 @@ class NaturalClips:
     pixels: Pixels = "imagenet"
     views: str | None = None
     """Clips x crops that a video is tested in; None is as usual for the dataset."""
+    placing: Placing = "dense"
 
 
 @dataclasses.dataclass(frozen=True)

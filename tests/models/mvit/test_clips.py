@@ -30,6 +30,7 @@ def test_the_clips_are_the_models(weights, tmp_path, _one_thread):
     model.patch_embed.register_forward_pre_hook(lambda _, args: seen.append(args[0].clone()))
     data, test = clips_for("", model, ClipsAsked())
     assert (data.frames, data.stride, data.size, test) == (16, 4, 32, ViewsTest(5, 1))
+    assert data.sampling == "spans"
     answers = predict_video(
         tmp_path / "video.mp4", model, ["a", "b", "c"], data, test, torch.device("cpu")
     )
@@ -47,22 +48,24 @@ def test_what_is_asked_for_counts(weights):
     asked = ClipsAsked(frames=8, stride=1, size=16, views=ViewsTest(1, 3))
     data, test = clips_for("", model, asked)
     assert (data.frames, data.stride, data.size, test) == (8, 1, 16, ViewsTest(1, 3))
-    assert clips_for("ssv2", model, ClipsAsked())[1] == ViewsTest(1, 3)
+    in_segments, test = clips_for("ssv2", model, ClipsAsked())
+    assert (in_segments.sampling, test) == ("segments", ViewsTest(1, 3))
     with pytest.raises(UsageError, match="there is only one"):
         clips_for("ssv2", model, ClipsAsked(views=ViewsTest(5, 1)))
 
 
 def test_each_preset_says_what_clips_it_is_meant_for():
     found = {
-        name: (clips.frames, clips.stride, clips.size, clips.pixels, clips.views)
+        name: (clips.frames, clips.stride, clips.size, clips.pixels, clips.views, clips.placing)
         for name, family in presets().items()
         for clips in [family.natural_clips(resolve_config(name))]
     }
-    assert found["mvit_b_16x4"] == (16, 4, 224, "half", "5x1")
-    assert found["mvit_b_32x3"] == found["mvit_b_24_32x3"] == (32, 3, 224, "half", "5x1")
-    assert found["mvit_b_64x3"] == (64, 3, 224, "half", "5x1")
-    assert found["vit_b_8x8"] == (8, 8, 224, "half", "5x1")
-    assert found["swin_t"] == (32, 2, 224, "imagenet", None)
+    assert found["mvit_b_16x4"] == (16, 4, 224, "half", "5x1", "spans")
+    assert found["mvit_b_32x3"] == found["mvit_b_24_32x3"] == (32, 3, 224, "half", "5x1", "spans")
+    assert found["mvit_b_64x3"] == (64, 3, 224, "half", "5x1", "spans")
+    assert found["vit_b_8x8"] == (8, 8, 224, "half", "5x1", "spans")
+    assert found["slowfast_r50_8x8"] == (32, 2, 256, "half", "10x3", "spans")
+    assert found["swin_t"] == (32, 2, 224, "imagenet", None, "dense")
 
 
 def test_a_checkpoint_of_images_is_no_video_model(tmp_path):

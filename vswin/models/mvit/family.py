@@ -70,7 +70,7 @@ def shrink(
 def natural_clips(config: MViTConfig) -> NaturalClips:
     """T x tau as the presets are called: 16 x 4, 32 x 3, 64 x 3; ViT-B 8 x 8. 5 x 1 views (D.1)."""
     stride = {8: 8, 16: 4}.get(config.frames, 3)
-    return NaturalClips(config.image_size, config.frames, stride, "half", "5x1")
+    return NaturalClips(config.image_size, config.frames, stride, "half", "5x1", "spans")
 
 
 def require_whole(config: MViTConfig, frames: int, side: int) -> None:

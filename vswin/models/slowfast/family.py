@@ -65,6 +65,6 @@ FAMILY = Family(
     sizes=sizes,
     work=lambda config, frames: frames,
     shrink=shrink,
-    natural_clips=lambda config: NaturalClips(256, 32, 2, "half", "10x3"),
+    natural_clips=lambda config: NaturalClips(256, 32, 2, "half", "10x3", "spans"),
     require_whole=require_whole,
 )
