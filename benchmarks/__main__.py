@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
             elif name == "mvit":
                 write("mvit_kernels", kernels.run(MVIT_CASES, kernels.MVIT_VARIANTS))
                 write("mvit_profile", profile.run(MVIT_CASES))
-                write(name, models.run_cases(MVIT_CASES, args.pairs))
+                write(name, models.run_cases({c.name: c for c in MVIT_CASES}, args.pairs))
             elif name == "models":
                 known = list(models.cases(args.device))
                 write(args.device, models.run(args.case or known, args.pairs, args.device))

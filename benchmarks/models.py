@@ -17,7 +17,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -308,20 +308,20 @@ def run(names: list[str], pairs: int | None, device: str) -> list[dict[str, Any]
     Raises:
         BenchmarkError: if a case fails.
     """
-    return run_cases([cases(device)[name] for name in names], pairs)
+    return run_cases({name: cases(device)[name] for name in names}, pairs)
 
 
-def run_cases(wanted: Sequence[Case], pairs: int | None) -> list[dict[str, Any]]:
+def run_cases(wanted: Mapping[str, Case], pairs: int | None) -> list[dict[str, Any]]:
     """A line for each case.
 
     Raises:
         BenchmarkError: if a case fails.
     """
     lines = []
-    for case in track(wanted, description="cases", console=CONSOLE):
-        with naming(case.name):
+    for name, case in track(wanted.items(), description="cases", console=CONSOLE):
+        with naming(name):
             lines.append(_line(dataclasses.replace(case, pairs=pairs or case.pairs)))
-        CONSOLE.print(f"{case.name}: {lines[-1]['speedup']:.2f} times as fast")
+        CONSOLE.print(f"{name}: {lines[-1]['speedup']:.2f} times as fast")
     return lines
 
 

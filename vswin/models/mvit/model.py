@@ -189,22 +189,18 @@ class MultiscaleBlock(nn.Module):
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """MLP and its residual connection: (B, N, C) -> (B, N, C')."""
+        norm, mlp, proj, normed = self.norm2, self.mlp, self.proj, self.skip == "normalized"
+        in_parts = block_cpu.trains(x, norm, mlp.fc1, mlp.fc2) and not chunked.has_listeners(mlp)
+        if in_parts and normed and proj and not self.drop_path.active and block_cpu.trains(x, proj):
+            return mlp_cpu.feed_forward(x, norm, mlp.fc1, mlp.fc2, proj)
+        z = x if in_parts else norm(x)
+        fed = mlp_cpu.feed_forward(x, norm, mlp.fc1, mlp.fc2) if in_parts else mlp(z)
         if self.plan.dim == self.plan.dim_out:
-            return x + self.drop_path(self._mlp(x, None))
-        if self.proj is None:  # a dropped sample would be nothing at all
-            return self._mlp(x, None)
-        if self.skip == "normalized" and not self.drop_path.active:
-            return self._mlp(x, self.proj)
-        source = self.norm2(x) if self.skip == "normalized" else x
-        return self.proj(source) + self.drop_path(self._mlp(x, None))
-
-    def _mlp(self, x: Tensor, around: nn.Linear | None) -> Tensor:
-        """MLP(LN(x)), with a linear layer of LN(x) added."""
-        norm, mlp, more = self.norm2, self.mlp, () if around is None else (around,)
-        if block_cpu.trains(x, norm, mlp.fc1, mlp.fc2, *more) and not chunked.has_listeners(mlp):
-            return mlp_cpu.feed_forward(x, norm, mlp.fc1, mlp.fc2, *more)
-        z = norm(x)
-        return mlp(z) if around is None else around(z) + mlp(z)
+            return x + self.drop_path(fed)
+        if proj is None:  # a dropped sample would be nothing at all
+            return fed
+        source = (norm(x) if in_parts else z) if normed else x
+        return proj(source) + self.drop_path(fed)
 
 
 def pooled_skip(x: Tensor, grid: Triple, pool: Pool) -> Tensor:
