@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from vswin.cli import audit as cli_audit
 from vswin.cli import claims as cli_claims
 from vswin.cli import data as cli_data
 from vswin.cli import jobs as cli_jobs
@@ -272,5 +273,6 @@ app.command()(cli_jobs.logs)
 app.command()(cli_jobs.cancel)
 app.command()(cli_record.record)
 app.command()(cli_claims.claims)
+app.command()(cli_audit.audit)
 app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_predict.predict)

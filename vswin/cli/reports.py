@@ -26,8 +26,8 @@ def report(
     table: Annotated[
         str,
         typer.Argument(
-            help="A table; `overview`: all claims on one page; `all`: that, and whatever was run "
-            "or recorded."
+            help="A table; `overview`: all claims on one page; `audit`: every printed number; "
+            "`all`: those, and whatever was run or recorded."
         ),
     ],
     protocol: Annotated[
@@ -49,7 +49,7 @@ def report(
 
     say_project()
     asked = [(table, protocol or "proxy")]
-    if table == "overview":
+    if table in ("overview", "audit"):
         asked = []
     if table == "all":
         asked = reports_in(results_dir, protocol)
@@ -62,6 +62,8 @@ def report(
         _print_files([files.csv, files.html, files.markdown, *files.pictures.values()])
     if table == "overview" or (table == "all" and protocol in (None, "proxy")):
         _write_overview(protocol or "proxy", results_dir)
+    if table == "audit" or (table == "all" and protocol is None):
+        _write_audit(results_dir)
 
 
 def _write_overview(protocol: str, results_dir: str) -> None:
@@ -74,6 +76,16 @@ def _write_overview(protocol: str, results_dir: str) -> None:
     for line in headline(overview):
         print_line(line)
     _print_files([files.html, files.markdown, files.png])
+
+
+def _write_audit(results_dir: str) -> None:
+    from vswin.report.audit.page import write_audit
+    from vswin.report.audit.parts import checks_in_words, headline
+
+    audit, files = write_audit(results_dir)
+    for line in (headline(audit), checks_in_words(audit)):
+        print_line(line)
+    _print_files([files.html, files.markdown, files.statuses, files.basis])
 
 
 def notebook(

@@ -79,6 +79,22 @@ def bill(tables: Sequence[str], results_dir: str | Path) -> Bill:
     return Bill(tuple(lines), together, len(missing), "; ".join(bases))
 
 
+def hours_of(table: str, results_dir: str | Path) -> dict[str, float]:
+    """What each row of a table would take under protocol `paper` with one seed, in GPU-hours.
+
+    Rows that share a run have the same; none if the table cannot be run on videos.
+    """
+    try:
+        plan = plan_study(table, PROTOCOL, 1, results_dir)
+    except UsageError:
+        return {}
+    speed = _speed({table: plan})
+    return {
+        planned.row.id: estimate(planned.config, cost_of(planned.config), plan.store, speed).total
+        for planned in plan.runs
+    }
+
+
 def _speed(plans: dict[str, StudyPlan]) -> Speed:
     """How fast GPUs go: as complete runs say, or else as profiles of clusters assume."""
     fields = Profile.model_fields

@@ -1,0 +1,126 @@
+"""The committed audit is what the code derives; each status comes from what it should."""
+
+import dataclasses
+
+import pytest
+
+from vswin.files import read_json
+from vswin.paper.printed import printed_table
+from vswin.project import results_path
+from vswin.report.audit.basis import FILE, RECORD, Basis, Verdict, as_text, load_basis, make_basis
+from vswin.report.audit.cells import cells_of
+from vswin.report.audit.collect import load_audit
+from vswin.report.audit.page import STATUSES_FILE, statuses
+
+REFRESH = f"a status has changed: `vswin report audit --results-dir {RECORD}` writes it anew"
+NOTHING = Basis("", {}, {}, {}, {})
+
+
+@pytest.fixture(scope="module")
+def audit():
+    return load_audit()
+
+
+def test_the_committed_statuses_are_those_that_the_code_derives(audit):
+    committed = (results_path(RECORD) / STATUSES_FILE).read_text(encoding="utf-8")
+    assert statuses(audit).splitlines() == committed.splitlines(), REFRESH
+
+
+def test_the_committed_counts_verdicts_and_hours_are_those_of_today():
+    root = results_path(RECORD)
+    fresh = make_basis(root)
+    assert as_text(fresh) == (root / FILE).read_text(encoding="utf-8"), REFRESH
+    assert load_basis(RECORD) == fresh
+
+
+def test_what_was_kept_does_not_count_once_its_files_have_changed(tmp_path, monkeypatch):
+    kept = read_json(results_path(RECORD) / FILE) | {"digest": "of other files"}
+    (tmp_path / FILE).write_text(as_text(NOTHING).replace('""', '"of other files"', 1))
+    made = dataclasses.replace(NOTHING, digest="made anew")
+    monkeypatch.setattr("vswin.report.audit.basis.make_basis", lambda root: made)
+    assert kept["digest"] != made.digest
+    assert load_basis(tmp_path) == made
+
+
+def test_every_number_has_a_status_and_a_reason(audit):
+    for each in (*audit.cells, *audit.text):
+        assert each.finding.evidence, each
+        assert each.finding.status != "suspicious" or each.finding.confidence, each
+
+
+def test_every_printed_number_of_the_tables_is_audited(audit):
+    named = {cell.name for cell in audit.cells}
+    for table in {cell.table for cell in audit.cells}:
+        printed = printed_table(table)
+        for row in printed.rows:
+            for column in printed.columns:
+                if column.metric and printed.number(row.id, column.metric):
+                    assert f"{table}.{row.id}.{column.id}" in named
+
+
+def found(table, row, column, basis):
+    cells = {
+        (cell.row, cell.column): cell.finding for cell in cells_of(printed_table(table), basis)
+    }
+    return cells[row, column]
+
+
+def test_a_cost_is_exact_if_the_count_rounds_to_it_and_in_doubt_if_not():
+    counts = {"table4": {"split": {"flops": 83.334, "params": 41.949}}}
+    basis = dataclasses.replace(NOTHING, costs=counts)
+    assert found("table4", "split", "flops", basis).status == "exact"
+    other = found("table4", "split", "params", basis)
+    assert (other.status, "41.9 to the printed digit" in other.evidence) == ("suspicious", True)
+
+
+def verdict(said, metric="top1"):
+    rows = ("table6.shift_3d", "table6.shift_none")
+    return Verdict(said, "open test", "", rows, metric, "greater")
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("holds", "tested"),
+        ("contradicted", "tested"),
+        ("no effect", "tested"),
+        ("inconclusive", "needs data"),
+        ("not run", "needs data"),
+    ],
+)
+def test_an_accuracy_is_tested_once_a_claim_about_it_has_a_verdict(said, status):
+    basis = dataclasses.replace(NOTHING, verdicts={"a_claim": verdict(said)})
+    assert found("table6", "shift_3d", "top1", basis).status == status
+    assert found("table6", "shift_3d", "top5", basis).status == "needs data"
+    assert found("table6", "shift_spatial", "top1", basis).status == "needs data"
+
+
+@pytest.mark.parametrize(("ours", "status"), [(78.0, "within"), (77.5, "suspicious")])
+def test_an_accuracy_that_was_trained_here_is_within_the_tolerance_or_not(ours, status):
+    basis = dataclasses.replace(NOTHING, measured={"table6": {"shift_3d": {"top1": ours}}})
+    assert found("table6", "shift_3d", "top1", basis).status == status
+
+
+def test_what_waits_for_data_names_it_with_weights_command_and_hours(audit):
+    (cell,) = [cell for cell in audit.cells if cell.name == "table1.swin_t.top5"]
+    assert cell.finding.status == "needs data"
+    for words in (
+        "Kinetics-400",
+        "swin_tiny_patch4_window7_224.pth",
+        "vswin run table1 --row swin_t --protocol paper",
+        "GPU-hours",
+    ):
+        assert words in cell.finding.evidence
+
+
+def test_evidence_of_the_table_stands_above_a_count():
+    basis = dataclasses.replace(
+        NOTHING, costs={"table1": {"swin_b": {"flops": 281.576, "params": 88.1}}}
+    )
+    assert found("table1", "swin_b", "params", basis).status == "suspicious"
+
+
+def test_a_setting_is_compared_with_the_experiment():
+    assert found("table5", "win8", "window_size", NOTHING).status == "exact"
+    assert found("table7", "ratio_1_0_1k", "ratio", NOTHING).status == "exact"
+    assert found("table3", "swin_b", "pretrain", NOTHING).status == "exact"

@@ -1,0 +1,143 @@
+"""What is checked of a paper's numbers, and what is known of them: `vswin/paper/<paper>/audit/`.
+
+`checks.yaml`: what must agree, table against table. `cells.yaml`: statuses by hand, where nothing
+in the project can tell. `differences.yaml`: where the released configurations differ from the text.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from vswin.paper.arithmetic import names_in
+from vswin.paper.printed import FOLDER, Id
+from vswin.paper.text import Listed, Status
+from vswin.reading import Strict, read_strictly
+
+Relation = Literal["equals", "at most"]
+
+
+class Check(Strict):
+    """Two formulas that should come to the same, given the printed digits."""
+
+    id: Id
+    about: Literal["heads", "views", "sums", "sizes"]
+    """What kind of check it is: classes against parameters, views, sums and roundings, sizes."""
+    says: str
+    """What is compared, in a sentence."""
+    left: str
+    right: str
+    relation: Relation = "equals"
+    why: str = ""
+    """One line for who meets it failed."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Check:
+        for formula in (self.left, self.right):
+            names_in(formula)
+        return self
+
+
+class System(Strict):
+    """Rows that are one trained model with one test, so that their cells must be the same."""
+
+    id: Id
+    says: str
+    rows: Annotated[tuple[str, ...], Field(min_length=2)]
+    """As `table5.win8`."""
+    columns: tuple[Id, ...] = ("top1", "top5", "flops", "params")
+    """Those that must agree, as far as the tables have them."""
+    why: str = ""
+
+
+class Known(Strict):
+    """What is known of some cells, by hand."""
+
+    cells: Listed
+    """As `table1.x3d_xxl.flops`; `*` is anything."""
+    status: Status
+    evidence: str
+    confidence: Literal["high", "medium", "low"] | None = None
+
+
+class Difference(Strict):
+    """A setting that the released configurations or code have otherwise than the text says."""
+
+    id: Id
+    where: str
+    """Of the text."""
+    says: str
+    """What the text says."""
+    released: str
+    """What the released configurations or code do."""
+    changes: str
+    """What it changes."""
+    source: str
+    """Where that stands."""
+
+
+class Checks(Strict):
+    """The file `checks.yaml`."""
+
+    checks: tuple[Check, ...] = ()
+    systems: tuple[System, ...] = ()
+
+
+class Cells(Strict):
+    """The file `cells.yaml`; of several entries for a cell the first counts."""
+
+    cells: tuple[Known, ...]
+
+    def of(self, cell: str) -> Known | None:
+        """What is known of a cell, as `table1.i3d.params`."""
+        return next(
+            (
+                known
+                for known in self.cells
+                if any(fnmatch.fnmatchcase(cell, pattern) for pattern in known.cells)
+            ),
+            None,
+        )
+
+
+class Differences(Strict):
+    """The file `differences.yaml`."""
+
+    differences: tuple[Difference, ...]
+
+
+@functools.cache
+def paper_checks(paper: str) -> Checks:
+    """What must agree in a paper.
+
+    Raises:
+        ExperimentError: if the file is broken; names file, line and key.
+    """
+    found: Checks = read_strictly(FOLDER / paper / "audit" / "checks.yaml", Checks)
+    return found
+
+
+@functools.cache
+def known_cells(paper: str) -> Cells:
+    """What is known of a paper's cells by hand.
+
+    Raises:
+        ExperimentError: likewise.
+    """
+    found: Cells = read_strictly(FOLDER / paper / "audit" / "cells.yaml", Cells)
+    return found
+
+
+@functools.cache
+def paper_differences(paper: str) -> tuple[Difference, ...]:
+    """Where the released configurations of a paper differ from its text.
+
+    Raises:
+        ExperimentError: likewise.
+    """
+    path = FOLDER / paper / "audit" / "differences.yaml"
+    found: Differences = read_strictly(path, Differences)
+    return found.differences

@@ -1,0 +1,1 @@
+"""The audit: every printed number of the papers with its status."""

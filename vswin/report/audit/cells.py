@@ -1,0 +1,235 @@
+"""The status of every printed cell, from what the project counts, judges, measures and knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from vswin.data.datasets import DATASETS
+from vswin.experiments.library import Library
+from vswin.experiments.tables import Experiment
+from vswin.experiments.tables import Row as ExperimentRow
+from vswin.experiments.videos import VideoProtocol
+from vswin.paper.auditing import known_cells
+from vswin.paper.printed import DASHES, Column, PrintedTable, Row
+from vswin.project import experiments_dir
+from vswin.report.audit.basis import VIDEOS, Basis
+from vswin.report.audit.data import Cell, Finding
+from vswin.report.audit.quantities import row_of
+from vswin.report.compare import COSTS, UNITS, compare
+
+SETTLED = ("holds", "contradicted", "no effect")
+"""Verdicts that say something of a claim."""
+ACCURACIES = ("top1", "top5")
+SETTINGS = (
+    "pretrain",
+    "views",
+    "temporal_dimension",
+    "window_size",
+    "ratio",
+    "blocks",
+    "sampling",
+    "cube",
+    "stride",
+)
+"""Columns that say how a row was made, in numbers or names of data sets. Digits in other columns
+without a metric belong to names; such a cell is audited if there is evidence against it."""
+ORIGINS = {
+    "imagenet_1k": "ImageNet-1K",
+    "imagenet_21k": "ImageNet-21K",
+    "kinetics400": "Kinetics-400",
+    "random": "-",
+}
+
+
+def cells_of(printed: PrintedTable, basis: Basis) -> Iterator[Cell]:
+    """Every audited cell of a table with its status, row by row."""
+    for row in printed.rows:
+        for column in printed.columns:
+            doubt = _doubt(printed, row, column)
+            if doubt or is_audited(row, column):
+                yield Cell(
+                    paper=printed.paper,
+                    table=printed.table,
+                    row=row.id,
+                    column=column.id,
+                    printed=row.cells[column.id],
+                    label=_label(printed, row),
+                    heading=column.label or column.name,
+                    finding=doubt or status_of(printed, row, column, basis),
+                )
+
+
+def is_audited(row: Row, column: Column) -> bool:
+    """Whether a cell states a number or a setting."""
+    text = row.cells[column.id]
+    is_stated = column.metric is not None or column.id in SETTINGS
+    return is_stated and text not in DASHES and any(letter.isdigit() for letter in text)
+
+
+def status_of(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> Finding:
+    """The status of a cell that there is no evidence against."""
+    known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
+    if column.metric in COSTS and row.id in basis.costs.get(printed.table, {}):
+        return _counted(printed, row, column, basis)
+    if known:
+        return Finding(known.status, known.evidence, confidence=known.confidence or "")
+    if row.system == "other":
+        return Finding("printed elsewhere", f"{_source(row)}; not checked against it.")
+    if column.metric is None:
+        return _setting(printed, row, column)
+    if column.metric in ACCURACIES:
+        return _accuracy(printed, row, column, basis)
+    return Finding("needs data", "Nothing here counts or measures it yet.")
+
+
+def _doubt(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
+    """The evidence against a cell, from its table or by hand."""
+    known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
+    for found in printed.suspicious:
+        if (found.row, found.column) == (row.id, column.id):
+            confidence = known.confidence if known else None
+            return Finding("suspicious", found.evidence, confidence=confidence or "high")
+    if known and known.status == "suspicious":
+        return Finding("suspicious", known.evidence, confidence=known.confidence or "")
+    return None
+
+
+def _counted(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> Finding:
+    """A cost beside the counted one."""
+    metric = column.metric or ""
+    text, ours = printed.number(row.id, metric) or "", basis.costs[printed.table][row.id][metric]
+    found = compare(ours, text)
+    counted = f"Counted: {ours:,.3f} {UNITS[metric]}"
+    if not found.exact:
+        words = f"{counted}, {found.ours} to the printed digit."
+        return Finding("suspicious", words, confidence="high")
+    return Finding("exact", f"{counted}; `vswin cost {printed.table}`.")
+
+
+def _setting(printed: PrintedTable, row: Row, column: Column) -> Finding:
+    """A setting beside what the row's model is built, or its run made, with."""
+    found = row_of(printed.table, row.id)
+    said = setting_of(*found, column) if found else None
+    if said is None:
+        return Finding("needs data", "No experiment of the project has this row.")
+    text = row.cells[column.id]
+    if not _same(said, text):
+        words = f"experiments/{printed.table}.yaml has {said}."
+        return Finding("suspicious", words, confidence="medium")
+    if column.id in ("ratio", "pretrain", "views"):
+        why = "the row is trained and tested with it"
+    else:
+        why = "with it the model has the printed costs"
+    return Finding("exact", f"The same in experiments/{printed.table}.yaml; {why}.")
+
+
+def _same(said: str, text: str) -> bool:
+    """Whether a setting is the printed one, whose spaces do not count.
+
+    Strides of images have no time, and a model knows of a sampling `16×4` the frames alone.
+    """
+    ours, printed = said.replace(" ", ""), text.replace(" ", "")
+    return printed in (ours, ours.removeprefix("1×")) or printed.startswith(f"{ours}×")
+
+
+def setting_of(experiment: Experiment, row: ExperimentRow, column: Column) -> str | None:
+    """What an experiment says for a column that is no metric, as a table would print it.
+
+    None if it has nothing to say of that.
+    """
+    said, model = experiment.says(row), experiment.paper_model(row)
+    trained = experiment.row(row.tests) if row.tests else row
+    found: dict[str, Callable[[], str | None]] = {
+        "pretrain": lambda: ORIGINS.get(experiment.says(trained)["start.from"]),
+        "views": lambda: str(said["videos.views"]).replace("x", "×"),
+        "window_size": lambda: _times(model.window_size),
+        "temporal_dimension": lambda: str(said["frames"] // model.patch_size[0]),
+        "ratio": lambda: f"{row.recipe.get('backbone_lr_ratio')}×",
+        "cube": lambda: _times(model.patch_kernel),
+        "stride": lambda: _times(
+            model.kv_stride if column.label == "stride s" else model.patch_stride
+        ),
+        "sampling": lambda: str(said["frames"]),
+        "blocks": lambda: _blocks(model),
+    }
+    return found[column.id]() if column.id in found else None
+
+
+def _times(numbers: Sequence[int]) -> str:
+    return "×".join(map(str, numbers))
+
+
+def _blocks(model: Any) -> str:
+    """Blocks before and behind each pooling of queries; of one stage, of what two would have."""
+    if len(model.depths) > 1:
+        return str(list(model.depths))
+    (total,) = model.depths
+    first = model.q_pool_blocks[0] if model.q_pool_blocks else total
+    return str([first, total - first])
+
+
+def _accuracy(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> Finding:
+    """An accuracy of the paper's own models: measured, or tested by claims, or awaiting data."""
+    metric, place = column.metric or "", f"{printed.table}.{row.id}"
+    claims = {
+        name: found
+        for name, found in basis.verdicts.items()
+        if found.metric == metric and place in found.rows
+    }
+    ours = basis.measured.get(printed.table, {}).get(row.id, {}).get(metric)
+    if ours is not None:
+        return _measured(printed, row, metric, ours, tuple(claims))
+    settled = {n: c for n, c in claims.items() if c.verdict in SETTLED}
+    awaited = awaited_of(printed, row, basis)
+    if settled:
+        named = "; ".join(f"`{name}` {found.verdict}" for name, found in settled.items())
+        return Finding(
+            "tested", f"Claims about it: {named}. The number itself: {awaited}", tuple(settled)
+        )
+    return Finding("needs data", awaited, tuple(claims))
+
+
+def _measured(
+    printed: PrintedTable, row: Row, metric: str, ours: float, claims: tuple[str, ...]
+) -> Finding:
+    protocol = Library(experiments_dir()).protocol(VIDEOS)
+    tolerance = protocol.tolerance if isinstance(protocol, VideoProtocol) else None
+    text = printed.number(row.id, metric) or "nan"
+    said = f"Trained here: {ours:.2f}, {ours - float(text):+.2f} points; tolerance {tolerance}."
+    near = tolerance is not None and abs(ours - float(text)) <= tolerance + 1e-9
+    return Finding("within" if near else "suspicious", said, claims, "" if near else "medium")
+
+
+def awaited_of(printed: PrintedTable, row: Row, basis: Basis) -> str:
+    """What would settle an accuracy: the data, the weights, the command and its GPU-hours."""
+    found = row_of(printed.table, row.id)
+    data = DATASETS[printed.dataset].title if printed.dataset in DATASETS else printed.dataset
+    hours = basis.hours.get(printed.table, {}).get(row.id)
+    if found is None or hours is None:
+        why = getattr(found[0], "awaits", "") if found else ""
+        return f"{data}, and a training that cannot be run here yet{f' ({why})' if why else ''}."
+    weights = weights_of(*found)
+    command = f"vswin run {printed.table} --row {row.id} --protocol {VIDEOS}"
+    return f"{data}{f', {weights}' if weights else ''}; `{command}`, about {hours:,.0f} GPU-hours."
+
+
+def weights_of(experiment: Experiment, row: ExperimentRow) -> str:
+    """The file that a row starts from; empty for random numbers."""
+    protocol, start = Library(experiments_dir()).protocol(VIDEOS), experiment.start_of(row)
+    if not isinstance(protocol, VideoProtocol) or start.pretrained is None:
+        return ""
+    return start.checkpoint or protocol.weights.get(start.pretrained, {}).get(row.preset, "")
+
+
+def _label(printed: PrintedTable, row: Row) -> str:
+    names = [row.cells[column.id] for column in printed.labels if row.cells[column.id]]
+    return f"{printed.title}: {', '.join(names[:2])}"
+
+
+def _source(row: Row) -> str:
+    """The reference that a row of another system carries."""
+    texts = " ".join(row.cells.values())
+    found = re.search(r"\[\d+\]", texts)
+    return f"Copied from reference {found[0]}" if found else "Copied from another work"

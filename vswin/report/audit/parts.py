@@ -1,0 +1,233 @@
+"""The parts of the audit's page, as texts; HTML and Markdown show the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+
+from vswin.paper.printed import printed_table
+from vswin.paper.text import STATUSES, Status
+from vswin.report.audit.data import Audit, Cell, CheckResult, Finding, TextNumber, counts
+
+MEANINGS: dict[Status, str] = {
+    "exact": "recomputed here, to the printed digit",
+    "within": "found here within a tolerance that was fixed beforehand",
+    "tested": "not recomputed here, but a claim about it has a verdict",
+    "needs data": "only data, weights and GPUs that are not here can tell; the line says which",
+    "printed elsewhere": "copied from another work, or about it",
+    "suspicious": "there is evidence against it",
+}
+IN_SHORT: dict[Status, str] = {
+    "exact": "exact",
+    "within": "within tolerance",
+    "tested": "tested",
+    "needs data": "waiting for data",
+    "printed elsewhere": "of other works",
+    "suspicious": "in doubt",
+}
+"""What the headline calls them."""
+TITLES = {"video_swin": "Video Swin Transformer", "mvit": "MViT, appendix"}
+
+
+@dataclasses.dataclass(frozen=True)
+class GridCell:
+    """A cell of a printed table as the page shows it."""
+
+    text: str
+    status: str
+    """Empty: it is a name, and has none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of the page: a table of texts between words, folded or not."""
+
+    title: str
+    header: list[str]
+    lines: list[list[str]]
+    before: str = ""
+    note: str = ""
+    is_folded: bool = False
+    grid_header: list[str] = dataclasses.field(default_factory=list)
+    grid: list[list[GridCell]] = dataclasses.field(default_factory=list)
+    """A printed table in the colours of its statuses, above the lines; for HTML alone."""
+    heading: str = ""
+    """Of several parts, above this one."""
+
+    def __repr__(self) -> str:
+        return f"<Part {self.title}: {len(self.lines)} lines>"
+
+
+def headline(audit: Audit) -> str:
+    """What a reader takes away who reads nothing else."""
+    found = counts(audit.findings())
+    said = ", ".join(f"{n} {IN_SHORT[status]}" for status, n in found.items() if n)
+    return f"{sum(found.values())} printed numbers of both papers: {said}."
+
+
+def checks_in_words(audit: Audit) -> str:
+    """How many checks pass."""
+    n, passed = len(audit.checks), sum(check.passes for check in audit.checks)
+    return f"{n} checks of numbers against each other: {passed} pass, {n - passed} fail."
+
+
+def parts(audit: Audit) -> list[Part]:
+    """All parts of the page, the counts and what is in doubt first."""
+    return [
+        _counts(audit),
+        _suspicious(audit),
+        _checks("Checks that fail", [c for c in audit.checks if not c.passes]),
+        _differences(audit),
+        *_tables(audit),
+        *_texts(audit),
+        *_passed(audit),
+    ]
+
+
+def _counts(audit: Audit) -> Part:
+    """How many numbers of each paper have which status."""
+    kinds = {
+        (paper, kind): counts(each.finding for each in of if each.paper == paper)
+        for paper in dict.fromkeys(cell.paper for cell in audit.cells)
+        for kind, of in (("tables", audit.cells), ("text", audit.text))
+    }
+    lines = [
+        [status, MEANINGS[status], *(str(found[status]) for found in kinds.values())]
+        for status in STATUSES
+    ]
+    lines.append(["together", "", *(str(sum(found.values())) for found in kinds.values())])
+    header = ["status", "meaning", *(f"{TITLES.get(p, p)}: {kind}" for p, kind in kinds)]
+    note = (
+        f"Counts and verdicts: `{audit.record}`. Audited are all cells with a number or a setting; "
+        "of the text every number that states a result, a gain, a ratio, a size or a setting. "
+        "Names are not, but where there is evidence against one."
+    )
+    return Part("How many of which status", header, lines, note=note)
+
+
+def _suspicious(audit: Audit) -> Part:
+    found: Sequence[Cell | TextNumber] = (*audit.cells, *audit.text)
+    lines = [
+        [_where(each), _what(each), each.printed, each.finding.confidence, each.finding.evidence]
+        for each in found
+        if each.finding.status == "suspicious"
+    ]
+    header = ["where", "what", "printed", "confidence", "evidence"]
+    before = "What is printed stays as it is; the evidence stands beside it."
+    return Part(f"In doubt ({len(lines)})", header, lines, before=before)
+
+
+def _where(each: Cell | TextNumber) -> str:
+    title = TITLES.get(each.paper, each.paper).partition(",")[0]
+    return f"{title}, {each.label if isinstance(each, Cell) else each.where}"
+
+
+def _what(each: Cell | TextNumber) -> str:
+    return each.heading if isinstance(each, Cell) else each.of
+
+
+def _checks(title: str, checks: Sequence[CheckResult], is_folded: bool = False) -> Part:
+    lines = [[c.compared, c.computed, c.printed, c.why] for c in checks]
+    header = ["what is compared", "computed", "printed", "remark"]
+    note = (
+        ""
+        if is_folded
+        else (
+            "A printed number stands for all numbers that round to it; in brackets, what a "
+            "computed one may then be. After “about” closing zeros are no digits. A check fails "
+            "if nothing fits."
+        )
+    )
+    return Part(f"{title} ({len(lines)})", header, lines, note=note, is_folded=is_folded)
+
+
+def _passed(audit: Audit) -> Iterator[Part]:
+    found = [check for check in audit.checks if check.passes]
+    heading = "Checks that pass"
+    for about in dict.fromkeys(check.about for check in found):
+        part = _checks(about.capitalize(), [c for c in found if c.about == about], is_folded=True)
+        yield dataclasses.replace(part, heading=heading)
+        heading = ""
+
+
+def _differences(audit: Audit) -> Part:
+    lines = [
+        [
+            f"{TITLES.get(paper, paper).partition(',')[0]}, {d.where}",
+            d.says,
+            d.released,
+            d.changes,
+            d.source,
+        ]
+        for paper, d in audit.differences
+    ]
+    header = ["where", "the text", "what was released", "what it changes", "source"]
+    title = f"Where the released configurations differ from the text ({len(lines)})"
+    return Part(title, header, lines, is_folded=True)
+
+
+def _tables(audit: Audit) -> Iterator[Part]:
+    """A folded part for each printed table."""
+    heading = "Table by table"
+    for name in dict.fromkeys(cell.table for cell in audit.cells):
+        cells = [cell for cell in audit.cells if cell.table == name]
+        printed = printed_table(name)
+        assert printed is not None
+        statuses = {(cell.row, cell.column): cell.finding.status for cell in cells}
+        grid = [
+            [GridCell(row.cells[c.id], statuses.get((row.id, c.id), "")) for c in printed.columns]
+            for row in printed.rows
+        ]
+        yield Part(
+            f"{printed.title}: {printed.caption} ({_in_short(c.finding for c in cells)})",
+            ["row", "cells", "status", "evidence"],
+            list(_grouped(cells)),
+            before=f"{printed.source}, discussed in section {printed.section}.",
+            is_folded=True,
+            grid_header=[column.label for column in printed.columns],
+            grid=grid,
+            heading=heading,
+        )
+        heading = ""
+
+
+def _grouped(cells: Sequence[Cell]) -> Iterator[list[str]]:
+    """A line for all cells of a row that have the same to be said of them."""
+    groups: dict[tuple[str, Finding], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.row, cell.finding), []).append(cell)
+    for (_, finding), found in groups.items():
+        row = found[0].label.partition(": ")[2]
+        said = ", ".join(f"{cell.heading} {cell.printed}" for cell in found)
+        yield [row, said, finding.status, finding.evidence]
+
+
+def _in_short(findings: Iterable[Finding]) -> str:
+    return ", ".join(f"{n} {status}" for status, n in counts(findings).items() if n)
+
+
+def _texts(audit: Audit) -> Iterator[Part]:
+    """A folded part for each section of a paper's text."""
+    for paper in dict.fromkeys(number.paper for number in audit.text):
+        numbers = [number for number in audit.text if number.paper == paper]
+        heading = f"The text of {TITLES.get(paper, paper)}"
+        for where in dict.fromkeys(number.where for number in numbers):
+            found = [number for number in numbers if number.where == where]
+            lines, before = [], ""
+            for number in found:
+                sentence = "the same sentence" if number.sentence == before else number.sentence
+                before = number.sentence
+                unit = number.unit if number.unit not in ("", "×", "%") else ""
+                lines.append(
+                    [
+                        sentence,
+                        f"{number.printed} {unit}".strip(),
+                        number.of,
+                        number.finding.status,
+                        number.finding.evidence,
+                    ]
+                )
+            title = f"{where[:1].upper()}{where[1:]} ({_in_short(n.finding for n in found)})"
+            header = ["sentence", "number", "of", "status", "evidence"]
+            yield Part(title, header, lines, is_folded=True, heading=heading)
+            heading = ""

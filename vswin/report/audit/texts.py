@@ -1,0 +1,171 @@
+"""The status of every number of the running text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from vswin.paper.arithmetic import Span, evaluate, in_digits, names_in, printed_spans
+from vswin.paper.text import STATUSES, Number, Sentence, Status, paper_text
+from vswin.report.audit.basis import Basis
+from vswin.report.audit.cells import SETTLED
+from vswin.report.audit.data import Cell, CheckResult, Finding, TextNumber
+from vswin.report.audit.quantities import is_cell, is_training, value_of
+
+WEAKEST: tuple[Status, ...] = (
+    "exact",
+    "within",
+    "printed elsewhere",
+    "tested",
+    "needs data",
+    "suspicious",
+)
+"""What follows from several numbers is as sure as the least sure of them; the surest first."""
+assert {*WEAKEST} == {*STATUSES}
+Cells = Mapping[str, Cell]
+"""By what formulas call them."""
+
+
+def text_of(paper: str, cells: Cells, basis: Basis) -> tuple[list[TextNumber], list[CheckResult]]:
+    """Every number of a paper's text with its status, and the checks that it gave rise to."""
+    numbers: list[TextNumber] = []
+    checks: list[CheckResult] = []
+    places: dict[str, int] = {}
+    by_id: dict[str, Finding] = {}
+    for sentence in paper_text(paper):
+        for number in sentence.numbers:
+            place = places[sentence.where] = places.get(sentence.where, 0) + 1
+            name = f"{sentence.where}, {place}"
+            result = check_of(paper, name, number)
+            finding = finding_of(number, result, cells, basis, by_id)
+            if number.id:
+                by_id[f"text.{number.id}"] = finding
+            numbers.append(_as_entry(paper, sentence, place, number, finding))
+            checks += [result] if result else []
+    return numbers, checks
+
+
+def check_of(paper: str, name: str, number: Number) -> CheckResult | None:
+    """A number of the text beside what it follows from; None where nothing is said of that."""
+    printed = printed_spans(number.number, number.unit, number.about)
+    if number.cell:
+        found = [(cell, value_of(cell)) for cell in number.cell]
+        computed = ", ".join(in_digits(span.face) for _, span in found)
+        passes = all(span.face == printed[0].face for _, span in found)
+        formulas: tuple[str, ...] = number.cell
+    elif number.is_:
+        spans = [evaluate(formula, value_of) for formula in number.is_]
+        computed, formulas = ", ".join(map(_in_words, spans)), number.is_
+        if number.relation == "over":
+            passes = all(span.face > printed[0].face for span in spans)
+        else:
+            passes = len(spans) <= len(printed) and all(
+                _agree(span, other) for span, other in zip(spans, printed, strict=False)
+            )
+    else:
+        return None
+    tables = (each.split(".")[0] for formula in formulas for each in names_in(formula))
+    return CheckResult(
+        paper=paper,
+        id=name,
+        about="text and tables" if any(map(is_cell, _names(formulas))) else "text and models",
+        compared=f"{number.of[:1].upper()}{number.of[1:]}: {'; '.join(formulas)}",
+        computed=computed,
+        printed=number.number,
+        passes=passes,
+        why=number.evidence,
+        tables=tuple(dict.fromkeys(table for table in tables if table.startswith("table"))),
+    )
+
+
+def _agree(computed: Span, printed: Span) -> bool:
+    """Whether they may be the same number; a sign that the text leaves to the words counts not."""
+    mirrored = Span(-computed.face, -computed.high, -computed.low)
+    return computed.meets(printed) or (printed.face > 0 and mirrored.meets(printed))
+
+
+def _in_words(span: Span) -> str:
+    """With what it may be, given the digits of what it follows from."""
+    if span.low == span.high:
+        return in_digits(span.face)
+    return f"{in_digits(span.face)} (from {in_digits(span.low)} to {in_digits(span.high)})"
+
+
+def _names(formulas: tuple[str, ...]) -> list[str]:
+    return [name for formula in formulas for name in names_in(formula)]
+
+
+def finding_of(
+    number: Number,
+    check: CheckResult | None,
+    cells: Cells,
+    basis: Basis,
+    by_id: Mapping[str, Finding],
+) -> Finding:
+    """The status of a number: by hand, or by its check, its claims and what it follows from."""
+    verdicts = {name: basis.verdicts[name] for name in number.claims if name in basis.verdicts}
+    said = "; ".join(f"`{name}` {found.verdict}" for name, found in verdicts.items())
+    claims = f"Claims about it: {said}." if said else ""
+    computed = f"{check.compared.partition(': ')[2]} = {check.computed}" if check else ""
+
+    def finding(status: Status, *evidence: str) -> Finding:
+        words = " ".join(part for part in (*evidence, number.evidence, claims) if part)
+        confidence = number.confidence or ("high" if status == "suspicious" else "")
+        return Finding(status, words, number.claims, confidence)
+
+    if check and not check.passes:
+        return finding("suspicious", f"{computed}, printed {number.number}.")
+    if number.status:
+        return finding(number.status, f"{computed}." if computed else "")
+    if any(v.evidence == "counted" and v.verdict == "contradicted" for v in verdicts.values()):
+        return finding("suspicious", f"{computed}." if computed else "")
+    settled = any(found.verdict in SETTLED for found in verdicts.values())
+    if check is None:
+        return finding("tested" if settled else "needs data")
+    of = _names(number.cell or number.is_)
+    status: Status = "exact"
+    for name in of:
+        status = max(status, status_of(name, cells, by_id), key=WEAKEST.index)
+    if settled and status == "needs data":
+        status = "tested"
+    needed = _needed(of, cells) if status in ("needs data", "tested") else ""
+    return finding(status, f"{computed}.", needed)
+
+
+def status_of(name: str, cells: Cells, by_id: Mapping[str, Finding]) -> Status:
+    """How sure the number is that a formula names."""
+    if name in by_id:
+        return by_id[name].status
+    if is_cell(name):
+        cell = cells.get(".".join(name.split(".")[:3]))
+        return cell.finding.status if cell else "needs data"
+    return "needs data" if is_training(name) else "exact"
+
+
+def _needed(names: list[str], cells: Cells) -> str:
+    """What the accuracies wait for that a number follows from; of settings, a training."""
+    found = [cells[name] for name in names if name in cells]
+    waiting = [cell for cell in found if cell.finding.status in ("needs data", "tested")]
+    if waiting:
+        return f"As {waiting[0].label}: {waiting[0].finding.evidence}"
+    if any(map(is_training, names)):
+        return "The settings of the project have it; what it is worth, only a training can tell."
+    return ""
+
+
+def _as_entry(
+    paper: str, sentence: Sentence, place: int, number: Number, finding: Finding
+) -> TextNumber:
+    tables = re.findall(r"\btable[A-Z]?\d+", " ".join((*number.cell, *number.is_)))
+    return TextNumber(
+        paper=paper,
+        where=sentence.where,
+        place=place,
+        sentence=sentence.sentence,
+        printed=number.number,
+        unit=number.unit,
+        kind=number.kind,
+        of=number.of,
+        table=" ".join(dict.fromkeys(tables)),
+        finding=finding,
+    )
