@@ -116,3 +116,14 @@ def test_the_grid_of_windows_shares_the_runs_of_table_5():
     assert [grid[row].run_id for row in ("p4_m7", "p8_m7", "p16_m7")] == [
         table5[row].run_id for row in ("win4", "win8", "win16")
     ]
+
+
+def test_rows_of_two_presets_with_one_small_model_share_their_runs():
+    """Table 7 is about Swin-B, Tables 8 and 9 are about Swin-T."""
+    committed = Library(experiments_dir())
+    proxy = committed.protocol("proxy")
+    runs = [first_runs(committed.experiment(t), proxy) for t in ("table7", "table8", "table9")]
+    table7, table8, table9 = runs
+    assert table7["ratio_0_1_1k"].run_id == table8["inflate"].run_id == table9["duplicate"].run_id
+    assert len({run.run_id for table in runs for run in table.values()}) == 13
+    assert len({run.source.run_id for table in runs for run in table.values() if run.source}) == 2

@@ -169,7 +169,16 @@ class EmbeddedProtocol(Strict):
         self.geometry.require_whole(row, model, data.frames, data.image_size)
         init = self._init(experiment, row, model, seed)
         model = dataclasses.replace(model, **row.rates)
-        return RunConfig(row.preset, model, data, recipe, stage.test, seed, init)
+        label = self._label(experiment.task, row)
+        return RunConfig(label, model, data, recipe, stage.test, seed, init)
+
+    def _label(self, task: TaskName, row: Row) -> str:
+        """What runs of the row are called by: of presets with one small model, the first.
+
+        So rows that only their presets tell apart share their runs.
+        """
+        models = self._models(task)
+        return next(preset for preset in models if models[preset] == models[row.preset])
 
     def _clips(self, experiment: Experiment, row: Row, usual: MovingDigits) -> MovingDigits:
         """The clips of a row."""
@@ -209,7 +218,7 @@ class EmbeddedProtocol(Strict):
         images = stage.pretraining[origin]
         side = self.geometry.image_size(experiment.paper_input(row)[-1], images.data.image_size)
         run = RunConfig(
-            row.preset,
+            self._label(experiment.task, row),
             image_model(model, len(images.data.classes)),
             dataclasses.replace(images.data, image_size=side),
             images.recipe,

@@ -85,7 +85,8 @@ class RunConfig:
     """Everything that determines a run; what that excludes, see `vswin.runs.identity`."""
 
     preset: str
-    """The preset that the row names. A label: `model` says what is built."""
+    """A label: the preset that the row names, or one with the same small model. `model` says what
+    is built."""
     model: Model
     data: Data
     recipe: Recipe
