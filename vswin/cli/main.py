@@ -12,6 +12,7 @@ import typer
 from vswin.cli import audit as cli_audit
 from vswin.cli import claims as cli_claims
 from vswin.cli import data as cli_data
+from vswin.cli import distance as cli_distance
 from vswin.cli import jobs as cli_jobs
 from vswin.cli import predict as cli_predict
 from vswin.cli import record as cli_record
@@ -266,6 +267,7 @@ def cost(
             print_preset_cost(each, rule, frames, size, options)  # type: ignore[arg-type]
 
 
+app.command()(cli_distance.distance)
 app.command()(cli_submit.submit)
 app.command("retry", help=cli_submit.RETRY_HELP)(cli_submit.submit)
 app.command()(cli_jobs.status)

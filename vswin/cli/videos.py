@@ -128,7 +128,7 @@ def evaluate(
     with (
         assisted(processes, command) as give_up,
         joined(torch.device(device)) as world,
-        _progress("testing", world.is_main and not as_json) as show,
+        progress_bar("testing", world.is_main and not as_json) as show,
     ):
         try:
             found, checkpoint = evaluate_weights(
@@ -154,7 +154,7 @@ def make_digits(
 
     if layout not in ("kinetics", "ssv2"):
         raise UsageError(f"--layout {layout}: wanted kinetics or ssv2")
-    with _progress("rendering", True) as show:
+    with progress_bar("rendering", True) as show:
         data_file = render_digits.make_digits(folder, layout, train, test, seed, show)  # type: ignore[arg-type]
     print(
         f"{train} + {test} videos in {data_file.parent / layout}\n"
@@ -178,7 +178,7 @@ def _list(
 
 
 @contextmanager
-def _progress(what: str, wanted: bool) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str, wanted: bool) -> Iterator[Callable[[int, int], None]]:
     """Yields a callback for (done, all): a bar with rate and time left, on stderr."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -137,6 +137,11 @@ def encode(frames: np.ndarray, layout: Layout) -> bytes:
     return buffer.getvalue()
 
 
+def rendered(layout: Layout, split: Split, count: int, seed: int) -> list[Rendered]:
+    """The first of the videos that `make_digits` writes, as frames."""
+    return list(_videos(layout, split, count, seed))
+
+
 def _videos(layout: Layout, split: Split, count: int, seed: int) -> Iterator[Rendered]:
     dials = dataclasses.replace(_DIALS[layout], generator_seed=seed)
     at_a_time = len(dials.classes)

@@ -176,7 +176,7 @@ class Row(Strict):
 class Experiment(Strict):
     """A table of the paper, or an ablation of one's own."""
 
-    table: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
     title: str
     num_classes: Count | None = None
     """Classes that counted costs include, where `videos` names no dataset that says how many there
