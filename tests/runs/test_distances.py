@@ -5,8 +5,8 @@ import pytest
 from vswin.files import DamagedFileError
 from vswin.runs.distances import DistanceRecord, Head, Measured, span
 
-FIRST = [Head(0, 0, 0.25, 0.2, 0.3, 0.001), Head(0, 1, 0.5, 0.4, 0.6, 0.0)]
-SECOND = [Head(0, 0, 0.1234564, 0.0, 1.0, 0.0)]
+FIRST = [Head(0, 0, 0.25, 0.2, 0.3, (0.2, 0.3)), Head(0, 1, 0.5, 0.4, 0.6, (0.5, 0.5))]
+SECOND = [Head(0, 0, 0.1234564, 0.0, 1.0, (0.1234564,))]
 ABOUT = {"settings": {"clips": 4}, "provenance": {}}
 
 
@@ -27,9 +27,9 @@ def test_what_is_added_is_read_again_sorted_and_without_doubles(tmp_path):
     ]
     assert [m.seed for m in found] == [0, None, 2, 10]
     assert found[Measured("b", "seed2", "digits")] == tuple(FIRST)
-    assert found[Measured("a", "seed0", "noise")] == (Head(0, 0, 0.123456, 0.0, 1.0, 0.0),)
+    assert found[Measured("a", "seed0", "noise")] == (Head(0, 0, 0.123456, 0.0, 1.0, (0.123456,)),)
     assert record.about() == ABOUT
-    assert record.csv.read_text().startswith("row,weights,clips,layer,head,grid,frame,cube,dev")
+    assert record.csv.read_text().startswith("row,weights,clips,layer,head,grid,frame,cube,by_clip")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_what_is_added_is_read_again_sorted_and_without_doubles(tmp_path):
         ("", "first line"),
         ("a,b\n", "first line"),
         ("{header}\na,seed0,digits,0,0,0.1\n", "line 2"),
-        ("{header}\na,seed0,digits,0,0,0.1,x,0.3,0\n", "line 2: could not convert"),
+        ("{header}\na,seed0,digits,0,0,0.1,x,0.3,0.1\n", "line 2: could not convert"),
     ],
 )
 def test_a_damaged_file_is_named(text, words, tmp_path):

@@ -115,11 +115,9 @@ def measure(
         values = torch.stack(
             [torch.stack([by_measure[m][name] for m in MEASURES]) for by_measure in found]
         )  # (clips, measures, heads)
-        means = values.mean(dim=0).T.tolist()
-        deviations = values[:, 0].std(dim=0).tolist() if clips > 1 else [0.0] * len(means)
-        for head, (mean, deviation) in enumerate(zip(means, deviations, strict=True)):
-            grid, frame, cube = mean
-            heads.append(Head(layer, head, grid, frame, cube, deviation))
+        for head, each in enumerate(values.unbind(2)):
+            grid, frame, cube = each.mean(dim=0).tolist()
+            heads.append(Head(layer, head, grid, frame, cube, tuple(each[:, 0].tolist())))
     return heads
 
 

@@ -45,8 +45,8 @@ class Head(NamedTuple):
     """Its distance, with the measures of `vswin.models.attention_distance.Measure`."""
     frame: float
     cube: float
-    deviation: float
-    """Standard deviation of `grid` over the clips; 0 for a single one."""
+    by_clip: tuple[float, ...]
+    """`grid` clip by clip."""
 
 
 Distances = Mapping[Measured, tuple[Head, ...]]
@@ -88,9 +88,10 @@ class DistanceRecord:
             raise self._damaged("its first line is not the header")
         for number, line in enumerate(lines[1:], start=2):
             try:
-                row, weights, clips, layer, head, *values = line
-                grid, frame, cube, deviation = map(float, values)
-                one = Head(int(layer), int(head), grid, frame, cube, deviation)
+                row, weights, clips, layer, head, *means, by_clip = line
+                grid, frame, cube = map(float, means)
+                each = tuple(map(float, by_clip.split()))
+                one = Head(int(layer), int(head), grid, frame, cube, each)
             except ValueError as error:
                 raise self._damaged(f"line {number}: {error}") from error
             found.setdefault(Measured(row, weights, clips), []).append(one)
@@ -113,8 +114,9 @@ class DistanceRecord:
         writer.writerow(HEADER)
         for key in sorted(groups, key=lambda one: (one.row, one.clips, one.seed or 0, one.weights)):
             for head in groups[key]:
-                values = (f"{value:.6f}" for value in head[2:])
-                writer.writerow((*key, head.layer, head.head, *values))
+                means = (f"{mean:.6f}" for mean in (head.grid, head.frame, head.cube))
+                by_clip = " ".join(f"{value:.6f}" for value in head.by_clip)
+                writer.writerow((*key, head.layer, head.head, *means, by_clip))
         write_json(self.json, dict(about))
         write_text(self.csv, text.getvalue())
 
