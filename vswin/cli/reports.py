@@ -26,8 +26,8 @@ def report(
     table: Annotated[
         str,
         typer.Argument(
-            help="A table; `overview`: all claims on one page; `audit`: every printed number; "
-            "`all`: those, and whatever was run or recorded."
+            help="A table; `sectionC`: complexity formulas; `overview`: all claims on one page; "
+            "`audit`: every printed number; `all`: these, and whatever was run or recorded."
         ),
     ],
     protocol: Annotated[
@@ -46,10 +46,11 @@ def report(
 ) -> None:
     """Set what is on disk beside the printed numbers: CSV, HTML, Markdown, PNG. Trains nothing."""
     from vswin.report import load_study, reports_in, write_report
+    from vswin.report.complexity import write_complexity
 
     say_project()
     asked = [(table, protocol or "proxy")]
-    if table in ("overview", "audit"):
+    if table in ("overview", "audit", "sectionC"):
         asked = []
     if table == "all":
         asked = reports_in(results_dir, protocol)
@@ -60,6 +61,8 @@ def report(
         files = write_report(study)
         _print_study(study)
         _print_files([files.csv, files.html, files.markdown, *files.pictures.values()])
+    if table == "sectionC" or (table == "all" and protocol is None):
+        _print_files(write_complexity(results_dir))
     if table == "overview" or (table == "all" and protocol in (None, "proxy")):
         _write_overview(protocol or "proxy", results_dir)
     if table == "audit" or (table == "all" and protocol is None):

@@ -94,12 +94,12 @@ def write_report(study: Study) -> ReportFiles:
     write_text(csv, _as_csv(study.lines()))
     names = {name: path.name for name, path in written.items()}
     write_text(markdown, render("report.md.j2", page, names))
-    inside = {name: _inside(path.read_bytes()) for name, path in written.items()}
+    inside = {name: as_address(path.read_bytes()) for name, path in written.items()}
     write_text(html, render("report.html.j2", page, inside))
     return ReportFiles(csv, html, markdown, written)
 
 
-def _inside(png: bytes) -> str:
+def as_address(png: bytes) -> str:
     """A picture as an address that holds it."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 

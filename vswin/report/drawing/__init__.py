@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from vswin.report.drawing import costs, curves, forest, levels
+from vswin.report.drawing import costs, curves, forest, formulas, levels
 from vswin.report.drawing.canvas import as_png
 from vswin.report.pictures.costs import Costs
 from vswin.report.pictures.curves import Curves
 from vswin.report.pictures.forest import Forest
+from vswin.report.pictures.formulas import Formulas
 from vswin.report.pictures.kept import Picture
 from vswin.report.pictures.levels import Levels
 
@@ -26,3 +27,5 @@ def draw(picture: Picture) -> Figure:
             return curves.draw(picture)
         case Costs():
             return costs.draw(picture)
+        case Formulas():
+            return formulas.draw(picture)

@@ -45,11 +45,12 @@ def write_pictures(pictures: Pictures, first: Path) -> dict[str, Path]:
     for path in {first, *others.values()} - set(paths.values()):
         path.unlink(missing_ok=True)
     for name, path in paths.items():
-        _write(pictures[name], path)
+        write_picture(pictures[name], path)
     return paths
 
 
-def _write(picture: Picture, path: Path) -> None:
+def write_picture(picture: Picture, path: Path) -> None:
+    """Writes a PNG, unless the file shows the same already."""
     wanted = digest(picture)
     with contextlib.suppress(FileNotFoundError):
         if digest_in(path.read_bytes()) == wanted:
