@@ -114,6 +114,8 @@ class Family:
     None where a family cannot be initialised from images."""
     inflation: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """Choices in initialising from images, each with its values; the first is the default."""
+    fitting: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Likewise choices in loading weights of a model for other clips."""
     words: Mapping[str, Callable[[str], dict[str, Any]]] = dataclasses.field(default_factory=dict)
     """Options of the command line, each with the overrides that its text stands for; raises a
     `ModelError` that says what is wanted."""
@@ -126,7 +128,17 @@ class Family:
 
     def inflation_with(self, given: Mapping[str, str]) -> dict[str, str]:
         """Every choice of inflation: as given, or the default."""
-        return {name: values[0] for name, values in self.inflation.items()} | dict(given)
+        return _with_defaults(self.inflation, given)
+
+    def choices_with(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Every choice of inflation and fitting: as given, or the default."""
+        return _with_defaults({**self.inflation, **self.fitting}, given)
+
+
+def _with_defaults(
+    choices: Mapping[str, tuple[str, ...]], given: Mapping[str, str]
+) -> dict[str, str]:
+    return {name: values[0] for name, values in choices.items()} | dict(given)
 
 
 @functools.cache

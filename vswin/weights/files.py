@@ -56,7 +56,9 @@ def load_weights(
             classes are other ones.
         **inflation: choices of the model's family. The Swin family has `embedding`, how a 2D
             linear embedding gets its temporal extent ("inflate" or "center", Table 8), and `bias`,
-            how 2D relative position biases get theirs ("duplicate" or "center", Table 9).
+            how 2D relative position biases get theirs ("duplicate" or "center", Table 9). The MViT
+            family has `positions`: "exact" refuses position tables for other clips, "resize"
+            interpolates them, bicubically in space and linearly in time.
 
     Returns:
         What was mapped, inflated, resized, cropped, left fresh and ignored. It is logged, too.
@@ -68,14 +70,15 @@ def load_weights(
     """
     _require_family(model)
     family = family_of(model)
+    choices = {**family.inflation, **family.fitting}
     for name in inflation:
-        if name not in family.inflation:
-            known = ", ".join(family.inflation) or "none"
+        if name not in choices:
+            known = ", ".join(choices) or "none"
             raise WeightsError(f"family {family.name} has no inflation {name!r}; known: {known}")
     for name, value, options in (
         ("expect", expect, (None, *get_args(Kind))),
         ("head", head, (None, True, False)),
-        *((name, value, family.inflation[name]) for name, value in inflation.items()),
+        *((name, value, choices[name]) for name, value in inflation.items()),
     ):
         if value not in options:
             wanted = ", ".join(map(repr, options))

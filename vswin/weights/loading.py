@@ -41,7 +41,7 @@ class LoadReport:
     inflated: tuple[str, ...]
     """Weights that were given a temporal extent (section 3.4)."""
     resized: tuple[str, ...]
-    """Weights that were interpolated to another spatial size, as 2D bias tables are."""
+    """Weights that were interpolated to another size, as 2D bias tables are."""
     cropped: tuple[str, ...]
     """Weights for a larger model, as bias tables of a larger window, cut to the model's size."""
     fresh: tuple[str, ...]
@@ -49,7 +49,7 @@ class LoadReport:
     ignored: dict[str, str]
     """Entries of the checkpoint that were not used, each with the reason."""
     how: dict[str, str]
-    """The choices of inflation that had an effect; empty if nothing was inflated."""
+    """The choices of inflation and fitting that had an effect."""
 
     def __repr__(self) -> str:
         """A few lines for a log."""
@@ -96,7 +96,7 @@ def load_checkpoint(
     found = checkpoint.found
     inflating = found.kind == "2d" and not family.is_image_model(config)
     adapted = code.CHECKPOINTS.adapt(
-        checkpoint.weights, found, config, family.inflation_with(inflation or {}), checkpoint.source
+        checkpoint.weights, found, config, family.choices_with(inflation or {}), checkpoint.source
     )
     with_head = not inflating if head is None else head
     ignored, values = dict(checkpoint.left_out), dict(adapted.weights)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vswin.models.errors import WeightsError
-from vswin.models.layouts import Adapted, CheckpointCode, Layout, copied
+from vswin.models.layouts import Action, Adapted, CheckpointCode, Layout, copied
 from vswin.models.mvit.architecture import (
     NOT_IN_WEIGHTS,
     Architecture,
@@ -18,10 +18,13 @@ from vswin.models.mvit.architecture import (
     differences,
 )
 from vswin.models.mvit.config import MViTConfig
-from vswin.models.mvit.geometry import position_tables
+from vswin.models.mvit.geometry import patch_grid, position_tables
 from vswin.models.mvit.layouts import EMBEDDING, LAYOUTS, NOT_WEIGHTS, NOTE, TABLES, recognise
+from vswin.models.mvit.positions import resized
 
 _TOKENS = ("cls_token", *TABLES)
+CLIP = {"frames", "image_size"}
+"""Fields that say what clips the position tables are for."""
 
 
 def read(
@@ -81,7 +84,15 @@ def adapt(
     inflation: Mapping[str, str],
     source: str,
 ) -> Adapted:
-    """Weights as they are, for a model that is the checkpoint's own.
+    """Weights for a model that is the checkpoint's own, of clips of another size if asked for.
+
+    Args:
+        weights: under our names.
+        found: what they say about their model.
+        config: of the model that they are for.
+        inflation: `positions`, whether tables for clips of another size are refused ("exact") or
+            interpolated ("resize").
+        source: the checkpoint's name, for errors.
 
     Raises:
         WeightsError: if it is another one; names the keyword of `build_model` that differs.
@@ -91,13 +102,45 @@ def adapt(
     if rows == position_tables(config):  # which may fit clips of several sizes
         differ.pop("frames", None)
         differ.pop("image_size", None)
+    clips_differ = bool(differ and rows) and differ.keys() <= CLIP
+    if clips_differ and inflation["positions"] == "resize":
+        return _resized(weights, found, config, rows, source)
     if differ:
         wanted = ", ".join(f"{name}={value!r}" for name, value in differ.items())
         has = ", ".join(f"{name}={getattr(config, name)!r}" for name in differ)
         raise WeightsError(
             f"{source} is of a model with {wanted}, but this one has {has}; build it with {wanted}"
+            + ("; or load it with positions='resize'" if clips_differ else "")
         )
     return copied(weights, found, config, inflation, source)
+
+
+def _resized(
+    weights: Mapping[str, Tensor],
+    found: Architecture,
+    config: MViTConfig,
+    rows: Mapping[str, int],
+    source: str,
+) -> Adapted:
+    """Weights with position tables for other clips.
+
+    Raises:
+        WeightsError: if nothing says which rows are of which place.
+    """
+    wanted = position_tables(config)
+    # Frames and size of one joint table are a guess where the file does not say them.
+    is_known = found.is_certain or "pos_embed" not in rows or found.config.is_image_model
+    if rows != position_tables(found.config) or not is_known:
+        sizes = ", ".join(f"{name} has {count} rows" for name, count in rows.items())
+        raise WeightsError(
+            f"{source}: {sizes}, and nothing says of how many frames and of what size; wanted "
+            f"{wanted}, or a file that says it, as those of vswin.save_weights do"
+        )
+    tables = {name: weights[name] for name in rows}
+    grids = patch_grid(found.config), patch_grid(config)
+    actions: dict[str, tuple[Action, ...]] = dict.fromkeys(weights, ("mapped",))
+    actions |= {name: ("resized",) for name in rows if rows[name] != wanted[name]}
+    return Adapted({**weights, **resized(tables, *grids)}, actions, {"positions": "resize"})
 
 
 def write(

@@ -100,5 +100,6 @@ FAMILY = Family(
     natural_clips=natural_clips,
     clip_options=lambda frames, side: {"frames": frames, "image_size": side},
     require_whole=require_whole,
+    fitting={"positions": ("exact", "resize")},
     is_image_model=lambda config: config.is_image_model,
 )
