@@ -12,13 +12,18 @@ from vswin.models import ModelError
 from vswin.paper.printed import printed_table
 from vswin.report import load_study
 
-SLIPS = {("table1", "swin_b_1k", "params"), ("table1", "swin_b", "params")}
+SLIPS = {
+    ("table1", "swin_b_1k", "params"),
+    ("table1", "swin_b", "params"),
+    ("table3", "mvit_b_64x3", "params"),
+    ("table3", "mvit_b_24_32x3", "params"),
+}
 
 
 @pytest.mark.parametrize("table", ["table1", "table3", "table5"])
-def test_every_printed_cost_cell_of_the_swin_rows(table):
+def test_every_printed_cost_cell_of_the_rows_that_can_be_built(table):
     cells = load_study(table, protocol="smoke", results_dir="/nonexistent").cost_lines()
-    ours = [row for row in printed_table(table).rows if row.system == "ours"]
+    ours = [row for row in printed_table(table).rows if row.system == "ours" or row.from_paper]
     assert len(cells) == 2 * len(
         {tuple(row.cells.values()) for row in ours}
     )  # one is printed twice

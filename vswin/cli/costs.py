@@ -11,10 +11,13 @@ from vswin.costs.counting import Rule
 from vswin.errors import UsageError
 from vswin.report import Study, load_costs
 from vswin.report.compare import COSTS, UNITS
+from vswin.report.sections import unfounded
 
 
-def print_table_cost(table: str, rule: Rule) -> None:
+def print_table_cost(table: str, rule: Rule | None) -> None:
     """Every printed cost of a table beside the counted one; where none is printed, those of ours.
+
+    Without a rule, costs are counted by that of the table's paper.
 
     Raises:
         UsageError: if there is no such rule.
@@ -27,22 +30,27 @@ def print_table_cost(table: str, rule: Rule) -> None:
         _print_counted(study, rule)
 
 
-def _print_beside_printed(study: Study, rule: Rule) -> None:
+def _print_beside_printed(study: Study, rule: Rule | None) -> None:
     lines = []
     for cell in study.cost_lines(rule):
-        texts = (cell[name] for name in ("row", "metric", "printed", "ours"))
-        lines.append((*texts, "✓" if cell["exact"] else "✗", cell["evidence"]))
-    header = ("row", "metric", "printed", "ours", "exact", "evidence")
-    print_table(study.name, header, lines, names=2)
+        texts = (cell[name] for name in ("row", "metric", "printed"))
+        counted, why = f"{cell['counted']:.3f}", cell["evidence"]
+        if cell["logged"]:
+            why = f"{counted}, {cell['logged']}, {cell['ours']}: rounded twice"
+        lines.append((*texts, counted, cell["status"], why))
+    header = ("row", "metric", "printed", "counted", "status", "evidence")
+    print_table(f"{study.name}, rule {rule or study.rules_in_words}", header, lines, names=2)
+    for words in unfounded(study):
+        print_line(words)
 
 
-def _print_counted(study: Study, rule: Rule) -> None:
+def _print_counted(study: Study, rule: Rule | None) -> None:
     header = ("row", *(f"{title}, {UNITS[metric]}" for metric, title in COSTS.items()))
     lines = [
         (row.id, *(f"{study.counted(row.id, metric, rule):.3f}" for metric in COSTS))
         for row in study.rows
     ]
-    print_table(study.name, header, lines)
+    print_table(f"{study.name}, rule {rule or study.rules_in_words}", header, lines)
 
 
 def print_preset_cost(

@@ -88,7 +88,7 @@ def list_rows(table: str, protocol: str, results_dir: str) -> None:
                     lacking.setdefault(item, []).append(p.row.id)
     lines = []
     kind = library.protocol(protocol).kind
-    for row in (row for row in experiment.rows if row.only_on in (None, kind)):
+    for row in (row for row in experiment.rows if row.only_on in (None, kind, "costs")):
         name = "not printed" if printed else ""
         name = f"control: {row.control}" if row.is_control else name
         if printed and (line := printed.row(row.id)):
@@ -96,7 +96,8 @@ def list_rows(table: str, protocol: str, results_dir: str) -> None:
         model = experiment.paper_model(row)
         words = " ".join(family_of(model).slug(model, row.frames))
         about = _in_words(configs[row.id]) if row.id in configs else []
-        state = states.get(row.id, f"not under {protocol}")
+        state = "costs only" if row.only_on == "costs" or experiment.awaits else ""
+        state = state or states.get(row.id, f"not under {protocol}")
         if state == "missing" and any(row.id in rows for rows in lacking.values()):
             state = "lacks data or weights"
         lines.append((row.id, name, row.preset, str(row.frames), words, "; ".join(about), state))

@@ -207,7 +207,13 @@ def cost(
         list[str],
         typer.Argument(help="A preset (swin_t …) or a table (table1 …); several of either."),
     ],
-    rule: Annotated[str, typer.Option(help="Counting rule: paper, macs or fvcore.")] = "paper",
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            help="Counting rule: paper, macs or fvcore (default: of a table, that of its paper; of "
+            "a preset, paper)."
+        ),
+    ] = None,
     frames: Annotated[
         int | None, typer.Option(help="Input frames, for a preset (default: its own).")
     ] = None,
@@ -264,7 +270,7 @@ def cost(
         if each in tables:
             print_table_cost(each, rule)  # type: ignore[arg-type]
         else:
-            print_preset_cost(each, rule, frames, size, options)  # type: ignore[arg-type]
+            print_preset_cost(each, rule or "paper", frames, size, options)  # type: ignore[arg-type]
 
 
 app.command()(cli_distance.distance)

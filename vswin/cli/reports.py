@@ -141,7 +141,8 @@ def notebook(
     _print_study(study)
     root = study.results_dir
     reports = [report_path(root, table, final["protocol"], s) for s in ("html", "md", "png")]
-    _print_files([root / final["protocol"] / "tables" / f"{table}.csv", *reports, executed])
+    written = [path for path in reports if path.exists()]  # a picture, where there is one
+    _print_files([root / final["protocol"] / "tables" / f"{table}.csv", *written, executed])
 
 
 def _print_study(study: Study) -> None:

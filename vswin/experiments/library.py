@@ -52,9 +52,13 @@ class Library:
     def why_not(self, experiment: Experiment, protocol: str) -> str:
         """Why an experiment cannot be run under a protocol, and under which it can; empty if so."""
         reason = self.protocol(protocol).why_not(experiment)
-        others = ", ".join(self.protocols_of(experiment)) if reason else ""
-        none = "none; `vswin cost` counts its costs"
-        return f"{reason}; it can be run under: {others or none}" if reason else ""
+        if not reason:
+            return ""
+        others = ", ".join(self.protocols_of(experiment))
+        costs = f"`vswin cost {experiment.table}` counts its costs"
+        if experiment.awaits:
+            return f"{reason}; {costs}"
+        return f"{reason}; it can be run under: {others or f'none; {costs}'}"
 
     def require_possible(self, experiment: Experiment, protocol: str) -> None:
         """Refuses an experiment that cannot be run under a protocol.

@@ -135,6 +135,8 @@ def first_runs(
 
 def _configured(experiment: Experiment, protocol: Protocol, row: Row) -> RunConfig:
     try:
+        if row.only_on == "costs":
+            raise UsageError("its costs are counted, and nothing else (only_on: costs)")
         _require_classes_of_data(experiment, row)
         return protocol.configure(experiment, row, 0)
     except (UsageError, ModelError) as error:

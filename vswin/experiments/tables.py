@@ -84,8 +84,9 @@ class Row(Strict):
     """The row whose model it tests, in other views; nothing is trained for it."""
     recipe: Training = Field(default_factory=dict)
     """Settings of the training that the row is about (Table 7), under every protocol."""
-    only_on: Kind | None = None
-    """The kind of protocols that it is run under; None: every kind. Not a printed row."""
+    only_on: Kind | Literal["costs"] | None = None
+    """The kind of protocols that it is run under; None: every kind. Not a printed row of ours.
+    `costs`: none; a row of another system, whose costs are counted."""
     control: RowControl = "none"
     """A check of the benchmark: its clips lack the evidence, or its initial weights are random."""
     videos: RowOnVideos = RowOnVideos()
@@ -114,7 +115,7 @@ class Row(Strict):
             raise ValueError(
                 "recipe.lr_factor multiplies the protocol's lr; leave it out, or videos.recipe.lr"
             )
-        if self.is_control and self.only_on == "videos":
+        if self.is_control and self.only_on in ("videos", "costs"):
             raise ValueError("a control is a check of the embedded benchmark; leave only_on out")
         return self
 
@@ -178,6 +179,9 @@ class Experiment(Strict):
 
     table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
     title: str
+    awaits: str = ""
+    """What is not there yet to train its rows, in a sentence; their costs are counted. Empty: they
+    are trained."""
     num_classes: Count | None = None
     """Classes that counted costs include, where `videos` names no dataset that says how many there
     are; left out there, they are the preset's own."""
@@ -339,6 +343,8 @@ def why_not(
         lacking: what else is not there, as the end of the sentence; empty if nothing.
         includes: whether a row is run there.
     """
+    if experiment.awaits:
+        return f"{experiment.table} cannot be trained yet: {experiment.awaits}"
     if not experiment.is_for(protocol):
         return f"{experiment.table} names its protocols, and {protocol} is none of them"
     rows = [row for row in experiment.rows if includes(row)]

@@ -197,9 +197,10 @@ class Claim(Strict):
         *table, name, column = place.split(".") if "." in place else ("", place)
         printed = printed_table(table[0] if table else self.table or "")
         row = printed.row(name) if printed else None
-        if row is None or column not in row.cells:
+        if printed is None or row is None or column not in row.cells:
             raise ValueError(f"claim {self.id}: {{{place}}} is no cell of a printed table")
-        return row.cells[column]
+        metric = next(each.metric for each in printed.columns if each.id == column)
+        return (metric and printed.number(name, metric)) or row.cells[column]
 
 
 class ClaimsFile(Strict):

@@ -1,24 +1,30 @@
 """The printed tables, whole: `vswin/paper/<paper>/<table>.yaml`.
 
 A table holds every printed row, those of other systems, too, with every cell as it is printed.
-Experiments refer to rows by id; a row that no experiment names is printed and not run.
+Experiments refer to rows by id; a row that no experiment names is printed and not run. What is true
+of all tables of a paper stands in its `paper.yaml`.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from vswin.errors import VswinError
-from vswin.reading import Strict, read_strictly, require_named
+from vswin.reading import ExperimentError, Strict, read_strictly, require_named
 
 FOLDER = Path(__file__).parent
 """One folder for each paper, one file for each table."""
+PAPER = "paper.yaml"
+"""What a paper says of itself; no table has this name."""
 DASHES = ("-", "–", "—", "")
 """How a table prints that a number is not known."""
+NUMBER = re.compile(r"\d+(\.\d+)?")
+"""How a cell with a number begins; what follows in the cell (`(−68.5)`, `×1×5`) is another one."""
 
 
 class PrintedTableError(VswinError):
@@ -33,6 +39,21 @@ def _is_text(value: object) -> object:
 
 Text = Annotated[str, BeforeValidator(_is_text)]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+
+
+class Paper(Strict):
+    """What is true of all tables of a paper."""
+
+    paper: Id
+    """Its folder."""
+    title: str
+    source: str
+    """Where it is, and which version."""
+    rule: Literal["paper", "macs", "fvcore"]
+    """The rule of `vswin.costs` by which its costs were counted."""
+    logged: dict[Id, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """Decimals to which a metric was rounded before it was rounded for a table, by metric: such a
+    cell may be rounded twice."""
 
 
 class Column(Strict):
@@ -59,6 +80,9 @@ class Row(Strict):
     id: Id
     system: Literal["ours", "other"] = "ours"
     """Whether it is the paper's own system or one that the paper compares with."""
+    from_paper: Id | None = None
+    """The paper that its costs are taken from, by its folder; None: they are the paper's own, or it
+    is none of ours."""
     cells: dict[Id, Text]
     """By column."""
 
@@ -90,6 +114,8 @@ class PrintedTable(Strict):
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     suspicious: tuple[SuspiciousCell, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What its caption says that does not follow from the paper, with the evidence."""
 
     @model_validator(mode="after")
     def _check(self) -> PrintedTable:
@@ -100,6 +126,10 @@ class PrintedTable(Strict):
             if row.cells.keys() != set(columns):
                 different = ", ".join(sorted(row.cells.keys() ^ set(columns)))
                 raise ValueError(f"row {row.id}: cells and columns differ: {different}")
+            for column in self.columns:
+                text = row.cells[column.id]
+                if column.metric and text not in DASHES and not NUMBER.match(text):
+                    raise ValueError(f"row {row.id}: {column.id} {text!r} begins with no number")
         _require("row", [s.row for s in self.suspicious], rows)
         _require("column", [s.column for s in self.suspicious], columns)
         return self
@@ -124,9 +154,13 @@ class PrintedTable(Strict):
     def number(self, row_id: str, metric: str) -> str | None:
         """A printed number with its digits; None where the table has none."""
         row, column = self.row(row_id), self.column(metric)
-        if row is None or column is None or row.cells[column.id] in DASHES:
-            return None
-        return row.cells[column.id]
+        found = NUMBER.match(row.cells[column.id]) if row and column else None
+        return found[0] if found else None
+
+    def counted_as(self, row_id: str) -> Paper:
+        """The paper whose way of counting and rounding a row's costs have."""
+        row = self.row(row_id)
+        return read_paper((row.from_paper if row else None) or self.paper)
 
     def suspicion(self, row_id: str, metric: str) -> str | None:
         """The evidence against a number, None if there is none."""
@@ -149,10 +183,24 @@ def printed_table(table: str) -> PrintedTable | None:
         ExperimentError: if the file is broken; names file, line and key.
         PrintedTableError: if two papers have a table of that id.
     """
-    found = sorted(FOLDER.glob(f"*/{table}.yaml"))
+    found = sorted(p for p in FOLDER.glob(f"*/{table}.yaml") if p.name != PAPER)
     if len(found) > 1:
         raise PrintedTableError(f"two papers have a {table}: {', '.join(map(str, found))}")
     return read_printed_table(found[0]) if found else None
+
+
+@functools.cache
+def read_paper(paper: str) -> Paper:
+    """What a paper says of itself.
+
+    Raises:
+        ExperimentError: if the file is broken or not there.
+    """
+    path = FOLDER / paper / PAPER
+    found = read_strictly(path, Paper)
+    if found.paper != paper:
+        raise ExperimentError(f"{path}: key 'paper' is {found.paper!r}; the folder is {paper!r}")
+    return found
 
 
 def read_printed_table(path: Path) -> PrintedTable:

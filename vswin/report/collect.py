@@ -260,7 +260,8 @@ def _rows(
     """
     seen: dict[tuple[str, ...], str] = {}
     for row in experiment.rows:
-        if not protocol.includes(row):
+        is_counted_only = row.only_on == "costs"
+        if not (protocol.includes(row) or is_counted_only):
             continue
         line = printed.row(row.id) if printed else None
         first = seen.setdefault(tuple(line.cells.values()), row.id) if line else row.id
@@ -271,7 +272,8 @@ def _rows(
             id=row.id,
             labels=labels or {"row": row.id},
             control=row.control,
-            is_beside=row.only_on is not None,
+            is_beside=row.only_on is not None and not is_counted_only,
+            is_counted_only=is_counted_only,
             model=experiment.paper_model(row),
             input_size=experiment.paper_input(row),
             trained=sizes_of(experiment, row, run) if run else {},

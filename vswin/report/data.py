@@ -38,11 +38,13 @@ class Row:
     is_beside: bool
     """Whether it is a row of the embedded benchmark alone, which the paper does not print."""
     model: Any
-    """Configuration of the paper's own model."""
+    """Configuration of the printed row's own model."""
     input_size: tuple[int, int, int, int]
     """(C, T, H, W) of the paper's input."""
     trained: Sizes = dataclasses.field(default_factory=dict)
     """What is trained in its place, beside what the paper has; empty where nothing is."""
+    is_counted_only: bool = False
+    """Whether it is a row of another system, whose costs are counted and which nothing runs."""
     repeats: str = ""
     """The row above with the same printed cells, which is then printed twice; empty: none."""
 

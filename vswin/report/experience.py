@@ -22,7 +22,7 @@ def _easy(study: Study, judgements: Sequence[Judgement]) -> Iterator[str]:
     cells = study.cost_lines()
     exact = sum(cell["exact"] for cell in cells)
     if exact:
-        yield f"Costs follow from the text: {exact} of {len(cells)} printed cells to the digit."
+        yield f"Costs can be counted: {exact} of {len(cells)} printed cells to the digit."
     always = [row.label for row in (*study.distinct_rows, *study.beside) if _always(study, row.id)]
     if always:
         yield f"Every seed learnt the order of events in: {'; '.join(always)}."

@@ -28,6 +28,7 @@ def notebook_of(table: str, library: Library) -> str:
         table=table,
         title=title_of(experiment, printed),
         printed=printed,
+        awaits=experiment.awaits,
         protocol=protocol,
         small=isinstance(library.protocol(protocol), EmbeddedProtocol),
     )

@@ -143,7 +143,8 @@ def _execute(
         raise unknown(f"parameter of notebook {source.name}", name, defaults)
     final = defaults | parameters
     watched = None
-    if table != OVERVIEW:
+    # Where nothing can be trained yet, there is no plan; whoever asks for one is told why.
+    if table != OVERVIEW and (final["run_missing"] or not _awaits(table)):
         plan = plan_study(table, final["protocol"], final["seeds"], final["results_dir"])
         watched = plan if final["run_missing"] else None
     root = require_writable(results_path(final["results_dir"]))
@@ -165,6 +166,11 @@ def _execute(
     finally:
         partial.unlink(missing_ok=True)
     return target, final
+
+
+def _awaits(table: str) -> str:
+    """What an experiment lacks to be trained; empty if nothing."""
+    return Library(experiments_dir()).experiment(table).awaits
 
 
 def _without_paths(executed: Path) -> str:

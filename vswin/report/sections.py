@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from vswin.report.compare import Match, within
+from vswin.paper.printed import Column
+from vswin.paper.printed import Row as PrintedRow
+from vswin.report.compare import COSTS, Match, within
 from vswin.report.data import Row, Section, listing
 from vswin.report.study import Study
 from vswin.runs.record import RunRecord
@@ -54,13 +56,33 @@ def compared(study: Study) -> Iterator[tuple[Row, str, str, float | None, Match]
 
 
 def other_systems(study: Study) -> Section:
-    """Printed rows of other systems: nothing here runs them."""
+    """Printed rows of other systems: nothing here runs them; of some the costs are counted."""
     printed = study.printed
     rows = [row for row in printed.rows if row.system == "other"] if printed else []
     columns = printed.columns if printed else ()
     header = [column.label or column.name for column in columns]
-    lines = [[row.cells[column.id] for column in columns] for row in rows]
-    return Section("Other systems, as the paper prints them", header, lines)
+    counted = {row.id for row in study.counted_only}
+    lines = [
+        [_beside_ours(study, row, c) if row.id in counted else row.cells[c.id] for c in columns]
+        for row in rows
+    ]
+    note = ""
+    if counted:
+        rules = {study.rule_of(row.id) for row in study.counted_only}
+        note = (
+            "Where this project has the model, too, its cost is counted: printed / ours, by the "
+            f"rule of the paper that the number is from (`{'`, `'.join(sorted(rules))}`)."
+        )
+    return Section("Other systems, as the paper prints them", header, lines, note=note)
+
+
+def _beside_ours(study: Study, row: PrintedRow, column: Column) -> str:
+    """A cell as printed, and beside it what was counted, if that can be."""
+    cell = row.cells[column.id]
+    found = study.comparison(row.id, column.metric) if column.metric in COSTS else None
+    if found is None or column.metric is None:
+        return cell
+    return f"{cell} / {study.counted(row.id, column.metric):.3f} {'✓' if found.exact else '✗'}"
 
 
 def scope(study: Study) -> Section:
@@ -124,17 +146,23 @@ def decisions(study: Study) -> Section:
 
 def suspicious(study: Study) -> Iterator[str]:
     """Printed cells that ours are not equal to, or that do not follow from the paper."""
-    costs = {(line["row"], line["metric"]): line for line in study.cost_lines()}
-    for line in costs.values():
+    for line in study.cost_lines():
         if not line["exact"] or line["evidence"]:
             yield (
                 f"Printed {line['metric']} of {line['row']} is {line['printed']}, ours "
                 f"{line['ours']}. {line['evidence']}".rstrip()
             )
+    yield from unfounded(study)
+
+
+def unfounded(study: Study) -> Iterator[str]:
+    """What a table prints that does not follow from the paper and is no cost of a row of ours."""
+    costs = {(line["row"], line["metric"]) for line in study.cost_lines()}
     for s in study.printed.suspicious if study.printed else ():
         row = study.printed.row(s.row) if study.printed else None
         if row is not None and (s.row, s.column) not in costs:
             yield f"Printed {s.column} of {s.row} is {row.cells[s.column]}. {s.evidence}"
+    yield from study.printed.remarks if study.printed else ()
 
 
 def recipe(study: Study) -> Section:

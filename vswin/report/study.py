@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from vswin.costs.cache import cost_at
 from vswin.costs.counting import Cost, Rule
-from vswin.paper.printed import PrintedTable
+from vswin.paper.printed import PrintedTable, read_paper
 from vswin.report import digits
-from vswin.report.compare import COSTS, compare
+from vswin.report.compare import COSTS, Comparison, compare, status
 from vswin.report.data import Row, Runs, Terms, Value
 from vswin.report.pictures.shown import levels_of
 from vswin.report.statistics import Interval, t_interval, wilson_interval
@@ -84,7 +84,16 @@ class Study:
     @property
     def rows(self) -> list[Row]:
         """The rows of the table, without controls and without those that are not printed."""
-        return [row for row in self.all_rows if row.control == "none" and not row.is_beside]
+        return [
+            row
+            for row in self.all_rows
+            if row.control == "none" and not row.is_beside and not row.is_counted_only
+        ]
+
+    @property
+    def counted_only(self) -> list[Row]:
+        """Rows of other systems, whose costs are counted and which nothing runs."""
+        return [row for row in self.all_rows if row.is_counted_only]
 
     @property
     def beside(self) -> list[Row]:
@@ -115,12 +124,31 @@ class Study:
         """The row of that id; it must exist."""
         return next(row for row in self.all_rows if row.id == row_id)
 
-    def cost(self, row_id: str, rule: Rule = "paper") -> Cost:
-        """Cost of the row at the paper's own size."""
-        row = self.row(row_id)
-        return cost_at(row.model, row.input_size, rule)
+    @property
+    def rule(self) -> Rule:
+        """The rule by which the costs of its rows are counted: its paper's."""
+        return read_paper(self.printed.paper).rule if self.printed else "paper"
 
-    def counted(self, row_id: str, metric: str, rule: Rule = "paper") -> float:
+    def rule_of(self, row_id: str) -> Rule:
+        """That of a row; where its cells are from another paper, that one's."""
+        return self.printed.counted_as(row_id).rule if self.printed else self.rule
+
+    @property
+    def rules_in_words(self) -> str:
+        """As "paper", or "paper, macs for mvit_b_32x3"."""
+        others: dict[str, list[str]] = {}
+        for row in self.counted_only:
+            if (rule := self.rule_of(row.id)) != self.rule:
+                others.setdefault(rule, []).append(row.id)
+        words = [f"{rule} for {' and '.join(rows)}" for rule, rows in others.items()]
+        return ", ".join([self.rule, *words])
+
+    def cost(self, row_id: str, rule: Rule | None = None) -> Cost:
+        """Cost of the row at the paper's own size, by its paper's rule if none is given."""
+        row = self.row(row_id)
+        return cost_at(row.model, row.input_size, rule or self.rule_of(row_id))
+
+    def counted(self, row_id: str, metric: str, rule: Rule | None = None) -> float:
         """That cost in the unit of its column: `flops` in 10^9, `params` in 10^6."""
         found = self.cost(row_id, rule)
         return {"flops": found.gflops, "params": found.mparams}[metric]
@@ -216,11 +244,11 @@ class Study:
             "state": "done" if self.is_done(row.id) else "not run",
         }
         for metric in COSTS:
-            printed, ours = self.number(row.id, metric), self.counted(row.id, metric)
+            found = self.comparison(row.id, metric)
             line |= {
-                f"paper_{metric}": _number(printed),
-                metric: ours,
-                f"{metric}_exact": compare(ours, printed).exact if printed else None,
+                f"paper_{metric}": _number(self.number(row.id, metric)),
+                metric: self.counted(row.id, metric),
+                f"{metric}_exact": found.exact if found else None,
             }
         if self.printed is None:
             beside = [f"paper_{metric}" for metric in (*self.terms.metrics, *COSTS)]
@@ -228,26 +256,37 @@ class Study:
                 del line[name]
         return line
 
-    def cost_lines(self, rule: Rule = "paper") -> list[dict[str, Any]]:
-        """Every printed cost beside ours: row, metric, printed, counted, ours, exact, evidence.
+    def comparison(self, row_id: str, metric: str, rule: Rule | None = None) -> Comparison | None:
+        """A printed cost beside ours, rounded as its paper does; None where none is printed."""
+        printed = self.number(row_id, metric)
+        if self.printed is None or printed is None:
+            return None
+        logged = self.printed.counted_as(row_id).logged.get(metric)
+        return compare(self.counted(row_id, metric, rule), printed, logged)
 
-        `ours` has as many digits as `printed`. A row that is printed twice is there once.
+    def cost_lines(self, rule: Rule | None = None) -> list[dict[str, Any]]:
+        """Every printed cost beside ours: row, metric, printed, counted, ours, exact, ...
+
+        `ours` has as many digits as `printed`; `logged` is what it was rounded to before, if that
+        is what makes it equal; `evidence` speaks against the printed one, and `status` sums up. A
+        row that is printed twice is there once.
         """
         lines = []
-        for row in self.distinct_rows:
+        for row in [*self.distinct_rows, *self.counted_only]:
             for metric in COSTS:
-                if printed := self.number(row.id, metric):
-                    counted = self.counted(row.id, metric, rule)
-                    found = compare(counted, printed)
+                if found := self.comparison(row.id, metric, rule):
+                    evidence = self.suspicion(row.id, metric)
                     lines.append(
                         {
                             "row": row.id,
                             "metric": metric,
-                            "printed": printed,
-                            "counted": counted,
+                            "printed": found.printed,
+                            "counted": self.counted(row.id, metric, rule),
                             "ours": found.ours,
                             "exact": found.exact,
-                            "evidence": self.suspicion(row.id, metric),
+                            "logged": found.logged,
+                            "evidence": evidence,
+                            "status": status(found, evidence),
                         }
                     )
         return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vswin.report.compare import COSTS, UNITS, compare
+from vswin.report.compare import COSTS, UNITS
 from vswin.report.data import Row, Section
 
 if TYPE_CHECKING:  # a study shows its table itself
@@ -25,7 +25,8 @@ def the_table(study: Study) -> Section:
         what = "the paper's own model"
         if any(map(study.prints, COSTS)):
             notes.append("✓ equal to the printed digit, ✗ not.")
-    notes.append(f"FLOPs are multiply-accumulates of {what} under counting rule `paper`.")
+    notes.append(f"FLOPs are multiply-accumulates of {what} under counting rule `{study.rule}`.")
+    notes += rounded_twice(study)
     return Section(
         "The table",
         [heading for heading, _ in columns],
@@ -33,6 +34,19 @@ def the_table(study: Study) -> Section:
         note=f"{' '.join(notes)} {_interval_note(study)}".strip(),
         picture="levels",
     )
+
+
+def rounded_twice(study: Study) -> list[str]:
+    """Why a count may be equal to the printed digit and not round to it; empty if none is so."""
+    found = [line for line in study.cost_lines() if line["logged"]]
+    if not found:
+        return []
+    first = found[0]
+    return [
+        f"Where only that gives the printed digit, ours is rounded twice, as what the paper's code "
+        f"logs and its tables then shorten: {first['counted']:.3f}, {first['logged']}, "
+        f"{first['ours']}."
+    ]
 
 
 def beside(study: Study) -> Section:
@@ -63,7 +77,7 @@ def _accuracies(study: Study) -> Iterator[Column]:
     for metric, title in terms.metrics.items():
         if study.prints(metric):
             yield f"{title} printed", [study.number(row.id, metric) or "–" for row in study.rows]
-        if _is_shown(study, metric) and (study.printed or study.is_trainable):
+        if _is_shown(study, metric) and study.is_trainable:
             ours = "ours" if study.printed else "(%)"
             yield (
                 f"{title} {ours}, {terms.protocol}",
@@ -120,11 +134,11 @@ def _costs(study: Study) -> Iterator[Column]:
 
 
 def _cost(study: Study, row: Row, metric: str, is_printed: bool) -> str:
-    printed, ours = study.number(row.id, metric), study.counted(row.id, metric)
+    found, ours = study.comparison(row.id, metric), study.counted(row.id, metric)
     if not is_printed:
         return f"{ours:.3f}"
-    mark = "" if printed is None else " ✓" if compare(ours, printed).exact else " ✗"
-    return f"{printed or '–'} / {ours:.3f}{mark}"
+    mark = "" if found is None else " ✓" if found.exact else " ✗"
+    return f"{found.printed if found else '–'} / {ours:.3f}{mark}"
 
 
 def _interval_note(study: Study) -> str:

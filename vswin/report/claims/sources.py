@@ -14,7 +14,7 @@ from vswin.experiments.preregistration import RegisteredStudy, read_preregistrat
 from vswin.models.registry import presets, resolve_config
 from vswin.models.swin.config import BiasInit, own_frame_share
 from vswin.paper.claims import TIMED, Claim, Counted
-from vswin.paper.printed import printed_table
+from vswin.paper.printed import printed_table, read_paper
 from vswin.paper.quantities import printed_quantity
 from vswin.project import experiments_dir, preregistration_file
 from vswin.report.collect import load_costs, load_study
@@ -118,7 +118,8 @@ def measured(study: Study, row: str, metric: str) -> dict[int, float]:
     if found := study.by_seed(row, metric):
         return found
     printed = study.number(row, metric)
-    if printed and study.terms.comparable and all(ours.id != row for ours in study.all_rows):
+    is_ours = any(ours.id == row and not ours.is_counted_only for ours in study.all_rows)
+    if printed and study.terms.comparable and not is_ours:
         seeds = {value.seed for value in study.values if value.seed is not None}
         return dict.fromkeys(sorted(seeds), float(printed))
     if metric == "test_seconds":
@@ -182,5 +183,7 @@ def _counted_of(model: Counted, claim: Claim) -> float:
     size = (model.image_size, model.image_size)
     sized = presets()[model.preset].clip_options(model.frames, size[0])
     config = resolve_config(model.preset, **(sized | model.model))
-    cost = cost_at(config, (3, model.frames, *size), "paper")
+    printed = printed_table(claim.table or "")
+    rule = read_paper(printed.paper).rule if printed else "paper"
+    cost = cost_at(config, (3, model.frames, *size), rule)
     return {"flops": cost.gflops, "params": cost.mparams}[claim.metric]

@@ -150,6 +150,6 @@ def costs_of(study: Study) -> Costs | None:
     )
     return Costs(
         title=f"{study.title}: costs",
-        notes=("Counted on the paper's own models with counting rule paper.",),
+        notes=(f"Counted on the paper's own models with counting rule {study.rule}.",),
         costs=costs,
     )
