@@ -14,7 +14,7 @@ import sys
 from vswin.files import write_text
 from vswin.project import project_root
 from vswin.report.claims import VERDICTS
-from vswin.report.overview.blocks import headline
+from vswin.report.overview.blocks import claims_in_words, headline
 from vswin.report.overview.collect import load_overview
 from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts
 from vswin.report.overview.page import LINK, NAME
@@ -28,11 +28,13 @@ END = "<!-- end of what is written from the record -->\n"
 
 def of_record(overview: Overview) -> str:
     """What the README shows of an overview, as Markdown."""
-    first, *rest = headline(overview)
+    first = claims_in_words(overview)
+    rest = headline(overview)[len(first) :]
     classes = by_evidence(overview.judgements)
     said = [line for line in rest if line.partition(":")[0].lower() not in EVIDENCE.values()]
     parts = [
-        f"**{first}** [All of them, with evidence]({RECORD}/reports/{NAME}.md).",
+        "  \n".join(f"**{line}**" for line in first),
+        f"[All of them, with evidence]({RECORD}/reports/{NAME}.md).",
         f"![Every claim with its verdict]({RECORD}/reports/{NAME}.png)",
         _table(
             ["what a verdict rests on", *VERDICTS],

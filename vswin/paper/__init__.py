@@ -1,1 +1,1 @@
-"""The printed numbers and claims of the paper, as data with their source."""
+"""The printed numbers and claims of the papers, as data with their source."""

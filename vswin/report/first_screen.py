@@ -33,8 +33,8 @@ def first_screen(
         TITLE if study.printed else "The claims",
         claims=[line_of(study, j, printed.get(j.claim.id)) for j in judgements],
         items=changes,
-        note=f"z: the printed difference in standard errors. {assumptions()}"
-        if has_printed
+        note=f"z: the printed difference in standard errors. {assumptions([study.printed.paper])}"
+        if study.printed and has_printed
         else "",
         level=2,
         picture="claims",

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from vswin.experiments.library import Library
-from vswin.paper.printed import FOLDER, printed_table
+from vswin.paper.claims import paper_claims
+from vswin.paper.printed import FOLDER, printed_table, read_paper
 from vswin.project import experiments_dir
 from vswin.report.overview.awaited import bill
 from vswin.report.overview.blocks import TITLES, blocks, headline, signed
@@ -56,9 +57,12 @@ def test_what_does_not_hold_is_said_as_loudly_as_what_holds(overview):
 
 def test_verdicts_are_counted_once_each(overview):
     number = len(overview.judgements)
-    assert headline(overview)[0] == (
-        f"{number} claims of the paper: {count_in_words(overview.judgements)}."
-    )
+    assert overview.papers == ["video_swin", "mvit"]
+    for paper, line in zip(overview.papers, headline(overview), strict=False):
+        judged = [j for j in overview.judgements if j.paper == paper]
+        title = read_paper(paper).title
+        assert line == f"{len(judged)} claims of {title}: {count_in_words(judged)}."
+        assert len(judged) == len(paper_claims(paper))
     assert sum(counts(overview.judgements).values()) == number
     classes = by_evidence(overview.judgements)
     assert sum(map(len, classes.values())) == number

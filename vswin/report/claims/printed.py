@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 from vswin.data.datasets import DATASETS
@@ -23,13 +23,21 @@ from vswin.paper.quantities import printed_quantity
 from vswin.report.statistics import LEVEL, holm
 
 Resolution = Literal["clear", "by a single test only", "not resolvable"]
+IMAGENET = "imagenet_1k"
 DISCORDANCE = 0.13
 """Share of videos on which exactly one of two models of the paper is right. An assumption: the
 paper does not tell. Of the fifth that each gets wrong, they would then get two thirds wrong
 together. If they were wrong independently, it would be 0.33, and every error 1.6 times as large."""
-TESTED_VIDEOS: Mapping[str, int] = {"kinetics400": 19_796, "kinetics600": 28_313, "ssv2": 24_777}
-"""Validation videos by dataset; section 4.1 says 20k, 28.3k and 24.7k. Of Kinetics-400, which loses
-videos, those of the copy that most public checkpoints are tested on."""
+TESTED_VIDEOS: Mapping[str, int] = {
+    "kinetics400": 19_796,
+    "kinetics600": 28_313,
+    "kinetics700": 33_925,
+    "ssv2": 24_777,
+    IMAGENET: 50_000,
+}
+"""Validation videos by dataset, of ImageNet images. Section 4.1 of Video Swin Transformer says 20k,
+28.3k and, of Something-Something, 24.7k. Of Kinetics-400, which loses videos, those of the copy
+that most public checkpoints are tested on; of Kinetics-700 those listed in the edition of 2019."""
 METRIC = "top1"
 """What the claims compare accuracies by."""
 
@@ -144,11 +152,14 @@ def _quantity(claim: Claim, row: str) -> float | None:
     return printed_quantity(table, row.rpartition(".")[2], claim.metric) if table else None
 
 
-def assumptions(discordance: float = DISCORDANCE) -> str:
-    """What the lines of `printed_evidence` rest on, for the page that shows them."""
-    sizes = ", ".join(f"{DATASETS[name].title} {n:,}" for name, n in TESTED_VIDEOS.items())
+def assumptions(papers: Collection[str], discordance: float = DISCORDANCE) -> str:
+    """What the lines of `printed_evidence` rest on, for a page that shows those of some papers."""
+    steps = [s for p in papers for found in printed_evidence(p).values() for s in found.steps]
+    datasets = {step.dataset: step.videos for step in steps}
+    sizes = ", ".join(f"{name} {n:,}" for name, n in sorted(datasets.items()))
+    what = "validation videos or images" if _title(IMAGENET) in datasets else "validation videos"
     return (
-        f"Sampling error of the validation videos ({sizes}) and of rounded cells. Two models of "
+        f"Sampling error of the {what} ({sizes}) and of rounded cells. Two models of "
         f"the paper are taken to differ in being right on {100 * discordance:g} % of the videos; "
         "other systems count as tested on other videos. Clear: p < 0.05 after Holm's correction "
         "over all differences; by a single test only: before it. The noise of another training "
@@ -198,10 +209,15 @@ def _difference(rows: list[tuple[PrintedTable, str]], discordance: float) -> Pri
         label=pairs[0] if len(pairs) == 1 else " − ".join(f"({pair})" for pair in pairs),
         difference=100 * math.fsum(sign * s for sign, s in zip(signs, shares, strict=True)),
         error=math.sqrt(100**2 * variance / TESTED_VIDEOS[dataset] + rounding),
-        dataset=DATASETS[dataset].title,
+        dataset=_title(dataset),
         videos=TESTED_VIDEOS[dataset],
         is_paired=is_paired,
     )
+
+
+def _title(dataset: str) -> str:
+    """As papers spell it."""
+    return "ImageNet" if dataset == IMAGENET else DATASETS[dataset].title
 
 
 def _signed(points: float) -> str:

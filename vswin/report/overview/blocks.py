@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from vswin.paper.printed import read_paper
 from vswin.report.claims import Judgement, Verdict, printed_in_words
 from vswin.report.overview.block import Block, number_of, place_of
 from vswin.report.overview.data import (
@@ -48,14 +49,12 @@ UNTRAINED = ("counted", "at initialisation")
 def headline(overview: Overview) -> list[str]:
     """What a reader takes away who reads nothing else."""
     judged = overview.judgements
-    lines = [f"{len(judged)} claims of the paper: {count_in_words(judged)}."]
+    lines = claims_in_words(overview)
     lines += [
         f"{EVIDENCE[name].capitalize()}: {count_in_words(members)}."
         for name, members in by_evidence(judged).items()
     ]
-    cells = [cell for study in overview.studies for cell in study.cost_lines()]
-    exact = sum(cell["exact"] for cell in cells)
-    lines.append(f"Cost cells of all tables: {exact} of {len(cells)} are as printed, to the digit.")
+    lines.append(_costs(overview))
     for verdict, words in LOUD.items():
         named: dict[str, list[str]] = {}
         for judgement in judged:
@@ -72,6 +71,27 @@ def headline(overview: Overview) -> list[str]:
             f"size would take about {bill.gpu_hours:,.0f} GPU-hours for one seed of each."
         )
     return lines
+
+
+def claims_in_words(overview: Overview) -> list[str]:
+    """How many claims each paper has, and what became of them."""
+    found = (
+        (paper, [j for j in overview.judgements if j.paper == paper]) for paper in overview.papers
+    )
+    return [
+        f"{len(judged)} claims of {read_paper(paper).title}: {count_in_words(judged)}."
+        for paper, judged in found
+    ]
+
+
+def _costs(overview: Overview) -> str:
+    """How many printed costs are counted to the digit, in all and in the tables of each paper."""
+    counts = []
+    for paper in overview.papers:
+        studies = [s for s in overview.studies if s.printed and s.printed.paper == paper]
+        cells = [cell["exact"] for study in studies for cell in study.cost_lines()]
+        counts.append(f"{sum(cells)} of {len(cells)} in {read_paper(paper).title}")
+    return f"Printed costs that are counted to the digit: {', '.join(counts)}."
 
 
 def blocks(overview: Overview) -> list[Block]:

@@ -32,11 +32,14 @@ def load_overview(protocol: str = "proxy", results_dir: str | Path = "results") 
     others = [*library.variations(protocol), awaited.PROTOCOL]
     elsewhere = [_elsewhere(library, name, results_dir) for name in others if name != protocol]
     judged = judge_all(results_dir, protocol)
+    studies = tuple(load_study(table, protocol, results_dir=results_dir) for table in tables)
+    papers = [study.printed.paper for study in studies if study.printed]
+    of_papers = [j for j in judged if j.claim.table in (None, *tables)]
     return Overview(
         protocol=protocol,
         title=chosen.title,
-        studies=tuple(load_study(table, protocol, results_dir=results_dir) for table in tables),
-        judgements=tuple(j for j in judged if j.claim.table in (None, *tables)),
+        studies=studies,
+        judgements=tuple(sorted(of_papers, key=lambda j: papers.index(j.paper))),
         elsewhere=tuple(found for found in elsewhere if found.judgements),
         own=tuple(
             (study, tuple(j for j in judged if j.claim.table == study.name))

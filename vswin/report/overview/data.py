@@ -57,6 +57,12 @@ class Overview:
         return f"<Overview of {len(self.judgements)} claims: {count_in_words(self.judgements)}>"
 
     @property
+    def papers(self) -> list[str]:
+        """The papers of the tables, by their folders, in the order of the tables."""
+        names = [study.printed.paper for study in self.studies if study.printed]
+        return list(dict.fromkeys(names))
+
+    @property
     def is_embedded(self) -> bool:
         """Whether accuracies are measured on Moving Digits."""
         return any(study.is_embedded for study in self.studies)

@@ -72,7 +72,7 @@ def make_page(overview: Overview) -> Page:
     where = in_project(overview.results_dir)
     results = "" if where == Path("results") else f" --results-dir {shlex.quote(str(where))}"
     return Page(
-        title="The paper, claim by claim",
+        title="The papers, claim by claim",
         headline=headline(overview),
         blocks=blocks(overview),
         command=f"vswin report overview --protocol {overview.protocol}{results}",

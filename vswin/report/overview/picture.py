@@ -101,7 +101,7 @@ def picture_of(overview: Overview) -> Picture:
     seeds = sorted({len(j.seeds) for j in shown if j.steps})
     many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0] if seeds else 0}"
     return Picture(
-        title=f"What became of the paper's {len(judged)} claims",
+        title=f"What became of the papers' {len(judged)} claims",
         note=(
             f"Trained: protocol {overview.protocol} ({overview.title}), {many} seeds. "
             "Bars: 95 % intervals of paired differences over seeds (Student's t)."
@@ -111,9 +111,7 @@ def picture_of(overview: Overview) -> Picture:
             for name, members in by_evidence(judged).items()
         ),
         groups=tuple(
-            Group(
-                study.title if (study := overview.study(table)) else "The paper as a whole", lines
-            )
+            Group(study.title if (study := overview.study(table)) else "A paper as a whole", lines)
             for table, lines in groups.items()
         ),
         elsewhere=tuple(

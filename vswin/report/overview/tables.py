@@ -71,8 +71,7 @@ def unequal(overview: Overview) -> Block:
 
 def printed_differences(overview: Overview) -> list[PrintedEvidence]:
     """Printed accuracies that claims compare, the least clear differences first."""
-    papers = {study.printed.paper for study in overview.studies if study.printed}
-    found = [each for paper in sorted(papers) for each in printed_evidence(paper).values()]
+    found = [each for paper in overview.papers for each in printed_evidence(paper).values()]
     return sorted(found, key=lambda each: -max(step.p for step in each.steps))
 
 
@@ -94,7 +93,7 @@ def printed(overview: Overview) -> Block:
     ]
     header = ["claim", "printed difference", "beside its sampling error"]
     title = "Printed differences beside the sampling error of their validation set"
-    return Block(title, header, lines, note=assumptions())
+    return Block(title, header, lines, note=assumptions(overview.papers))
 
 
 def awaited(overview: Overview) -> Block:
