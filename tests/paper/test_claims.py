@@ -25,7 +25,7 @@ def test_every_row_is_one_of_an_experiment_or_printed(name):
 
 
 NAMES = re.compile(
-    r"[Tt]op-1|3D|X3D|MViT-B-24|SlowFast 16×8|16×4|32×3|V[1-6]|ImageNet-21?K|Kinetics-[46]00|"
+    r"[Tt]op-1|3D|X3D|MViT-B-24|SlowFast 16×8|R50|R101|16×4|32×3|V[1-6]|ImageNet-21?K|Kinetics-[46]00|"
     r"\((384↑|320)\)|32 frames|Table \d"
 )
 FIGURES = {

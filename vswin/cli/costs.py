@@ -42,6 +42,8 @@ def _print_beside_printed(study: Study, rule: Rule | None) -> None:
     print_table(f"{study.name}, rule {rule or study.rules_in_words}", header, lines, names=2)
     for words in unfounded(study):
         print_line(words)
+    if study.prints("memory"):
+        print_line(f"Printed memory beside a model of it: vswin cost {study.name} --memory")
 
 
 def _print_counted(study: Study, rule: Rule | None) -> None:
