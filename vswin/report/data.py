@@ -56,7 +56,7 @@ class Row:
         """What names it, in one line."""
         if self.control != "none":
             return f"control: {self.control.replace('_', ' ')}"
-        cells = ", ".join(self.labels.values())
+        cells = ", ".join(filter(None, self.labels.values()))
         return cells if cells == self.id else f"{self.id}: {cells}"
 
 

@@ -43,8 +43,8 @@ def rounded_twice(study: Study) -> list[str]:
         return []
     first = found[0]
     return [
-        f"Where only that gives the printed digit, ours is rounded twice, as what the paper's code "
-        f"logs and its tables then shorten: {first['counted']:.3f}, {first['logged']}, "
+        f"Rounded twice: {', '.join(line['row'] for line in found)}. The paper's code logs two "
+        f"decimals, and the table rounds those: {first['counted']:.3f}, {first['logged']}, "
         f"{first['ours']}."
     ]
 
