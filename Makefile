@@ -1,5 +1,6 @@
 # make table5    Table 5 of the paper beside ours: installs, trains, writes the report
 # make table4    likewise Tables 6 to 9; Tables 1, 2 and 3 show costs and what was run
+# make tableA5   Table A.5 of the MViT appendix, likewise A.1 to A.9: costs, counted in seconds
 # make table5 SEEDS=3 RESULTS=folder    more seeds; results elsewhere, counted from here
 # make report    all reports of what was run, and the overview of all claims; trains nothing
 # make report RESULTS=results/reference   those of the project's own record
