@@ -47,6 +47,7 @@ class Paper(Strict):
     paper: Id
     """Its folder."""
     title: str
+    """As a sentence names it."""
     source: str
     """Where it is, and which version."""
     rule: Literal["paper", "macs", "fvcore"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vswin.report import digits
 from vswin.report.claims import VERDICTS, Judgement, judge_claims
 from vswin.report.provenance import mixed_sources
-from vswin.report.sections import compared, present_lines
+from vswin.report.sections import compared, costs_that_differ, present_lines
 from vswin.report.study import Study
 
 
@@ -67,13 +67,7 @@ def _costs(study: Study) -> list[str]:
         return []
     exact = sum(cell["exact"] for cell in cells)
     lines = [f"Costs: {exact} of {len(cells)} printed cells reproduced to the digit."]
-    for cell in (cell for cell in cells if not cell["exact"]):
-        why = f" {cell['evidence']}" if cell["evidence"] else ""
-        lines.append(
-            f"Not as printed: {cell['metric']} of {cell['row']}, printed {cell['printed']}, ours "
-            f"{cell['ours']}.{why}"
-        )
-    return lines
+    return lines + [f"Not as printed: {words}" for words in costs_that_differ(study)]
 
 
 def _counts(found: Sequence[str], kinds: Sequence[str]) -> str:

@@ -146,13 +146,22 @@ def decisions(study: Study) -> Section:
 
 def suspicious(study: Study) -> Iterator[str]:
     """Printed cells that ours are not equal to, or that do not follow from the paper."""
+    for words in costs_that_differ(study):
+        yield f"Not as printed: {words}"
+    yield from unfounded(study)
+
+
+def costs_that_differ(study: Study) -> list[str]:
+    """Printed costs that ours are not equal to; those of one kind for one reason in a line."""
+    found: dict[tuple[str, str, str, str], list[str]] = {}
     for line in study.cost_lines():
         if not line["exact"] or line["evidence"]:
-            yield (
-                f"Printed {line['metric']} of {line['row']} is {line['printed']}, ours "
-                f"{line['ours']}. {line['evidence']}".rstrip()
-            )
-    yield from unfounded(study)
+            reason = (line["metric"], line["printed"], line["ours"], line["evidence"])
+            found.setdefault(reason, []).append(line["row"])
+    return [
+        f"{metric} of {', '.join(rows)}, printed {printed}, ours {ours}. {evidence}".rstrip()
+        for (metric, printed, ours, evidence), rows in found.items()
+    ]
 
 
 def unfounded(study: Study) -> Iterator[str]:
