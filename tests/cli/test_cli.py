@@ -190,6 +190,42 @@ def test_list_says_what_a_row_varies():
     assert "not under proxy" in vswin("list", "table1").stdout
 
 
+def test_costs_of_tables_of_both_papers_at_once():
+    """Each by the rule of its paper, unless one is asked for."""
+    done = vswin("cost", "tableA5", "table5", "tableA7")
+    assert done.returncode == 0, done.stderr
+    for words in ("tableA5, rule macs", "table5, rule paper", "tableA7, rule macs", "68.937"):
+        assert words in done.stdout
+    (v5,) = [line for line in done.stdout.splitlines() if "v5" in line and "flops" in line]
+    assert [w for w in v5.split() if w not in ("│", "|")][2:] == (
+        "83.6 83.548 as printed 83.548, 83.55, 83.6: rounded twice".split()
+    )
+    assert "vswin cost tableA5 --memory" in done.stdout
+    assert "of v6 is 11.3" in done.stdout
+    other = vswin("cost", "tableA5", "--rule", "fvcore").stdout
+    assert "tableA5, rule fvcore" in other
+    assert "differs" in other
+
+
+def test_costs_of_other_systems_are_counted_by_the_rule_of_their_paper():
+    done = vswin("cost", "table3")
+    assert "table3, rule paper, macs for mvit_b_64x3 and mvit_b_24_32x3" in done.stdout
+    (line,) = [x for x in done.stdout.splitlines() if "mvit_b_24_32x3" in x and "params" in x]
+    for words in ("53.2", "52.982", "suspicious", "174 classes"):
+        assert words in line
+
+
+def test_a_table_that_awaits_its_recipe_is_listed_reported_and_not_run(tmp_path):
+    refused = vswin("run", "tableA5", "--results-dir", tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "tableA5 cannot be trained yet: that takes Kinetics-400" in refused.stderr
+    assert "costs only" in vswin("list", "tableA5").stdout
+    (line,) = [x for x in vswin("list").stdout.splitlines() if "tableA5" in x]
+    assert "costs only" in line
+    assert not list(tmp_path.iterdir())
+
+
 def test_weights_are_inspected_and_converted(tmp_path):
     torch.manual_seed(0)
     model = build_model("swin_t", num_classes=7)

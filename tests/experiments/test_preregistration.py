@@ -22,7 +22,7 @@ from vswin.experiments.registered_runs import (
     runs_of_study,
     sources_of_study,
 )
-from vswin.paper.claims import COUNTED
+from vswin.paper.claims import COUNTED, paper_claims
 from vswin.project import experiments_dir
 from vswin.reading import ExperimentError
 from vswin.report.statistics import LEVEL
@@ -59,6 +59,16 @@ def test_it_names_claims_rows_seeds_and_runs(registered):
     experiment = LIBRARY.experiment("table5")
     run = LIBRARY.protocol("proxy").configure(experiment, experiment.row("dim4"), 0)
     assert proxy.tables["table5"]["dim4"].first == run.run_id
+
+
+def test_claims_and_tables_of_another_paper_change_nothing(registered, monkeypatch):
+    """The registered study is of one paper; the file stays true when the other one grows."""
+    others = {claim.id for claim in paper_claims("mvit")}
+    assert others and others.isdisjoint(claim.id for claim in registered.claims)
+    grown = (*paper_claims("mvit"), paper_claims("mvit")[0].model_copy(update={"id": "new"}))
+    known = {"video_swin": paper_claims("video_swin"), "mvit": grown}
+    monkeypatch.setattr("vswin.experiments.preregistration.paper_claims", known.__getitem__)
+    assert differences(registered, LIBRARY, 0.95) == []
 
 
 def test_rows_that_share_a_run_have_as_many_seeds(registered):

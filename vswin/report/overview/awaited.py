@@ -43,6 +43,11 @@ class Bill:
     basis: str
     """What it was computed from."""
 
+    @property
+    def names(self) -> list[str]:
+        """Of the tables that protocol `paper` runs."""
+        return [line.table for line in self.tables]
+
 
 def bill(tables: Sequence[str], results_dir: str | Path) -> Bill:
     """What it would take to run tables under protocol `paper` with one seed.

@@ -67,8 +67,12 @@ def headline(overview: Overview) -> list[str]:
     bill = overview.bill
     if bill.runs:
         lines.append(
-            f"Accuracies on the paper's own datasets: not run. {bill.runs} runs at the paper's "
+            f"Accuracies on the papers' own datasets: not run. {bill.runs} runs at the paper's "
             f"size would take about {bill.gpu_hours:,.0f} GPU-hours for one seed of each."
+        )
+    if without := [study for study in overview.studies if study.name not in bill.names]:
+        lines.append(
+            f"Counted alone, as no protocol trains them yet: {', '.join(map(number_of, without))}."
         )
     return lines
 

@@ -12,11 +12,11 @@ from vswin.report.overview.awaited import Bill
 from vswin.report.study import Study
 
 EVIDENCE: dict[Evidence, str] = {
-    "counted": "counted on the paper's models",
+    "counted": "counted on the papers' models",
     "at initialisation": "seen before the first step",
     "built in": "built into the benchmark",
     "open test": "open tests by training",
-    "needs videos": "need the paper's datasets",
+    "needs videos": "need the papers' datasets",
 }
 """Classes of evidence in words, the surest first."""
 

@@ -114,4 +114,4 @@ def awaited(overview: Overview) -> Block:
         "`vswin list TABLE --protocol paper --cost` says it row by row."
     )
     header = ["table", "runs with one seed", "done", "GPU-hours"]
-    return Block("What awaits the paper's datasets", header, lines, before=before, note=note)
+    return Block("What awaits the papers' datasets", header, lines, before=before, note=note)
