@@ -26,14 +26,8 @@ def test_a_report_says_what_is_counted_and_that_nothing_is_trained(tmp_path):
     assert page.training == ""
     (table,) = [section for section in page.sections if section.title == "The table"]
     assert not any("ours, proxy" in title for title in table.header)
-    assert [
-        "v5",
-        "V5",
-        "[1, 2, 11, 2]",
-        "77.1",
-        "83.6 / 83.548 ✓",
-        "36.5 / 36.513 ✓",
-    ] in table.lines
+    (v5,) = [line for line in table.lines if line[0] == "v5"]
+    assert v5[1:] == ["V5", "[1, 2, 11, 2]", "77.1", "83.6 / 83.548 ✓", "36.5 / 36.513 ✓"]
     assert "Rounded twice: v5." in table.note
     assert "counting rule `macs`" in table.note
 
@@ -60,8 +54,7 @@ def test_memory_is_set_beside_the_printed_one_as_an_order(tmp_path):
     section = memory(study("tableA5", tmp_path))
     rows = {line[0].partition(":")[0]: line[1:] for line in section.lines}
     assert rows["v5"] == ["9.1", "9.0", ""]
-    assert rows["v6"][:2] == ["11.3", "9.8"]
-    assert rows["v6"][2].startswith("suspicious: V6 has fewer tokens")
+    assert rows["v6"] == ["11.3", "9.8", "suspicious"]
     assert section.before == (
         "12 of 15 pairs of rows are in the printed order; not in it: v6 above v1, v6 above v2, "
         "v6 above v3. Without what is suspicious: 10 of 10 pairs of rows are in the printed order."

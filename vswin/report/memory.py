@@ -29,7 +29,7 @@ def memory(study: Study) -> Section:
             study.row(row).label,
             printed[row] or "–",
             f"{gib[row]:.1f}",
-            f"suspicious: {doubted[row]}" if doubted[row] else "",
+            "suspicious" if doubted[row] else "",
         ]
         for row in known
     ]

@@ -33,6 +33,8 @@ class Page:
 
     title: str
     headline: list[str]
+    papers: int
+    """How many of its first lines are of a paper each."""
     blocks: list[Block]
     command: str
 
@@ -74,6 +76,7 @@ def make_page(overview: Overview) -> Page:
     return Page(
         title="The papers, claim by claim",
         headline=headline(overview),
+        papers=len(overview.papers),
         blocks=blocks(overview),
         command=f"vswin report overview --protocol {overview.protocol}{results}",
     )
