@@ -121,5 +121,5 @@ def paper_text(paper: str) -> tuple[Sentence, ...]:
 
 
 def papers() -> list[str]:
-    """Every paper that has printed tables, by its folder."""
-    return sorted(path.name for path in FOLDER.iterdir() if any(path.glob("table*.yaml")))
+    """Every paper that is audited, by its folder."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/audit"))
