@@ -30,6 +30,16 @@ def test_memory_for_programs():
     assert preset["total_bytes"] == 8 * clips + preset["parameters_bytes"]
 
 
+def test_memory_of_a_table_stands_beside_what_is_printed():
+    said = vswin("cost", "tableA5", "tableA6", "--memory").stdout
+    assert "not in it: v6 above v1, v6 above v2, v6 above v3." in said
+    assert "Without what is suspicious: 10 of 10 pairs of rows are in the printed order." in said
+    assert "Printed memory of v6 is 11.3. V6 has fewer" in said
+    assert "Printed memory of none is 16.3. The scores" in said
+    (row,) = [line for line in said.splitlines() if "adaptive_1x8x8" in line]
+    assert row.replace("│", " ").split()[-2:] == ["6.7", "6.8"]
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

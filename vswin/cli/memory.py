@@ -12,7 +12,8 @@ from vswin.costs.cache import memory_at
 from vswin.costs.memory import ASSUMPTIONS, BYTES_PER_PARAMETER, TrainingMemory
 from vswin.models.registry import presets, resolve_config
 from vswin.report import Study, load_costs
-from vswin.report.order import compare_order
+from vswin.report.memory import METRIC
+from vswin.report.order import order_in_words
 
 GIB = 2**30
 
@@ -24,6 +25,8 @@ class Line(NamedTuple):
     input_size: tuple[int, int, int, int]
     memory: TrainingMemory
     printed: str | None
+    suspicion: str = ""
+    """The evidence against what is printed, if there is any."""
 
 
 def print_memory(
@@ -82,7 +85,8 @@ def _of_preset(
 def _of_table(study: Study, batch: int | None) -> Iterator[Line]:
     for row in study.distinct_rows:
         memory = memory_at(row.model, row.input_size, batch)
-        yield Line(row.id, row.input_size, memory, study.number(row.id, "memory"))
+        printed, suspicion = study.number(row.id, METRIC), study.suspicion(row.id, METRIC)
+        yield Line(row.id, row.input_size, memory, printed, suspicion)
 
 
 def _print(title: str, lines: Sequence[Line]) -> None:
@@ -102,8 +106,12 @@ def _print(title: str, lines: Sequence[Line]) -> None:
     print_table(f"{title}: memory of a training step, GiB", header, cells)
     printed = {line.name: float(line.printed) for line in lines if line.printed}
     if printed:
-        order = compare_order(printed, {line.name: line.memory.gib for line in lines})
-        print_line(f"{order}. Digits are not compared.")
+        ours = {line.name: line.memory.gib for line in lines}
+        doubted = [line for line in lines if line.suspicion]
+        order = order_in_words(printed, ours, [line.name for line in doubted])
+        print_line(f"{order} Digits are not compared.")
+        for line in doubted:
+            print_line(f"Printed memory of {line.name} is {line.printed}. {line.suspicion}")
 
 
 def _as_object(name: str, line: Line) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vswin.costs.cache import memory_at
 from vswin.costs.memory import ASSUMPTIONS
 from vswin.report.data import Section
-from vswin.report.order import compare_order
+from vswin.report.order import order_in_words
 from vswin.report.study import Study
 
 METRIC = "memory"
@@ -34,10 +34,7 @@ def memory(study: Study) -> Section:
         for row in known
     ]
     batch = next(iter(ours.values())).batch
-    texts = [f"{compare_order(known, gib)}."]
-    if any(doubted.values()):
-        sound = {row: number for row, number in known.items() if not doubted[row]}
-        texts.append(f"Without what is suspicious: {compare_order(sound, gib)}.")
+    order = order_in_words(known, gib, [row for row in known if doubted[row]])
     header = ["row", "printed (G)", f"model, n = {batch} (GiB)", ""]
     note = f"Digits are not compared. {ASSUMPTIONS}"
-    return Section(title, header, lines, before=" ".join(texts), note=note)
+    return Section(title, header, lines, before=order, note=note)

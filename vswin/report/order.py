@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,3 +33,14 @@ def compare_order(printed: Mapping[str, float], ours: Mapping[str, float]) -> Or
     ]
     alike = tuple(pair for pair in pairs if ours[pair[0]] > ours[pair[1]])
     return Order(alike, tuple(pair for pair in pairs if pair not in alike))
+
+
+def order_in_words(
+    printed: Mapping[str, float], ours: Mapping[str, float], suspicious: Collection[str]
+) -> str:
+    """What `compare_order` finds, and once more without rows whose printed number is suspicious."""
+    said = f"{compare_order(printed, ours)}."
+    if suspicious:
+        sound = {row: number for row, number in printed.items() if row not in suspicious}
+        said += f" Without what is suspicious: {compare_order(sound, ours)}."
+    return said
