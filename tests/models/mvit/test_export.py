@@ -6,6 +6,7 @@ import torch
 import vswin
 from tests.models.swin.test_export import assert_close, onnx_answers
 from tests.peers import randomise_
+from vswin.models.mvit.cpu import block
 
 SMALL = {"depths": (1, 2), "embed_dim": 8, "num_heads": 2, "num_classes": 5, "image_size": 40}
 CASES = {
@@ -36,7 +37,53 @@ def test_an_exported_program_is_the_model_for_any_batch(case):
     assert_close(model(clips).detach().numpy(), expected)  # nothing of the export is left in it
 
 
-def test_onnx(tmp_path):
+@pytest.mark.parametrize("case", CASES)
+def test_onnx(case, tmp_path):
+    """One of them with any batch."""
+    dynamic = case == "paper"
+    model, clip = model_and_clips(case, 2)
+    clips = [clip, clip[:1], torch.cat((clip, clip[:1]))] if dynamic else [clip]
+    for each, found in zip(clips, onnx_answers(model, clips, dynamic, tmp_path), strict=True):
+        assert_close(found, model(each).detach().numpy())
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_kernels_of_our_own_give_way(monkeypatch, strict):
+    """Where they would serve inference."""
+    monkeypatch.setattr(block, "LARGE_BYTES", -1)
     model, clip = model_and_clips("paper", 2)
-    (found,) = onnx_answers(model, [clip], False, tmp_path)
-    assert_close(found, model(clip).detach().numpy())
+    with torch.no_grad():
+        expected = model(clip).numpy()
+        exported = torch.export.export(model, (clip,), strict=strict)
+        for program in (exported.module(), exported.run_decompositions().module()):
+            assert_close(program(clip).numpy(), expected)
+
+
+def test_an_exported_program_can_be_trained():
+    """In training mode, without what draws random numbers."""
+    model, clip = model_and_clips("paper", 2)
+    model = model.double()
+    clip = clip.double()
+    program = torch.export.export(model, (clip,)).module()
+    model(clip).square().sum().backward()
+    program(clip).square().sum().backward()
+    found = dict(program.named_parameters())
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(found[name].grad, parameter.grad, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.heavy
+def test_a_compiled_model_is_the_model(monkeypatch):
+    """Forward and gradients, in one graph, and kernels give way."""
+    monkeypatch.setattr(block, "LARGE_BYTES", -1)
+    model, clip = model_and_clips("paper", 2)
+    expected = model(clip)
+    expected.square().sum().backward()
+    gradients = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    found = torch.compile(model, backend="aot_eager", fullgraph=True)(clip)
+    assert_close(found.detach().numpy(), expected.detach().numpy())
+    found.square().sum().backward()
+    largest = max(g.abs().max() for g in gradients)
+    for mine, theirs in zip((p.grad for p in model.parameters()), gradients, strict=True):
+        assert (mine - theirs).abs().max() <= 1e-4 * theirs.abs().max() + 1e-6 * largest

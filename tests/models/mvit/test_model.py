@@ -203,6 +203,17 @@ def test_activation_checkpointing_changes_no_gradient():
             {"pool_kernel": (1, 3, 3), "kv_stride": (2, 4, 4)},
             ["kv_stride=(2, 4, 4)", "kernel is 1"],
         ),
+        ({"q_pool_blocks": (True,)}, ["q_pool_blocks=(True,)", "numbers of the 4 blocks"]),
+        ({"kv_unpooled_blocks": (4,)}, ["kv_unpooled_blocks=(4,)", "numbers of the 4 blocks"]),
+        ({"kv_adaptive": 1}, ["kv_adaptive=1", "True or False"]),
+        (
+            {"pool_kernel": (3, 2, 2), "image_size": 24},
+            ["pool_kernel=(3, 2, 2)", "(2, 4, 4) queries of the (2, 6, 6)", "an odd kernel"],
+        ),
+        (
+            {"q_stride": (1, 3, 3), "image_size": 24},
+            ["q_stride=(1, 3, 3)", "(2, 2, 2) queries", "(2, 3, 3) of its residual"],
+        ),
         ({"positions": "both"}, ["positions='both'", "'separate', 'joint', 'space', 'none'"]),
         ({"pooling": "avg"}, ["pooling='avg'", "'conv', 'max'"]),
         ({"skip": True}, ["skip=True"]),

@@ -108,6 +108,9 @@ class MViTConfig:
         for name, literal in (("pooling", Pooling), ("positions", Positions), ("skip", Skip)):
             value = getattr(self, name)
             require(value in get_args(literal), name, value, one_of(literal))
+        for name in ("kv_adaptive", "kv_pool_last_stage", "activation_checkpointing"):
+            value = getattr(self, name)
+            require(isinstance(value, bool), name, value, "True or False")
         self._require_blocks()
         self._require_strides()
 
@@ -117,7 +120,7 @@ class MViTConfig:
             value = getattr(self, name)
             if value is not None:
                 ok = isinstance(value, tuple) and all(
-                    isinstance(block, int) and 0 <= block < count for block in value
+                    type(block) is int and 0 <= block < count for block in value
                 )
                 require(ok, name, value, f"numbers of the {count} blocks, 0 to {count - 1}")
 

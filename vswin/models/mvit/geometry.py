@@ -15,6 +15,12 @@ class Pool:
     kernel: Triple
     stride: Triple
 
+    @staticmethod
+    def by_maximum(stride: Triple) -> Pool:
+        """Of s + 1 places where the stride s is above 1."""
+        t, h, w = (s + 1 if s > 1 else 1 for s in stride)
+        return Pool((t, h, w), stride)
+
     @property
     def padding(self) -> Triple:
         """Zeros (or, for the maximum, nothing) on each side."""
@@ -121,6 +127,7 @@ def blocks(config: MViTConfig, clip: Triple | None = None) -> tuple[BlockPlan, .
             grows = block + 1 in firsts
             kv = _kv_pool(config, stage, block, kv_stride)
             plans.append(BlockPlan(dim, dim * (1 + grows), heads, grid, q, kv))
+            _require_one_grid(config, plans[-1], block)
             grid = plans[-1].q_grid
     return tuple(plans)
 
@@ -138,6 +145,17 @@ def position_tables(config: MViTConfig) -> dict[str, int]:
     return tables[config.positions]
 
 
+def _require_one_grid(config: MViTConfig, plan: BlockPlan, block: int) -> None:
+    """Refuses queries that are pooled to another grid than the residual, by the maximum, is."""
+    residual = plan.grid if plan.q is None else Pool.by_maximum(plan.q.stride).out(plan.grid)
+    if plan.q_grid != residual:
+        raise ModelError(
+            f"pool_kernel={config.pool_kernel} and q_stride={config.q_stride} make {plan.q_grid} "
+            f"queries of the {plan.grid} tokens of block {block}, but {residual} of its residual; "
+            "wanted an odd kernel, and a stride of 1 or an even one"
+        )
+
+
 def _kv_pool(config: MViTConfig, stage: int, block: int, stride: Triple) -> Pool | None:
     is_last = stage == len(config.depths) - 1 and not config.kv_pool_last_stage
     never = config.kv_stride == (1, 1, 1)
@@ -148,8 +166,8 @@ def _pool(config: MViTConfig, stride: Triple) -> Pool | None:
     """None where nothing would change."""
     if config.pooling == "conv":
         return Pool(config.pool_kernel, stride)
-    t, h, w = (s + 1 if s > 1 else 1 for s in stride)
-    return Pool((t, h, w), stride) if (t, h, w) != (1, 1, 1) else None
+    pool = Pool.by_maximum(stride)
+    return pool if pool.kernel != (1, 1, 1) else None
 
 
 def _quotient(stride: Triple, by: Triple) -> Triple:

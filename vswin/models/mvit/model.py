@@ -209,8 +209,6 @@ def pooled_skip(x: Tensor, grid: Triple, pool: Pool) -> Tensor:
     It is pooled by the maximum, also where queries are pooled by a convolution, and the class token
     is kept.
     """
-    kernel = tuple(s + 1 if s > 1 else 1 for s in pool.stride)
-    by_maximum = Pool((kernel[0], kernel[1], kernel[2]), pool.stride)
     rest = x[:, 1:].unflatten(1, grid).permute(0, 4, 1, 2, 3)
-    rest = max_pool(rest, by_maximum).permute(0, 2, 3, 4, 1).flatten(1, 3)
+    rest = max_pool(rest, Pool.by_maximum(pool.stride)).permute(0, 2, 3, 4, 1).flatten(1, 3)
     return torch.cat((x[:, :1], rest), dim=1)
