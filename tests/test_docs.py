@@ -12,6 +12,7 @@ from vswin.data.video_files import SUFFIXES
 from vswin.paper.printed import printed_table
 from vswin.project import project_root
 from vswin.report import load_study
+from vswin.report.audit.collect import load_audit
 from vswin.report.overview.collect import load_overview
 
 ROOT = project_root()
@@ -99,7 +100,7 @@ def test_the_readme_shows_what_the_record_says():
     if not (ROOT / readme.RECORD / "reports" / "overview.md").exists():
         pytest.skip("no study is recorded")
     text = (ROOT / "README.md").read_text()
-    shown = readme.of_record(load_overview("proxy", readme.RECORD))
+    shown = readme.of_record(load_overview("proxy", readme.RECORD), load_audit(readme.RECORD))
     assert readme.updated(text, shown) == text, "run python tools/readme.py"
 
 

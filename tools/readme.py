@@ -13,6 +13,10 @@ import sys
 
 from vswin.files import write_text
 from vswin.project import project_root
+from vswin.report.audit.collect import load_audit
+from vswin.report.audit.data import Audit
+from vswin.report.audit.page import NAME as AUDIT
+from vswin.report.audit.parts import headline as audit_in_short
 from vswin.report.claims import VERDICTS
 from vswin.report.overview.blocks import claims_in_words, headline
 from vswin.report.overview.collect import load_overview
@@ -26,8 +30,8 @@ BEGIN = "<!-- python tools/readme.py writes what follows from the record, up to 
 END = "<!-- end of what is written from the record -->\n"
 
 
-def of_record(overview: Overview) -> str:
-    """What the README shows of an overview, as Markdown."""
+def of_record(overview: Overview, audited: Audit) -> str:
+    """What the README shows of an overview and of the audit, as Markdown."""
     first = claims_in_words(overview)
     rest = headline(overview)[len(first) :]
     classes = by_evidence(overview.judgements)
@@ -35,6 +39,7 @@ def of_record(overview: Overview) -> str:
     parts = [
         "  \n".join(f"**{line}**" for line in first),
         f"[All of them, with evidence]({RECORD}/reports/{NAME}.md).",
+        f"**{audit_in_short(audited)}** [Each with its status]({RECORD}/reports/{AUDIT}.md).",
         f"![Every claim with its verdict]({RECORD}/reports/{NAME}.png)",
         _table(
             ["what a verdict rests on", *VERDICTS],
@@ -69,7 +74,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
     before = README.read_text(encoding="utf-8")
-    after = updated(before, of_record(load_overview("proxy", RECORD)))
+    after = updated(before, of_record(load_overview("proxy", RECORD), load_audit(RECORD)))
     if before != after:
         if not check:
             write_text(README, after)

@@ -7,7 +7,7 @@ import pytest
 from vswin.paper.text import Number, TextFile, paper_text, papers
 from vswin.reading import ExperimentError, read_strictly
 
-COUNTS = {"video_swin": 176}
+COUNTS = {"video_swin": 176, "mvit": 184}
 """As two independent transcriptions have them."""
 ALL = [(paper, s, number) for paper in papers() for s in paper_text(paper) for number in s.numbers]
 

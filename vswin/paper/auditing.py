@@ -79,6 +79,24 @@ class Difference(Strict):
     """Where that stands."""
 
 
+class Training(Strict):
+    """How long a training takes by the text, where no protocol of the project can run it yet."""
+
+    tables: Annotated[tuple[str, ...], Field(min_length=1)]
+    epochs: Annotated[float, Field(gt=0)]
+    """Times that each video or image is seen, repetitions of its augmentation included."""
+    samples: Annotated[int, Field(gt=0)]
+    """Videos or images of the training set."""
+    source: str
+    """Where that stands."""
+
+
+class Trainings(Strict):
+    """The file `trainings.yaml`, which a paper need not have."""
+
+    trainings: tuple[Training, ...]
+
+
 class Checks(Strict):
     """The file `checks.yaml`."""
 
@@ -129,6 +147,20 @@ def known_cells(paper: str) -> Cells:
     """
     found: Cells = read_strictly(FOLDER / paper / "audit" / "cells.yaml", Cells)
     return found
+
+
+@functools.cache
+def training_of(table: str, paper: str) -> Training | None:
+    """How long a training of a table's rows takes by the text; None where nothing is said.
+
+    Raises:
+        ExperimentError: likewise.
+    """
+    path = FOLDER / paper / "audit" / "trainings.yaml"
+    if not path.exists():
+        return None
+    found: Trainings = read_strictly(path, Trainings)
+    return next((each for each in found.trainings if table in each.tables), None)
 
 
 @functools.cache

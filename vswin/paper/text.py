@@ -54,7 +54,8 @@ class Number(Strict):
     cell: Listed = ()
     """The cells that hold the same number, as `table1.swin_b.top1`."""
     is_: Listed = Field(default=(), alias="is")
-    """The formula that it follows from; of several numbers in one, a formula for each."""
+    """The formula that it follows from. Of several numbers in one, a formula for each; of one
+    number, all of them must come to it."""
     relation: Literal["equals", "over"] = "equals"
     """over: it is a bound that the formula is above."""
     about: bool = False
@@ -121,5 +122,7 @@ def paper_text(paper: str) -> tuple[Sentence, ...]:
 
 
 def papers() -> list[str]:
-    """Every paper that is audited, by its folder."""
-    return sorted(path.parent.name for path in FOLDER.glob("*/audit"))
+    """Every paper that is audited, by its folder; in the order of their tables."""
+    found = [path.parent for path in FOLDER.glob("*/audit")]
+    first = {p.name: min(table.stem for table in p.glob("table*.yaml")) for p in found}
+    return sorted(first, key=first.__getitem__)

@@ -13,7 +13,7 @@ from vswin.report.audit.collect import load_audit
 from vswin.report.audit.page import STATUSES_FILE, statuses
 
 REFRESH = f"a status has changed: `vswin report audit --results-dir {RECORD}` writes it anew"
-NOTHING = Basis("", {}, {}, {}, {})
+NOTHING = Basis("", {}, {}, {}, {}, {})
 
 
 @pytest.fixture(scope="module")

@@ -157,15 +157,16 @@ _IMAGES: dict[str, Any] = {
     "kv_stride": (1, 4, 4),
     "kv_pool_last_stage": True,
     "positions": "joint",
-    "drop_path": 0.1,
+    "head_dropout": 0.0,
 }
 PRESETS: dict[str, MViTConfig] = {
     "mvit_b_16x4": MViTConfig(),
     "mvit_b_32x3": MViTConfig(frames=32),
     "mvit_b_64x3": MViTConfig(frames=64),
     "mvit_b_24_32x3": MViTConfig(depths=(2, 3, 16, 3), frames=32, drop_path=0.3),
-    "mvit_b_16_imagenet": MViTConfig(**_IMAGES, head_dropout=0.0),
-    "mvit_b_24_imagenet": MViTConfig(**_IMAGES, depths=(2, 3, 16, 3), head_dropout=0.3),
+    # Section D.5: a stochastic depth rate of 0.1, and 0.3 for deeper models.
+    "mvit_b_16_imagenet": MViTConfig(**_IMAGES, drop_path=0.1),
+    "mvit_b_24_imagenet": MViTConfig(**_IMAGES, depths=(2, 3, 16, 3), drop_path=0.3),
     # The ViT-B of Table A.2: one scale, no pooling.
     "vit_b_8x8": MViTConfig(
         depths=(12,),

@@ -14,13 +14,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from vswin.costs.cache import memory_at
 from vswin.experiments.library import Library
 from vswin.files import DamagedFileError, read_json
+from vswin.paper.auditing import training_of
 from vswin.paper.printed import FOLDER, printed_table
 from vswin.project import experiments_dir, results_path
 from vswin.report.claims import judge_all
 from vswin.report.collect import load_costs, load_study, studies_in
 from vswin.report.compare import COSTS
+from vswin.report.memory import METRIC as MEMORY
 from vswin.report.overview import awaited
 
 FILE = "audit.json"
@@ -60,6 +63,8 @@ class Basis:
     """By claim."""
     hours: dict[str, dict[str, float]]
     """GPU-hours at the paper's size, by table and row; rows that share a run have the same."""
+    memory: Numbers
+    """GiB of a training step by the model of it, by table and row, where a paper prints memory."""
     measured: dict[str, Numbers]
     """Accuracies in % under the paper's protocol, mean over seeds, by table."""
 
@@ -96,6 +101,7 @@ def make_basis(results_dir: str | Path) -> Basis:
         {table: _costs(table) for table in tables},
         _verdicts(root),
         {table: found for table in tables if (found := _hours(table, root))},
+        {table: found for table in tables if (found := _memory(table))},
         dict(_measured(root)),
     )
 
@@ -104,8 +110,10 @@ def digest_of(root: Path) -> str:
     """Of what is printed and claimed, of experiments, and of the runs of a results folder."""
     found = hashlib.sha256()
     data = [*FOLDER.glob("*/*.yaml"), *FOLDER.glob("*/claims/*.yaml")]
+    data += [*FOLDER.glob("*/audit/trainings.yaml")]
     data += [*experiments_dir().rglob("*.yaml")]
     runs = [*root.glob("*/record/*/runs.jsonl"), *root.glob("*/runs/*/result.json")]
+    runs += [*root.glob("distances/*.csv")]
     for base, paths in ((FOLDER.parent.parent, data), (root, runs)):
         for path in sorted(paths):
             name = path.relative_to(base) if path.is_relative_to(base) else path.name
@@ -168,7 +176,26 @@ def _verdicts(root: Path) -> dict[str, Verdict]:
 
 
 def _hours(table: str, root: Path) -> dict[str, float]:
-    return {row: round(hours, 1) for row, hours in awaited.hours_of(table, root).items()}
+    """Of its runs; or where none can be planned yet, of a training as the text says."""
+    hours = awaited.hours_of(table, root)
+    printed = printed_table(table)
+    training = training_of(table, printed.paper) if printed else None
+    if not hours and training:
+        clips = training.epochs * training.samples
+        hours = {
+            row: awaited.hours_to_train(found["flops"], clips)
+            for row, found in _costs(table).items()
+        }
+    return {row: round(found, 1) for row, found in hours.items()}
+
+
+def _memory(table: str) -> dict[str, float]:
+    study = load_costs(table)
+    return {
+        row.id: round(memory_at(row.model, row.input_size).gib, 2)
+        for row in study.all_rows
+        if study.number(row.id, MEMORY)
+    }
 
 
 def _measured(root: Path) -> Iterator[tuple[str, Numbers]]:

@@ -11,7 +11,7 @@ from vswin.experiments.library import Library
 from vswin.experiments.tables import Experiment
 from vswin.experiments.tables import Row as ExperimentRow
 from vswin.experiments.videos import VideoProtocol
-from vswin.paper.auditing import known_cells
+from vswin.paper.auditing import known_cells, training_of
 from vswin.paper.printed import DASHES, Column, PrintedTable, Row
 from vswin.project import experiments_dir
 from vswin.report.audit.basis import VIDEOS, Basis
@@ -81,7 +81,7 @@ def status_of(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> 
         return _setting(printed, row, column)
     if column.metric in ACCURACIES:
         return _accuracy(printed, row, column, basis)
-    return Finding("needs data", "Nothing here counts or measures it yet.")
+    return _memory(printed, row, basis)
 
 
 def _doubt(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
@@ -100,12 +100,26 @@ def _counted(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> F
     """A cost beside the counted one."""
     metric = column.metric or ""
     text, ours = printed.number(row.id, metric) or "", basis.costs[printed.table][row.id][metric]
-    found = compare(ours, text)
+    found = compare(ours, text, printed.counted_as(row.id).logged.get(metric))
     counted = f"Counted: {ours:,.3f} {UNITS[metric]}"
+    if found.logged:
+        counted += f", which is logged as {found.logged} and rounded once more"
     if not found.exact:
         words = f"{counted}, {found.ours} to the printed digit."
         return Finding("suspicious", words, confidence="high")
     return Finding("exact", f"{counted}; `vswin cost {printed.table}`.")
+
+
+def _memory(printed: PrintedTable, row: Row, basis: Basis) -> Finding:
+    """Memory of a training step, which one step on a GPU would tell, without data."""
+    said = "One training step on a GPU with so much memory, on any clips."
+    ours = basis.memory.get(printed.table, {}).get(row.id)
+    if ours is not None:
+        said += (
+            f" A model of it gives {ours:.1f} GiB, whose order and not digits counts: "
+            f"`vswin cost {printed.table} --memory`."
+        )
+    return Finding("needs data", said)
 
 
 def _setting(printed: PrintedTable, row: Row, column: Column) -> Finding:
@@ -205,11 +219,17 @@ def _measured(
 def awaited_of(printed: PrintedTable, row: Row, basis: Basis) -> str:
     """What would settle an accuracy: the data, the weights, the command and its GPU-hours."""
     found = row_of(printed.table, row.id)
-    data = DATASETS[printed.dataset].title if printed.dataset in DATASETS else printed.dataset
+    data = DATASETS[printed.dataset].title if printed.dataset in DATASETS else "ImageNet-1K"
     hours = basis.hours.get(printed.table, {}).get(row.id)
     if found is None or hours is None:
-        why = getattr(found[0], "awaits", "") if found else ""
-        return f"{data}, and a training that cannot be run here yet{f' ({why})' if why else ''}."
+        return f"{data}, and a training that cannot be run here yet."
+    if found[0].awaits:
+        training = training_of(printed.table, printed.paper)
+        source = f" by {training.source}" if training else ""
+        return (
+            f"{data}; no weights to start from, no command yet, as no protocol has the recipe; "
+            f"about {hours:,.0f} GPU-hours{source}."
+        )
     weights = weights_of(*found)
     command = f"vswin run {printed.table} --row {row.id} --protocol {VIDEOS}"
     return f"{data}{f', {weights}' if weights else ''}; `{command}`, about {hours:,.0f} GPU-hours."

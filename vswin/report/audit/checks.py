@@ -37,7 +37,7 @@ def same_system(paper: str, system: System) -> Iterator[CheckResult]:
             paper=paper,
             id=f"{system.id}_{column}",
             about="same system, other table",
-            compared=f"{system.says}: {column} of {', '.join(found)}",
+            compared=f"{system.says}: {column} of {', '.join(f'`{row}`' for row in found)}",
             computed=" and ".join(texts),
             printed=texts[0],
             passes=len(texts) == 1,
@@ -52,7 +52,8 @@ def _text(row: str, column: str) -> str:
     found = printed.row(row_id) if printed else None
     if found is None:
         raise ValueError(f"{row} is no printed row")
-    text = found.cells.get(column, "")
+    text = printed.number(row_id, column) if printed else None
+    text = text or found.cells.get(column, "")
     return "" if text in DASHES else text
 
 
@@ -65,7 +66,7 @@ def formulas_agree(paper: str, check: Check) -> CheckResult:
         paper=paper,
         id=check.id,
         about=check.about,
-        compared=f"{check.says}: {check.left} against {check.right}",
+        compared=f"{check.says}: `{check.left}` against `{check.right}`",
         computed=_in_words(right),
         printed=_in_words(left),
         passes=passes,
@@ -89,7 +90,7 @@ def changes_in_cells(table: PrintedTable) -> Iterator[CheckResult]:
             paper=table.paper,
             id=f"change_{table.table}_{row.id}_{column.id}",
             about="sums",
-            compared=f"The change that the cell prints: {formula}",
+            compared=f"The change that the cell prints: `{formula}`",
             computed=_in_words(computed),
             printed=found[0].strip("()"),
             passes=computed.face == printed.face,

@@ -27,6 +27,9 @@ IN_SHORT: dict[Status, str] = {
 }
 """What the headline calls them."""
 TITLES = {"video_swin": "Video Swin Transformer", "mvit": "MViT, appendix"}
+SHORT = {"video_swin": "Video Swin", "mvit": "MViT"}
+"""What lists call them."""
+CONFIDENCES = ("high", "medium", "low", "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +65,7 @@ def headline(audit: Audit) -> str:
     """What a reader takes away who reads nothing else."""
     found = counts(audit.findings())
     said = ", ".join(f"{n} {IN_SHORT[status]}" for status, n in found.items() if n)
-    return f"{sum(found.values())} printed numbers of both papers: {said}."
+    return f"{sum(found.values())} printed numbers: {said}."
 
 
 def checks_in_words(audit: Audit) -> str:
@@ -106,24 +109,39 @@ def _counts(audit: Audit) -> Part:
 
 
 def _suspicious(audit: Audit) -> Part:
+    """What there is evidence against, the surest first; cells with one evidence in a line."""
     found: Sequence[Cell | TextNumber] = (*audit.cells, *audit.text)
+    groups: dict[tuple[str, str, Finding], list[Cell | TextNumber]] = {}
+    for each in found:
+        if each.finding.status == "suspicious":
+            groups.setdefault((each.paper, _where(each), each.finding), []).append(each)
     lines = [
-        [_where(each), _what(each), each.printed, each.finding.confidence, each.finding.evidence]
-        for each in found
-        if each.finding.status == "suspicious"
+        [where, _what(members), finding.confidence, finding.evidence]
+        for (_, where, finding), members in groups.items()
     ]
-    header = ["where", "what", "printed", "confidence", "evidence"]
-    before = "What is printed stays as it is; the evidence stands beside it."
-    return Part(f"In doubt ({len(lines)})", header, lines, before=before)
+    lines.sort(key=lambda line: CONFIDENCES.index(line[2]))
+    n = sum(len(members) for members in groups.values())
+    before = "What is printed stays as it is; the evidence stands beside it, the surest first."
+    header = ["where", "what, as printed", "confidence", "evidence"]
+    return Part(f"In doubt ({n})", header, lines, before=before)
 
 
 def _where(each: Cell | TextNumber) -> str:
-    title = TITLES.get(each.paper, each.paper).partition(",")[0]
-    return f"{title}, {each.label if isinstance(each, Cell) else each.where}"
+    """As "Video Swin, Table 1" or "MViT, section A.2"."""
+    place = each.label.partition(":")[0] if isinstance(each, Cell) else each.where
+    return f"{SHORT.get(each.paper, each.paper)}, {place}"
 
 
-def _what(each: Cell | TextNumber) -> str:
-    return each.heading if isinstance(each, Cell) else each.of
+def _what(found: Sequence[Cell | TextNumber]) -> str:
+    """Row by row what is printed, or what a number of the text is of."""
+    said: dict[str, list[str]] = {}
+    for each in found:
+        if isinstance(each, Cell):
+            row = each.label.partition(": ")[2]
+            said.setdefault(row, []).append(f"{each.heading} {each.printed}")
+        else:
+            said.setdefault(each.of, []).append(each.printed)
+    return "; ".join(f"{row}: {', '.join(numbers)}" for row, numbers in said.items())
 
 
 def _checks(title: str, checks: Sequence[CheckResult], is_folded: bool = False) -> Part:
@@ -153,7 +171,7 @@ def _passed(audit: Audit) -> Iterator[Part]:
 def _differences(audit: Audit) -> Part:
     lines = [
         [
-            f"{TITLES.get(paper, paper).partition(',')[0]}, {d.where}",
+            f"{SHORT.get(paper, paper)}, {d.where}",
             d.says,
             d.released,
             d.changes,

@@ -59,17 +59,19 @@ def check_of(paper: str, name: str, number: Number) -> CheckResult | None:
         if number.relation == "over":
             passes = all(span.face > printed[0].face for span in spans)
         else:
-            passes = len(spans) <= len(printed) and all(
-                _agree(span, other) for span, other in zip(spans, printed, strict=False)
+            beside = printed * len(spans) if len(printed) == 1 else printed
+            passes = len(spans) <= len(beside) and all(
+                _agree(span, other) for span, other in zip(spans, beside, strict=False)
             )
     else:
         return None
+    said = "; ".join(f"`{formula}`" for formula in formulas)
     tables = (each.split(".")[0] for formula in formulas for each in names_in(formula))
     return CheckResult(
         paper=paper,
         id=name,
         about="text and tables" if any(map(is_cell, _names(formulas))) else "text and models",
-        compared=f"{number.of[:1].upper()}{number.of[1:]}: {'; '.join(formulas)}",
+        compared=f"{number.of[:1].upper()}{number.of[1:]}: {said}",
         computed=computed,
         printed=number.number,
         passes=passes,
@@ -128,7 +130,7 @@ def finding_of(
         status = max(status, status_of(name, cells, by_id), key=WEAKEST.index)
     if settled and status == "needs data":
         status = "tested"
-    needed = _needed(of, cells) if status in ("needs data", "tested") else ""
+    needed = _because(of, cells, status)
     return finding(status, f"{computed}.", needed)
 
 
@@ -142,12 +144,14 @@ def status_of(name: str, cells: Cells, by_id: Mapping[str, Finding]) -> Status:
     return "needs data" if is_training(name) else "exact"
 
 
-def _needed(names: list[str], cells: Cells) -> str:
-    """What the accuracies wait for that a number follows from; of settings, a training."""
+def _because(names: list[str], cells: Cells, status: Status) -> str:
+    """What there is to say of the cells that make a number so sure; of settings, a training."""
+    if status not in ("needs data", "tested", "suspicious"):
+        return ""
+    same = ("needs data", "tested") if status != "suspicious" else ("suspicious",)
     found = [cells[name] for name in names if name in cells]
-    waiting = [cell for cell in found if cell.finding.status in ("needs data", "tested")]
-    if waiting:
-        return f"As {waiting[0].label}: {waiting[0].finding.evidence}"
+    if deciding := [cell for cell in found if cell.finding.status in same]:
+        return f"As {deciding[0].label}: {deciding[0].finding.evidence}"
     if any(map(is_training, names)):
         return "The settings of the project have it; what it is worth, only a training can tell."
     return ""

@@ -100,6 +100,17 @@ def hours_of(table: str, results_dir: str | Path) -> dict[str, float]:
     }
 
 
+def hours_to_train(gflops: float, clips: float) -> float:
+    """GPU-hours to show a model so many clips, as `vswin.launch.estimate` computes them.
+
+    Args:
+        gflops: 10^9 multiply-accumulates of one clip.
+        clips: or images, in all epochs together.
+    """
+    speed = _speed({})
+    return 6 * gflops * 1e9 * clips / (speed.peak_tflops * 1e12 * speed.share) / 3600
+
+
 def _speed(plans: dict[str, StudyPlan]) -> Speed:
     """How fast GPUs go: as complete runs say, or else as profiles of clusters assume."""
     fields = Profile.model_fields
