@@ -244,7 +244,8 @@ def weights_of(experiment: Experiment, row: ExperimentRow) -> str:
 
 
 def _label(printed: PrintedTable, row: Row) -> str:
-    names = [row.cells[column.id] for column in printed.labels if row.cells[column.id]]
+    texts = [row.cells[column.id] for column in printed.labels]
+    names = [text for text in texts if text not in DASHES]
     return f"{printed.title}: {', '.join(names[:2])}"
 
 

@@ -76,7 +76,7 @@ def formulas_agree(paper: str, check: Check) -> CheckResult:
 
 
 def changes_in_cells(table: PrintedTable) -> Iterator[CheckResult]:
-    """Cells that say how much they differ from the first row, as `111.1 (−68.5)`."""
+    """Cells that say how much they differ from the first row, as `9.8 (−7.0)`."""
     first = table.rows[0]
     for row, column in itertools.product(table.rows, table.columns):
         found = re.search(r"\(([−+-])(\d+(?:\.\d+)?)\)", row.cells[column.id])

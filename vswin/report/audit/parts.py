@@ -197,7 +197,7 @@ def _tables(audit: Audit) -> Iterator[Part]:
             for row in printed.rows
         ]
         yield Part(
-            f"{printed.title}: {printed.caption} ({_in_short(c.finding for c in cells)})",
+            f"{printed.title}: {_first(printed.caption)} ({_in_short(c.finding for c in cells)})",
             ["row", "cells", "status", "evidence"],
             list(_grouped(cells)),
             before=f"{printed.source}, discussed in section {printed.section}.",
@@ -207,6 +207,11 @@ def _tables(audit: Audit) -> Iterator[Part]:
             heading=heading,
         )
         heading = ""
+
+
+def _first(caption: str) -> str:
+    """Its first sentence."""
+    return caption.partition(". ")[0].removesuffix(".")
 
 
 def _grouped(cells: Sequence[Cell]) -> Iterator[list[str]]:
