@@ -96,8 +96,8 @@ CPU_CASES = (
     Case("proxy", "train", 32, 16, 24, pairs=32, threads=1),
 )
 MVIT_CASES = (
-    Case("mvit_b_16x4", "forward", 1, 16, 224, pairs=10),
-    Case("mvit_b_16x4", "train", 1, 16, 224, pairs=8),
+    Case("mvit_b_16x4", "forward", 1, 16, 224, pairs=6),
+    Case("mvit_b_16x4", "train", 1, 16, 224, pairs=5),
 )
 GPU_CASES = tuple(
     Case(preset, mode, batch, 32, 224, pairs=15, device="cuda", compiled=compiled)
