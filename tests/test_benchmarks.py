@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import kernels, machine, models, page, report, training
+from benchmarks import kernels, machine, models, page, profile, report, training
 from benchmarks.__main__ import main
 from benchmarks.machine import BenchmarkError
 from tests.peers import import_torchvision
@@ -97,6 +97,22 @@ def test_kernel_variants_are_measured_one_by_one(tiny, monkeypatch):
     assert [line["variant"] for line in lines] == list(kernels.VARIANTS)
     assert lines[0]["times_as_long"] == 1
     assert all(line["step_s"] > 0 for line in lines)
+
+
+def test_mvit_is_measured_likewise(monkeypatch):
+    import_torchvision()
+    config = dataclasses.replace(
+        models.resolve_config("mvit_b_16x4"), depths=(1, 1), embed_dim=8, frames=4, image_size=32
+    )
+    monkeypatch.setattr(models, "resolve_config", lambda _: config)
+    case = models.Case("mvit_b_16x4", "train", 1, 4, 32, pairs=1)
+    line = models.measure(case)
+    assert line["case"] == "mvit_b_16x4-train-1x4x32"
+    assert 0 <= line["largest_difference"] < 1e-5
+    lines = kernels.run([case], kernels.MVIT_VARIANTS)
+    assert [line["variant"] for line in lines] == list(kernels.MVIT_VARIANTS)
+    found = {line["kind"] for line in profile.run([case]) if line["model"] == "ours"}
+    assert {"linear layers", "attention products", "convolutions"} <= found
 
 
 def test_the_training_loop_is_taken_apart():
@@ -237,6 +253,7 @@ def test_the_committed_tables_say_where_they_were_measured():
         assert {"case", "machine", "threads", "torch", "commit", "date"} <= set(table)
         assert not table["commit"].str.endswith("+").any()  # measured on committed code
     assert set(found["cpu"]["case"]) == set(models.cases("cpu"))
+    assert set(found["mvit"]["case"]) == {case.name for case in models.MVIT_CASES}
 
 
 def test_the_committed_pages_are_those_that_the_tables_make():
