@@ -55,7 +55,8 @@ def pages(results: Path = RESULTS) -> dict[Path, str]:
 
 def _content(results: Path) -> dict[str, Any]:
     """What the templates speak about."""
-    cpu, profile = _table(results, "cpu"), _table(results, "profile")
+    cpu, mvit = _table(results, "cpu"), _table(results, "mvit")
+    profile = pd.concat([_table(results, name) for name in ("profile", "mvit_profile")])
     training, report = (_table(results, name).iloc[0] for name in ("training", "report"))
     is_cuda = (results / "cuda.csv").exists()
     return {
@@ -67,6 +68,9 @@ def _content(results: Path) -> dict[str, Any]:
         "profiles": {case: _Profile(lines) for case, lines in profile.groupby("case", sort=False)},
         "proxy": PROXY,
         "kernels": _table(results, "kernels"),
+        "mvit": mvit,
+        "mvit_kernels": _table(results, "mvit_kernels"),
+        "mvit_aims": [_Aim(line) for line in mvit.itertuples()],
         "training": training,
         "batch_ms": 1e3 * cases("cpu")[PROXY].batch / training.clips_per_s,
         "decoding": list(_table(results, "decoding").itertuples()),
@@ -102,6 +106,18 @@ class _Profile:
     def share(self, *kinds: str) -> float:
         """Of our step's time."""
         return self.ms.ours[list(kinds)].sum() / self.step_ms.ours
+
+
+class _Aim:
+    """What was aimed at in a case of mvit.csv, and what came of it."""
+
+    def __init__(self, line: Any) -> None:
+        self.case: str = line.case
+        self.speedup: float = line.speedup
+        self.memory: float = line.ours_peak_mib / line.torchvision_peak_mib
+        self.wanted = 1.5 if "-train-" in line.case else 1.6
+        """Times as fast."""
+        self.reached: bool = line.speedup >= self.wanted
 
 
 def _render(template: str, content: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from tests.command import vswin as command
 from tests.peers import randomise_
 from vswin.models.errors import WeightsError
 from vswin.models.mvit.layouts import LAYOUTS
-from vswin.weights.checkpoint import layouts
+from vswin.weights.checkpoint import checkpoint_of, layouts
 from vswin.weights.files import read_checkpoint, to_layout
 
 SMALL = {"depths": (1, 1), "embed_dim": 16, "num_heads": 2, "num_classes": 5, "image_size": 64}
@@ -70,6 +70,18 @@ def test_another_classifier_or_none_can_be_left_out(layout, other):
     assert report.fresh == ("head.weight", "head.bias")
     with pytest.raises(WeightsError, match="head=False"):
         vswin.load_weights(build(layout), tensors)
+
+
+@pytest.mark.parametrize("layout", ["slowfast", "pytorchvideo"])
+@pytest.mark.parametrize("options", [{}, {"patch_kernel": (1, 4, 4), "patch_stride": (1, 4, 4)}])
+def test_a_joint_table_with_a_square_of_rows_is_no_images(layout, options):
+    """Four frames of 32 x 32 tokens have as many as one of 64 x 64: the layout says which."""
+    options = SMALL | {"image_size": 32, "frames": 4, "positions": "joint"} | options
+    model, again = (randomise_(vswin.build_model("mvit_b_16x4", **options), i) for i in (1, 2))
+    tensors = to_layout(checkpoint_of(model), LAYOUTS[layout])
+    report = vswin.load_weights(again, tensors)
+    assert (report.found.kind, report.fresh) == ("video", ())
+    assert torch.equal(again.head.weight, model.head.weight)
 
 
 def test_what_does_not_belong_is_named():

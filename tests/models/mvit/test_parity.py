@@ -60,7 +60,9 @@ def test_the_published_model():
         {"kv_pool_last_stage": True},
         {"image_size": 40, "frames": 6, "kv_stride": (2, 4, 4)},
         {"kv_adaptive": False, "kv_stride": (1, 2, 2)},
+        {"kv_stride": (1, 1, 1)},
         {"kv_stride": (1, 1, 1), "q_pool_blocks": ()},
+        {"image_size": 36, "kv_stride": (1, 4, 4)},
         {"q_pool_blocks": (2,), "kv_unpooled_blocks": (0, 3)},
     ],
     ids=str,
@@ -82,6 +84,49 @@ def test_another_configuration_with_all_gradients(options):
     gradients = read_checkpoint(with_gradients.state_dict()).weights
     for name, parameter in ours.named_parameters():
         torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-7, atol=1e-9, msg=name)
+
+
+@pytest.mark.parametrize("pooled", [True, False], ids=["last stage pooled", "not pooled at all"])
+@pytest.mark.parametrize("separate", [True, False], ids=["separate", "joint"])
+def test_it_is_pytorchvideos_model(pooled, separate):
+    """Where that is installed, which nothing here asks for: its last release is of January 2022.
+
+    Its builder pools keys and values of every stage or of none. The epsilon of the LNs after
+    pooling is 1e-5 in that release.
+    """
+    import_torchvision()
+    peer = pytest.importorskip("pytorchvideo.models.vision_transformers")
+    theirs = peer.create_multiscale_vision_transformers(
+        spatial_size=64,
+        temporal_size=8,
+        depth=4,
+        sep_pos_embed=separate,
+        embed_dim_mul=[[1, 2.0], [3, 2.0]],
+        atten_head_mul=[[1, 2.0], [3, 2.0]],
+        pool_q_stride_size=[[1, 1, 2, 2], [3, 1, 2, 2]],
+        pool_kv_stride_adaptive=[1, 4, 4] if pooled else None,
+        pool_kvq_kernel=[3, 3, 3],
+        head_num_classes=11,
+    )
+    theirs = randomise_(theirs).double()
+    ours = vswin.build_model(
+        "mvit_b_16x4",
+        depths=(1, 2, 1),
+        frames=8,
+        image_size=64,
+        num_classes=11,
+        positions="separate" if separate else "joint",
+        kv_stride=(1, 4, 4) if pooled else (1, 1, 1),
+        kv_pool_last_stage=pooled,
+        pool_norm_eps=theirs.blocks[1].attn.norm_q.eps,
+    )
+    report = vswin.load_weights(ours.double().eval(), theirs.state_dict())
+    assert report.layout == "pytorchvideo"
+    clip = clip_for(ours.config, batch=1).double()
+    with torch.no_grad():
+        difference = relative(ours(clip), theirs(clip))
+    print(f"largest difference of logits {difference:.1e}, relative to the largest")
+    assert difference < 1e-10
 
 
 @pytest.mark.parametrize("layout", ["torchvision", "slowfast", "pytorchvideo", "vswin"])

@@ -107,7 +107,7 @@ def nearest(config: MViTConfig) -> str:
 
 
 def architecture(
-    weights: Mapping[str, Tensor], entries: Mapping[str, Tensor], source: str
+    weights: Mapping[str, Tensor], entries: Mapping[str, Tensor], source: str, is_video: bool
 ) -> Architecture:
     """Infers the model from weights under our names.
 
@@ -115,6 +115,7 @@ def architecture(
         weights: under our names and in our shapes.
         entries: all that the checkpoint holds, under its own names.
         source: the checkpoint's name, for errors.
+        is_video: whether its layout is one of video models alone.
 
     Raises:
         WeightsError: if weights are missing or contradict each other.
@@ -122,7 +123,7 @@ def architecture(
     has_head = "head.weight" in weights
     if (note := _noted(entries, source)) is not None:
         return Architecture(note, has_head, silent=())
-    found = _read_off(weights, source)
+    found = _read_off(weights, source, is_video)
     if has_head:
         found["num_classes"] = len(weights["head.weight"])
     try:
@@ -135,7 +136,7 @@ def architecture(
         raise WeightsError(f"{source} is of no model that can be built: {error}") from error
 
 
-def _read_off(weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+def _read_off(weights: Mapping[str, Tensor], source: str, is_video: bool) -> dict[str, Any]:
     embed, kernel = _of(weights, EMBEDDING, source).shape[:2], _kernel(weights, EMBEDDING, source)
     numbers = [int(m[1]) for name in weights if (m := re.match(r"blocks\.(\d+)\.", name))]
     dims = [
@@ -157,7 +158,7 @@ def _read_off(weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
     if pools["q"] or pools["k"]:
         found |= _pools(weights, depths, pools["q"], pools["k"], source)
         found["num_heads"] = max(1, embed[0] // found.pop("head_dim"))
-    return found | _positions(weights, found, source)
+    return found | _positions(weights, found, source, is_video)
 
 
 def _pools(
@@ -185,9 +186,12 @@ def _pools(
     return found
 
 
-def _positions(weights: Mapping[str, Tensor], found: dict[str, Any], source: str) -> dict[str, Any]:
+def _positions(
+    weights: Mapping[str, Tensor], found: dict[str, Any], source: str, is_video: bool
+) -> dict[str, Any]:
     """The kind of position tables, and the clips that they are for."""
-    stride, is_flat = found["patch_stride"], found["patch_kernel"][0] == 1
+    stride = found["patch_stride"]
+    may_be_image = found["patch_kernel"][0] == 1 and not is_video
     kinds: dict[str, Positions] = {"pos_embed_temporal": "separate", "pos_embed": "joint"}
     kind = next((k for name, k in kinds.items() if name in weights), None)
     rows = {name: weights[name].shape[1] for name in weights if name.startswith("pos_embed")}
@@ -198,7 +202,7 @@ def _positions(weights: Mapping[str, Tensor], found: dict[str, Any], source: str
         # One frame, or else what the published models of 224 pixels have.
         side = math.isqrt(rows["pos_embed"] - 1)
         frames = 1
-        if side * side != rows["pos_embed"] - 1 or not is_flat:
+        if side * side != rows["pos_embed"] - 1 or not may_be_image:
             side = 224 // stride[1]
             frames = (rows["pos_embed"] - 1) // (side * side) * stride[0]
     elif "pos_embed_spatial" in rows:
@@ -206,7 +210,11 @@ def _positions(weights: Mapping[str, Tensor], found: dict[str, Any], source: str
     else:
         kind, side, frames = "none", 224 // stride[1], 8 * stride[0]
     # A joint table does not say how many of its rows are time; what is wrong here is found later.
-    return {"positions": kind, "frames": max(1, frames), "image_size": side * stride[1]}
+    return {
+        "positions": kind,
+        "frames": max(2 if is_video else 1, frames),
+        "image_size": side * stride[1],
+    }
 
 
 def _noted(entries: Mapping[str, Tensor], source: str) -> MViTConfig | None:

@@ -41,7 +41,6 @@ def read(
     Raises:
         WeightsError: if weights are missing or contradict each other.
     """
-    del layout  # the shapes say it
     shaped = {}
     for name, value in weights.items():
         if name == EMBEDDING and value.ndim == 4:
@@ -51,7 +50,7 @@ def read(
         else:
             shaped[name] = value
     shaped = _joined(shaped, source)
-    return shaped, architecture(shaped, entries, source)
+    return shaped, architecture(shaped, entries, source, layout.kind == "video")
 
 
 def _joined(weights: dict[str, Tensor], source: str) -> dict[str, Tensor]:
