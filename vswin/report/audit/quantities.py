@@ -2,14 +2,14 @@
 
 | name | stands for |
 | --- | --- |
-| `table1.swin_b.top1` | the number of a cell; with `.2`, the second number in it |
+| `TABLE.swin_b.top1` | the number of a cell; with `.2`, the second number in it |
 | `text.shift_gain` | a number of the text that has an id |
 | `preset.swin_t.patch_size.0` | of a preset: a field, or how many `stages`, `blocks` |
-| `experiment.table5.win8.window_size.0` | of a row: likewise, or `image_size`, `clips`, `crops` |
+| `experiment.TABLE.win8.window_size.0` | of a row: likewise, or `image_size`, `clips`, `crops` |
 | `recipe.lr.swin_b.kinetics400` | a setting of the recipe `printed` |
 | `classes.ssv2`, `videos.ssv2.train` | of a dataset: its classes, the videos of its public lists |
-| `stride.table1.swin_t` | every how many frames of a video one is taken |
-| `rows.table4`, `presets.swin` | how many there are |
+| `stride.TABLE.swin_t` | every how many frames of a video one is taken |
+| `rows.TABLE`, `presets.swin` | how many there are |
 """
 
 from __future__ import annotations
