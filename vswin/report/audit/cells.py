@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vswin.data.datasets import DATASETS
-from vswin.experiments.library import Library
 from vswin.experiments.tables import Experiment
 from vswin.experiments.tables import Row as ExperimentRow
-from vswin.experiments.videos import VideoProtocol
 from vswin.paper.auditing import known_cells, training_of
 from vswin.paper.printed import DASHES, Column, PrintedTable, Row
-from vswin.project import experiments_dir
 from vswin.report.audit.basis import VIDEOS, Basis
 from vswin.report.audit.data import Cell, Finding
-from vswin.report.audit.quantities import row_of
+from vswin.report.audit.quantities import row_of, video_protocol
 from vswin.report.compare import COSTS, UNITS, compare
 
 SETTLED = ("holds", "contradicted", "no effect")
@@ -208,8 +205,7 @@ def _accuracy(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> 
 def _measured(
     printed: PrintedTable, row: Row, metric: str, ours: float, claims: tuple[str, ...]
 ) -> Finding:
-    protocol = Library(experiments_dir()).protocol(VIDEOS)
-    tolerance = protocol.tolerance if isinstance(protocol, VideoProtocol) else None
+    tolerance = video_protocol(VIDEOS).tolerance
     text = printed.number(row.id, metric) or "nan"
     said = f"Trained here: {ours:.2f}, {ours - float(text):+.2f} points; tolerance {tolerance}."
     near = tolerance is not None and abs(ours - float(text)) <= tolerance + 1e-9
@@ -237,10 +233,11 @@ def awaited_of(printed: PrintedTable, row: Row, basis: Basis) -> str:
 
 def weights_of(experiment: Experiment, row: ExperimentRow) -> str:
     """The file that a row starts from; empty for random numbers."""
-    protocol, start = Library(experiments_dir()).protocol(VIDEOS), experiment.start_of(row)
-    if not isinstance(protocol, VideoProtocol) or start.pretrained is None:
+    start = experiment.start_of(row)
+    if start.pretrained is None:
         return ""
-    return start.checkpoint or protocol.weights.get(start.pretrained, {}).get(row.preset, "")
+    usual = video_protocol(VIDEOS).weights.get(start.pretrained, {})
+    return start.checkpoint or usual.get(row.preset, "")
 
 
 def _label(printed: PrintedTable, row: Row) -> str:

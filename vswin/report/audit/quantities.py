@@ -23,7 +23,7 @@ from vswin.errors import VswinError
 from vswin.experiments.library import Library
 from vswin.experiments.recipes import PretrainedOn, read_recipe_book
 from vswin.experiments.tables import Experiment, Row
-from vswin.experiments.videos import SPAN
+from vswin.experiments.videos import SPAN, VideoProtocol
 from vswin.models.registry import presets, resolve_config
 from vswin.models.swin.config import OTHER_FRAME_BIAS
 from vswin.paper.arithmetic import Span, exactly, printed_spans
@@ -82,10 +82,19 @@ def is_cell(name: str) -> bool:
     return name.startswith("table")
 
 
+@functools.cache
 def experiment_of(table: str) -> Experiment | None:
     """The experiment of a table; None where there is none."""
     library = _library()
     return library.experiment(table) if table in library.tables() else None
+
+
+@functools.cache
+def video_protocol(name: str) -> VideoProtocol:
+    """A protocol on videos."""
+    found = _library().protocol(name)
+    assert isinstance(found, VideoProtocol)
+    return found
 
 
 def row_of(table: str, row_id: str) -> tuple[Experiment, Row] | None:
