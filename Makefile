@@ -1,6 +1,7 @@
 # make table5    Table 5 of the paper beside ours: installs, trains, writes the report
 # make table4    likewise Tables 6 to 9; Tables 1, 2 and 3 show costs and what was run
 # make tableA5   Table A.5 of the MViT appendix, likewise A.1 to A.9: costs, counted in seconds
+# make figureA4  What a test of a video costs by the number of clips, likewise
 # make table5 SEEDS=3 RESULTS=folder    more seeds; results elsewhere, counted from here
 # make report    all reports of what was run, and the overview of all claims; trains nothing
 # make report RESULTS=results/reference   those of the project's own record
@@ -16,7 +17,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: report smoke test test-heavy test-slurm lint bench lab lock clean
+.PHONY: figureA4 report smoke test test-heavy test-slurm lint bench lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -33,6 +34,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 table%: $(VENV)/.installed
+	@$(VENV)/bin/vswin notebook $@ --seeds $(SEEDS) --results-dir $(RESULTS)
+
+figureA4: $(VENV)/.installed
 	@$(VENV)/bin/vswin notebook $@ --seeds $(SEEDS) --results-dir $(RESULTS)
 
 report: $(VENV)/.installed

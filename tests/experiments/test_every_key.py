@@ -99,6 +99,7 @@ OF_TABLES = {  # what the same table is without it, and with it
     "videos.views": ("1x1", CARRIED | {"digits": "the same"}),  # "one view", its deviations say
     "videos.dataset": ("ssv2", CARRIED | {"digits": "the same"}),  # "Moving Digits", they say
     "choices": (["c"], {"digits": "the same", "small": "the same", "full": "the same"}),
+    "test_clips": ([1, 3], {"digits": "the same", "small": "the same", "full": "the same"}),
     "title": ("other", {"digits": "the same", "small": "the same", "full": "the same"}),
 }
 ELSEWHERE = {
@@ -110,6 +111,7 @@ ELSEWHERE = {
     "table.num_classes",  # test_classes_are_those_of_the_data
     "table.protocols",  # tests/experiments/test_own.py
     "table.claims",  # likewise
+    "table.awaits",  # test_a_table_that_cannot_be_trained_yet_is_refused_in_one_line
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from vswin.cli.terminal import print_line, print_table
 from vswin.costs.counting import Rule
 from vswin.errors import UsageError
-from vswin.report import Study, load_costs
+from vswin.report import Study, inference, load_costs
 from vswin.report.compare import COSTS, UNITS
 from vswin.report.sections import unfounded
 
@@ -28,6 +28,8 @@ def print_table_cost(table: str, rule: Rule | None) -> None:
         _print_beside_printed(study, rule)
     else:
         _print_counted(study, rule)
+    if study.test_clips:
+        print_table(inference.TITLE, inference.header(study), inference.lines(study, rule))
 
 
 def _print_beside_printed(study: Study, rule: Rule | None) -> None:

@@ -28,9 +28,10 @@ class Library:
     folder: Path
 
     def tables(self) -> list[str]:
-        """Names of all experiments."""
+        """Names of all experiments, those of tables first."""
         files = self.folder.glob("*.yaml")
-        return sorted(path.stem for path in files if path.name != PREREGISTRATION)
+        names = (path.stem for path in files if path.name != PREREGISTRATION)
+        return sorted(names, key=lambda name: (not name.startswith("table"), name))
 
     def protocols(self) -> list[str]:
         """Names of all protocols."""

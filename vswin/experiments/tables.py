@@ -195,6 +195,8 @@ class Experiment(Strict):
     """What the weights of its rows are before the first step; left out, they are random."""
     videos: OnVideos | None = None
     """What it takes to run it on videos; None: it cannot be."""
+    test_clips: tuple[Count, ...] = ()
+    """Numbers of clips that the cost of a whole test is shown for (Figure A.4)."""
     choices: tuple[str, ...] = ()
     """What the paper leaves open about the rows, and what was chosen."""
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]

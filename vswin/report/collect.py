@@ -127,6 +127,7 @@ def _study(
             for run in by_seed.values()
         ),
         results_dir=store.results_dir,
+        test_clips=experiment.test_clips,
     )
 
 

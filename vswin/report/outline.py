@@ -10,6 +10,7 @@ from vswin.report.claims import Judgement
 from vswin.report.data import Section
 from vswin.report.experience import easy, hard
 from vswin.report.first_screen import first_screen, negative
+from vswin.report.inference import inference
 from vswin.report.memory import memory
 from vswin.report.pairing import pairing
 from vswin.report.provenance import initialisations, origins, provenance
@@ -65,6 +66,7 @@ def results(study: Study) -> list[Section]:
         the_table(study),
         beside(study),
         costs_apart(study),
+        inference(study),
         memory(study),
         accuracies(study),
         digits.success(rows, runs),

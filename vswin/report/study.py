@@ -56,6 +56,8 @@ class Study:
     is_recorded: bool
     """Whether some of the runs have no folder any more, but are known from their record."""
     results_dir: Path
+    test_clips: tuple[int, ...] = ()
+    """Numbers of clips that the cost of a whole test is shown for (Figure A.4)."""
     seeds: int | None = None
     """Only the first so many seeds are in it, and there are more; None is all."""
 
@@ -94,6 +96,11 @@ class Study:
     def counted_only(self) -> list[Row]:
         """Rows of other systems, whose costs are counted and which nothing runs."""
         return [row for row in self.all_rows if row.is_counted_only]
+
+    @property
+    def counted_rows(self) -> list[Row]:
+        """All rows whose costs are counted at the paper's own size, in the experiment's order."""
+        return [row for row in self.all_rows if row.control == "none" and not row.is_beside]
 
     @property
     def beside(self) -> list[Row]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from vswin.report.drawing import costs, curves, forest, formulas, levels
+from vswin.report.drawing import costs, curves, forest, formulas, inference, levels
 from vswin.report.drawing.canvas import as_png
 from vswin.report.pictures.costs import Costs
 from vswin.report.pictures.curves import Curves
 from vswin.report.pictures.forest import Forest
 from vswin.report.pictures.formulas import Formulas
+from vswin.report.pictures.inference import Inference
 from vswin.report.pictures.kept import Picture
 from vswin.report.pictures.levels import Levels
 
@@ -29,3 +30,5 @@ def draw(picture: Picture) -> Figure:
             return costs.draw(picture)
         case Formulas():
             return formulas.draw(picture)
+        case Inference():
+            return inference.draw(picture)

@@ -16,9 +16,10 @@ from vswin.report.pictures.costs import Costs
 from vswin.report.pictures.curves import Curves
 from vswin.report.pictures.forest import Forest
 from vswin.report.pictures.formulas import Formulas
+from vswin.report.pictures.inference import Inference
 from vswin.report.pictures.levels import Levels
 
-Picture = Forest | Levels | Curves | Costs | Formulas
+Picture = Forest | Levels | Curves | Costs | Formulas | Inference
 DIGEST_KEY = "Content-Digest"
 """The text in a PNG that says of what it is a picture."""
 DRAWING = Path(__file__).parents[1] / "drawing"
