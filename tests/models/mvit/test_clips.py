@@ -11,6 +11,7 @@ from vswin.errors import UsageError
 from vswin.evaluation.public import ClipsAsked, clips_for, model_of, predict_video
 from vswin.models.errors import ModelError
 from vswin.models.registry import presets, resolve_config
+from vswin.weights.files import read_checkpoint
 
 SMALL = {"depths": (1, 1), "embed_dim": 8, "frames": 16, "image_size": 32, "num_classes": 3}
 
@@ -41,6 +42,20 @@ def test_the_clips_are_the_models(weights, tmp_path, _one_thread):
     assert (pixels - pixels.round()).abs().max() < 1e-3
     assert pixels.min() > -1e-3
     assert pixels.max() < 255 + 1e-3
+
+
+def test_every_layout_gives_the_same_answers(weights, tmp_path, _one_thread):
+    write_video(tmp_path / "video.mp4", moving(80))
+    answers = {}
+    for layout in ("slowfast", "pytorchvideo", "torchvision", "vswin"):
+        vswin.save_weights(read_checkpoint(weights), tmp_path / f"{layout}.pth", layout)
+        model, checkpoint = model_of(tmp_path / f"{layout}.pth")
+        assert checkpoint.layout == layout
+        data, test = clips_for("", model, ClipsAsked())
+        assert (data.frames, data.stride, data.pixels, test) == (16, 4, "half", ViewsTest(5, 1))
+        video, names = tmp_path / "video.mp4", ["a", "b", "c"]
+        answers[layout] = predict_video(video, model, names, data, test, torch.device("cpu"))
+    assert all(answer == answers["vswin"] for answer in answers.values())
 
 
 def test_what_is_asked_for_counts(weights):

@@ -24,15 +24,17 @@ class MViTConfig:
     depths: tuple[int, ...] = (1, 2, 11, 2)
     """Blocks per stage, [N2, N3, N4, N5] of Table A.5."""
     embed_dim: int = 96
-    """Channels of the first stage."""
+    """Channels of the first stage (Table A.2)."""
     num_heads: int = 1
-    """Heads of the first stage."""
+    """Heads of the first stage (Table A.2)."""
     frames: int = 16
-    """T, frames of a clip; 1 for images."""
+    """T, frames of a clip (Tables A.1, A.4); 1 for images (Table A.9)."""
     image_size: int = 224
     """Height and width of a clip in pixels."""
     num_classes: int = 400
+    """Logits: 700 in Table A.1, 1000 in Table A.9, 400 in the others."""
     in_channels: int = 3
+    """Colours of a clip."""
     patch_kernel: Triple = (3, 7, 7)
     """c_T x c_H x c_W of the layer that projects space-time cubes (Table A.4)."""
     patch_stride: Triple = (2, 4, 4)
@@ -46,14 +48,15 @@ class MViTConfig:
     """Blocks whose queries are pooled, from 0; None is the first block of each stage but the first
     (Tables A.2 and A.5)."""
     q_stride: Triple = (1, 2, 2)
-    """By which they are pooled."""
+    """By which they are pooled (Tables A.2 and A.5)."""
     kv_stride: Triple = (1, 8, 8)
     """By which keys and values are pooled (Tables A.6 and A.9); (1, 1, 1) is not at all."""
     kv_adaptive: bool = True
-    """Whether `kv_stride` is that of the first stage and shrinks where queries are pooled."""
+    """Whether `kv_stride` is that of the first stage and shrinks where queries are pooled
+    (Table A.6)."""
     kv_pool_last_stage: bool = False
-    """Whether keys and values of the last stage are pooled, too. The paper's cells want False;
-    True is what today's public code builds."""
+    """Whether keys and values of the last stage are pooled, too. Tables A.1 and A.3 to A.6 want
+    False; True is what today's public code builds, and Table A.9 wants."""
     kv_unpooled_blocks: tuple[int, ...] = ()
     """Further blocks whose keys and values are not pooled (Table A.2 has one)."""
     positions: Positions = "separate"
@@ -67,7 +70,8 @@ class MViTConfig:
     pool_norm_eps: float = 1e-6
     """Epsilon of the LNs after pooling. 1e-5 is what the published weights were trained with."""
     activation_checkpointing: bool = False
-    """Recompute each block's activations in the backward pass: less memory, more time."""
+    """Recompute each block's activations in the backward pass: less memory, more time, and no
+    table's."""
 
     def __post_init__(self) -> None:
         """Refuse, by field name, what no model can be built from.
