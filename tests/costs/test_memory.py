@@ -1,5 +1,6 @@
 """The memory of a training step: against torch's own graph, torchvision's models, and print."""
 
+import csv
 import dataclasses
 
 import pytest
@@ -16,6 +17,7 @@ from vswin.errors import UsageError
 from vswin.models.cpu import chunked
 from vswin.models.mvit.geometry import blocks
 from vswin.models.registry import code_of, resolve_config
+from vswin.project import project_root
 from vswin.report.order import compare_order
 
 SWIN = {"embed_dim": 8, "depths": (2, 2), "num_heads": (2, 2), "num_classes": 5}
@@ -85,6 +87,23 @@ def test_torchvisions_models_keep_as_much(name):
     assert training_memory(model, size).saved == pytest.approx(
         count_saved(theirs, size)[0], rel=2e-3
     )
+
+
+def test_torchvisions_measured_steps_take_what_the_model_says_with_or_without_a_copy_of_scores():
+    """Peaks of `python -m benchmarks models` beyond the weights, as committed, on a processor."""
+    table = project_root() / "benchmarks" / "results" / "cpu.csv"
+    with table.open() as file:
+        cases = [line for line in csv.DictReader(file) if "-train-" in line["case"]]
+    cases = [line for line in cases if line["case"].startswith("swin")]
+    assert len(cases) >= 3
+    for line in cases:
+        preset, _, size = line["case"].split("-")
+        batch, frames, side = map(int, size.split("x"))
+        config = resolve_config(preset, drop_path=0.0, head_dropout=0.0)
+        found = memory_at(config, (3, frames, side, side), batch)
+        beyond = found.total - 4 * found.params  # the weights were there before
+        measured = float(line["torchvision_peak_mib"]) * 2**20
+        assert beyond - batch * found.scores < measured < beyond, line["case"]
 
 
 MAX, B, VIT = {"pooling": "max"}, "mvit_b_16x4", "vit_b_8x8"

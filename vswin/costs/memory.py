@@ -5,8 +5,9 @@
 n   clips in a step.
 S   bytes that autograd keeps of a clip for the backward pass: of the eager model in fp32, with the
     scores of attention written out, as the papers' code has them. `vswin.costs.saved` counts it.
-A   bytes of all scores of a clip. Memory logs of training show about one copy more than autograd
-    keeps; that is an observation, and does not follow from anything.
+A   bytes of all scores of a clip: printed memory fits one copy more than autograd keeps. That is an
+    observation, and does not follow from anything. On a processor, a step of torchvision's Swin
+    takes between none and one (`benchmarks/results/cpu.csv`).
 P   parameters: four bytes each for weight, gradient, and the two moments of AdamW.
 
 The appendix of MViT prints GPU memory (Tables A.2, A.5, A.6, A.9). The model gives the order of
@@ -34,10 +35,12 @@ CLIPS, IMAGES = 4, 64
 assumption."""
 
 ASSUMPTIONS = (
-    "GiB = [n (S + A) + 16 P] / 2^30 for n clips. S: bytes kept of a clip for the backward pass by "
-    "the eager model in fp32, attention scores included; A: the scores once more; P: parameters, "
-    "each with weight, gradient and two moments of AdamW in fp32. Not in it: workspaces, "
-    "fragments, what other GPUs need. What is trained here takes less."
+    "GiB = [n (S + A) + 16 P] / 2^30. n: clips in a step, where nothing else is said 4 (section "
+    "D.1 of the appendix) or 64 images (the 512 of section A.3 on 8 GPUs, a number that is "
+    "assumed). S: bytes kept of a clip for the backward pass by the eager model in fp32, attention "
+    "scores included. A: the scores once more. P: parameters, each with weight, gradient and two "
+    "moments of AdamW in fp32. Not in it: workspaces, fragments, what other GPUs need. What is "
+    "trained here takes less."
 )
 """The model in words, for those who see its numbers."""
 
