@@ -109,6 +109,7 @@ ELSEWHERE = {
     "table.table",  # the file's name
     "table.rows",
     "table.num_classes",  # test_classes_are_those_of_the_data
+    "table.awaits",  # test_a_table_that_cannot_be_trained_yet_is_refused_in_one_line
     "table.protocols",  # tests/experiments/test_own.py
     "table.claims",  # likewise
     "table.awaits",  # test_a_table_that_cannot_be_trained_yet_is_refused_in_one_line
