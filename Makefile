@@ -3,6 +3,7 @@
 # make tableA5   Table A.5 of the MViT appendix, likewise A.1 to A.9: costs, counted in seconds
 # make figureA4  What a test of a video costs by the number of clips, likewise
 # make table5 SEEDS=3 RESULTS=folder    more seeds; results elsewhere, counted from here
+# make figureA6  Figure A.6 of the MViT paper, measured at initialization, in a minute or two
 # make report    all reports of what was run, and the overview of all claims; trains nothing
 # make report RESULTS=results/reference   those of the project's own record
 # make test      installs, lints, checks types, runs the tests
@@ -33,7 +34,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-table%: $(VENV)/.installed
+table% figure%: $(VENV)/.installed
 	@$(VENV)/bin/vswin notebook $@ --seeds $(SEEDS) --results-dir $(RESULTS)
 
 figureA4: $(VENV)/.installed

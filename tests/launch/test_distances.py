@@ -24,6 +24,7 @@ SIZES = "depths: [1, 1], embed_dim: 8, num_heads: 2"
 MINE = f"""\
 table: mine
 title: Distances
+distances: true
 image_size: 32
 num_classes: 4
 rows:
@@ -71,17 +72,18 @@ def test_a_seed_gives_the_same_weights_and_leaves_random_numbers_alone():
 
 def test_only_what_is_missing_is_measured(project, monkeypatch):
     seen = []
-    record = measure_distances("mine", 1, "results", ["digits"], clips=2, on_clip=note(seen))
+    digits = ["digits"]
+    record = measure_distances("mine", 1, "results", digits, clips=2, on_clip=note(seen))
     assert seen == [(1, 2), (2, 2)]
     assert record == DistanceRecord(project / "results", "mine")
-    first = record.csv.read_text()
+    first = record.read()
     seen.clear()
     measure_distances("mine", 2, "results", ["digits", "noise"], clips=2, on_clip=note(seen))
     assert seen[-1] == (6, 6)
     assert list(record.read()) == [
         Measured("pooled", f"seed{seed}", kind) for kind in ("digits", "noise") for seed in (0, 1)
     ]
-    assert record.csv.read_text().startswith(first)
+    assert {m: heads for m, heads in record.read().items() if m in first} == first
     monkeypatch.setattr(distances, "measure", None)  # nothing more is
     measure_distances("mine", 2, "results", ["digits", "noise"], clips=2)
     assert record.about()["settings"]["clips"] == 2
@@ -93,7 +95,7 @@ def note(seen):
 
 
 def test_other_settings_are_not_mixed(project):
-    measure_distances("mine", clips=1)
+    measure_distances("mine", kinds=["noise"], clips=1)
     with pytest.raises(UsageError, match="was measured with .*; remove it, or choose another"):
         measure_distances("mine", clips=2)
 
@@ -103,7 +105,7 @@ def test_trained_weights_belong_to_the_row_of_their_preset(project, tmp_path):
     file = tmp_path / "weights.safetensors"
     model = build_model("mvit_b_16x4", **SMALL)
     save_weights(model, file)
-    record = measure_distances("mine", weights=[file], clips=1)
+    record = measure_distances("mine", 1, "results", ["digits"], [file], clips=1)
     start, trained = record.read().items()
     assert start[0] == Measured("pooled", "seed0", "digits")
     assert (trained[0].row, trained[0].clips, trained[0].seed) == ("trained", "digits", None)
@@ -132,6 +134,7 @@ def test_the_command_measures_a_table(project):
         (["figureB6"], "unknown preset or table 'figureB6'"),
         (["mine", "--kind", "films"], "unknown kind of clips 'films'; known: digits, photographs"),
         (["mine", "--json"], "--json is for presets"),
+        (["table5"], "table5 is not about attention distances"),
         (["mvit_b_16x4", "--seeds", "2"], "mvit_b_16x4 is a preset: one seed"),
         (["mvit_b_16x4", "--kind", "films"], "unknown kind of clips 'films'"),
         (["mine", "--weights", "nowhere.pth"], "there is no file nowhere.pth"),

@@ -30,7 +30,9 @@ def distance(
     ] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(help="Rendered clips: digits, photographs, noise (repeat for several)."),
+        typer.Option(
+            help="Rendered clips: digits, photographs, noise (default: for a table all of them)."
+        ),
     ] = None,
     clips: Annotated[int, typer.Option(min=1, help="Clips of each kind.")] = 4,
     results_dir: ResultsOption = "results",
@@ -48,13 +50,14 @@ def distance(
     from vswin.project import experiments_dir
 
     say_project(quiet=as_json)
-    kinds, files = kind or ["digits"], [path.expanduser() for path in weights or ()]
+    files = [path.expanduser() for path in weights or ()]
     tables = Library(experiments_dir()).tables()
     if name in tables:
         if as_json:
             raise UsageError(f"--json is for presets; what is measured of {name} is in a CSV file")
-        _of_table(name, seeds, results_dir, kinds, files, clips)
+        _of_table(name, seeds, results_dir, kind, files, clips)
     elif name in presets():
+        kinds = kind or ["digits"]
         if seeds != 1 or len(kinds) > 1 or len(files) > 1:
             raise UsageError(f"{name} is a preset: one seed, one kind of clips, one --weights")
         _of_preset(name, kinds[0], files, clips, as_json)
@@ -63,14 +66,22 @@ def distance(
 
 
 def _of_table(
-    table: str, seeds: int, results_dir: str, kinds: list[str], weights: list[Path], clips: int
+    table: str,
+    seeds: int,
+    results_dir: str,
+    kinds: list[str] | None,
+    weights: list[Path],
+    clips: int,
 ) -> None:
     from vswin.cli.videos import progress_bar
+    from vswin.data.sample_videos import SAMPLE_KINDS
     from vswin.launch.distances import measure_distances
     from vswin.runs.distances import span
 
     with resumable(), progress_bar("clips", True) as show:
-        record = measure_distances(table, seeds, results_dir, kinds, weights, clips, show)
+        record = measure_distances(
+            table, seeds, results_dir, kinds or SAMPLE_KINDS, weights, clips, show
+        )
     lines = [(*measured, *_texts(span(heads))) for measured, heads in record.read().items()]
     print_table(table, ("row", "weights", "clips", "lowest", "highest", "range"), lines, names=3)
     print_line(f"written: {record.csv}")

@@ -182,6 +182,8 @@ class Experiment(Strict):
     awaits: str = ""
     """What is not there yet to train its rows, in a sentence; their costs are counted. Empty: they
     are trained."""
+    distances: bool = False
+    """Whether the attention distances of its rows are measured: `vswin distance`."""
     num_classes: Count | None = None
     """Classes that counted costs include, where `videos` names no dataset that says how many there
     are; left out there, they are the preset's own."""

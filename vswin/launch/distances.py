@@ -43,7 +43,7 @@ def measure_distances(
     table: str,
     seeds: int = 1,
     results_dir: str | Path = "results",
-    kinds: Sequence[str] = ("digits",),
+    kinds: Sequence[str] = SAMPLE_KINDS,
     weights: Sequence[Path] = (),
     clips: int = CLIPS,
     on_clip: Callable[[int, int], None] = lambda done, clips: None,
@@ -63,8 +63,8 @@ def measure_distances(
         on_clip: told how many clips are done, of how many.
 
     Raises:
-        UsageError: if a name is unknown, there is nothing to measure, no row is for a file, or what
-            is on disk was measured with other settings.
+        UsageError: if a name is unknown, the table is not about distances, no row is for a file, or
+            what is on disk was measured with other settings.
         WeightsError: if a file is no checkpoint of a video model.
         NotWritableError: if the results folder cannot be written.
     """
@@ -75,6 +75,10 @@ def measure_distances(
             raise unknown("kind of clips", kind, SAMPLE_KINDS)
     experiment = Library(experiments_dir()).experiment(table)
     record = DistanceRecord(results_path(results_dir), table)
+    if not experiment.distances:
+        raise UsageError(
+            f"{table} is not about attention distances; its file has no distances: true"
+        )
     about = _about(record, experiment, clips)
     groups = [*_at_start(experiment, seeds, kinds), *_trained(experiment, weights, kinds)]
     present = record.read()
@@ -123,8 +127,8 @@ def measure(
 
 def _at_start(experiment: Experiment, seeds: int, kinds: Sequence[str]) -> Iterator[_Group]:
     """Rows before the first step of training."""
-    for kind in kinds:
-        for seed in range(seeds):
+    for seed in range(seeds):
+        for kind in kinds:
             for row in experiment.rows:
                 if experiment.start_of(row).pretrained is None:
                     make = functools.partial(initialised, experiment.paper_model(row), seed)

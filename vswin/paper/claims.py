@@ -113,7 +113,7 @@ class Claim(Strict):
     tell (`order`: share of clips whose two motions are told apart in order, at the least
     difficulty; `stills`: top-1 of the fine-tuned backbone on images, under the pre-training's own
     head), or what is known before training (`own_frame`: share of a token's attention that stays
-    in its frame)."""
+    in its frame), or of attention distances, in `vswin.report.claims.distances`."""
     rows: tuple[Ref, ...]
     margins: Margins | None = None
     """What is no difference (within, equal, level), or no effect (greater, trend, interaction)."""

@@ -24,6 +24,7 @@ from vswin.project import experiments_dir, results_path
 from vswin.report.data import Recipe, Row, Runs, Setting, Terms, Value
 from vswin.report.study import Study
 from vswin.runs.config import RunConfig
+from vswin.runs.distances import DistanceRecord
 from vswin.runs.record import Curve, RunRecord, read_curves, read_runs
 from vswin.runs.result import Result
 from vswin.runs.store import Store
@@ -128,6 +129,7 @@ def _study(
         ),
         results_dir=store.results_dir,
         test_clips=experiment.test_clips,
+        distances=DistanceRecord(store.results_dir, experiment.table).read(),
     )
 
 

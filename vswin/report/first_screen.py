@@ -75,7 +75,8 @@ def _printed(evidence: PrintedEvidence) -> str:
 def _ours(judgement: Judgement) -> str:
     """The difference that decides, with its interval; what was counted, row by row."""
     if judgement.difference is not None and judgement.claim.kind == "ratio":
-        return f"{judgement.difference:#.3g} times"
+        brackets = _brackets(judgement.interval, "{:.3g}".format)
+        return f"{judgement.difference:#.3g}{brackets} times"
     if judgement.claim.is_counted and judgement.values:
         between = " against " if len(judgement.values) == 2 else ", "
         unit = UNITS.get(judgement.claim.metric, "")

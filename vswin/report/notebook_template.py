@@ -29,6 +29,7 @@ def notebook_of(table: str, library: Library) -> str:
         title=title_of(experiment, printed),
         printed=printed,
         awaits=experiment.awaits,
+        distances=experiment.distances,
         protocol=protocol,
         small=isinstance(library.protocol(protocol), EmbeddedProtocol),
     )

@@ -144,7 +144,7 @@ def _execute(
     final = defaults | parameters
     watched = None
     # Where nothing can be trained yet, there is no plan; whoever asks for one is told why.
-    if table != OVERVIEW and (final["run_missing"] or not _awaits(table)):
+    if table != OVERVIEW and _is_trained(table, final["run_missing"]):
         plan = plan_study(table, final["protocol"], final["seeds"], final["results_dir"])
         watched = plan if final["run_missing"] else None
     root = require_writable(results_path(final["results_dir"]))
@@ -168,9 +168,10 @@ def _execute(
     return target, final
 
 
-def _awaits(table: str) -> str:
-    """What an experiment lacks to be trained; empty if nothing."""
-    return Library(experiments_dir()).experiment(table).awaits
+def _is_trained(table: str, asked: bool) -> bool:
+    """Whether an experiment can be trained, or somebody asks for it although it cannot."""
+    experiment = Library(experiments_dir()).experiment(table)
+    return not experiment.awaits or (asked and not experiment.distances)
 
 
 def _without_paths(executed: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from vswin.report import digits
+from vswin.report import digits, distances
 from vswin.report.claims import Judgement
 from vswin.report.data import Section
 from vswin.report.experience import easy, hard
@@ -63,6 +63,8 @@ def results(study: Study) -> list[Section]:
     rows, runs = [*study.distinct_rows, *study.beside], study.runs
     every = [*rows, *study.controls_run]
     return [
+        distances.ranges(study),
+        distances.dependence(study),
         the_table(study),
         beside(study),
         costs_apart(study),

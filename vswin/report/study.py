@@ -19,6 +19,7 @@ from vswin.report.data import Row, Runs, Terms, Value
 from vswin.report.pictures.shown import levels_of
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.report.table import the_table
+from vswin.runs.distances import Distances
 from vswin.runs.record import Curve, RunRecord
 
 if TYPE_CHECKING:  # a report can do without, and is quicker then
@@ -60,6 +61,8 @@ class Study:
     """Numbers of clips that the cost of a whole test is shown for (Figure A.4)."""
     seeds: int | None = None
     """Only the first so many seeds are in it, and there are more; None is all."""
+    distances: Distances = dataclasses.field(default_factory=dict)
+    """Attention distances that were measured of its rows."""
 
     def __repr__(self) -> str:
         done = sum(self.is_done(row.id) for row in self.rows)

@@ -15,6 +15,7 @@ from vswin.paper.printed import FOLDER
 from vswin.project import experiments_dir
 from vswin.report.claims import wording
 from vswin.report.claims.deciding import Decision, decide, rule_of
+from vswin.report.claims.distances import METRICS, judge_distances
 from vswin.report.claims.judgement import Judgement, Step, Verdict
 from vswin.report.claims.sources import Studies, counted, is_informative, own_frame
 from vswin.report.statistics import MIN_SEEDS, holm, mean_tau, t_interval
@@ -114,10 +115,8 @@ def judge(claim: Claim, studies: Studies, paper: str = "") -> Judgement:
         rows=claim.rows,
         evidence=claim.evidence,
     )
-    if claim.is_counted:
-        return _judge_counted(blank, studies)
-    if claim.metric == "own_frame":
-        return _judge_own_frame(blank)
+    if found := _judge_without_runs(blank, studies):
+        return found
     if claim.evidence == "needs videos" and not _is_on_videos(studies):
         return dataclasses.replace(blank, reason="only the paper's videos can tell")
     try:
@@ -127,6 +126,18 @@ def judge(claim: Claim, studies: Studies, paper: str = "") -> Judgement:
     if reason := next((study.why_not_run for study in owners.values() if study.why_not_run), ""):
         return dataclasses.replace(blank, reason=reason)
     return _judge_measured(blank, owners, studies)
+
+
+def _judge_without_runs(blank: Judgement, studies: Studies) -> Judgement | None:
+    """What no run is needed for; None where one is."""
+    claim = blank.claim
+    if claim.is_counted:
+        return _judge_counted(blank, studies)
+    if claim.metric == "own_frame":
+        return _judge_own_frame(blank)
+    if claim.metric in METRICS:
+        return judge_distances(blank, studies.distances(claim.table or ""))
+    return None
 
 
 def _is_on_videos(studies: Studies) -> bool:

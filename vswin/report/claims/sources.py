@@ -16,11 +16,12 @@ from vswin.models.swin.config import BiasInit, own_frame_share
 from vswin.paper.claims import TIMED, Claim, Counted
 from vswin.paper.printed import printed_table, read_paper
 from vswin.paper.quantities import printed_quantity
-from vswin.project import experiments_dir, preregistration_file
+from vswin.project import experiments_dir, preregistration_file, results_path
 from vswin.report.collect import load_costs, load_study
 from vswin.report.compare import COSTS
 from vswin.report.statistics import t_interval
 from vswin.report.study import Study
+from vswin.runs.distances import DistanceRecord, Distances
 
 CEILING = 99.0
 """In %; above it, a row cannot show that it is better than another."""
@@ -76,6 +77,12 @@ class Studies:
         if table not in self._costs:
             self._costs[table] = self._studies.get(table) or load_costs(table)
         return self._costs[table]
+
+    def distances(self, table: str) -> Distances:
+        """The attention distances that were measured of a table, of the seeds that count here."""
+        found = DistanceRecord(results_path(self.results_dir), table).read()
+        most = self.seeds
+        return {m: heads for m, heads in found.items() if most is None or (m.seed or 0) < most}
 
     def that_count(self, study: Study, row: str, metric: str) -> dict[int, float]:
         """What a row measured (`measured`), of a registered run with the registered seeds alone.

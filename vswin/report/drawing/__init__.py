@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from vswin.report.drawing import costs, curves, forest, formulas, inference, levels
+from vswin.report.drawing import costs, curves, distances, forest, formulas, inference, levels
 from vswin.report.drawing.canvas import as_png
 from vswin.report.pictures.costs import Costs
 from vswin.report.pictures.curves import Curves
+from vswin.report.pictures.distances import DistancesPicture
 from vswin.report.pictures.forest import Forest
 from vswin.report.pictures.formulas import Formulas
 from vswin.report.pictures.inference import Inference
@@ -32,3 +33,5 @@ def draw(picture: Picture) -> Figure:
             return formulas.draw(picture)
         case Inference():
             return inference.draw(picture)
+        case DistancesPicture():
+            return distances.draw(picture)

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from vswin.report.pictures.costs import Costs
 from vswin.report.pictures.curves import Curves
+from vswin.report.pictures.distances import DistancesPicture
 from vswin.report.pictures.forest import Forest
 from vswin.report.pictures.formulas import Formulas
 from vswin.report.pictures.inference import Inference
 from vswin.report.pictures.levels import Levels
 
-Picture = Forest | Levels | Curves | Costs | Formulas | Inference
+Picture = Forest | Levels | Curves | Costs | Formulas | Inference | DistancesPicture
 DIGEST_KEY = "Content-Digest"
 """The text in a PNG that says of what it is a picture."""
 DRAWING = Path(__file__).parents[1] / "drawing"

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from vswin.files import atomic_write
 from vswin.report.claims import Judgement
+from vswin.report.distances import distances_of
 from vswin.report.inference import inference_of
 from vswin.report.pictures.kept import Picture, digest, digest_in
 from vswin.report.pictures.shown import costs_of, curves_of, levels_of
 from vswin.report.pictures.tested import forest_of
 from vswin.report.study import Study
 
-NAMES = ("claims", "levels", "curves", "costs", "inference")
+NAMES = ("claims", "distances", "levels", "curves", "costs", "inference")
 """In the order in which they stand on a page."""
 Pictures = Mapping[str, Picture]
 """By name."""
@@ -25,6 +26,7 @@ def pictures_of(study: Study, judgements: Sequence[Judgement]) -> Pictures:
     found: dict[str, Picture | None] = {
         "inference": inference_of(study),
         "claims": forest_of(study, judgements),
+        "distances": distances_of(study),
         "levels": levels_of(study) if study.runs else None,
         "curves": curves_of(study),
         "costs": costs_of(study),
