@@ -32,7 +32,8 @@ def judgement(overview, claim):
 
 def test_every_claim_and_every_table_is_on_the_page(overview, files):
     markdown, page = files.markdown.read_text(), files.html.read_text()
-    assert sorted(path.stem for path in FOLDER.glob("*/table*.yaml")) == PRINTED
+    files = [*FOLDER.glob("*/table*.yaml"), *FOLDER.glob("*/figure*.yaml")]
+    assert sorted(path.stem for path in files) == PRINTED
     for text, suffix in ((markdown, "md"), (page, "html")):
         for table in PRINTED:
             assert f"{table}.{suffix}" in text
