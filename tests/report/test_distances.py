@@ -57,7 +57,7 @@ def test_what_is_said_of_a_model():
     assert {name: of(model) for name, (of, _) in METRICS.items()} == {
         "distance_range": 0.5,
         "layer_spread": pytest.approx(100 * 0.3 / (1.3 / 3)),
-        "layer_trend": pytest.approx(1.0)
+        "layer_trend": pytest.approx(1.0),
         "head_trend": pytest.approx(-1 / 3),  # of three pairs one rises
     }
 

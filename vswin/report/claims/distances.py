@@ -109,9 +109,10 @@ def judge_distances(blank: Judgement, distances: Distances) -> Judgement:
     first, whole = next(iter(found.values())), _hull(list(found.values()))
     verdict = settle(rule_of("bound", bounds=claim.bounds), [whole], [whole])
     unit = " times" if claim.kind == "ratio" else METRICS[claim.metric][1]
-    seeds_or_files = "files" if blank.evidence == "needs videos" else "seeds"
+    of = "file" if blank.evidence == "needs videos" else "seed"
     parts = [
-        f"{kind}: {in_words(each)}{unit}, {each.n} {seeds_or_files}" for kind, each in found.items()
+        f"{kind}: {in_words(each)}{unit}, {each.n} {of}{'s' * (each.n > 1)}"
+        for kind, each in found.items()
     ]
     wanted = f"wanted {wording.bounds_in_words(claim)}{unit} on each"
     few = f"no verdict below {MIN_SEEDS} seeds" if whole.n < MIN_SEEDS else ""
