@@ -26,7 +26,11 @@ def load_overview(protocol: str = "proxy", results_dir: str | Path = "results") 
     """
     library = Library(experiments_dir())
     chosen = library.protocol(protocol)
-    possible = [t for t in library.tables() if library.experiment(t).is_for(protocol)]
+    possible = [
+        t
+        for t in sorted(library.tables(), key=_is_figure)
+        if library.experiment(t).is_for(protocol)
+    ]
     tables = [name for name in possible if printed_table(name)]
     own = [load_study(t, protocol, results_dir=results_dir) for t in possible if t not in tables]
     others = [*library.variations(protocol), awaited.PROTOCOL]
@@ -57,3 +61,7 @@ def _elsewhere(library: Library, protocol: str, results_dir: str | Path) -> Else
     about = getattr(found, "varies", "") or found.title
     judged = judge_all(results_dir, protocol) if studies_in(results_dir, protocol) else []
     return Elsewhere(protocol, about, tuple(j for j in judged if j.seeds))
+
+
+def _is_figure(table: str) -> bool:
+    return table.startswith("figure")
