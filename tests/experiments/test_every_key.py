@@ -108,13 +108,11 @@ ELSEWHERE = {
     "row.tests",  # test_a_row_that_tests_another_is_that_one_in_other_views
     "table.table",  # the file's name
     "table.rows",
-    "table.awaits",  # test_tables.py
     "table.distances",  # tests/launch/test_distances.py
     "table.num_classes",  # test_classes_are_those_of_the_data
     "table.awaits",  # test_a_table_that_cannot_be_trained_yet_is_refused_in_one_line
     "table.protocols",  # tests/experiments/test_own.py
     "table.claims",  # likewise
-    "table.awaits",  # test_a_table_that_cannot_be_trained_yet_is_refused_in_one_line
 }
 
 

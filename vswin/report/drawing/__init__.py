@@ -18,7 +18,7 @@ from vswin.report.pictures.levels import Levels
 __all__ = ["as_png", "draw"]
 
 
-def draw(picture: Picture) -> Figure:
+def draw(picture: Picture) -> Figure:  # noqa: PLR0911 - one for each kind
     """The figure of a picture."""
     match picture:
         case Forest():
