@@ -10,11 +10,9 @@ import subprocess
 
 import pytest
 
-from vswin.paper.printed import printed_table
-from vswin.paper.text import papers
+from vswin.paper.printed import FOLDER, printed_table
 from vswin.project import project_root
 from vswin.report.audit.cells import ACCURACIES
-from vswin.report.audit.collect import tables_of
 
 ROOT = project_root()
 ACCURACY = re.compile(r"(?<![\d.,])\d\d\.\d(?![\d]|\.\d)")
@@ -35,7 +33,8 @@ def accuracies(table):
     return {found for text in texts for found in ACCURACY.findall(text)}
 
 
-PRINTED = {t.table: accuracies(t.table) for paper in papers() for t in tables_of(paper)}
+NAMES = [f.stem for kind in ("table", "figure") for f in sorted(FOLDER.glob(f"*/{kind}*.yaml"))]
+PRINTED = {name: accuracies(name) for name in NAMES}
 ALL = set().union(*PRINTED.values())
 
 

@@ -18,8 +18,9 @@ from tests.results import complete
 from tests.videos import write_video
 from vswin import build_model, save_weights
 from vswin.cli import listing
+from vswin.experiments.library import Library
 from vswin.experiments.planning import plan_study
-from vswin.project import project_root, results_path
+from vswin.project import experiments_dir, project_root, results_path
 from vswin.report import load_study
 
 REFERENCE = project_root() / "results" / "reference"
@@ -56,13 +57,18 @@ def rows_of(table):
     return [row.id for row in load_study(table, "smoke").all_rows]
 
 
+def trained_rows_of(table):
+    rows = Library(experiments_dir()).experiment(table).rows
+    return [row.id for row in rows if row.only_on != "costs"]
+
+
 TABLES = [f"table{k}" for k in range(1, 10)]
 AT_REFERENCE = ("--results-dir", REFERENCE)
 SHOWN = {
     "list": (("list",), lambda: [*TABLES, "paper_printed", "rehearsal"]),
     "list TABLE": (("list", "table5", *AT_REFERENCE), lambda: rows_of("table5")),
     "list of videos": (("list", "table1", "-p", "paper"), lambda: rows_of("table1")),
-    "list --cost": (("list", "table1", "-p", "paper", "--cost"), lambda: rows_of("table1")),
+    "list --cost": (("list", "table1", "-p", "paper", "--cost"), lambda: trained_rows_of("table1")),
     "cost TABLE": (("cost", "table2"), lambda: rows_of("table2")),
     "status": (
         ("status", "table8", *AT_REFERENCE),

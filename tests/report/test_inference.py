@@ -58,7 +58,7 @@ def test_it_is_in_the_report_and_on_the_command_line(tmp_path):
     page = files.markdown.read_text()
     assert "What a whole test of a video costs" in page
     assert "vswin eval --views 1x1,3x1,5x1,7x1,10x1" in page
-    printed = CliRunner().invoke(app, ["cost", "figureA4"])
+    printed = CliRunner().invoke(app, ["cost", "figureA4"], env={"COLUMNS": "200"})
     assert printed.exit_code == 0, printed.output
     assert "5×1: 0.85 T ✓, top-1 80.2" in printed.output
 

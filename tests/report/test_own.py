@@ -186,7 +186,7 @@ def test_what_protocols_cannot_run_is_counted_alone(project):
     assert [*display_table(found)] == ["row", "FLOPs (G)", "params (M)"]
     assert verdict_lines(found) == [
         "Accuracies: not run. mine cannot be run under protocol smoke, which has no small model of "
-        "swin_b (row large); it can be run under: none; `vswin cost` counts its costs."
+        "swin_b (row large); it can be run under: none; `vswin cost mine` counts its costs."
     ]
 
 

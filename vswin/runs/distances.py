@@ -79,7 +79,7 @@ class DistanceRecord:
         found: dict[Measured, list[Head]] = {}
         try:
             text = self.csv.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as error:
             raise self._damaged(str(error)) from error
