@@ -310,3 +310,9 @@ def test_the_example_of_a_data_file_is_one(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "no /data/ssv2/something-something-v2-train.json" in done.stdout
+
+
+def test_a_preset_is_counted_as_its_authors_count():
+    assert "rule macs: 70.518 G" in vswin("cost", "mvit_b_16x4").stdout
+    assert "rule paper: " in vswin("cost", "swin_t").stdout
+    assert "rule paper: " in vswin("cost", "mvit_b_16x4", "--rule", "paper").stdout

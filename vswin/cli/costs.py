@@ -58,13 +58,13 @@ def _print_counted(study: Study, rule: Rule | None) -> None:
 
 
 def print_preset_cost(
-    preset: str, rule: Rule, frames: int | None, size: int | None, options: dict[str, Any]
+    preset: str, rule: Rule | None, frames: int | None, size: int | None, options: dict[str, Any]
 ) -> None:
     """What a preset with some options costs for one clip, and by which operators.
 
     Args:
         preset: a name of `vswin.models.registry`.
-        rule: what is counted.
+        rule: what is counted; None is as its authors count.
         frames: of the clip; None is what the preset is meant for.
         size: its height and width in pixels; likewise.
         options: of `vswin.build_model`.
@@ -83,6 +83,7 @@ def print_preset_cost(
     usual = family.natural_clips(resolve_config(preset, **options))
     frames = usual.frames if frames is None else frames
     size = usual.size if size is None else size
+    rule = rule or family.rule
     with torch.device("meta"):
         model = build_model(preset, **options, **family.clip_options(frames, size))
     with in_memory(frames, size):

@@ -211,7 +211,7 @@ def cost(
         str | None,
         typer.Option(
             help="Counting rule: paper, macs or fvcore (default: of a table, that of its paper; of "
-            "a preset, paper)."
+            "a preset, that of its authors)."
         ),
     ] = None,
     frames: Annotated[
@@ -270,7 +270,7 @@ def cost(
         if each in tables:
             print_table_cost(each, rule)  # type: ignore[arg-type]
         else:
-            print_preset_cost(each, rule or "paper", frames, size, options)  # type: ignore[arg-type]
+            print_preset_cost(each, rule, frames, size, options)  # type: ignore[arg-type]
 
 
 app.command()(cli_distance.distance)

@@ -99,6 +99,8 @@ class Family:
     all temporal sizes, the family's own options in the protocol, and overrides."""
     natural_clips: Callable[[Any], NaturalClips]
     """The clips that a configuration is meant for."""
+    rule: Literal["paper", "macs"] = "paper"
+    """The rule of `vswin.costs` by which its authors count its costs."""
     clip_options: Callable[[int, int], dict[str, Any]] = lambda frames, side: {}
     """The overrides that make a configuration fit clips of so many frames and pixels a side; none
     where a model takes any."""

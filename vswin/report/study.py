@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vswin.costs.cache import cost_at
 from vswin.costs.counting import Cost, Rule
+from vswin.models.registry import family_of
 from vswin.paper.printed import PrintedTable, read_paper
 from vswin.report import digits
 from vswin.report.compare import COSTS, Comparison, compare, status
@@ -136,12 +137,16 @@ class Study:
 
     @property
     def rule(self) -> Rule:
-        """The rule by which the costs of its rows are counted: its paper's."""
-        return read_paper(self.printed.paper).rule if self.printed else "paper"
+        """The rule by which the costs of its rows are counted: its paper's, else its models'."""
+        if self.printed:
+            return read_paper(self.printed.paper).rule
+        return family_of(self.all_rows[0].model).rule
 
     def rule_of(self, row_id: str) -> Rule:
         """That of a row; where its cells are from another paper, that one's."""
-        return self.printed.counted_as(row_id).rule if self.printed else self.rule
+        if self.printed:
+            return self.printed.counted_as(row_id).rule
+        return family_of(self.row(row_id).model).rule
 
     @property
     def rules_in_words(self) -> str:

@@ -98,6 +98,7 @@ FAMILY = Family(
     work=work,
     shrink=shrink,
     natural_clips=natural_clips,
+    rule="macs",
     clip_options=lambda frames, side: {"frames": frames, "image_size": side},
     require_whole=require_whole,
     fitting={"positions": ("exact", "resize")},

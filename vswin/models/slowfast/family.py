@@ -65,6 +65,7 @@ FAMILY = Family(
     sizes=sizes,
     work=lambda config, frames: frames,
     shrink=shrink,
+    rule="macs",
     natural_clips=lambda config: NaturalClips(256, 32, 2, "half", "10x3", "spans"),
     require_whole=require_whole,
 )
