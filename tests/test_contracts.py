@@ -20,7 +20,8 @@ ORDER = [
     {"evaluation"},
     {"training"},
     {"tasks"},
-    {"weights", "costs", "data"},
+    {"weights"},
+    {"costs", "data"},
     {"models", "paper"},
     {"errors", "files", "place", "project", "reading", "version", "wording"},
 ]

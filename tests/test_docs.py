@@ -23,6 +23,7 @@ DOCUMENTS = [
     "results/README.md",
     "slurm/README.md",
     "CONTRIBUTING.md",
+    "docs/weights.md",
 ]
 
 

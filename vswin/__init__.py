@@ -1,7 +1,8 @@
 """Video Swin Transformer (arXiv 2106.13230), reproduced table by table.
 
 Models:
-    build_model(preset, **options)      a model, as `build_model("swin_t", num_classes=400)`
+    build_model(preset, **options)      a model, as `build_model("swin_t", num_classes=400)`; with
+                                        `weights="kinetics400"` the published one
     load_weights(model, source)         a checkpoint of any public layout into it
     save_weights(model, path, layout)   and out of it
     cost(model, input_size, rule)       multiply-accumulates and parameters, counted
@@ -33,19 +34,19 @@ if TYPE_CHECKING:  # editors complete these, and type checkers know what they ar
     from vswin.experiments.planning import plan_study
     from vswin.launch.progress import progress
     from vswin.launch.study import run_study
-    from vswin.models import build_model
     from vswin.models.attention_distance import attention_distance
     from vswin.report import load_study, write_report
     from vswin.report.notebooks import check_parameters
     from vswin.report.overview.collect import load_overview
     from vswin.report.overview.page import write_overview
     from vswin.weights.files import load_weights, save_weights
+    from vswin.weights.named import build_model
 
 __version__ = VERSION
 
 HOME = {
     "cost": "vswin.costs.counting",
-    "build_model": "vswin.models",
+    "build_model": "vswin.weights.named",
     "attention_distance": "vswin.models.attention_distance",
     "load_weights": "vswin.weights.files",
     "save_weights": "vswin.weights.files",

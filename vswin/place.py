@@ -1,10 +1,11 @@
-"""Where this process runs: its host, and its job where Slurm has started it."""
+"""Where this process runs: its host, its job where Slurm has started it, its user's caches."""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 
 def host() -> str:
@@ -22,3 +23,10 @@ def slurm_job(environ: Mapping[str, str] = os.environ) -> str | None:
     if array and task:
         return f"{array}_{task}"
     return environ.get("SLURM_JOB_ID") or None
+
+
+def cache_folder() -> Path:
+    """Where this user's caches are: $XDG_CACHE_HOME/vswin, else ~/.cache/vswin."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification has relative ones ignored.
+    return (Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()) / "vswin"

@@ -269,7 +269,7 @@ def test_what_the_paper_protocol_lacks_is_listed_before_anything_starts(tmp_path
     assert done.stderr.splitlines()[1:] == [
         "  kinetics400, train split: not in data.yaml",
         "  kinetics400, test split: not in data.yaml",
-        "  weights swin_tiny_patch4_window7_224.pth",
+        "  weights swin_tiny_patch4_window7_224.pth: vswin weights download swin_t:imagenet_1k",
     ]
     assert not (tmp_path / "results").exists()
 

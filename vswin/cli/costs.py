@@ -75,8 +75,8 @@ def print_preset_cost(
     """
     import torch
 
-    from vswin import build_model
     from vswin import cost as count
+    from vswin.models import build_model
     from vswin.models.registry import presets, resolve_config
 
     family = presets()[preset]

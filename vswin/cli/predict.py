@@ -56,6 +56,7 @@ def predict(
         predict_video,
         require_classes_of,
     )
+    from vswin.weights.named import weights_file
 
     require_device_and_precision(device, "fp32")
     asked = clips_asked(frames, stride, size, views)
@@ -63,6 +64,7 @@ def predict(
     if dataset is not None:
         known_dataset(dataset)
     names = tuple(read_classes(classes.expanduser())) if classes is not None else None
+    weights = weights_file(weights)
     model, checkpoint = model_of(weights, **model_options(window=window))
     count = checkpoint.found.num_classes
     assert count is not None  # or it would not have been taken

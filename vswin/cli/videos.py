@@ -22,7 +22,12 @@ if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no 
 NEXT = {"kinetics": "table8", "ssv2": "table3"}
 """A table that each layout is for; Table 3 starts from a model of the other's videos."""
 WeightsOption = Annotated[
-    Path, typer.Option("--weights", "-w", help="A video checkpoint in any public layout.")
+    Path,
+    typer.Option(
+        "--weights",
+        "-w",
+        help="A video checkpoint in any public layout: a file, or a name of `vswin weights list`.",
+    ),
 ]
 ViewsOption = Annotated[
     str | None,
@@ -103,6 +108,7 @@ def evaluate(
     from vswin.training.distributed import joined
     from vswin.training.processes import assisted
     from vswin.weights.files import require_file
+    from vswin.weights.named import weights_file
 
     if annotations is None:  # else nothing is asked of the project
         say_project(quiet=as_json)
@@ -123,6 +129,7 @@ def evaluate(
     known_dataset(data)
     if annotations is None and split not in ("train", "test"):
         raise UsageError(f"--split {split}: the data file knows train and test")
+    weights = weights_file(weights)
     require_file(weights)  # before a list that may be long or far away
     listed = _list(data, split, annotations, videos, labels)
     with (

@@ -14,7 +14,6 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from vswin.costs.counting import Cost, Rule, cost
 from vswin.costs.memory import TrainingMemory, training_memory, usual_batch
 from vswin.files import DamagedFileError, read_json, write_json
 from vswin.models.registry import ModelConfig, build, family_of
+from vswin.place import cache_folder
 
 Size = tuple[int, int, int, int]
 Found = TypeVar("Found", Cost, TrainingMemory)
@@ -46,13 +46,6 @@ def _memory_at(config: Any, input_size: Size) -> TrainingMemory:
     """Of one clip."""
     key = _key(config, input_size, step="training")
     return _kept(key, "memory", _read_memory, lambda: _count_memory(config, input_size))
-
-
-def cache_folder() -> Path:
-    """Where this user's caches are: $XDG_CACHE_HOME/vswin, else ~/.cache/vswin."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification has relative ones ignored.
-    return (Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()) / "vswin"
 
 
 def _key(config: ModelConfig, input_size: Size, **question: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from pydantic import Field, field_validator
 from vswin.data.annotations import VideoList, read_annotations, require_clean
 from vswin.data.datasets import dataset as known_dataset
 from vswin.errors import UsageError, VswinError
+from vswin.place import cache_folder
 from vswin.project import project_root
 from vswin.reading import Strict, read_strictly
 
@@ -51,7 +52,7 @@ class Sources(Strict):
 
     datasets: dict[str, dict[SplitName, Split]] = Field(default_factory=dict)
     weights: tuple[Path, ...] = ()
-    """Folders that are searched for checkpoints by name."""
+    """Folders that are searched for checkpoints by name; downloads go to the first."""
     file: Path = Field(default=Path(), exclude=True)
     """Where this was read; it need not exist."""
 
@@ -109,13 +110,15 @@ class Sources(Strict):
         """
         return require_clean(self.listed(dataset, split))
 
+    def folders(self) -> tuple[Path, ...]:
+        """Where checkpoints are looked for: as the file says, then in the user's cache."""
+        named = (self.file.parent / folder.expanduser() for folder in self.weights)
+        return (*named, cache_folder() / "weights")
+
     def checkpoint(self, name: str) -> Path | None:
         """The file of that name in the folders of weights, None if there is none."""
-        for folder in self.weights:
-            path = self.file.parent / folder.expanduser() / name
-            if path.is_file():
-                return path
-        return None
+        paths = (folder / name for folder in self.folders())
+        return next((path for path in paths if path.is_file()), None)
 
     def require_checkpoint(self, name: str) -> Path:
         """As `checkpoint`.
@@ -125,10 +128,10 @@ class Sources(Strict):
         """
         path = self.checkpoint(name)
         if path is None:
-            where = ", ".join(map(str, self.weights)) or "no folder at all"
+            where = ", ".join(map(str, self.folders()))
             raise MissingDataError(
-                f"there is no {name} in the folders of weights that {self.file} names ({where}); a "
-                "run starts from the weights of its row, never silently from random ones"
+                f"there is no {name} in the folders of weights ({where}; {self.file} can name "
+                "others); a run starts from the weights of its row, never silently from random ones"
             )
         return path
 

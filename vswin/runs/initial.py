@@ -15,6 +15,7 @@ from vswin.runs.requirements import source_folder
 from vswin.runs.result import Loaded, Result
 from vswin.runs.store import RunFolder
 from vswin.weights.files import load_weights, read_checkpoint
+from vswin.weights.local import require_intact
 
 
 class WrongInitialisationError(VswinError):
@@ -58,6 +59,7 @@ def inflation_of(config: RunConfig) -> dict[str, str]:
 def _load_file(model: nn.Module, init: FromCheckpoint, inflation: dict[str, str]) -> Loaded:
     path = load_sources().require_checkpoint(init.file)
     try:
+        require_intact(path)
         report = load_weights(model, path, expect=init.expect, head=False, **inflation)
     except WeightsError as error:
         raise WrongInitialisationError(f"the run starts from {init.file}: {error}") from error

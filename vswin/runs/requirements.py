@@ -9,6 +9,7 @@ from vswin.data.video_data import VideoData
 from vswin.errors import VswinError
 from vswin.runs.config import FromCheckpoint, RunConfig
 from vswin.runs.store import RunFolder, Store
+from vswin.weights.published import find
 
 
 def missing_inputs(config: RunConfig, store: Store, sources: Sources) -> list[str]:
@@ -29,10 +30,16 @@ def missing_inputs(config: RunConfig, store: Store, sources: Sources) -> list[st
         paths = [p for p in (split.annotations, split.videos, split.labels) if p is not None]
         found += [f"{what}: no {path}" for path in paths if not path.exists()]
     if isinstance(config.init, FromCheckpoint) and sources.checkpoint(config.init.file) is None:
-        found.append(f"weights {config.init.file}")
+        found.append(_weights(config.init.file))
     if config.source is not None:
         found += missing_inputs(config.source, store, sources)
     return list(dict.fromkeys(found))
+
+
+def _weights(file: str) -> str:
+    """A checkpoint that is missing, and what fetches it, if it is a published one."""
+    known = find(file)
+    return f"weights {file}" + (f": vswin weights download {known.name}" if known else "")
 
 
 def lacking_inputs(configs: Sequence[RunConfig], store: Store) -> list[str]:

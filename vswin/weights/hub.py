@@ -1,0 +1,49 @@
+"""Files on the Hugging Face hub, through its own client, which knows its tokens and mirrors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from vswin.errors import UsageError
+from vswin.files import naming
+from vswin.weights.fetching import DownloadError, by_hand
+from vswin.weights.published import PublishedFile
+
+FILE = "model.safetensors"
+"""What timm calls the weights in each of its repositories."""
+ENDPOINT = "HF_ENDPOINT"
+"""The environment variable by which the client is told of a mirror of the hub."""
+
+
+def fetch_from_hub(found: PublishedFile, part: Path) -> None:
+    """Brings a file of the hub into `part`. The client shows its progress itself, and resumes.
+
+    Raises:
+        UsageError: if the client is not installed.
+        DownloadError: if the file cannot be fetched, or written.
+    """
+    otherwise = by_hand(part.with_suffix(""), found.url)
+    try:
+        from huggingface_hub import hf_hub_download
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{found.file} is on the Hugging Face hub, whose client is not installed: "
+            f"pip install huggingface_hub{otherwise}"
+        ) from error
+    assert found.repository is not None  # or nobody would have come here
+    folder = part.with_name(f"{part.name}.hub")
+    try:
+        fetched = hf_hub_download(
+            found.repository, FILE, local_dir=folder, endpoint=os.environ.get(ENDPOINT)
+        )
+    except Exception as error:  # the client's own, the system's, and those of what it is made of
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise DownloadError(
+            f"{found.file} could not be fetched from {found.repository} on the hub: {why}"
+            f"{otherwise}"
+        ) from error
+    with naming(part):
+        Path(fetched).replace(part)
+        shutil.rmtree(folder)
