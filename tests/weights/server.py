@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         server.seen.append({"path": self.path, **self.headers})
         if server.gate is not None:
-            server.gate.wait(timeout=30)
+            server.gate.wait(timeout=120)
         if server.statuses:
             return self.refuse(server.statuses.pop(0))
         if self.path in server.redirects:

@@ -185,6 +185,23 @@ def test_a_web_page_is_no_checkpoint(server, tmp_path):
     assert names(tmp_path) == set()
 
 
+def test_a_gate_that_asks_for_a_password_takes_nothing_away(server, tmp_path):
+    data, page = put(server), b"<html>Log in</html>"
+    server.cuts = [400_000] + [0] * fetching.ATTEMPTS
+    with pytest.raises(DownloadError):
+        download(of(server), tmp_path)
+    kept = (tmp_path / f"{NAME}.part").stat().st_size
+    put(server, page)
+    server.headers = {"Content-Type": "text/html; charset=utf-8"}
+    with pytest.raises(DownloadError, match=f"a web page came .* after the {kept:,} bytes"):
+        download(of(server), tmp_path)
+    server.headers = {}
+    put(server, data)
+    server.seen.clear()
+    assert download(of(server), tmp_path).path.read_bytes() == data
+    assert starts(server) == [kept]
+
+
 def test_only_what_may_pass_is_tried_again(server, tmp_path):
     data = put(server)
     server.statuses = [503, 429]
@@ -200,6 +217,15 @@ def test_only_what_may_pass_is_tried_again(server, tmp_path):
         download(of(server), tmp_path / "c")
 
 
+def test_a_server_that_says_nothing_is_given_up(server, tmp_path, monkeypatch):
+    put(server)
+    server.gate = threading.Event()
+    monkeypatch.setattr(fetching, "SILENCE_S", 0.05)
+    with pytest.raises(DownloadError, match="did not answer in time"):
+        download(of(server), tmp_path)
+    server.gate.set()
+
+
 def test_two_downloads_at_once_are_one(server, tmp_path):
     data, done, waited = put(server), [], threading.Event()
     server.gate = threading.Event()
@@ -210,10 +236,10 @@ def test_two_downloads_at_once_are_one(server, tmp_path):
     threads = [threading.Thread(target=fetch) for _ in range(2)]
     for thread in threads:
         thread.start()
-    assert waited.wait(timeout=30)
+    assert waited.wait(timeout=120)
     server.gate.set()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=120)
     assert sorted(each.was_there for each in done) == [False, True]
     assert len(server.seen) == 1
     assert (tmp_path / NAME).read_bytes() == data

@@ -18,6 +18,7 @@ from vswin.project import project_root
 from vswin.weights.published import find
 
 TEXT = (project_root() / "docs" / "weights.md").read_text()
+TIMM = "timm/swin_tiny_patch4_window7_224.ms_in1k"
 FILE = "swin_tiny_patch244_window877_kinetics400_1k.pth"
 
 
@@ -46,11 +47,14 @@ def test_a_model_with_published_weights(models, tmp_path):
     line = str(caught.value)
     assert line.endswith("run: vswin weights download swin_t:kinetics400")
     where = (tmp_path / "first", tmp_path / "second", tmp_path / "cache" / "vswin" / "weights")
-    assert f"no {FILE} in {' nor '.join(map(str, where))};" in line
+    assert f"no {FILE} in {', '.join(map(str, where))};" in line
     done = fetch("swin_t:kinetics400")
     path = tmp_path / "first" / FILE
     assert done.stdout.startswith(f"swin_t:kinetics400: downloaded, {path}, ")
-    assert "is there already" in fetch(FILE).stdout
+    (tmp_path / "second").mkdir()
+    path = path.rename(tmp_path / "second" / FILE)
+    assert f"is there already, {path}, " in fetch(FILE).stdout
+    assert not (tmp_path / "first" / FILE).exists()
     for name in ("kinetics400", "swin_t:kinetics400", FILE, str(path), path):
         given = {"num_classes": 10, **vars_of(models)} if "/" in str(name) else {}
         model = vswin.build_model("swin_t", weights=name, **given)
@@ -89,6 +93,12 @@ def test_what_is_wrong_is_said_before_anything_is_built(models, tmp_path):
         (UsageError, "unknown weights 'kinetics500' of swin_t", {"weights": "kinetics500"}),
         (UsageError, "head=False says what is loaded of weights", {"head": False}),
         (WeightsError, "there is no file ", {"weights": tmp_path / "none"}),
+        (WeightsError, "there is no file ", {"weights": "./none"}),
+        (
+            MissingDataError,
+            "download swin_t:imagenet_1k_timm",
+            {"weights": TIMM},
+        ),
     ):
         with pytest.raises(error, match=words):
             vswin.build_model(**{"name": "swin_t"} | given)
@@ -137,6 +147,8 @@ def test_list_says_what_is_here(models, tmp_path):
     lines = command("weights", "list", env={"COLUMNS": ""}).stdout.splitlines()
     (line,) = [line for line in lines if "swin_t:kinetics400 " in line]
     assert re.search(rf"Apache-2.0 .* yes .* {re.escape(FILE)}", line)
+    inspected = command("weights", "inspect", "swin_t:kinetics400").stdout
+    assert re.search("^layout +official_video$", inspected, re.M)
     one = command("weights", "list", "swin_b:ssv2").stdout
     assert re.search(r"^build +vswin.build_model\('swin_b', weights='ssv2'\)$", one, re.M)
     assert re.search(r"^mib +not published$", one, re.M)

@@ -3,13 +3,14 @@
 import re
 
 import pytest
+import torch
 import yaml
 
 from tests.peers import import_timm, import_torchvision
 from vswin.data.datasets import DATASETS
 from vswin.errors import UsageError
-from vswin.models.registry import family_of, resolve_config
-from vswin.project import experiments_dir
+from vswin.models.registry import build, family_of, resolve_config
+from vswin.project import experiments_dir, project_root
 from vswin.weights.published import find, of_preset, published, require
 
 TORCHVISION = {
@@ -58,6 +59,9 @@ def test_torchvision_says_the_same_of_its_files():
         assert (found.url, found.entry.mib) == (theirs.url, theirs.meta["_file_size"])
         config = resolve_config(found.entry.preset, **found.entry.model)
         assert len(theirs.meta["categories"]) == config.num_classes
+        with torch.device("meta"):
+            ours = build(config).parameters()
+        assert sum(each.numel() for each in ours) == theirs.meta["num_params"]
 
 
 def test_timm_says_the_same_of_the_image_models():
@@ -82,6 +86,8 @@ def test_every_checkpoint_that_an_experiment_names_is_known():
     for path in experiments_dir().rglob("*.yaml"):
         named |= set(re.findall(r"\b[\w-]+\.pth\b", path.read_text()))
     assert len(named) >= 7
+    named |= set(re.findall(r"`(swin_\w+\.pth)`", (project_root() / "README.md").read_text()))
+    assert len(named) >= 11
     assert {name for name in named if find(name) is None} == set()
     protocol = yaml.safe_load((experiments_dir() / "protocols" / "paper.yaml").read_text())
     for trained_on, files in protocol["weights"].items():

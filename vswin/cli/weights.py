@@ -76,8 +76,10 @@ def download(
 
     use_data_file(data_file)
     files = [require(each) for each in name]  # all of them before the first is fetched
-    folder = machine().folders()[0]
+    sources = machine()
     for found in files:
+        here = sources.checkpoint(found.file)
+        folder = here.parent if here else sources.folders()[0]
 
         def waiting(file: str = found.file) -> None:
             print(f"waiting for another download of {file}", file=sys.stderr)
@@ -92,13 +94,14 @@ def download(
 
 @app.command()
 def inspect(
-    file: FileArgument,
+    file: Annotated[Path, typer.Argument(help="A checkpoint file, or a name of `list`.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what a checkpoint is: layout, preset, window, classes, digest."""
     from vswin.weights.files import read_checkpoint
+    from vswin.weights.named import weights_file
 
-    checkpoint = read_checkpoint(file)
+    checkpoint = read_checkpoint(weights_file(file))
     facts = _facts(checkpoint)
     if as_json:
         print(json.dumps(facts, indent=2))

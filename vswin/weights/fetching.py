@@ -101,6 +101,8 @@ def _attempt(session: requests.Session, url: str, part: Path, show: Show) -> Non
             forget(part)
             raise _InterruptedError("the server has another file now")
         answer.raise_for_status()
+        if answer.headers.get("Content-Type", "").startswith("text/html"):  # of a gate, say
+            raise _InterruptedError("a web page came in place of the file")
         if answer.headers.get("Content-Encoding", "identity") != "identity":
             raise _InterruptedError("the server sent it packed, which was not asked for")
         goes_on = answer.status_code == 206

@@ -46,7 +46,7 @@ def require_here(found: PublishedFile) -> Path:
     sources = machine()
     path = sources.checkpoint(found.file)
     if path is None:
-        where = " nor ".join(map(str, sources.folders()))
+        where = ", ".join(map(str, sources.folders()))
         raise MissingDataError(
             f"the weights {found.name} are not on this machine: there is no {found.file} in "
             f"{where}; run: vswin weights download {found.name}"

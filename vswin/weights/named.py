@@ -80,10 +80,10 @@ def weights_file(given: Source) -> Path:
 def _file_for(preset: str, given: Source) -> tuple[Path, dict[str, Any]]:
     """The file that is meant for a preset, and the options of the model that it is of."""
     from vswin.weights.local import require_here
-    from vswin.weights.published import of_preset
+    from vswin.weights.published import find, of_preset
 
     path = Path(given).expanduser()
-    if not isinstance(given, str) or _is_there(path) or os.sep in given:
+    if not isinstance(given, str) or _is_there(path) or (os.sep in given and not find(given)):
         return path, {}
     found = of_preset(preset, given)
     return require_here(found), dict(found.entry.model)
