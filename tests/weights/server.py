@@ -28,6 +28,9 @@ class FileServer(ThreadingHTTPServer):
         self.headers = {}
         self.seen = []
 
+    def handle_error(self, request, client_address):
+        """Says nothing of a client that has gone, as some tests' clients do."""
+
     @property
     def address(self):
         return f"http://127.0.0.1:{self.server_port}"

@@ -262,6 +262,8 @@ def test_a_full_disk_is_said_and_loses_nothing(server, tmp_path):
 
 def test_mirrors(server, tmp_path, monkeypatch):
     found = of(server, url="http://nowhere.invalid/a/b.safetensors")
+    with pytest.raises(DownloadError, match=rf"from {server.address}/no/.*; fetch {found.url} by"):
+        download(found, tmp_path, f"{server.address}/no")
     server.files[f"/weights/{NAME}"] = data = content()
     monkeypatch.setenv("VSWIN_WEIGHTS_MIRROR", f"{server.address}/weights")
     assert download(found, tmp_path).path.read_bytes() == data

@@ -17,7 +17,7 @@ from vswin.errors import UsageError
 from vswin.files import naming
 from vswin.models.errors import WeightsError
 from vswin.weights import local
-from vswin.weights.fetching import DownloadError, Show, by_hand, fetch, forget
+from vswin.weights.fetching import DownloadError, Show, fetch, forget
 from vswin.weights.published import PublishedFile
 
 MIRROR = "VSWIN_WEIGHTS_MIRROR"
@@ -65,17 +65,18 @@ def download(
         if target.exists():
             return Downloaded(target, _keep_digest(target, found), was_there=True)
         part = target.with_name(f"{target.name}.part")
+        otherwise = _by_hand(target, found.url)
         mirror = mirror or os.environ.get(MIRROR) or None
         if mirror is None and found.repository is not None:
             from vswin.weights.hub import fetch_from_hub  # brings a client that need not be here
 
-            fetch_from_hub(found, part)
+            fetch_from_hub(found, part, otherwise)
         elif mirror is None and found.entry.page is not None:
-            where = by_hand(target, found.url)
-            raise DownloadError(f"no program can fetch {found.file} where it is published{where}")
+            what = f"no program can fetch {found.file} where it is published"
+            raise DownloadError(f"{what}{otherwise}")
         else:
             url = found.url if mirror is None else mirrored(found, mirror)
-            fetch(url, part, target, show)
+            fetch(url, part, otherwise, show)
         return Downloaded(target, _settle(part, target, found), was_there=False)
 
 
@@ -166,3 +167,13 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _by_hand(target: Path, url: str) -> str:
+    """The end of an error: what a person can do.
+
+    Args:
+        target: what the file is to be called.
+        url: where it is.
+    """
+    return f"; fetch {url} by hand and put it there as {target}, then repeat the command"

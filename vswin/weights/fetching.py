@@ -51,13 +51,13 @@ class _Beginning:
     size: int | None
 
 
-def fetch(url: str, part: Path, target: Path, show: Show = lambda done, size: None) -> None:
+def fetch(url: str, part: Path, otherwise: str, show: Show = lambda done, size: None) -> None:
     """Brings the file at `url` into `part`, from where an earlier attempt stopped.
 
     Args:
         url: of the file.
         part: where to; beside it is a note of what it is the beginning of.
-        target: what the file will be called, for errors.
+        otherwise: the end of an error: what a person can do.
         show: as in `download`.
 
     Raises:
@@ -78,8 +78,8 @@ def fetch(url: str, part: Path, target: Path, show: Show = lambda done, size: No
                     kept = _size(part) if _beginning(part, url) else 0
                     words = f"; the same command goes on after the {kept:,} bytes that are kept"
                     raise DownloadError(
-                        f"{target.name} could not be fetched from {url}: {_reason(error)}"
-                        f"{words if kept else ''}{by_hand(target, url)}"
+                        f"{part.stem} could not be fetched from {url}: {_reason(error)}"
+                        f"{words if kept else ''}{otherwise}"
                     ) from error
             time.sleep(WAIT_S * 2 ** max(failures - 1, 0))
 
@@ -226,13 +226,3 @@ def _reason(error: requests.RequestException) -> str:
     while (further := deepest.__cause__ or deepest.__context__) is not None:
         deepest = further
     return " ".join(str(deepest).split()) or type(deepest).__name__
-
-
-def by_hand(target: Path, url: str) -> str:
-    """The end of an error: what a person can do.
-
-    Args:
-        target: what the file is to be called.
-        url: where it is.
-    """
-    return f"; fetch {url} by hand and put it there as {target}, then repeat the command"

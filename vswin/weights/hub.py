@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vswin.errors import UsageError
 from vswin.files import naming
-from vswin.weights.fetching import DownloadError, by_hand
+from vswin.weights.fetching import DownloadError
 from vswin.weights.published import PublishedFile
 
 FILE = "model.safetensors"
@@ -17,14 +17,18 @@ ENDPOINT = "HF_ENDPOINT"
 """The environment variable by which the client is told of a mirror of the hub."""
 
 
-def fetch_from_hub(found: PublishedFile, part: Path) -> None:
+def fetch_from_hub(found: PublishedFile, part: Path, otherwise: str) -> None:
     """Brings a file of the hub into `part`. The client shows its progress itself, and resumes.
+
+    Args:
+        found: which.
+        part: where to.
+        otherwise: the end of an error: what a person can do.
 
     Raises:
         UsageError: if the client is not installed.
         DownloadError: if the file cannot be fetched, or written.
     """
-    otherwise = by_hand(part.with_suffix(""), found.url)
     try:
         from huggingface_hub import hf_hub_download
     except ModuleNotFoundError as error:
