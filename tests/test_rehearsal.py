@@ -16,6 +16,7 @@ import pytest
 
 from tests import command
 from vswin.experiments.planning import plan_study
+from vswin.runs.evaluated import Evaluations
 from vswin.runs.store import Store
 from vswin.weights.files import read_checkpoint
 
@@ -109,9 +110,11 @@ def test_eval_gives_what_the_run_gave(data, runs, tmp_path):
         done = vswin(
             data,
             *("eval", "--weights", runs[2].weights, "--data", "digits_ssv2", *CLIPS, "--json"),
-            *("--processes", processes, "--output", out),
+            *("--processes", processes, "--output", out, "--results-dir", tmp_path / "results"),
         )
         facts = json.loads(done.stdout)
+        (kept,) = Evaluations(tmp_path / "results").read()  # the second in the place of the first
+        assert (kept.metrics["top1"], kept.n, kept.present) == (facts["top1"], 60, 60)
         assert facts["top1"] == runs[2].result().metrics["top1"]
         assert facts["top1_low"] < facts["top1"] < facts["top1_high"]
         assert facts["n"] == facts["n_present"] == 60

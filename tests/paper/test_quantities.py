@@ -26,6 +26,11 @@ def test_what_follows_from_the_cells_of_table_1(row, metric, value):
     assert printed_quantity(printed_table("table1"), row, metric) == value
 
 
+def test_views_may_stand_behind_the_flops():
+    assert printed_quantity(printed_table("tableA1"), "slowfast_nl", "views") == 30
+    assert printed_quantity(printed_table("tableA1"), "mvit_b_16x4", "test_flops") == 352.5
+
+
 def test_a_table_without_views_has_none():
     assert printed_quantity(printed_table("table5"), "dim16", "views") is None
 

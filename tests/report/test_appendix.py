@@ -7,6 +7,7 @@ from vswin.report.claims import judge_claims
 from vswin.report.memory import memory
 from vswin.report.page import make_page, write_report
 from vswin.report.sections import other_systems
+from vswin.report.table import the_table
 
 
 def study(table, tmp_path, protocol="proxy"):
@@ -69,9 +70,15 @@ def test_a_table_without_printed_memory_has_no_such_section(tmp_path):
 def test_other_systems_that_can_be_built_are_counted(tmp_path):
     """Their rows are no rows of the study: nothing is run for them."""
     found = study("table1", tmp_path)
-    lines = {line[0]: line for line in other_systems(found).lines}
-    assert lines["MViT-B, 64×3 [10]"][-2:] == ["455 / 454.737 ✓", "36.6 / 36.602 ✓"]
-    assert lines["X3D-XXL [12]"][-2:] == ["144", "20.3"]
-    assert "`macs`" in other_systems(found).note
+    lines = {line[1]: line for line in the_table(found).lines}
+    assert lines["MViT-B, 64×3 [10]"][-3:-1] == ["455 / 454.737 ✓", "36.6 / 36.602 ✓"]
+    assert lines["X3D-XXL [12]"][-3:-1] == ["144", "20.3"]
+    assert "`macs`" in the_table(found).note
     assert not {"mvit_b_32x3", "mvit_b_64x3"} & {row.id for row in found.rows}
     assert sum(cell["row"].startswith("mvit") for cell in found.cost_lines()) == 4
+
+
+def test_other_systems_of_a_figure_are_listed_as_printed(tmp_path):
+    lines = other_systems(study("figureA4", tmp_path)).lines
+    assert ["ViT-L-ViViT [1]", "4×1", "1446", "5.78", "80.3"] in lines
+    assert len(lines) == 7

@@ -232,11 +232,8 @@ def test_parts_stand_in_the_order_of_a_reproducibility_report(smoke_results):
     ]
 
 
-def test_systems_that_are_only_printed_are_listed_as_printed(tmp_path):
+def test_what_a_paper_prints_of_other_systems_and_is_suspicious_is_said(tmp_path):
     page = make_page(load_study("table1", results_dir=tmp_path))
-    (other,) = [s for s in page.sections if s.title.startswith("Other systems")]
-    assert len(other.lines) == 17
-    assert ["ViViT-H/16x2 [1]", "JFT-300M", "84.8", "95.8", "4×3", "8316", "647.5"] in other.lines
     (hard,) = [s for s in page.sections if s.title == "What was hard"]
     assert any("Printed params of vit_b_vtn is 11.04." in item.text for item in hard.items)
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vswin.cli.keeping import Kept
 from vswin.data.annotations import VideoList
 from vswin.data.video_data import ViewsTest
+from vswin.evaluation.public import CheckpointEvaluation
 from vswin.evaluation.views import VideoEvaluation
 from vswin.files import atomic_write
 from vswin.report.statistics import wilson_interval
 from vswin.tasks import title
-from vswin.weights.checkpoint import Checkpoint
 
 SHOWN = 10
 """Unreadable videos that are printed; --json and --output have all."""
@@ -25,22 +26,23 @@ Found = Mapping[ViewsTest, VideoEvaluation]
 
 def tell(
     weights: Path,
-    checkpoint: Checkpoint,
+    evaluated: CheckpointEvaluation,
     listed: VideoList,
-    found: Found,
     output: Path | None,
     as_json: bool,
+    kept: Sequence[Kept],
 ) -> None:
     """Prints what was found, and writes the predictions.
 
     Args:
         weights: the checkpoint's file.
-        checkpoint: what was tested.
+        evaluated: what was tested, and what came out.
         listed: on which videos.
-        found: by the views that they were tested in.
         output: where predictions go; None is nowhere.
         as_json: print JSON; of several tests, each is an entry of `tests`.
+        kept: what was put into a results folder.
     """
+    checkpoint, found = evaluated.checkpoint, evaluated.found
     unreadable = _unreadable(found)
     n = len(listed.videos)
     about = {
@@ -63,7 +65,9 @@ def tell(
     if output is not None:
         _write_predictions(output, listed, found)
     if as_json:
-        print(json.dumps(_facts(about, seen, tests), indent=2))
+        facts = _facts(about, seen, tests)
+        facts |= {"kept": [str(each.folder) for each in kept]} if kept else {}
+        print(json.dumps(facts, indent=2))
         return
     print(f"{weights.name}: {checkpoint.found.size()}, digest {checkpoint.digest[:12]}")
     read = f"{seen['n_present']} of {n} videos read"
@@ -80,6 +84,10 @@ def tell(
             share, low, high = (100 * shares[f"{name}{end}"] for end in ("", "_low", "_high"))
             interval = f"(95 % interval over videos: {low:.2f} to {high:.2f})"
             print(f"{title(name)} {share:.2f} % {interval}")
+    for each in kept:
+        print(f"kept in {each.folder}")
+        for table, protocol, row in each.shown_in:
+            print(f"  `vswin report {table} --protocol {protocol}` shows it in row {row}")
 
 
 def _unreadable(found: Found) -> dict[int, str]:

@@ -9,6 +9,8 @@ from vswin.errors import UsageError
 from vswin.project import experiments_dir
 
 if TYPE_CHECKING:  # `vswin --help` does without
+    from vswin.experiments.tables import Experiment
+    from vswin.paper.printed import PrintedTable
     from vswin.runs.config import RunConfig
 
 HOURS_NOTE = (
@@ -105,13 +107,21 @@ def list_rows(table: str, protocol: str, results_dir: str) -> None:
     print_table(f"{table}: {experiment.title}", (*columns, f"{protocol}, seed 0"), lines)
     if reason:
         print_line(f"{reason}.")
-    for words in trained_lines(experiment, configs):
+    for words in (*_only_printed(experiment, printed), *trained_lines(experiment, configs)):
         print_line(words)
     if lacking:
         print_line(f"Missing on this machine, as far as {load_sources().file} says:")
         for item, rows in lacking.items():
             which = "" if len(rows) == len(states) else f" ({', '.join(rows)})"
             print_line(f"  {item}{which}")
+
+
+def _only_printed(experiment: Experiment, printed: PrintedTable | None) -> list[str]:
+    """A line that names the rows of other systems that this project does not have."""
+    ours = {row.id for row in experiment.rows}
+    others = [row.id for row in (printed.rows if printed else ()) if row.id not in ours]
+    words = f"Printed of other systems, and not counted or run here: {', '.join(others)}."
+    return [words] if others else []
 
 
 def _in_words(config: RunConfig) -> list[str]:

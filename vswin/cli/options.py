@@ -53,6 +53,15 @@ OptionalResultsOption = Annotated[
     str | None,
     typer.Option("--results-dir", help="Folder of results.", callback=_from_here),
 ]
+EvaluatedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--results-dir",
+        help="Folder of results to keep the outcome in, for reports (default: `results` in the "
+        "project; with --annotations, nowhere).",
+        callback=_from_here,
+    ),
+]
 JobsOption = Annotated[
     int,
     typer.Option(

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vswin.cli.options import DataFileOption, model_options, say_project, use_data_file
+from vswin.cli.options import (
+    DataFileOption,
+    EvaluatedOption,
+    model_options,
+    say_project,
+    use_data_file,
+)
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
@@ -91,8 +97,12 @@ def evaluate(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    results_dir: EvaluatedOption = None,
 ) -> None:
     """Top-1 and top-5 of a checkpoint on a dataset, with their intervals.
+
+    What comes out on a list of the data file is kept under `evaluated` in the folder of results; of
+    the published checkpoint of a table's row, `vswin report TABLE --protocol paper` shows it.
 
     Every listed video counts: one that cannot be read is wrong, and is named; that is no failure of
     the command. Several processes (--processes, or torchrun) share the videos; no video is counted
@@ -101,6 +111,7 @@ def evaluate(
     import torch
 
     from vswin.cli.evaluated import tell
+    from vswin.cli.keeping import open_keeping
     from vswin.data.datasets import dataset as known_dataset
     from vswin.evaluation.public import evaluate_weights
     from vswin.files import require_writable
@@ -132,21 +143,26 @@ def evaluate(
     weights = weights_file(weights)
     require_file(weights)  # before a list that may be long or far away
     listed = _list(data, split, annotations, videos, labels)
+    if results_dir is None and annotations is None:
+        results_dir = "results"
+    keeping = open_keeping(results_dir, device, precision, weights, listed, asked, options)
+    notes = resume or (keeping.notes if keeping else None)
     with (
         assisted(processes, command) as give_up,
         joined(torch.device(device)) as world,
         progress_bar("testing", world.is_main and not as_json) as show,
     ):
         try:
-            found, checkpoint = evaluate_weights(
-                weights, listed, asked, world, options, precision, workers, resume, show
+            evaluated = evaluate_weights(
+                weights, listed, asked, world, options, precision, workers, notes, show
             )
         except BaseException:
             give_up()
             raise
         if not world.is_main:
             return
-    tell(weights, checkpoint, listed, found, output, as_json)
+    kept = keeping.add(weights, listed, evaluated) if keeping else []
+    tell(weights, evaluated, listed, output, as_json, kept)
 
 
 def make_digits(

@@ -40,6 +40,19 @@ class ClipsAsked:
 
 
 @dataclasses.dataclass(frozen=True)
+class CheckpointEvaluation:
+    """What the tests of a checkpoint found."""
+
+    checkpoint: Checkpoint
+    config: Any
+    """Of its model."""
+    data: VideoData
+    """How clips were cut."""
+    found: dict[ViewsTest, VideoEvaluation]
+    """By the views that each video was tested in."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Answer:
     """One class that a video may show."""
 
@@ -139,7 +152,7 @@ def evaluate_weights(
     workers: int = 0,
     notes: Path | None = None,
     on_video: Callable[[int, int], None] = lambda done, videos: None,
-) -> tuple[dict[ViewsTest, VideoEvaluation], Checkpoint]:
+) -> CheckpointEvaluation:
     """Tests a checkpoint, on the clips that it is meant for unless others are asked for.
 
     Args:
@@ -153,9 +166,6 @@ def evaluate_weights(
         notes: where to keep what is done, so that an interrupted test goes on.
         on_video: told how many videos are done, of how many.
 
-    Returns:
-        What came out by the views that each video was tested in, and the checkpoint.
-
     Raises:
         WeightsError, UsageError, UntestableError: as the functions that it calls.
     """
@@ -167,7 +177,8 @@ def evaluate_weights(
     found = evaluate_in_views(
         model.to(world.device), videos, data, tests, world, precision, workers, notes, on_video
     )
-    return dict(zip(tests, found, strict=True)), checkpoint
+    by_test = dict(zip(tests, found, strict=True))
+    return CheckpointEvaluation(checkpoint, model.config, data, by_test)
 
 
 def predict_video(

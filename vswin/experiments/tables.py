@@ -87,6 +87,9 @@ class Row(Strict):
     only_on: Kind | Literal["costs"] | None = None
     """The kind of protocols that it is run under; None: every kind. Not a printed row of ours.
     `costs`: none; a row of another system, whose costs are counted."""
+    published: str | None = None
+    """The file that its authors have published of the trained model, whose test on videos is shown
+    beside the row's own runs; None: there is none."""
     control: RowControl = "none"
     """A check of the benchmark: its clips lack the evidence, or its initial weights are random."""
     videos: RowOnVideos = RowOnVideos()

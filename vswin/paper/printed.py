@@ -84,6 +84,8 @@ class Row(Strict):
     from_paper: Id | None = None
     """The paper that its costs are taken from, by its folder; None: they are the paper's own, or it
     is none of ours."""
+    family: str = ""
+    """What kind of model it is, where systems are compared in a picture; not printed so."""
     cells: dict[Id, Text]
     """By column."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from math import prod
 
 from vswin.paper.printed import PrintedTable
 
+WHOLE = "whole"
+"""Metric of a printed column: clips times the cost of one, in 10^12."""
 PRETRAINING_IMAGES = {
     "ImageNet-1K": 1.28,  # Deng et al. 2009; Russakovsky et al. 2015
     "ImageNet-21K": 14.2,  # Ridnik et al. 2021; Liu et al. 2021 (Swin) say the same of ImageNet-22K
@@ -26,19 +29,27 @@ def printed_quantity(table: PrintedTable, row: str, metric: str) -> float | None
             multiply-accumulates for all of them), `pretraining_images` (10^6).
     """
     if metric == "views":
-        return _views(table, row)
+        return views_of(table, row)
     if metric == "test_flops":
-        views, flops = _views(table, row), table.number(row, "flops")
-        return None if views is None or flops is None else views * float(flops)
+        whole = test_flops(table, row)
+        return None if whole is None else float(whole)
     if metric == "pretraining_images":
         return PRETRAINING_IMAGES.get(_cell(table, row, "pretrain"))
     number = table.number(row, metric)
     return None if number is None else float(number)
 
 
-def _views(table: PrintedTable, row: str) -> int | None:
-    """Clips times crops; a cell says 4×3."""
-    numbers = _cell(table, row, "views").split("×")
+def test_flops(table: PrintedTable, row: str) -> Decimal | None:
+    """Views times the printed FLOPs of one, in 10^9, exactly; None where either is not printed."""
+    views, flops = views_of(table, row), table.number(row, "flops")
+    return None if views is None or flops is None else views * Decimal(flops)
+
+
+def views_of(table: PrintedTable, row: str) -> int | None:
+    """Clips times crops of a video's test: of a cell `4×3`, or behind the FLOPs in `70.5×1×5`."""
+    column = table.column("flops")
+    beside = _cell(table, row, column.id).partition("×")[2] if column else ""
+    numbers = (_cell(table, row, "views") or beside).split("×")
     return prod(map(int, numbers)) if all(number.isdigit() for number in numbers) else None
 
 

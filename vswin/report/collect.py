@@ -21,10 +21,11 @@ from vswin.experiments.trained import sizes_of
 from vswin.experiments.videos import VideoProtocol
 from vswin.paper.printed import PrintedTable, printed_table
 from vswin.project import experiments_dir, results_path
-from vswin.report.data import Recipe, Row, Runs, Setting, Terms, Value
+from vswin.report.data import Recipe, Row, Runs, Setting, Shown, Terms, Value
 from vswin.report.study import Study
 from vswin.runs.config import RunConfig
 from vswin.runs.distances import DistanceRecord
+from vswin.runs.evaluated import Evaluated, Evaluations, tests_of
 from vswin.runs.record import Curve, RunRecord, read_curves, read_runs
 from vswin.runs.result import Result
 from vswin.runs.store import Store
@@ -34,6 +35,7 @@ USUAL = "proxy"
 """The protocol of a report where none is named."""
 Stage = EmbeddedProtocol | AppearanceTask | VideoProtocol
 """What says how a table is trained and tested: of a protocol the part for the table's task."""
+
 Found = tuple[Runs, dict[str, Curve], dict[str, RunRecord | None]]
 """Complete runs by row and seed; by id what they logged, and the runs they have started from."""
 
@@ -130,7 +132,26 @@ def _study(
         results_dir=store.results_dir,
         test_clips=experiment.test_clips,
         distances=DistanceRecord(store.results_dir, experiment.table).read(),
+        evaluated=_evaluated(experiment, chosen, store) if chosen.comparable and firsts else {},
     )
+
+
+def _evaluated(
+    experiment: Experiment, protocol: Protocol, store: Store
+) -> dict[str, tuple[Evaluated, ...]]:
+    """By row, the tests of its published checkpoint; those of the most videos first.
+
+    Raises:
+        UsageError: if the protocol cannot run the table, and there are tests.
+        DamagedFileError: if one of them is.
+    """
+    if not (found := Evaluations(store.results_dir).read()):
+        return {}
+    return {
+        row_id: tuple(sorted(fitting, key=lambda e: (e.present, e.n, e.finished), reverse=True))
+        for row_id, config in first_runs(experiment, protocol).items()
+        if (fitting := tests_of(found, experiment.row(row_id).published, config))
+    }
 
 
 def title_of(experiment: Experiment, printed: PrintedTable | None) -> str:
@@ -200,8 +221,24 @@ def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tup
     return studies
 
 
+def shown_in(found: Evaluated) -> Iterator[Shown]:
+    """Whose published checkpoint it is that was tested, as the row's own runs are tested."""
+    library = Library(experiments_dir())
+    for table in library.tables():
+        experiment = library.experiment(table)
+        if not any(row.published == found.tested.file for row in experiment.rows):
+            continue
+        for name in library.protocols():
+            chosen = library.protocol(name)
+            with contextlib.suppress(UsageError):  # what cannot be run there has no such column
+                firsts = first_runs(experiment, chosen) if chosen.comparable else {}
+                for row_id, config in firsts.items():
+                    if tests_of([found], experiment.row(row_id).published, config):
+                        yield Shown(table, name, row_id)
+
+
 def reports_in(results_dir: str | Path, protocol: str | None = None) -> list[tuple[str, str]]:
-    """Tables and protocols that have something to report; nothing where nothing was run.
+    """Tables and protocols that have something to report; nothing where nothing was run or tested.
 
     Under the usual protocol, that is every printed table: costs are counted, whoever can run it.
 
@@ -212,7 +249,11 @@ def reports_in(results_dir: str | Path, protocol: str | None = None) -> list[tup
     Raises:
         UsageError: if there is no such protocol.
     """
-    found, library = studies_in(results_dir, protocol), Library(experiments_dir())
+    library = Library(experiments_dir())
+    found = studies_in(results_dir, protocol)
+    for tested in Evaluations(results_path(results_dir)).read():
+        shown = ((each.table, each.protocol) for each in shown_in(tested))
+        found += [each for each in shown if protocol in (None, each[1])]
     tables = library.tables() if found and protocol in (None, USUAL) else []
     counted = [t for t in tables if printed_table(t) and library.experiment(t).is_for(USUAL)]
     return sorted({*found, *((t, USUAL) for t in counted)}, key=lambda each: (each[1], each[0]))
@@ -280,6 +321,7 @@ def _rows(
             model=experiment.paper_model(row),
             input_size=experiment.paper_input(row),
             trained=sizes_of(experiment, row, run) if run else {},
+            published=row.published or "",
             repeats="" if first == row.id else first,
         )
 

@@ -26,6 +26,14 @@ class Value(NamedTuple):
     """Whether it may be set against the printed one."""
 
 
+class Shown(NamedTuple):
+    """Where a test of a published checkpoint is shown."""
+
+    table: str
+    protocol: str
+    row: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """A row of a study."""
@@ -45,6 +53,8 @@ class Row:
     """What is trained in its place, beside what the paper has; empty where nothing is."""
     is_counted_only: bool = False
     """Whether it is a row of another system, whose costs are counted and which nothing runs."""
+    published: str = ""
+    """The file that its authors have published of the trained model; empty: none."""
     repeats: str = ""
     """The row above with the same printed cells, which is then printed twice; empty: none."""
 
@@ -116,6 +126,8 @@ class Terms:
 
 NARROW = 40
 """Letters of a table's cell that stays in one line."""
+WIDE = 10
+"""Columns of a table that is wider than a page."""
 Runs = Mapping[str, Mapping[int, RunRecord]]
 """Complete runs by row and seed."""
 
@@ -183,6 +195,11 @@ class Section:
     def is_narrow(self) -> bool:
         """Whether its table holds numbers and short words, which no line should break."""
         return all(len(cell) <= NARROW for line in self.lines for cell in line)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether its table has so many columns that the lines of its cells must break."""
+        return len(self.header) >= WIDE
 
     @property
     def is_empty(self) -> bool:

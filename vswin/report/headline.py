@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vswin.report import digits
+from vswin.report import digits, published
 from vswin.report.claims import VERDICTS, Judgement, judge_claims
 from vswin.report.provenance import mixed_sources
 from vswin.report.sections import compared, costs_that_differ, present_lines
@@ -23,6 +23,7 @@ def verdict_lines(study: Study, judgements: Sequence[Judgement] | None = None) -
     if study.printed and terms.comparable and terms.tolerance is not None:
         matches = [match for *_, match in compared(study)]
         counts = _counts(matches, ("reproduced", "not reproduced", "not run"))
+        lines += published.in_words(study)
         lines.append(f"Printed accuracies, within {terms.tolerance:g} points: {counts or 'none'}.")
     lines += present_lines(study)
     lines += digits.order_line(study.rows, study.runs)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from vswin.costs.counting import Rule
-from vswin.paper.quantities import printed_quantity
+from vswin.paper.quantities import WHOLE, printed_quantity
 from vswin.report.compare import compare
 from vswin.report.data import Section
 from vswin.report.pictures.inference import Inference, Line, Point
 from vswin.report.study import Study
 
 TITLE = "What a whole test of a video costs"
-WHOLE = "whole"
-"""Metric of a printed column: clips times the cost of one, in 10^12."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from vswin.report import digits, distances
+from vswin.report import digits, distances, published
 from vswin.report.claims import Judgement
 from vswin.report.data import Section
 from vswin.report.experience import easy, hard
@@ -29,6 +29,7 @@ from vswin.report.sensitivity import Sensitivity, sensitivity
 from vswin.report.study import Study
 from vswin.report.table import beside, the_table
 from vswin.report.tests_in_numbers import tests_in_numbers
+from vswin.report.tradeoff import tradeoff
 from vswin.report.trained import trained
 
 
@@ -66,10 +67,12 @@ def results(study: Study) -> list[Section]:
         distances.ranges(study),
         distances.dependence(study),
         the_table(study),
+        tradeoff(study),
         beside(study),
         costs_apart(study),
         inference(study),
         memory(study),
+        published.section(study),
         accuracies(study),
         digits.success(rows, runs),
         digits.controls(study.control_intervals(), study.chance, study.all_rows, runs),

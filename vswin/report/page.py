@@ -64,7 +64,7 @@ class ReportFiles:
     html: Path
     markdown: Path
     pictures: dict[str, Path]
-    """By name: `claims`, `distances`, `levels`, `curves`, `costs`, those that there are."""
+    """By name: those of `vswin.report.pictures.written.NAMES` that there are."""
 
 
 def report_path(results_dir: Path, table: str, protocol: str, suffix: str) -> Path:

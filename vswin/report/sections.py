@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from vswin.paper.printed import Column
-from vswin.paper.printed import Row as PrintedRow
-from vswin.report.compare import COSTS, Match, within
+from vswin.report import systems
+from vswin.report.compare import Match, within
 from vswin.report.data import Row, Section, listing
 from vswin.report.study import Study
 from vswin.runs.record import RunRecord
@@ -56,33 +55,13 @@ def compared(study: Study) -> Iterator[tuple[Row, str, str, float | None, Match]
 
 
 def other_systems(study: Study) -> Section:
-    """Printed rows of other systems: nothing here runs them; of some the costs are counted."""
+    """Printed rows of other systems, where the table of the page does not have them."""
     printed = study.printed
-    rows = [row for row in printed.rows if row.system == "other"] if printed else []
-    columns = printed.columns if printed else ()
-    header = [column.label or column.name for column in columns]
-    counted = {row.id for row in study.counted_only}
-    lines = [
-        [_beside_ours(study, row, c) if row.id in counted else row.cells[c.id] for c in columns]
-        for row in rows
-    ]
-    note = ""
-    if counted:
-        rules = {study.rule_of(row.id) for row in study.counted_only}
-        note = (
-            "Where this project has the model, too, its cost is counted: printed / ours, by the "
-            f"rule of the paper that the number is from (`{'`, `'.join(sorted(rules))}`)."
-        )
-    return Section("Other systems, as the paper prints them", header, lines, note=note)
-
-
-def _beside_ours(study: Study, row: PrintedRow, column: Column) -> str:
-    """A cell as printed, and beside it what was counted, if that can be."""
-    cell = row.cells[column.id]
-    found = study.comparison(row.id, column.metric) if column.metric in COSTS else None
-    if found is None or column.metric is None:
-        return cell
-    return f"{cell} / {study.counted(row.id, column.metric):.3f} {'✓' if found.exact else '✗'}"
+    if printed is None or systems.are_compared(study):
+        return Section("Other systems, as the paper prints them")
+    header = [column.label or column.name for column in printed.columns]
+    lines = [[*row.cells.values()] for row in printed.rows if row.system == "other"]
+    return Section("Other systems, as the paper prints them", header, lines)
 
 
 def scope(study: Study) -> Section:

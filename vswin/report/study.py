@@ -21,6 +21,7 @@ from vswin.report.pictures.shown import levels_of
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.report.table import the_table
 from vswin.runs.distances import Distances
+from vswin.runs.evaluated import Evaluated
 from vswin.runs.record import Curve, RunRecord
 
 if TYPE_CHECKING:  # a report can do without, and is quicker then
@@ -64,6 +65,9 @@ class Study:
     """Only the first so many seeds are in it, and there are more; None is all."""
     distances: Distances = dataclasses.field(default_factory=dict)
     """Attention distances that were measured of its rows."""
+    evaluated: Mapping[str, tuple[Evaluated, ...]] = dataclasses.field(default_factory=dict)
+    """By row, tests of its published checkpoint on this machine; the first is shown. None where
+    accuracies are not comparable with printed ones."""
 
     def __repr__(self) -> str:
         done = sum(self.is_done(row.id) for row in self.rows)

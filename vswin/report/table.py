@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from vswin.report import published, systems
 from vswin.report.compare import COSTS, UNITS
 from vswin.report.data import Row, Section
 
@@ -16,8 +17,12 @@ Column = tuple[str, list[str]]
 
 
 def the_table(study: Study) -> Section:
-    """The rows that can be run, as far as a paper prints them with its numbers beside ours."""
-    columns = [*_labels(study), *_accuracies(study), *_costs(study)]
+    """What a paper prints of the rows beside our numbers; where it compares systems, all its rows.
+
+    Of rows of other systems that is what is printed, and what a test of them costs.
+    """
+    rows = systems.shown(study)
+    columns = [*_labels(study, rows), *_accuracies(study, rows), *_costs(study, rows)]
     notes = []
     if study.printed is None:
         what = "the rows' models as the experiment states them,"
@@ -27,6 +32,11 @@ def the_table(study: Study) -> Section:
             notes.append("✓ equal to the printed digit, ✗ not.")
     notes.append(f"FLOPs are multiply-accumulates of {what} under counting rule `{study.rule}`.")
     notes += rounded_twice(study)
+    notes += systems.notes(study)
+    if study.evaluated:
+        notes.append(
+            "Brackets of a published checkpoint: 95 % Wilson interval over its test videos."
+        )
     return Section(
         "The table",
         [heading for heading, _ in columns],
@@ -61,30 +71,66 @@ def beside(study: Study) -> Section:
     return Section("Rows that the paper does not print", [*header, _seeds_title(study)], lines)
 
 
-def _labels(study: Study) -> Iterator[Column]:
-    """What a row is."""
+def _labels(study: Study, rows: list[str]) -> Iterator[Column]:
+    """What a row is; a row that is only printed has no id to run it by."""
+    ours = {row.id: row for row in study.all_rows}
     columns = study.printed.labels if study.printed else []
     titles = [column.label or column.name for column in columns] or ["row"]
     if any(row.id not in row.labels.values() for row in study.rows):
-        yield "row", [row.id for row in study.rows]
+        yield "row", [row if row in ours else "" for row in rows]
     for place, title in enumerate(titles):
-        yield title, [[*row.labels.values()][place] for row in study.rows]
+        yield (
+            title,
+            [
+                [*ours[row].labels.values()][place]
+                if row in ours
+                else systems.cell(study, row, columns[place].id)
+                for row in rows
+            ],
+        )
 
 
-def _accuracies(study: Study) -> Iterator[Column]:
-    """What is printed, where anything is, and what the runs measured, where any could be."""
-    terms = study.terms
+def _accuracies(study: Study, rows: list[str]) -> Iterator[Column]:
+    """What is printed, where anything is, and what was measured here, where any could be."""
+    ours = {row.id: row for row in study.rows}
+    if published.are_named(study):
+        yield from _apart(study, rows)
+    else:
+        yield from _metric_by_metric(study, rows)
+    if any(study.is_done(row) for row in ours):
+        yield _seeds_title(study), [_seeds(study, ours[r]) if r in ours else "–" for r in rows]
+
+
+def _metric_by_metric(study: Study, rows: list[str]) -> Iterator[Column]:
+    terms, ours = study.terms, {row.id: row for row in study.rows}
     for metric, title in terms.metrics.items():
         if study.prints(metric):
-            yield f"{title} printed", [study.number(row.id, metric) or "–" for row in study.rows]
+            yield f"{title} printed", [study.number(row, metric) or "–" for row in rows]
         if _is_shown(study, metric) and study.is_trainable:
-            ours = "ours" if study.printed else "(%)"
+            whose = "ours" if study.printed else "(%)"
             yield (
-                f"{title} {ours}, {terms.protocol}",
-                [_measured(study, r, metric) for r in study.rows],
+                f"{title} {whose}, {terms.protocol}",
+                [_measured(study, ours[r], metric) if r in ours else "–" for r in rows],
             )
-    if any(study.is_done(row.id) for row in study.rows):
-        yield _seeds_title(study), [_seeds(study, row) for row in study.rows]
+
+
+def _apart(study: Study, rows: list[str]) -> Iterator[Column]:
+    """All metrics in a cell: as printed, of the published checkpoint, and of our own runs."""
+    metrics, ours = study.terms.metrics, {row.id: row for row in study.rows}
+    titles = " / ".join(metrics.values())
+    if any(map(study.prints, metrics)):
+        printed = [" / ".join(study.number(row, m) or "–" for m in metrics) for row in rows]
+        yield f"{titles} printed", printed
+    tested = [published.cell(study, ours[row]) if row in ours else "–" for row in rows]
+    yield f"{titles}, published checkpoint tested here", tested
+    trained = [_trained(study, ours[row]) if row in ours else "–" for row in rows]
+    yield f"{titles}, trained here", trained
+
+
+def _trained(study: Study, row: Row) -> str:
+    """All that a row's own runs have measured, in a cell."""
+    found = dict.fromkeys(_measured(study, row, metric) for metric in study.terms.metrics)
+    return " / ".join(found)
 
 
 def _seeds_title(study: Study) -> str:
@@ -122,15 +168,31 @@ def _tested(study: Study, row: Row) -> str:
     return f"{next(iter(study.by_seed(row.id, 'n').values()), 0):.0f}"
 
 
-def _costs(study: Study) -> Iterator[Column]:
+def _costs(study: Study, rows: list[str]) -> Iterator[Column]:
     """Costs at the paper's own size, beside the printed ones where there are any."""
+    counted = {row.id: row for row in study.all_rows}
     for metric, title in COSTS.items():
-        is_printed = study.prints(metric)
+        is_printed, column = study.prints(metric), _column(study, metric)
         what = " printed / ours" if is_printed else " ours" if study.printed else ""
         yield (
             f"{title}{what} ({UNITS[metric]})",
-            [_cost(study, row, metric, is_printed) for row in study.rows],
+            [
+                _cost(study, counted[row], metric, is_printed)
+                if row in counted
+                else systems.cell(study, row, column)
+                if study.number(row, metric)
+                else "–"
+                for row in rows
+            ],
         )
+    if systems.are_compared(study):
+        yield systems.HEADING, [systems.total_in_words(study, row) for row in rows]
+
+
+def _column(study: Study, metric: str) -> str:
+    """The printed column of a metric, by id; empty if there is none."""
+    found = study.printed.column(metric) if study.printed else None
+    return found.id if found else ""
 
 
 def _cost(study: Study, row: Row, metric: str, is_printed: bool) -> str:

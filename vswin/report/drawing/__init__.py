@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from vswin.report.drawing import costs, curves, distances, forest, formulas, inference, levels
+from vswin.report.drawing import (
+    costs,
+    curves,
+    distances,
+    forest,
+    formulas,
+    inference,
+    levels,
+    tradeoff,
+)
 from vswin.report.drawing.canvas import as_png
 from vswin.report.pictures.costs import Costs
 from vswin.report.pictures.curves import Curves
@@ -14,6 +23,7 @@ from vswin.report.pictures.formulas import Formulas
 from vswin.report.pictures.inference import Inference
 from vswin.report.pictures.kept import Picture
 from vswin.report.pictures.levels import Levels
+from vswin.report.pictures.tradeoff import Tradeoff
 
 __all__ = ["as_png", "draw"]
 
@@ -35,3 +45,5 @@ def draw(picture: Picture) -> Figure:  # noqa: PLR0911 - one for each kind
             return inference.draw(picture)
         case DistancesPicture():
             return distances.draw(picture)
+        case Tradeoff():
+            return tradeoff.draw(picture)

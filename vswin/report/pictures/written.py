@@ -14,8 +14,9 @@ from vswin.report.pictures.kept import Picture, digest, digest_in
 from vswin.report.pictures.shown import costs_of, curves_of, levels_of
 from vswin.report.pictures.tested import forest_of
 from vswin.report.study import Study
+from vswin.report.tradeoff import tradeoff_of
 
-NAMES = ("claims", "distances", "levels", "curves", "costs", "inference")
+NAMES = ("claims", "distances", "levels", "curves", "tradeoff", "costs", "inference")
 """In the order in which they stand on a page."""
 Pictures = Mapping[str, Picture]
 """By name."""
@@ -30,6 +31,7 @@ def pictures_of(study: Study, judgements: Sequence[Judgement]) -> Pictures:
         "levels": levels_of(study) if study.runs else None,
         "curves": curves_of(study),
         "costs": costs_of(study),
+        "tradeoff": tradeoff_of(study),
     }
     return {name: picture for name in NAMES if (picture := found[name]) is not None}
 

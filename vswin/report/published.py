@@ -1,0 +1,98 @@
+"""Published checkpoints that were tested here, beside what is printed; apart from our own runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vswin.report.compare import within
+from vswin.report.data import Item, Row, Section
+from vswin.report.statistics import wilson_interval
+from vswin.runs.evaluated import Evaluated
+
+if TYPE_CHECKING:  # a study shows its table itself
+    from vswin.report.study import Study
+
+TITLE = "Published checkpoints tested here"
+
+
+def are_named(study: Study) -> bool:
+    """Whether a row has a published checkpoint, whose test may be set beside printed numbers."""
+    return study.terms.comparable and study.is_trainable and any(r.published for r in study.rows)
+
+
+def cell(study: Study, row: Row) -> str:
+    """All metrics of a row's checkpoint, the first with its interval; or why there are none."""
+    if not row.published:
+        return "none published"
+    found = study.evaluated.get(row.id)
+    if not found:
+        return "not tested"
+    texts = [f"{100 * found[0].metrics[metric]:.1f}" for metric in study.terms.metrics]
+    return " / ".join([f"{texts[0]} {_interval(found[0], study.terms.headline)}", *texts[1:]])
+
+
+def section(study: Study) -> Section:
+    """Every test's numbers beside the printed ones, then which file was tested on which videos."""
+    tolerance = study.terms.tolerance
+    lines, items = [], []
+    for row in study.rows:
+        for number, found in enumerate(study.evaluated.get(row.id, ())):
+            items.append(Item(_about(row, found), "" if number == 0 else "not in the table"))
+            for metric, title in study.terms.metrics.items():
+                printed, ours = study.number(row.id, metric), 100 * found.metrics[metric]
+                if printed is not None and tolerance is not None and number == 0:
+                    apart = f"{ours - float(printed):+.2f}"
+                    values = [printed, f"{ours:.2f}", _interval(found, metric, 2), apart]
+                    lines.append([row.id, title, *values, within(ours, printed, tolerance)])
+    header = ["row", "", "printed", "tested here", "95 % over videos", "difference", ""]
+    note = ""
+    if items:
+        note = (
+            "`vswin eval` has tested these files; nothing was trained. Every listed video counts, "
+            "one that cannot be read as wrong. Of several tests of a file the table has the one "
+            "with the most videos."
+        )
+        note += f" Reproduced: at most {tolerance:g} points from the printed one." * bool(lines)
+    return Section(TITLE, header if lines else [], lines, items, note=note)
+
+
+def in_words(study: Study) -> list[str]:
+    """A line on how many were tested, and what came out."""
+    if not are_named(study):
+        return []
+    named = [row for row in study.rows if row.published]
+    tested = [row for row in named if row.id in study.evaluated]
+    line = f"{TITLE}, without training: {len(tested)} of {len(named)}"
+    return [f"{line}; {_headlines(study, tested)}." if tested else f"{line}."]
+
+
+def _headlines(study: Study, rows: list[Row]) -> str:
+    metric = study.terms.headline
+    texts = [
+        f"{row.id} {100 * study.evaluated[row.id][0].metrics[metric]:.1f} "
+        f"(printed {study.number(row.id, metric) or 'nothing'})"
+        for row in rows
+    ]
+    return f"{study.terms.metrics[metric]} {', '.join(texts)}"
+
+
+def _interval(found: Evaluated, metric: str, digits: int = 1) -> str:
+    interval = wilson_interval(found.metrics[metric], found.n)
+    return f"[{100 * interval.low:.{digits}f}, {100 * interval.high:.{digits}f}]"
+
+
+def _about(row: Row, found: Evaluated) -> str:
+    """Which file, whose weights, which videos, in which views, and where."""
+    tested, origin = found.tested, found.provenance
+    clips = tested.clips
+    stride = "" if clips["sampling"] == "segments" else f", every {clips['stride']}. of the video"
+    commit = (origin.get("commit") or "unknown commit")[:12]
+    edited = " with uncommitted changes" if origin.get("dirty") else ""
+    return (
+        f"{row.id}: `{tested.file}` ({found.size}, layout {found.layout}, SHA-256 of its weights "
+        f"{tested.digest[:12]}), on {tested.dataset}, split {tested.split}: {found.present:,} of "
+        f"{found.n:,} listed videos read (list {tested.list_digest[:12]}); {tested.views} views of "
+        f"{clips['frames']} frames{stride}, {clips['size']} × {clips['size']} pixels, "
+        f"{tested.precision}; on {origin.get('device', 'an unknown device')}, code {commit}"
+        f"{edited}, {found.finished[:10] or 'unknown date'}"
+    )
