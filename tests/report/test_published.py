@@ -13,13 +13,16 @@ from tests.peers import randomise_
 from tests.report.test_videos import complete
 from tests.videos import moving, write_video
 from vswin.evaluation import views
+from vswin.experiments.library import Library
 from vswin.experiments.recipes import MODEL_FIELDS
 from vswin.files import DamagedFileError
+from vswin.project import experiments_dir
 from vswin.report import load_study, reports_in
 from vswin.report.page import make_page
 from vswin.report.published import section
 from vswin.report.table import the_table
 from vswin.runs.evaluated import RATES, Evaluations
+from vswin.weights.published import require
 
 TINY = {"embed_dim": 8, "depths": (1, 1), "num_heads": (1, 2), "window_size": (2, 4, 4)}
 ROW = """\
@@ -43,7 +46,7 @@ def project(tmp_path, monkeypatch):
     table.write_text(text)
     model = randomise_(vswin.build_model("swin_t", num_classes=400, **TINY))
     with torch.no_grad():  # its first answer is class 0, the second 7
-        model.head.bias[0], model.head.bias[7] = 1000.0, 500.0
+        model.head.bias[0], model.head.bias[7] = 60.0, 40.0
     vswin.save_weights(model, folder / "tiny.pth")
     for number, count in enumerate((70, 20)):
         write_video(folder / f"{number}.mp4", moving(count, side=40), fps=30)
@@ -152,3 +155,11 @@ def test_a_damaged_result_is_one_line(project):
 
 def test_rates_are_those_of_a_recipe():
     assert RATES == MODEL_FIELDS
+
+
+def test_files_that_rows_name_are_in_the_list_of_published_ones():
+    library = Library(experiments_dir())
+    rows = [row for table in library.tables() for row in library.experiment(table).rows]
+    named = {row.published: row.preset for row in rows if row.published}
+    assert len(named) == 6
+    assert {name: require(name).preset for name in named} == named
