@@ -159,7 +159,12 @@ def test_rates_are_those_of_a_recipe():
 
 def test_files_that_rows_name_are_in_the_list_of_published_ones():
     library = Library(experiments_dir())
-    rows = [row for table in library.tables() for row in library.experiment(table).rows]
-    named = {row.published: row.preset for row in rows if row.published}
+    named = {
+        row.published: (row.preset, experiment.videos.dataset)
+        for experiment in map(library.experiment, library.tables())
+        for row in experiment.rows
+        if row.published
+    }
     assert len(named) == 6
-    assert {name: require(name).preset for name in named} == named
+    found = {name: require(name).entry for name in named}
+    assert {name: (entry.preset, entry.trained_on) for name, entry in found.items()} == named
