@@ -2,43 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from types import ModuleType
-
-import torch
 from torch import nn
 
+from vswin.costs.peers.libraries import import_torchvision
 from vswin.models.mvit.config import MViTConfig
 from vswin.models.mvit.geometry import blocks
-
-# torchvision's wheel for this torch is built for CUDA. Where torch is the CPU build, two operators
-# that no video model uses are missing, and the import fails for that alone.
-_MISSING = {
-    "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-}
-_kept: list[torch.library.Library] = []
-
-
-def import_torchvision() -> ModuleType:
-    """torchvision; where its import fails for want of two operators, those are declared first.
-
-    Raises:
-        ModuleNotFoundError: if it is not installed.
-    """
-    try:
-        return importlib.import_module("torchvision")
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]
-    library = torch.library.Library("torchvision", "DEF")
-    for name, signature in _MISSING.items():
-        library.define(f"{name}{signature}")
-    _kept.append(library)  # a library that is collected takes its operators with it
-    return importlib.import_module("torchvision")
 
 
 def mvit_peer(config: MViTConfig) -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,37 @@ def _print_counted(study: Study, rule: Rule | None) -> None:
         for row in study.rows
     ]
     print_table(f"{study.name}, rule {rule or study.rules_in_words}", header, lines)
+
+
+def print_peer_costs(tables: list[str]) -> None:
+    """Printed costs of tables' other systems beside counts of their models, made anew.
+
+    Raises:
+        UsageError: if a table has no other system whose model can be built.
+        MissingLibraryError: if a library that builds one is not installed.
+    """
+    from vswin.costs.peers.counting import count_peer
+    from vswin.paper.peers import read_peers
+    from vswin.paper.printed import printed_table
+    from vswin.report.audit import peers
+
+    models = {model.id: model for model in read_peers().models}
+    for table in tables:
+        asked, printed = peers.questions((table,)), printed_table(table)
+        if printed is None or not asked:
+            known = sorted({row.split(".")[0] for model in models.values() for row in model.rows})
+            raise UsageError(f"{table} has no other system to count; tables: {', '.join(known)}")
+        counts = {}
+        for each in asked:
+            print(f"counting {each.model} with {each.classes} classes", file=sys.stderr)
+            counts[each] = count_peer(models[each.model], each.classes)
+        lines = [
+            (row.id, column.id, row.cells[column.id], found.status, found.evidence)
+            for row, column, found in peers.peer_findings(printed, counts)
+            if found
+        ]
+        header = ("row", "metric", "printed", "status", "evidence")
+        print_table(f"{table}, other systems", header, lines, names=2)
 
 
 def print_preset_cost(

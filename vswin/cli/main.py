@@ -241,9 +241,17 @@ def cost(
     as_json: Annotated[
         bool, typer.Option("--json", help="For --memory: a list of objects, for programs.")
     ] = False,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers",
+            help="The other systems of a table instead, built by the libraries of the extra peers; "
+            "takes minutes.",
+        ),
+    ] = False,
 ) -> None:
     """Multiply-accumulates and parameters, counted without weights or data."""
-    from vswin.cli.costs import print_preset_cost, print_table_cost
+    from vswin.cli.costs import print_peer_costs, print_preset_cost, print_table_cost
     from vswin.cli.memory import print_memory
     from vswin.experiments.library import Library
     from vswin.models.registry import presets
@@ -266,6 +274,9 @@ def cost(
         return
     if batch is not None or as_json:
         raise UsageError(f"{'--json' if as_json else '--batch'} is for --memory; add it")
+    if peers:
+        print_peer_costs(name)
+        return
     for each in name:
         if each in tables:
             print_table_cost(each, rule)  # type: ignore[arg-type]

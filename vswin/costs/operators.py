@@ -102,12 +102,12 @@ COUNTED: dict[str, tuple[str, Count]] = {
 FREE = frozenset((
     # Moving, making and reading: nothing is computed.
     "_reshape_alias", "_to_copy", "_unsafe_view", "alias", "arange", "as_strided", "cat", "clone",
-    "constant_pad_nd", "copy", "detach", "diagonal", "empty", "empty_like", "expand", "flip",
-    "full", "full_like", "gather", "index", "index_put", "index_select", "lift_fresh", "linspace",
-    "masked_fill", "new_empty", "new_full", "new_ones", "new_zeros", "ones", "ones_like", "permute",
-    "repeat", "roll", "scalar_tensor", "select", "slice", "split", "split_with_sizes", "squeeze",
-    "stack", "t", "transpose", "unbind", "unfold", "unsqueeze", "view", "where", "zeros",
-    "zeros_like",
+    "constant_pad_nd", "copy", "detach", "diagonal", "embedding", "empty", "empty_like", "expand",
+    "flip", "full", "full_like", "gather", "index", "index_put", "index_select", "lift_fresh",
+    "linspace", "masked_fill", "new_empty", "new_full", "new_ones", "new_zeros", "ones",
+    "ones_like", "permute", "repeat", "roll", "scalar_tensor", "select", "slice", "split",
+    "split_with_sizes", "squeeze", "stack", "t", "transpose", "tril", "unbind", "unfold",
+    "unsqueeze", "view", "where", "zeros", "zeros_like",
     # One element at a time, and sums. That these count nothing is the convention of all rules.
     "_log_softmax", "_safe_softmax", "_softmax", "abs", "add", "clamp", "cos", "div", "elu", "erf",
     "exp", "gelu", "hardsigmoid", "hardswish", "leaky_relu", "log", "maximum", "minimum", "mul",

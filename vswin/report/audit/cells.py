@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,9 +11,11 @@ from vswin.data.datasets import DATASETS
 from vswin.experiments.tables import Experiment
 from vswin.experiments.tables import Row as ExperimentRow
 from vswin.paper.auditing import known_cells, training_of
+from vswin.paper.peers import read_peers
 from vswin.paper.printed import DASHES, Column, PrintedTable, Row
 from vswin.report.audit.basis import VIDEOS, Basis
-from vswin.report.audit.data import Cell, Finding
+from vswin.report.audit.data import CONFIDENCES, Cell, Finding
+from vswin.report.audit.peers import peer_finding, read_counts
 from vswin.report.audit.quantities import row_of, video_protocol
 from vswin.report.compare import COSTS, UNITS, compare
 
@@ -54,7 +57,9 @@ def cells_of(printed: PrintedTable, basis: Basis) -> Iterator[Cell]:
                     printed=row.cells[column.id],
                     label=_label(printed, row),
                     heading=column.label or column.name,
-                    finding=doubt or status_of(printed, row, column, basis),
+                    finding=_beside_count(printed, row, column, doubt)
+                    or doubt
+                    or status_of(printed, row, column, basis),
                 )
 
 
@@ -73,7 +78,11 @@ def status_of(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> 
     if known:
         return Finding(known.status, known.evidence, confidence=known.confidence or "")
     if row.system == "other":
-        return Finding("printed elsewhere", f"{_source(row)}; not checked against it.")
+        why_not = (
+            read_peers().why_not(f"{printed.table}.{row.id}") if column.metric in COSTS else ""
+        )
+        words = f"{_source(row)}; not checked against it. {why_not}"
+        return Finding("printed elsewhere", words.strip())
     if column.metric is None:
         return _setting(printed, row, column)
     if column.metric in ACCURACIES:
@@ -91,6 +100,25 @@ def _doubt(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
     if known and known.status == "suspicious":
         return Finding("suspicious", known.evidence, confidence=known.confidence or "")
     return None
+
+
+def _beside_count(
+    printed: PrintedTable, row: Row, column: Column, doubt: Finding | None
+) -> Finding | None:
+    """A cost of another system beside the count of its model, and what else is known of it.
+
+    None where nothing was counted. A count to the printed digit ends a doubt; a near one does not.
+    """
+    counted = peer_finding(printed, row, column, read_counts())
+    known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
+    if counted is None or counted.status == "exact":
+        return counted
+    also = doubt.evidence if doubt else known.evidence if known else ""
+    words = f"{counted.evidence} {also}".strip()
+    if doubt is None:
+        return dataclasses.replace(counted, evidence=words)
+    sure = min(filter(None, (counted.confidence, doubt.confidence)), key=CONFIDENCES.index)
+    return Finding("suspicious", words, confidence=sure)
 
 
 def _counted(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> Finding:

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from vswin.paper.auditing import Difference
 from vswin.paper.text import STATUSES, Status
 
+CONFIDENCES = ("high", "medium", "low", "")
+"""In the evidence against a number, the surest first."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:

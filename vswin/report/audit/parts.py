@@ -7,11 +7,20 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vswin.paper.printed import printed_table
 from vswin.paper.text import STATUSES, Status
-from vswin.report.audit.data import Audit, Cell, CheckResult, Finding, TextNumber, counts
+from vswin.report.audit.data import (
+    CONFIDENCES,
+    Audit,
+    Cell,
+    CheckResult,
+    Finding,
+    TextNumber,
+    counts,
+)
 
 MEANINGS: dict[Status, str] = {
     "exact": "recomputed here, to the printed digit",
-    "within": "found here within a tolerance that was fixed beforehand",
+    "within": "found here within a tolerance: of an accuracy, fixed before anything was trained; "
+    "of another work's cost, wide enough for two ways to count one model",
     "tested": "not recomputed here, but a claim about it has a verdict",
     "needs data": "only data, weights and GPUs that are not here can tell; the line says which",
     "printed elsewhere": "copied from another work, or about it",
@@ -29,7 +38,6 @@ IN_SHORT: dict[Status, str] = {
 TITLES = {"video_swin": "Video Swin Transformer", "mvit": "MViT, appendix"}
 SHORT = {"video_swin": "Video Swin", "mvit": "MViT"}
 """What lists call them."""
-CONFIDENCES = ("high", "medium", "low", "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +109,8 @@ def _counts(audit: Audit) -> Part:
     lines.append(["together", "", *(str(sum(found.values())) for found in kinds.values())])
     header = ["status", "meaning", *(f"{TITLES.get(p, p)}: {kind}" for p, kind in kinds)]
     note = (
-        f"Counts and verdicts: `{audit.record}`. Audited are all cells with a number or a setting; "
+        f"Counts and verdicts: `{audit.record}`; models of other works, with their sources: "
+        "`vswin/paper/peers.yaml`. Audited are all cells with a number or a setting; "
         "of the text every number that states a result, a gain, a ratio, a size or a setting. "
         "Names are not, but where there is evidence against one."
     )
