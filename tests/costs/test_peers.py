@@ -184,3 +184,5 @@ def test_a_table_without_other_systems_is_refused():
     done = vswin("cost", "table5", "--peers")
     assert done.returncode == 2
     assert "table5 has no other system to count; tables: table1, table2, table3" in done.stderr
+    done = vswin("cost", "table1", "--peers", "--rule", "macs")
+    assert (done.returncode, done.stderr) == (2, "error: --rule does not go with --peers\n")

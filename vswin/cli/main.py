@@ -267,6 +267,12 @@ def cost(
     given = [option for option, value in of_presets.items() if value is not None]
     if given and (named := [each for each in name if each in tables]):
         raise UsageError(f"--{given[0]} is for presets; {named[0]} says it itself, row by row")
+    if peers:
+        others = {"rule": rule, "memory": memory, "batch": batch, "json": as_json}
+        if given := [option for option, value in others.items() if value]:
+            raise UsageError(f"--{given[0]} does not go with --peers")
+        print_peer_costs(name)
+        return
     options = model_options(window=window, design=design)
     options |= {} if classes is None else {"num_classes": classes}
     if memory:
@@ -274,9 +280,6 @@ def cost(
         return
     if batch is not None or as_json:
         raise UsageError(f"{'--json' if as_json else '--batch'} is for --memory; add it")
-    if peers:
-        print_peer_costs(name)
-        return
     for each in name:
         if each in tables:
             print_table_cost(each, rule)  # type: ignore[arg-type]
