@@ -2,8 +2,9 @@
 # make table4    likewise Tables 6 to 9; Tables 1, 2 and 3 show costs and what was run
 # make tableA5   Table A.5 of the MViT appendix, likewise A.1 to A.9: costs, counted in seconds
 # make figureA4  What a test of a video costs by the number of clips, likewise
+# make figureA6  Mean attention distances, measured at initialization, in a minute or two
+# make sectionC  The formulas of section C of the MViT appendix beside counted costs, in seconds
 # make table5 SEEDS=3 RESULTS=folder    more seeds; results elsewhere, counted from here
-# make figureA6  Figure A.6 of the MViT paper, measured at initialization, in a minute or two
 # make report    all reports of what was run, and the overview of all claims; trains nothing
 # make report RESULTS=results/reference   those of the project's own record
 # make test      installs, lints, checks types, runs the tests
@@ -18,7 +19,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: figureA4 report smoke test test-heavy test-slurm lint bench lab lock clean
+.PHONY: report smoke test test-heavy test-slurm lint bench lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -34,11 +35,17 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-table% figure%: $(VENV)/.installed
-	@$(VENV)/bin/vswin notebook $@ --seeds $(SEEDS) --results-dir $(RESULTS)
+NOTEBOOK = $(VENV)/bin/vswin notebook $@ --seeds $(SEEDS) --results-dir $(RESULTS)
 
-figureA4: $(VENV)/.installed
-	@$(VENV)/bin/vswin notebook $@ --seeds $(SEEDS) --results-dir $(RESULTS)
+# Two rules: of one rule with two patterns, make would take one recipe for both.
+table%: $(VENV)/.installed
+	@$(NOTEBOOK)
+
+figure%: $(VENV)/.installed
+	@$(NOTEBOOK)
+
+section%: $(VENV)/.installed
+	@$(VENV)/bin/vswin report $@ --results-dir $(RESULTS)
 
 report: $(VENV)/.installed
 	@$(VENV)/bin/vswin report all --results-dir $(RESULTS)

@@ -65,6 +65,17 @@ WITH_RESULTS = ("run", "report", "notebook", "list")
             ["unknown counting rule", "paper, macs, fvcore"],
         ),
         (["cost", "swin_t", "--window", "8,7,7"], 2, ["PxMxM"]),
+        (["cost", "mvit_b_16x4", "--set", "kv_strid=1,4,4"], 2, ["'kv_stride'?"]),
+        (["cost", "mvit_b_16x4", "--set", "q_pool_blocks=16,"], 2, ["the 16 blocks, 0 to 15"]),
+        (["cost", "swin_t", "--set", "pooling"], 2, ["--set pooling: wanted KEY=VALUE"]),
+        (
+            ["cost", "mvit_b_16x4", "--frames", "8", "--set", "frames=16"],
+            2,
+            ["frames=16 contradicts", "8"],
+        ),
+        (["cost", "swin_t", "--set", "num_classes=5", "--classes", "6"], 2, ["num_classes"]),
+        (["cost", "swin_t", "--set", "embed_dim=9999999999"], 2, ["machine's memory"]),
+        (["cost", "tableA5", "--set", "pooling=max"], 2, ["--set is for presets"]),
         (["notebook", "table5", "--parameter", "sedes=3"], 2, ["'sedes'", "did you mean 'seeds'"]),
         (["notebook", "table5", "--parameter", "seeds=many"], 2, ["seeds='many'", "int"]),
         (["notebook", "table10"], 2, ["unknown table 'table10'", "table1, table2, table3"]),
@@ -179,6 +190,15 @@ def test_report_and_cost(smoke_results):
     split = vswin("cost", "swin_t", "--design", "split")
     assert "83.334 G" in split.stdout
     assert "42,007,306 parameters" in split.stdout
+
+
+def test_cost_takes_every_keyword_of_a_model():
+    """Row V6 of Table A.5."""
+    words = ("pooling=max", "kv_stride=2x4x4", "depths=[2, 2, 10, 2]", "head_dropout=0.0")
+    done = vswin("cost", "mvit_b_16x4", *(text for word in words for text in ("--set", word)))
+    assert done.returncode == 0, done.stderr
+    assert "depths=(2, 2, 10, 2), " in done.stdout
+    assert "86.382 G multiply-accumulates, 34,850,608 parameters" in done.stdout
 
 
 def test_list_says_what_a_row_varies():

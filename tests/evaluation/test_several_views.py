@@ -146,6 +146,16 @@ def test_eval_takes_a_list_of_views(listed, model, tmp_path):
     assert sum("95 % interval" in line for line in text) == 4
 
 
+def test_eval_resizes_position_tables_when_asked(listed, model, tmp_path):
+    vswin.save_weights(model, tmp_path / "weights.pth")
+    (tmp_path / "list.txt").write_text(f"{listed.videos[0].path} 0\n")
+    words = ["eval", "-w", tmp_path / "weights.pth", "-d", "digits_kinetics", "--size", "32"]
+    words += ["--annotations", tmp_path / "list.txt", "--views", "1x1", "--json"]
+    refused = CliRunner().invoke(app, [str(word) for word in words])
+    assert "position tables for 4 frames of 16×16 pixels" in str(refused.exception)
+    assert json.loads(run(*words, "--resize-positions"))["n_present"] == 1
+
+
 @pytest.mark.parametrize(
     ("command", "views", "said"),
     [

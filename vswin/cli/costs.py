@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vswin.cli.terminal import print_line, print_table
+from vswin.costs.cache import Size
 from vswin.costs.counting import Rule
 from vswin.errors import UsageError
 from vswin.report import Study, inference, load_costs
@@ -108,21 +109,20 @@ def print_preset_cost(
     import torch
 
     from vswin import cost as count
-    from vswin.models import build_model
-    from vswin.models.registry import presets, resolve_config
+    from vswin.models.registry import build, presets
 
     family = presets()[preset]
-    usual = family.natural_clips(resolve_config(preset, **options))
-    frames = usual.frames if frames is None else frames
-    size = usual.size if size is None else size
+    config, clip = model_and_clip(preset, frames, size, options)
     rule = rule or family.rule
-    with torch.device("meta"):
-        model = build_model(preset, **options, **family.clip_options(frames, size))
-    with in_memory(frames, size):
-        found = count(model, (model.config.in_channels, frames, size, size), rule=rule)
-    words = family.slug(model.config, frames)
+    with in_memory(clip):
+        with torch.device("meta"):
+            model = build(config)
+        found = count(model, clip, rule=rule)
+    words = [" ".join(family.slug(config, clip[1]))]
+    words += [f"{name}={getattr(config, name)}" for name in options]
+    words += ["×".join(map(str, clip[1:])), f"rule {rule}"]
     print_line(
-        f"{preset}, {' '.join(words)}, {frames}×{size}×{size}, rule {rule}: "
+        f"{preset}, {', '.join(words)}: "
         f"{found.gflops:.3f} G multiply-accumulates, {found.params:,} parameters"
     )
     for operator, value in found.by_operator.items():
@@ -130,9 +130,41 @@ def print_preset_cost(
             print_line(f"  {operator:<15} {value / 1e9:10.3f} G")
 
 
+def model_and_clip(
+    preset: str, frames: int | None, size: int | None, options: dict[str, Any]
+) -> tuple[Any, Size]:
+    """The configuration of a preset with some options, and the (C, T, H, W) of its clips.
+
+    Args:
+        preset: a name of `vswin.models.registry`.
+        frames: of the clip; None is what the model is meant for.
+        size: its height and width in pixels; likewise.
+        options: of `vswin.build_model`.
+
+    Raises:
+        UsageError: if the options say other frames or pixels.
+        ModelError: if there is no such model.
+    """
+    from vswin.models.registry import presets, resolve_config
+
+    family = presets()[preset]
+    usual = family.natural_clips(resolve_config(preset, **options))
+    frames = usual.frames if frames is None else frames
+    size = usual.size if size is None else size
+    fitting = family.clip_options(frames, size)
+    for name in options.keys() & fitting.keys():
+        if options[name] != fitting[name]:
+            raise UsageError(
+                f"--set {name}={options[name]} contradicts --frames or --size, by which it is "
+                f"{fitting[name]}"
+            )
+    config = resolve_config(preset, **options | fitting)
+    return config, (config.in_channels, frames, size, size)
+
+
 @contextlib.contextmanager
-def in_memory(frames: int, size: int) -> Iterator[None]:
-    """Says that a clip was too large for what was done with its sizes.
+def in_memory(clip: Size) -> Iterator[None]:
+    """Says that a model, or its clip of (C, T, H, W), was too large for what was done with it.
 
     Raises:
         UsageError: if memory was not enough.
@@ -140,8 +172,11 @@ def in_memory(frames: int, size: int) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+        words = ("memory", "overflow")  # of a tensor that has more elements than can be numbered
+        if not isinstance(error, MemoryError) and not any(w in str(error).lower() for w in words):
             raise
+        frames, size = clip[1], "×".join(map(str, clip[2:]))
         raise UsageError(
-            f"{frames} frames of {size}×{size} are more than fits into this machine's memory"
+            f"{frames} frames of {size}, or the model itself, are more than fits into this "
+            "machine's memory"
         ) from error

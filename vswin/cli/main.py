@@ -27,7 +27,9 @@ from vswin.cli.options import (
     ResultsOption,
     RowOption,
     SeedsOption,
+    SetOption,
     TableArgument,
+    model_keywords,
     model_options,
     resumable,
     say_project,
@@ -231,6 +233,7 @@ def cost(
         str | None,
         typer.Option(help="Table 4's design, for a Swin preset: joint, split, factorized."),
     ] = None,
+    keywords: SetOption = None,
     memory: Annotated[
         bool, typer.Option("--memory", help="Memory of a training step instead.")
     ] = False,
@@ -263,7 +266,7 @@ def cost(
         if each not in presets() and each not in tables:
             raise unknown("preset or table", each, [*presets(), *tables])
     of_presets: dict[str, object] = {"frames": frames, "size": size, "classes": classes}
-    of_presets |= {"window": window, "design": design}
+    of_presets |= {"window": window, "design": design, "set": keywords}
     given = [option for option, value in of_presets.items() if value is not None]
     if given and (named := [each for each in name if each in tables]):
         raise UsageError(f"--{given[0]} is for presets; {named[0]} says it itself, row by row")
@@ -275,6 +278,10 @@ def cost(
         return
     options = model_options(window=window, design=design)
     options |= {} if classes is None else {"num_classes": classes}
+    said = model_keywords(keywords or ())
+    if twice := said.keys() & options.keys():
+        raise UsageError(f"--set {min(twice)}: another option says that already")
+    options |= said
     if memory:
         print_memory(name, batch, as_json, frames, size, options)
         return

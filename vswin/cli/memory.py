@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from vswin.cli.costs import in_memory
+from vswin.cli.costs import in_memory, model_and_clip
 from vswin.cli.terminal import print_line, print_table
 from vswin.costs.cache import memory_at
 from vswin.costs.memory import ASSUMPTIONS, BYTES_PER_PARAMETER, TrainingMemory
-from vswin.models.registry import presets, resolve_config
+from vswin.models.registry import presets
 from vswin.report import Study, load_costs
 from vswin.report.memory import METRIC
 from vswin.report.order import order_in_words
@@ -71,14 +71,8 @@ def print_memory(
 def _of_preset(
     preset: str, batch: int | None, frames: int | None, size: int | None, options: dict[str, Any]
 ) -> Line:
-    family = presets()[preset]
-    config = resolve_config(preset, **options)
-    usual = family.natural_clips(config)
-    frames = usual.frames if frames is None else frames
-    size = usual.size if size is None else size
-    config = resolve_config(preset, **options, **family.clip_options(frames, size))
-    clip = (config.in_channels, frames, size, size)
-    with in_memory(frames, size):
+    config, clip = model_and_clip(preset, frames, size, options)
+    with in_memory(clip):
         return Line(preset, clip, memory_at(config, clip, batch), None)
 
 

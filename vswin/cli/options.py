@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
+import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +71,15 @@ JobsOption = Annotated[
     ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any keyword of vswin.build_model, for a preset: pooling=max, depths=2,2,10,2 "
+        "(repeat for several).",
+    ),
+]
 DataFileOption = Annotated[
     Path | None,
     typer.Option(
@@ -163,3 +174,32 @@ def model_options(**words: str | None) -> dict[str, Any]:
         except ModelError as error:
             raise UsageError(f"--{name} {text}: {error}") from error
     return found
+
+
+def model_keywords(pairs: Sequence[str]) -> dict[str, Any]:
+    """Overrides of a model's configuration, each from a text such as `kv_stride=1,4,4`.
+
+    Values are as in Python, and 1x4x4 is (1, 4, 4); a word is itself. Whether a model has such a
+    keyword is for `vswin.models.registry.resolve_config` to say.
+
+    Raises:
+        UsageError: if a text is not KEY=VALUE, or two say the same key.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not (key.isidentifier() and equals and text):
+            raise UsageError(f"--set {pair}: wanted KEY=VALUE, such as pooling=max")
+        if key in found:
+            raise UsageError(f"--set {pair}: {key} is said twice")
+        found[key] = _value(text.strip())
+    return found
+
+
+def _value(text: str) -> Any:
+    if re.fullmatch(r"\d+(x\d+)+", text):
+        text = text.replace("x", ",")
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text

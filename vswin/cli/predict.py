@@ -12,6 +12,7 @@ from vswin.cli.options import model_options
 from vswin.cli.videos import (
     DeviceOption,
     FramesOption,
+    ResizeOption,
     SizeOption,
     StrideOption,
     ViewsOption,
@@ -38,6 +39,7 @@ def predict(
     frames: FramesOption = None,
     stride: StrideOption = None,
     size: SizeOption = None,
+    resize_positions: ResizeOption = False,
     window: WindowOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 5,
     device: DeviceOption = "cpu",
@@ -59,13 +61,13 @@ def predict(
     from vswin.weights.named import weights_file
 
     require_device_and_precision(device, "fp32")
-    asked = clips_asked(frames, stride, size, views)
+    asked = clips_asked(frames, stride, size, views, resize_positions=resize_positions)
     video = _require_video(video)
     if dataset is not None:
         known_dataset(dataset)
     names = tuple(read_classes(classes.expanduser())) if classes is not None else None
     weights = weights_file(weights)
-    model, checkpoint = model_of(weights, **model_options(window=window))
+    model, checkpoint = model_of(weights, asked, **model_options(window=window))
     count = checkpoint.found.num_classes
     assert count is not None  # or it would not have been taken
     if names is not None and len(names) != count:

@@ -59,6 +59,13 @@ SizeOption = Annotated[
         min=1, help="Height and width of a crop in pixels (default: the model's, 224 as a rule)."
     ),
 ]
+ResizeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resize-positions",
+        help="Interpolate a model's position tables (MViT) to clips of another --frames or --size.",
+    ),
+]
 WindowOption = Annotated[
     str | None, typer.Option(help="PxMxM, where the checkpoint leaves it open.")
 ]
@@ -80,6 +87,7 @@ def evaluate(
     frames: FramesOption = None,
     stride: StrideOption = None,
     size: SizeOption = None,
+    resize_positions: ResizeOption = False,
     window: WindowOption = None,
     device: DeviceOption = "cpu",
     precision: PrecisionOption = "fp32",
@@ -126,7 +134,7 @@ def evaluate(
     use_data_file(data_file)
     require_device_and_precision(device, precision, processes)
     first, *also = (views or "").split(",")
-    asked = clips_asked(frames, stride, size, views and first, also)
+    asked = clips_asked(frames, stride, size, views and first, also, resize_positions)
     options = model_options(window=window)
     command = [sys.executable, "-m", "vswin", *sys.argv[1:]]
     if workers is None:
@@ -234,6 +242,7 @@ def clips_asked(
     size: int | None,
     views: str | None,
     also: Sequence[str] = (),
+    resize_positions: bool = False,
 ) -> ClipsAsked:
     """What the options say of clips.
 
@@ -243,7 +252,8 @@ def clips_asked(
     from vswin.evaluation.public import ClipsAsked
 
     test = None if views is None else _parse_views(views)
-    return ClipsAsked(frames, stride, size, test, tuple(map(_parse_views, also)))
+    further = tuple(map(_parse_views, also))
+    return ClipsAsked(frames, stride, size, test, further, resize_positions)
 
 
 def _parse_views(text: str) -> ViewsTest:

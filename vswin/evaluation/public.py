@@ -18,7 +18,7 @@ from vswin.errors import UsageError
 from vswin.evaluation.views import VideoEvaluation, evaluate_in_views, score_views
 from vswin.models.build import build_model
 from vswin.models.layouts import some
-from vswin.models.registry import family_of
+from vswin.models.registry import family_of, resolve_config
 from vswin.training.distributed import World
 from vswin.weights.checkpoint import Checkpoint
 from vswin.weights.files import read_checkpoint
@@ -37,6 +37,8 @@ class ClipsAsked:
     views: ViewsTest | None = None
     also: tuple[ViewsTest, ...] = ()
     """Further views that are tested in the same pass."""
+    resize_positions: bool = False
+    """Whether the position tables of a model are interpolated to clips of that size."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,16 +64,21 @@ class Answer:
     """SoftMax, averaged over the views."""
 
 
-def model_of(weights: Path, **options: Any) -> tuple[Any, Checkpoint]:
+def model_of(
+    weights: Path, asked: ClipsAsked = ClipsAsked(), **options: Any
+) -> tuple[Any, Checkpoint]:
     """The model that a checkpoint's shapes describe, with its weights.
 
     Args:
         weights: a video checkpoint in any public layout.
+        asked: the clips that it is to take.
         **options: of `vswin.build_model`, where the checkpoint leaves one open.
 
     Raises:
-        WeightsError: if the file cannot be read, or is no checkpoint of a video model.
-        UsageError: if it has no classifier, or an option is open and not given.
+        WeightsError: if the file cannot be read, is no checkpoint of a video model, or does not
+            say where its position tables, which are to be interpolated, belong.
+        UsageError: if it has no classifier, an option is open and not given, or its position tables
+            are for other clips.
     """
     checkpoint = read_checkpoint(weights)
     found = checkpoint.found
@@ -83,9 +90,38 @@ def model_of(weights: Path, **options: Any) -> tuple[Any, Checkpoint]:
     for option, question in found.open.items():
         if option not in options:
             raise UsageError(f"{weights} {question}")
-    model = build_model(found.base, **found.options() | options)
-    load_checkpoint(model, checkpoint, expect="video")
+    config = resolve_config(found.base, **found.options() | options)
+    fitting = _clip_options(weights, config, asked)
+    model = build_model(found.base, **found.options() | options | fitting)
+    positions = {"positions": "resize"} if fitting else {}
+    load_checkpoint(model, checkpoint, expect="video", inflation=positions)
     return model.eval(), checkpoint
+
+
+def _clip_options(weights: Path, config: Any, asked: ClipsAsked) -> dict[str, Any]:
+    """The options that make a model with position tables fit the clips that are asked for.
+
+    Raises:
+        UsageError: if it does not fit them and is not to be made to, or has no such tables.
+    """
+    family = family_of(config)
+    usual = family.natural_clips(config)
+    clips = asked.frames or usual.frames, asked.size or usual.size
+    fitting = family.clip_options(*clips)
+    if asked.resize_positions and not fitting:
+        raise UsageError(
+            f"{weights} is of family {family.name}, which takes clips of any size and has no "
+            "position tables to resize; leave --resize-positions out"
+        )
+    if clips == (usual.frames, usual.size):
+        return {}
+    if fitting and not asked.resize_positions:
+        frames, size = clips
+        raise UsageError(
+            f"{weights} has position tables for {usual.frames} frames of {usual.size}×{usual.size} "
+            f"pixels, not for {frames} of {size}×{size}; --resize-positions interpolates them"
+        )
+    return fitting
 
 
 def dataset_with(num_classes: int) -> str | None:
@@ -169,7 +205,7 @@ def evaluate_weights(
     Raises:
         WeightsError, UsageError, UntestableError: as the functions that it calls.
     """
-    model, checkpoint = model_of(weights, **options or {})
+    model, checkpoint = model_of(weights, asked, **options or {})
     data, test = clips_for(videos.dataset, model, asked)
     assert checkpoint.found.num_classes is not None  # or it would not have been taken
     require_classes_of(videos.dataset, checkpoint.found.num_classes)

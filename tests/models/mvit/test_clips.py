@@ -1,9 +1,12 @@
 """A published model is tested on the clips that it was trained for, without being told."""
 
+import json
+
 import pytest
 import torch
 
 import vswin
+from tests.command import vswin as command
 from tests.peers import randomise_
 from tests.videos import moving, write_video
 from vswin.data.video_data import ViewsTest
@@ -67,6 +70,38 @@ def test_what_is_asked_for_counts(weights):
     assert (in_segments.sampling, test) == ("segments", ViewsTest(1, 3))
     with pytest.raises(UsageError, match="there is only one"):
         clips_for("ssv2", model, ClipsAsked(views=ViewsTest(5, 1)))
+
+
+def test_clips_of_another_size_take_position_tables_that_are_resized_when_asked(
+    weights, tmp_path, _one_thread
+):
+    video = tmp_path / "video.mp4"
+    write_video(video, moving(80))
+    words = ("predict", video, "-w", weights, "--size", "48", "--frames", "8", "--json")
+    refused = command(*words)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.count("\n") == 1
+    for said in ("16 frames of 32×32", "not for 8 of 48×48", "--resize-positions"):
+        assert said in refused.stderr
+    done = command(*words, "--resize-positions")
+    assert done.returncode == 0, done.stderr
+
+    model = vswin.build_model("mvit_b_16x4", **(SMALL | {"frames": 8, "image_size": 48})).eval()
+    vswin.load_weights(model, weights, positions="resize")
+    data, test = clips_for("", model, ClipsAsked())
+    assert (data.frames, data.size) == (8, 48)
+    wanted = predict_video(video, model, ["a", "b", "c"], data, test, torch.device("cpu"))
+    found = {answer["label"]: answer["score"] for answer in json.loads(done.stdout)}
+    assert found == pytest.approx({each.label: each.score for each in wanted}, abs=2e-6)
+
+
+def test_a_family_without_position_tables_has_none_to_resize(tmp_path):
+    model = vswin.build_model("swin_t", embed_dim=4, depths=(1,), num_heads=(1,), num_classes=3)
+    vswin.save_weights(model, tmp_path / "swin.pth")
+    asked = ClipsAsked(size=64, resize_positions=True)
+    with pytest.raises(UsageError, match="family swin, which takes clips of any size"):
+        model_of(tmp_path / "swin.pth", asked)
+    assert model_of(tmp_path / "swin.pth", ClipsAsked(size=64))
 
 
 def test_each_preset_says_what_clips_it_is_meant_for():

@@ -114,8 +114,13 @@ def test_public_layouts_say_enough_of_separate_tables(layout):
 def test_what_a_joint_table_of_another_files_is_for_is_not_guessed():
     model, other = small(positions="joint"), small(positions="joint", frames=8)
     state = to_layout(checkpoint_of(model), LAYOUTS["slowfast"])
-    with pytest.raises(WeightsError, match="pos_embed has 51 rows, and nothing says of how many"):
-        vswin.load_weights(other, state, positions="resize")
+    for positions in ("exact", "resize"):
+        with pytest.raises(
+            WeightsError, match="pos_embed of 51 rows, and nothing says of how many"
+        ):
+            vswin.load_weights(other, state, positions=positions)
+    with pytest.raises(WeightsError, match="is of a model with positions='joint', but this one"):
+        vswin.load_weights(small(), state)
     images, larger = (
         small(positions="joint", frames=1, patch_kernel=(1, 7, 7), patch_stride=(1, 4, 4), **more)
         for more in ({}, {"image_size": 40})
