@@ -80,13 +80,16 @@ class Architecture:
     def facts(self) -> dict[str, Any]:
         """What a user may want to know besides size and classes."""
         config = self.config
+        assumed = self.silent
+        if assumed and config.positions == "joint" and not config.is_image_model:
+            assumed = ("frames", "image_size", *assumed)  # one number of rows is all there is
         return {
             "frames": config.frames,
             "image_size": config.image_size,
             "positions": config.positions,
             "pooling": config.pooling,
             "kv_pool_last_stage": config.kv_pool_last_stage,
-            "assumed": ", ".join(f"{n}={getattr(config, n)!r}" for n in self.silent) or "nothing",
+            "assumed": ", ".join(f"{n}={getattr(config, n)!r}" for n in assumed) or "nothing",
         }
 
     @property

@@ -102,8 +102,18 @@ def adapt(
         differ.pop("frames", None)
         differ.pop("image_size", None)
     clips_differ = bool(differ and rows) and differ.keys() <= CLIP
+    # How many rows of one joint table are time is a guess where the file does not say it.
+    is_said = found.is_certain or "pos_embed" not in rows or found.config.is_image_model
+    if not is_said or rows != position_tables(found.config):
+        if clips_differ:
+            raise WeightsError(
+                f"{source}: {_sizes(rows)}, and nothing says of how many frames and of what size; "
+                f"wanted {_sizes(position_tables(config))}, or a file that says it, as those of "
+                "vswin.save_weights do"
+            )
+        differ = {name: value for name, value in differ.items() if name not in CLIP}
     if clips_differ and inflation["positions"] == "resize":
-        return _resized(weights, found, config, rows, source)
+        return _resized(weights, found, config, rows)
     if differ:
         wanted = ", ".join(f"{name}={value!r}" for name, value in differ.items())
         has = ", ".join(f"{name}={getattr(config, name)!r}" for name in differ)
@@ -114,27 +124,19 @@ def adapt(
     return copied(weights, found, config, inflation, source)
 
 
+def _sizes(rows: Mapping[str, int]) -> str:
+    """Of position tables: `pos_embed of 2049 rows`."""
+    return ", ".join(f"{name} of {count} rows" for name, count in rows.items())
+
+
 def _resized(
     weights: Mapping[str, Tensor],
     found: Architecture,
     config: MViTConfig,
     rows: Mapping[str, int],
-    source: str,
 ) -> Adapted:
-    """Weights with position tables for other clips.
-
-    Raises:
-        WeightsError: if nothing says which rows are of which place.
-    """
+    """Weights with position tables for other clips."""
     wanted = position_tables(config)
-    # Frames and size of one joint table are a guess where the file does not say them.
-    is_known = found.is_certain or "pos_embed" not in rows or found.config.is_image_model
-    if rows != position_tables(found.config) or not is_known:
-        sizes = ", ".join(f"{name} has {count} rows" for name, count in rows.items())
-        raise WeightsError(
-            f"{source}: {sizes}, and nothing says of how many frames and of what size; wanted "
-            f"{wanted}, or a file that says it, as those of vswin.save_weights do"
-        )
     tables = {name: weights[name] for name in rows}
     grids = patch_grid(found.config), patch_grid(config)
     actions: dict[str, tuple[Action, ...]] = dict.fromkeys(weights, ("mapped",))
