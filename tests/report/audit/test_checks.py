@@ -6,7 +6,12 @@ from vswin.paper.auditing import Check, System
 from vswin.paper.printed import printed_table
 from vswin.paper.text import Number
 from vswin.report.audit.basis import Basis, Verdict
-from vswin.report.audit.checks import distinct_sizes, formulas_agree, same_system
+from vswin.report.audit.checks import (
+    distinct_sizes,
+    formulas_agree,
+    memory_in_order,
+    same_system,
+)
 from vswin.report.audit.collect import load_audit
 from vswin.report.audit.quantities import cell_span, value_of
 from vswin.report.audit.texts import check_of, finding_of
@@ -109,6 +114,18 @@ def test_copied_numbers_of_parameters_are_found():
     assert first.computed == "r2plus1d and nl_i3d_101, both 61.8"
     (second,) = distinct_sizes(printed_table("table2"))
     assert second.passes
+
+
+def test_memory_is_printed_in_the_order_of_the_model_of_it_but_for_v6(results):
+    found = {name: check for name, check in results.items() if name.startswith("memory_order_")}
+    tables = [name.removeprefix("memory_order_") for name in found]
+    assert tables == ["tableA2", "tableA5", "tableA6", "tableA9"]
+    assert [name for name in tables if not found[f"memory_order_{name}"].passes] == ["tableA5"]
+    assert "not in it: v6 above v1, v6 above v2, v6" in found["memory_order_tableA5"].computed
+    printed = printed_table("tableA2")  # 16.8, 9.8, 8.9
+    (wrong,) = memory_in_order(printed, {"vit_b": 1.0, "two_scale": 2.0, "kv_pool": 0.5})
+    assert not wrong.passes
+    assert wrong.computed.startswith("2 of 3 pairs")
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from vswin.paper.arithmetic import evaluate, names_in
 from vswin.paper.auditing import Check, System, paper_checks
 from vswin.paper.printed import DASHES, PrintedTable, printed_table
+from vswin.report.audit.basis import Numbers
 from vswin.report.audit.data import CheckResult
 from vswin.report.audit.quantities import value_of
 from vswin.report.audit.texts import _in_words
+from vswin.report.memory import METRIC as MEMORY
+from vswin.report.order import compare_order, order_in_words
 
 
-def checks_of(paper: str, tables: list[PrintedTable]) -> Iterator[CheckResult]:
-    """Every check of a paper but those of its text."""
+def checks_of(paper: str, tables: list[PrintedTable], memory: Numbers) -> Iterator[CheckResult]:
+    """Every check of a paper but those of its text.
+
+    Args:
+        paper: its folder's name.
+        tables: the printed ones.
+        memory: of a training step by a model of it, by table and row.
+    """
     written = paper_checks(paper)
     for system in written.systems:
         yield from same_system(paper, system)
@@ -24,6 +33,7 @@ def checks_of(paper: str, tables: list[PrintedTable]) -> Iterator[CheckResult]:
     for table in tables:
         yield from changes_in_cells(table)
         yield from distinct_sizes(table)
+        yield from memory_in_order(table, memory.get(table.table, {}))
 
 
 def same_system(paper: str, system: System) -> Iterator[CheckResult]:
@@ -122,5 +132,31 @@ def distinct_sizes(table: PrintedTable) -> Iterator[CheckResult]:
         printed="",
         passes=not pairs,
         why="One of them looks copied from the other." if pairs else "",
+        tables=(table.table,),
+    )
+
+
+def memory_in_order(table: PrintedTable, ours: Mapping[str, float]) -> Iterator[CheckResult]:
+    """Whether memory is printed in the order of the model of it; nothing where there is none.
+
+    Args:
+        table: the printed one.
+        ours: by row, of the model of it.
+    """
+    printed = {row: float(text) for row in ours if (text := table.number(row, MEMORY))}
+    order = compare_order(printed, ours)
+    if not (order.alike or order.unlike):
+        return
+    doubted = [found.row for found in table.suspicious if found.column == MEMORY]
+    yield CheckResult(
+        paper=table.paper,
+        id=f"memory_order_{table.table}",
+        about="order of memory",
+        compared=f"The memory that {table.title} prints, row against row, with that of a model of "
+        f"a training step: `vswin cost {table.table} --memory`",
+        computed=order_in_words(printed, ours, doubted),
+        printed=f"{len(order.alike) + len(order.unlike)} pairs of rows differ",
+        passes=not order.unlike,
+        why="The order counts, and not the digits.",
         tables=(table.table,),
     )

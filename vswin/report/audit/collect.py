@@ -32,7 +32,7 @@ def load_audit(results_dir: str | Path = RECORD, basis: Basis | None = None) -> 
     text: list[TextNumber] = []
     checks: list[CheckResult] = []
     for paper, printed in tables.items():
-        checks += checks_of(paper, printed)
+        checks += checks_of(paper, printed, found.memory)
         numbers, of_text = text_of(paper, by_name, found)
         text += numbers
         checks += of_text
