@@ -44,7 +44,7 @@ def test_a_report_is_written(tmp_path):
     files = write_report(study("tableA4", tmp_path))
     text = files.markdown.read_text()
     # Three rows for one reason stand in a line.
-    assert "flops of t8_c3x7x7, t16_c3x7x7, t32_c3x7x7, printed 70.5, ours 70.3." in text
+    assert "FLOPs of t8_c3x7x7, t16_c3x7x7, t32_c3x7x7, printed 70.5, ours 70.3." in text
     assert "`vswin cost tableA4`" in text
     assert "<code>vswin cost tableA4</code>" in files.html.read_text()
     assert (tmp_path / "proxy" / "tables" / "tableA4.csv").read_text().count("\n") == 7

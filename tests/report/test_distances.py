@@ -79,6 +79,7 @@ def test_a_sentence_must_hold_on_every_kind_of_clips(digits, photographs, noise,
     assert found.difference == pytest.approx(wanted.mean)
     assert found.interval.low == pytest.approx(wanted.low)
     assert "wanted 3.5 to 4.5 times on each" in found.reason
+    assert [part.split(":")[0] for part in found.found.split("; ")] == list(KINDS)
     assert ("no verdict below 3 seeds" in found.reason) == (len(digits) < 3)
 
 

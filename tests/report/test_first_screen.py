@@ -62,7 +62,7 @@ def test_what_does_not_hold_is_said_as_loudly():
 def test_where_all_holds_that_is_said(study):
     judged = [j for j in judge_claims(study) if j.verdict == "holds"]
     found = negative(study, judged)
-    assert found.text == "Nothing: every claim that was tested or counted holds."
+    assert found.text == "No claim: every one that was tested or counted holds."
     assert not found.is_empty
     assert negative(study, []).is_empty
 

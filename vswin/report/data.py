@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from vswin.experiments.trained import Sizes
+from vswin.paper.printed import DASHES
 from vswin.runs.record import RunRecord
 
 
@@ -62,11 +63,16 @@ class Row:
         return f"<Row {self.id}: {self.label}>"
 
     @property
+    def names(self) -> list[str]:
+        """The cells that name it, without those in which nothing stands."""
+        return [cell for cell in self.labels.values() if cell not in (*DASHES, "n/a")]
+
+    @property
     def label(self) -> str:
         """What names it, in one line."""
         if self.control != "none":
             return f"control: {self.control.replace('_', ' ')}"
-        cells = ", ".join(filter(None, self.labels.values()))
+        cells = ", ".join(self.names)
         return cells if cells == self.id else f"{self.id}: {cells}"
 
 

@@ -74,13 +74,15 @@ def _printed(evidence: PrintedEvidence) -> str:
 
 def _ours(judgement: Judgement) -> str:
     """The difference that decides, with its interval; what was counted, row by row."""
+    if judgement.found:
+        return judgement.found
     if judgement.difference is not None and judgement.claim.kind == "ratio":
         brackets = _brackets(judgement.interval, "{:.3g}".format)
         return f"{judgement.difference:#.3g}{brackets} times"
     if judgement.claim.is_counted and judgement.values:
         between = " against " if len(judgement.values) == 2 else ", "
         unit = UNITS.get(judgement.claim.metric, "")
-        return f"{between.join(f'{v:.1f}' for v in judgement.values.values())} {unit}".rstrip()
+        return f"{between.join(f'{v:.2f}' for v in judgement.values.values())} {unit}".rstrip()
     if judgement.difference is None:
         shares = [f"{value:.2f} %" for value in judgement.values.values()]
         return shares[0] if judgement.evidence == "at initialisation" and shares else "–"
@@ -118,5 +120,7 @@ def negative(study: Study, judgements: Iterable[Judgement]) -> Section:
     tested = [j for j in judged if j.verdict != "not run"]
     text = ""
     if tested and not items:
-        text = "Nothing: every claim that was tested or counted holds."
+        text = "No claim: every one that was tested or counted holds."
+        if count := sum(not line["exact"] for line in study.cost_lines()):
+            text += f" But {count} printed cost{'s are' if count > 1 else ' is'} not as counted."
     return Section("What does not hold here", items=items, text=text, level=2)

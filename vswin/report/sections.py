@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Iterator
 
 from vswin.report import systems
-from vswin.report.compare import Match, within
+from vswin.report.compare import COSTS, Match, within
 from vswin.report.data import Row, Section, listing
 from vswin.report.study import Study
 from vswin.runs.record import RunRecord
 from vswin.runs.result import VideosDetails
+from vswin.tasks import title as title_of
 
 
 def costs_apart(study: Study) -> Section:
@@ -138,7 +139,7 @@ def costs_that_differ(study: Study) -> list[str]:
             reason = (line["metric"], line["printed"], line["ours"], line["evidence"])
             found.setdefault(reason, []).append(line["row"])
     return [
-        f"{metric} of {', '.join(rows)}, printed {printed}, ours {ours}. {evidence}".rstrip()
+        f"{COSTS[metric]} of {', '.join(rows)}, printed {printed}, ours {ours}. {evidence}".rstrip()
         for (metric, printed, ours, evidence), rows in found.items()
     ]
 
@@ -149,7 +150,7 @@ def unfounded(study: Study) -> Iterator[str]:
     for s in study.printed.suspicious if study.printed else ():
         row = study.printed.row(s.row) if study.printed else None
         if row is not None and (s.row, s.column) not in costs:
-            yield f"Printed {s.column} of {s.row} is {row.cells[s.column]}. {s.evidence}"
+            yield f"Printed {title_of(s.column)} of {s.row} is {row.cells[s.column]}. {s.evidence}"
     yield from study.printed.remarks if study.printed else ()
 
 

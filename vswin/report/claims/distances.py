@@ -110,10 +110,8 @@ def judge_distances(blank: Judgement, distances: Distances) -> Judgement:
     verdict = settle(rule_of("bound", bounds=claim.bounds), [whole], [whole])
     unit = " times" if claim.kind == "ratio" else METRICS[claim.metric][1]
     of = "file" if blank.evidence == "needs videos" else "seed"
-    parts = [
-        f"{kind}: {in_words(each)}{unit}, {each.n} {of}{'s' * (each.n > 1)}"
-        for kind, each in found.items()
-    ]
+    said = {kind: f"{kind}: {in_words(each)}{unit}" for kind, each in found.items()}
+    parts = [f"{said[kind]}, {each.n} {of}{'s' * (each.n > 1)}" for kind, each in found.items()]
     wanted = f"wanted {wording.bounds_in_words(claim)}{unit} on each"
     few = f"no verdict below {MIN_SEEDS} seeds" if whole.n < MIN_SEEDS else ""
     lacking = ", ".join(kind for kind in KINDS if kind not in found)
@@ -126,6 +124,7 @@ def judge_distances(blank: Judgement, distances: Distances) -> Judgement:
         difference=first.mean,
         interval=first if first.n > 1 else None,
         seeds=tuple(range(whole.n)),
+        found="; ".join(said.values()),
     )
 
 

@@ -80,6 +80,8 @@ class Judgement:
     margin: float | None = None
     """In points; fixed beforehand."""
     steps: tuple[Step, ...] = ()
+    found: str = ""
+    """What was found, in words, where one difference does not say it."""
 
     def __repr__(self) -> str:
         return f"<Judgement {self.claim.id} under {self.protocol}: {self.verdict}; {self.reason}>"

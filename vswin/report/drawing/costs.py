@@ -41,11 +41,13 @@ def draw(costs: Costs) -> Figure:
     axis.set_yticks(range(len(costs.costs)), [cost.label for cost in costs.costs], fontsize=9)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
+    axis.use_sticky_edges = False  # or a bar that reaches farthest would touch the edge
     axis.margins(x=0.1)
     axis.set_xlabel("counted, relative to printed, %", fontsize=9, color=SOFT)
+    apart = TONES["contradicted"]
     handles = [
-        Line2D([], [], marker="o", linestyle="none", color=OURS, label="the printed digits"),
-        Line2D([], [], marker="o", linestyle="none", color=TONES["contradicted"], label="others"),
+        Line2D([], [], marker="o", linestyle="none", color=OURS, label="as printed"),
+        Line2D([], [], marker="o", linestyle="none", color=apart, label="not as printed"),
         Patch(color=PALE, label="what rounding to the printed digits explains"),
     ]
     figure.legend(

@@ -141,9 +141,7 @@ def costs_of(study: Study) -> Costs | None:
         return None
     costs = tuple(
         Cost(
-            label=", ".join(
-                filter(None, [*study.row(cell["row"]).labels.values(), COSTS[cell["metric"]]])
-            ),
+            label=", ".join([*study.row(cell["row"]).names, COSTS[cell["metric"]]]),
             percent=100 * (cell["counted"] / float(cell["printed"]) - 1),
             rounding=50 * 10.0 ** -decimals(cell["printed"]) / float(cell["printed"]),
             exact=cell["exact"],
