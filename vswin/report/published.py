@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vswin.report.compare import within
@@ -32,28 +33,47 @@ def cell(study: Study, row: Row) -> str:
 
 
 def section(study: Study) -> Section:
-    """Every test's numbers beside the printed ones, then which file was tested on which videos."""
-    tolerance = study.terms.tolerance
-    lines, items = [], []
-    for row in study.rows:
-        for number, found in enumerate(study.evaluated.get(row.id, ())):
-            items.append(Item(_about(row, found), "" if number == 0 else "not in the table"))
-            for metric, title in study.terms.metrics.items():
-                printed, ours = study.number(row.id, metric), 100 * found.metrics[metric]
-                if printed is not None and tolerance is not None and number == 0:
-                    apart = f"{ours - float(printed):+.2f}"
-                    values = [printed, f"{ours:.2f}", _interval(found, metric, 2), apart]
-                    lines.append([row.id, title, *values, within(ours, printed, tolerance)])
+    """Every test's numbers beside the printed ones, then which file was tested on which videos.
+
+    Of a file that was not tested, the command that does so.
+    """
+    if not are_named(study):
+        return Section(TITLE)
+    lines: list[list[str]] = []
+    items: list[Item] = []
+    for row in filter(lambda row: row.published, study.rows):
+        found = study.evaluated.get(row.id, ())
+        lines += _beside_print(study, row, found[0]) if found else []
+        items += [
+            Item(_about(row, each), "" if each is found[0] else "not in the table")
+            for each in found
+        ]
+        items += [] if found else [Item(_to_do(study, row), "not tested")]
+    note = (
+        "Nothing is trained for these numbers: `vswin eval` tests the file that the authors have "
+        "published. Every listed video counts, one that cannot be read as wrong. Of several tests "
+        "of a file the table has the one with the most videos."
+    )
+    if lines:
+        note += f" Reproduced: at most {study.terms.tolerance:g} points from the printed one."
     header = ["row", "", "printed", "tested here", "95 % over videos", "difference", ""]
-    note = ""
-    if items:
-        note = (
-            "`vswin eval` has tested these files; nothing was trained. Every listed video counts, "
-            "one that cannot be read as wrong. Of several tests of a file the table has the one "
-            "with the most videos."
-        )
-        note += f" Reproduced: at most {tolerance:g} points from the printed one." * bool(lines)
     return Section(TITLE, header if lines else [], lines, items, note=note)
+
+
+def _beside_print(study: Study, row: Row, found: Evaluated) -> Iterator[list[str]]:
+    for metric, title in study.terms.metrics.items():
+        printed, tolerance = study.number(row.id, metric), study.terms.tolerance
+        if printed is not None and tolerance is not None:
+            ours = 100 * found.metrics[metric]
+            values = [printed, f"{ours:.2f}", _interval(found, metric, 2)]
+            apart = f"{ours - float(printed):+.2f}"
+            yield [row.id, title, *values, apart, within(ours, printed, tolerance)]
+
+
+def _to_do(study: Study, row: Row) -> str:
+    """The file, and the command that tests it, where the dataset is a printed one."""
+    data = f" --data {study.printed.dataset}" if study.printed else ""
+    return f"{row.id}: `vswin eval --weights {row.published}{data}`"
 
 
 def in_words(study: Study) -> list[str]:
@@ -85,7 +105,7 @@ def _about(row: Row, found: Evaluated) -> str:
     """Which file, whose weights, which videos, in which views, and where."""
     tested, origin = found.tested, found.provenance
     clips = tested.clips
-    stride = "" if clips["sampling"] == "segments" else f", every {clips['stride']}. of the video"
+    stride = "" if clips["sampling"] == "segments" else f" at a stride of {clips['stride']}"
     commit = (origin.get("commit") or "unknown commit")[:12]
     edited = " with uncommitted changes" if origin.get("dirty") else ""
     return (
