@@ -21,7 +21,8 @@ from vswin.training.recipe import Recipe
 
 LIBRARY = Library(experiments_dir())
 VARIED = {name for base in LIBRARY.protocols() for name in LIBRARY.variations(base)}
-PROTOCOLS = [name for name in LIBRARY.protocols() if name not in VARIED]
+BY_NAME = {"finetune"}  # tests/test_own_dataset.py
+PROTOCOLS = [name for name in LIBRARY.protocols() if name not in VARIED | BY_NAME]
 """Those with a geometry of their own: sensitivity studies have that of the one they vary."""
 KINDS = {"digits": ("smoke", "proxy"), "small": ("rehearsal",), "full": ("paper", "paper_printed")}
 TABLE = {
@@ -81,6 +82,9 @@ OF_RECIPES = {  # values that no recipe has, or both of two
     "groups": ("intended", "official"),
     "label_smoothing": 0.3,
     "precision": "bf16",
+    "trains": ("all", "head"),
+    "layer_decay": 0.7,
+    "patience": 3,
     "drop_path": 0.35,
     "head_dropout": 0.35,
     "flip": 0.3,
@@ -89,6 +93,7 @@ OF_RECIPES = {  # values that no recipe has, or both of two
     "resize": 300,
     "area": [0.4, 0.9],
     "ratio": [0.8, 1.25],
+    "balanced": True,
 }
 OF_TABLES = {  # what the same table is without it, and with it
     "image_size": (384, OF_VIDEOS),
@@ -168,7 +173,10 @@ CASES = [
         *OF_ROWS.items(),
         *((f"model.{name}", case) for name, case in OF_MODELS.items()),
         *((f"videos.recipe.{name}", (value, OF_VIDEOS)) for name, value in OF_RECIPES.items()),
-        *((f"recipe.{name}", (OF_RECIPES[name], CARRIED)) for name in RECIPE_FIELDS),
+        *(
+            (f"recipe.{name}", (OF_RECIPES[name], OF_VIDEOS if name == "patience" else CARRIED))
+            for name in RECIPE_FIELDS
+        ),
     )
     for kind, protocols in KINDS.items()
     for protocol in protocols

@@ -74,6 +74,62 @@ def test_classes_that_contradict_the_data_are_refused(project):
         found.experiment("mine")
 
 
+def test_a_new_ablation_can_be_run_as_it_is_written(project):
+    (project / "notebooks").unlink()
+    (project / "notebooks").mkdir()
+    done = vswin("new", "fresh")
+    assert done.returncode == 0, done.stderr
+    assert [planned.row.id for planned in plan_study("fresh", "smoke").runs] == ["short", "long"]
+    assert "smoke" in (project / "notebooks" / "fresh.ipynb").read_text()
+    for name, words in (("fresh", "fresh.yaml is there; choose another name"), ("a-b", "letters")):
+        done = vswin("new", name)
+        assert done.returncode == 2
+        assert words in done.stderr
+
+
+SPLITS = "classes: classes.txt, sampling: segments, flip: false, train: clips, test: clips"
+
+
+def test_a_dataset_of_ones_own_says_classes_sampling_and_mirroring(project, monkeypatch):
+    (project / "classes.txt").write_text("a\nb\nc\n")
+    (project / "data.yaml").write_text(f"datasets:\n  gestures: {{{SPLITS}}}\n")
+    monkeypatch.setenv("VSWIN_DATA", str(project / "data.yaml"))
+    (project / "notebooks").unlink()
+    (project / "notebooks").mkdir()
+    assert vswin("new", "fresh", "--dataset", "gestures", "--preset", "mvit_b_16x4").returncode == 0
+    whole, probe = (planned.config for planned in plan_study("fresh", "finetune").runs)
+    assert (whole.model.num_classes, whole.data.sampling, whole.data.flip) == (3, "segments", 0.0)
+    assert (str(whole.test), whole.recipe.patience) == ("1×3", None)  # there is no validation split
+    assert (whole.recipe.trains, probe.recipe.trains) == ("all", "head")
+    assert whole.init.file == "K400_MVIT_B_16x4_CONV.pyth"
+    experiment = Library(project / "experiments").experiment("fresh")
+    settings = Library(project / "experiments").protocol("finetune")
+    found = settings.settings(experiment, experiment.rows[1])
+    assert found["flip"].source == "data.yaml: gestures has flip: false"
+    assert (found["trains"].value, found["trains"].source) == ("head", "the row")
+
+
+def test_a_dataset_that_this_machine_does_not_know_hides_nothing_else(project):
+    tests = "  - {id: b, preset: swin_t, model: {window_size: [4, 7, 7]}, tests: short}\n"
+    found = library(project, tests + "protocols: [finetune]\nvideos: {dataset: gestures}\n")
+    assert "mine" in vswin("list").stdout
+    for words in (["list", "mine", "-p", "finetune"], ["cost", "mine"]):
+        done = vswin(*words)
+        assert done.returncode == 2
+        assert "unknown dataset 'gestures'" in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+    with pytest.raises(UsageError, match="unknown dataset 'gestures'"):
+        plan_study("mine", "finetune")
+    assert found.experiment("table5")
+
+
+@pytest.mark.parametrize("table", ["table1", "mine"])
+def test_fine_tuning_is_for_experiments_that_name_it(table, project):
+    library(project, "videos: {dataset: kinetics400}\n")
+    with pytest.raises(UsageError, match=r"finetune, which is for experiments that name it"):
+        plan_study(table, "finetune")
+
+
 def test_only_a_printed_table_has_a_section(project):
     with pytest.raises(ExperimentError, match=r"line 7: section: unknown key"):
         library(project, 'section: "4.3"\n').experiment("mine")

@@ -79,6 +79,7 @@ TRAINING = {
     "area": ((0.08, 1.0), (0.08, 1.0)),
     "ratio": ((3 / 4, 4 / 3), (3 / 4, 4 / 3)),
 }
+MAY_LACK = {"trains", "layer_decay", "patience", "balanced"}  # what the paper's models go without
 PRINTED_OPTIMISER = {
     "cosine_by": "step",
     "warmup_from": None,
@@ -135,12 +136,10 @@ def test_a_recipe_and_a_model_can_be_made_of_every_row(name):
     book = read_recipe_book(FOLDER, name)
     for row in ROWS:
         recipe, model, data = split(values(book, row))
-        assert (tuple(recipe), tuple(model), tuple(data)) == (
-            RECIPE_FIELDS,
-            MODEL_FIELDS,
-            DATA_FIELDS,
-        )
-        assert Recipe(**recipe).for_clips(64 * 10).steps == 10 * recipe["epochs"]
+        given = [*recipe, *model, *data]
+        assert given == [n for n in (*RECIPE_FIELDS, *MODEL_FIELDS, *DATA_FIELDS) if n in given]
+        assert {*RECIPE_FIELDS, *MODEL_FIELDS, *DATA_FIELDS} - {*given} <= MAY_LACK
+        assert Recipe(**recipe).for_clips(10 * recipe["batch_size"]).steps == 10 * recipe["epochs"]
         assert resolve_config(row[0], **model).drop_path == model["drop_path"]
         assert hash((*recipe.values(), *model.values(), *data.values()))  # lists became tuples
 

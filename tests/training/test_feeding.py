@@ -129,3 +129,14 @@ def test_flip_mirrors_whole_clips(videos):
     mirrored = TrainClips(videos.videos, dataclasses.replace(still, flip=1.0), 7)
     for place in range(3):
         assert torch.equal(plain[0, place].clip.flip(-1), mirrored[0, place].clip)
+
+
+def test_balanced_batches_follow_from_their_step_alone(videos):
+    data = dataclasses.replace(DATA, balanced=True)
+    whole = [joined(parts) for parts in steps(videos, data=data)]
+    shared = [steps(videos, World(rank, 2), 1, first=3, data=data) for rank in (0, 1)]
+    for (clips, labels), *parts in zip(whole[3:], *shared, strict=True):
+        other_clips, other_labels = joined([part for of_rank in parts for part in of_rank])
+        assert torch.equal(labels, other_labels)
+        assert torch.equal(clips, other_clips)
+    assert len(whole) == 6

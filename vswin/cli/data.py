@@ -139,16 +139,19 @@ def _lists(
             raise UsageError(f"{option} needs --annotations; without, the data file says both")
     from vswin.data.data_file import load_sources, sources_file
     from vswin.data.datasets import dataset as known_dataset
+    from vswin.data.listed import listed
 
     sources = load_sources()
     chosen = [n for n in sources.splits(known_dataset(dataset).name) if split in (None, n)]
+    if not chosen and sources.whole(dataset) is not None:
+        raise UsageError(f"the splits of {dataset} are {sources.absence(dataset)}")
     if not chosen:
         what = dataset if split is None else f"split {split} of {dataset}"
         raise UsageError(
             f"{sources_file()} does not say where {what} is; give --annotations and --videos"
         )
     for name in chosen:
-        yield sources.listed(dataset, name)
+        yield listed(sources, dataset, name)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from vswin.cli import claims as cli_claims
 from vswin.cli import data as cli_data
 from vswin.cli import distance as cli_distance
 from vswin.cli import jobs as cli_jobs
+from vswin.cli import own as cli_own
 from vswin.cli import predict as cli_predict
 from vswin.cli import record as cli_record
 from vswin.cli import reports as cli_reports
@@ -59,6 +60,7 @@ app = typer.Typer(
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_data.app, name="data")
 cli_data.app.command("make-digits")(cli_videos.make_digits)
+cli_data.app.command("split")(cli_own.split)
 
 
 def main() -> None:
@@ -199,6 +201,7 @@ def run(
     )
 
 
+app.command()(cli_own.new)
 app.command()(cli_reports.report)
 app.command()(cli_reports.notebook)
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from vswin.cli.options import model_options
+from vswin.cli.options import DataFileOption, model_options, use_data_file
+from vswin.cli.trained import as_trained, trained_with
 from vswin.cli.videos import (
     DeviceOption,
     FramesOption,
@@ -44,8 +45,12 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 5,
     device: DeviceOption = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data_file: DataFileOption = None,
 ) -> None:
-    """What a video shows, in the names of the classes that a checkpoint was trained on."""
+    """What a video shows, in the names of the classes that a checkpoint was trained on.
+
+    The weights of a run of yours, in its folder, say themselves what they were trained on.
+    """
     import torch
 
     from vswin.data.datasets import dataset as known_dataset
@@ -61,18 +66,24 @@ def predict(
     from vswin.weights.named import weights_file
 
     require_device_and_precision(device, "fp32")
+    use_data_file(data_file)
     asked = clips_asked(frames, stride, size, views, resize_positions=resize_positions)
     video = _require_video(video)
     if dataset is not None:
         known_dataset(dataset)
     names = tuple(read_classes(classes.expanduser())) if classes is not None else None
     weights = weights_file(weights)
+    trained = trained_with(weights)
+    asked = as_trained(asked, trained)
     model, checkpoint = model_of(weights, asked, **model_options(window=window))
     count = checkpoint.found.num_classes
     assert count is not None  # or it would not have been taken
     if names is not None and len(names) != count:
         raise UsageError(f"{classes} names {len(names)} classes, and the model has {count}")
-    trained_on = dataset or (dataset_with(count) if names is None else None)
+    trained_on = dataset or (trained.data.dataset if trained else None)
+    is_assumed = trained_on is None
+    if trained_on is None and names is None:
+        trained_on = dataset_with(count)
     if trained_on is not None and names is None:
         names = require_classes_of(trained_on, count)
     cut, test = clips_for(trained_on or "", model, asked)
@@ -89,7 +100,7 @@ def predict(
         print(f"{100 * answer.score:5.1f} %  {answer.name}")
     if names is None:
         print(f"(numbers from 0: {count} classes are no known dataset's; --classes names them)")
-    elif classes is None and dataset is None:
+    elif classes is None and is_assumed:
         print(
             f"(the {count} classes are assumed to be those of {trained_on}; --classes gives others)"
         )

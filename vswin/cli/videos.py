@@ -18,6 +18,7 @@ from vswin.cli.options import (
     say_project,
     use_data_file,
 )
+from vswin.cli.trained import as_trained, trained_with
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
@@ -120,6 +121,7 @@ def evaluate(
 
     from vswin.cli.evaluated import tell
     from vswin.cli.keeping import open_keeping
+    from vswin.data.data_file import SPLITS
     from vswin.data.datasets import dataset as known_dataset
     from vswin.evaluation.public import evaluate_weights
     from vswin.files import require_writable
@@ -146,9 +148,10 @@ def evaluate(
         require_writable(output.parent, "--output")
     resume = resume and require_writable(resume.expanduser(), "--resume")
     known_dataset(data)
-    if annotations is None and split not in ("train", "test"):
-        raise UsageError(f"--split {split}: the data file knows train and test")
+    if annotations is None and split not in SPLITS:
+        raise UsageError(f"--split {split}: the data file knows {', '.join(SPLITS)}")
     weights = weights_file(weights)
+    asked = as_trained(asked, trained_with(weights))
     require_file(weights)  # before a list that may be long or far away
     listed = _list(data, split, annotations, videos, labels)
     if results_dir is None and annotations is None:
@@ -198,6 +201,7 @@ def _list(
 ) -> VideoList:
     from vswin.data.annotations import read_annotations, require_clean
     from vswin.data.data_file import load_sources
+    from vswin.data.listed import listed_videos
 
     if annotations is not None:
         if videos is not None and not videos.expanduser().is_dir():
@@ -205,7 +209,7 @@ def _list(
         return require_clean(read_annotations(dataset, annotations, videos, split, labels))
     if videos is not None or labels is not None:
         raise UsageError("--videos and --labels belong to --annotations")
-    return load_sources().videos(dataset, split)  # type: ignore[arg-type]
+    return listed_videos(load_sources(), dataset, split)  # type: ignore[arg-type]
 
 
 @contextmanager

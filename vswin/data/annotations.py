@@ -15,7 +15,7 @@ from vswin.data.lists.classes import require_classes
 from vswin.data.lists.labels import labels_of, other_dataset
 from vswin.data.lists.listing import AnnotationError, Listing
 from vswin.data.lists.reading import read_listing
-from vswin.data.video_files import VideoFiles, split_names
+from vswin.data.video_files import TEST_ALONE, VideoFiles, split_names
 
 __all__ = [
     "AnnotationError",
@@ -94,15 +94,16 @@ def read_annotations(
         AnnotationError: if the list cannot be read or no entry of it has a class of the dataset, or
             if `labels` has other classes or another order.
     """
-    datasets.dataset(dataset)
+    known = datasets.dataset(dataset)
     source = Path(annotations).expanduser()
+    looked_for = TEST_ALONE if known.is_own and split == "test" else split
     if dataset == "ssv2":
         source = _ssv2_file(source, split)
         labels = labels or _ssv2_labels(source)
-    listing = read_listing(source, split, dataset)
+    listing = read_listing(source, looked_for, dataset)
     if labels is not None:
-        require_classes(dataset, Path(labels).expanduser())
-    files = VideoFiles(_root(source, listing, videos), split)
+        require_classes(dataset, datasets.class_names(dataset), Path(labels).expanduser())
+    files = VideoFiles(_root(source, listing, videos), looked_for)
     found, duplicates, unknown = _resolve(source, dataset, listing, files)
     unknown = [*listing.left_out, *unknown]
     if not found:

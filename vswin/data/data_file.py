@@ -4,32 +4,39 @@
       kinetics400:
         train: {annotations: /data/k400/train.csv, videos: /data/k400/train}
         test: {annotations: /data/k400/val.csv, videos: /data/k400/val}
-      ssv2:
-        train: {annotations: ssv2/train.json, videos: ssv2/videos, labels: ssv2/labels.json}
-        test: {annotations: ssv2/validation.json, videos: ssv2/videos, labels: ssv2/labels.json}
+      my_gestures:
+        classes: from folders
+        sampling: segments
+        flip: false
+        train: gestures/train
+        test: gestures/test
     weights: [/data/weights]
 
-Relative paths count from the file's own folder. The file lies in the project's root, or where the
-environment variable VSWIN_DATA says.
+A dataset that is not published is one's own if it has `classes`. Relative paths count from the
+file's own folder. The file lies in the project's root, or where the environment variable VSWIN_DATA
+says.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
-from vswin.data.annotations import VideoList, read_annotations, require_clean
-from vswin.data.datasets import dataset as known_dataset
-from vswin.errors import UsageError, VswinError
+from vswin.data.own import FROM_FOLDERS, OwnDataset
+from vswin.data.published import DATASETS
+from vswin.errors import UsageError, VswinError, unknown
 from vswin.place import cache_folder
 from vswin.project import project_root
 from vswin.reading import Strict, read_strictly
 
 VARIABLE = "VSWIN_DATA"
-SplitName = Literal["train", "test"]
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 class MissingDataError(VswinError):
@@ -47,10 +54,39 @@ class Split(Strict):
     """The dataset's own file of classes, to be compared."""
 
 
+def _as_split(value: Any) -> Any:
+    """A split that is nothing but a list or a folder, as it is written in full."""
+    return {"annotations": value} if isinstance(value, str) else value
+
+
+class Located(Strict):
+    """A dataset on this machine; one's own is described, too."""
+
+    all: Annotated[Split | None, BeforeValidator(_as_split)] = None
+    """Of one's own, in the place of the splits: the whole, which `vswin data split` divides."""
+    train: Annotated[Split | None, BeforeValidator(_as_split)] = None
+    validation: Annotated[Split | None, BeforeValidator(_as_split)] = None
+    """What early stopping looks at; never trained on, and never reported."""
+    test: Annotated[Split | None, BeforeValidator(_as_split)] = None
+    classes: Path | None = None
+    """Of one's own: a file of the classes, or `from folders`."""
+    sampling: Literal["dense", "segments"] | None = None
+    """Of one's own, as `vswin.data.published.Dataset.sampling`; dense if left out."""
+    flip: bool | None = None
+    """Of one's own, as `vswin.data.published.Dataset.flip`; true if left out."""
+    title: str | None = None
+    """Of one's own: what reports call it."""
+
+    @property
+    def splits(self) -> dict[SplitName, Split]:
+        """Those that are there, by name."""
+        return {n: found for n in SPLITS if (found := getattr(self, n)) is not None}
+
+
 class Sources(Strict):
     """What this machine has."""
 
-    datasets: dict[str, dict[SplitName, Split]] = Field(default_factory=dict)
+    datasets: dict[str, Located] = Field(default_factory=dict)
     weights: tuple[Path, ...] = ()
     """Folders that are searched for checkpoints by name; downloads go to the first."""
     file: Path = Field(default=Path(), exclude=True)
@@ -58,57 +94,86 @@ class Sources(Strict):
 
     @field_validator("datasets")
     @classmethod
-    def _known(cls, value: dict[str, dict[SplitName, Split]]) -> dict[str, dict[SplitName, Split]]:
-        for name in value:
-            try:
-                known_dataset(name)
-            except UsageError as error:
-                raise ValueError(str(error)) from error
+    def _known(cls, value: dict[str, Located]) -> dict[str, Located]:
+        for name, found in value.items():
+            if name in DATASETS:
+                said = (
+                    k
+                    for k in ("classes", "sampling", "flip", "title", "all")
+                    if getattr(found, k) is not None
+                )
+                if key := next(said, None):
+                    raise ValueError(f"{name} is published, and its {key} known; leave {key} out")
+            else:
+                _require_own(name, found)
         return value
 
+    @functools.cached_property
+    def own(self) -> dict[str, OwnDataset]:
+        """The datasets of one's own, by name."""
+        return {n: self._own(found) for n, found in self.datasets.items() if n not in DATASETS}
+
+    def _own(self, found: Located) -> OwnDataset:
+        folders = str(found.classes) == FROM_FOLDERS
+        train = found.all or found.train
+        videos = train and (train.videos or train.annotations)
+        return OwnDataset(
+            classes=None if folders or found.classes is None else self._path(found.classes),
+            folders=self._path(videos) if folders and videos else None,
+            sampling=found.sampling or "dense",
+            flip=found.flip is not False,
+            title=found.title or "",
+        )
+
+    def _path(self, path: Path) -> Path:
+        """A path as the file means it."""
+        return self.file.parent / path.expanduser()
+
     def splits(self, dataset: str) -> dict[SplitName, Split]:
-        """The splits of a dataset that this machine names; none if it is not there."""
-        folder = self.file.parent
+        """The splits of a dataset that this machine names; none if it is not there.
+
+        Those of one that is to be divided are in its file, once that has been written.
+        """
+        found = self.datasets.get(dataset)
+        if found is not None and found.all is not None:
+            path = self.split_file(dataset)
+            names = SPLITS if path.exists() else ()
+            return {n: Split(annotations=path, videos=self.root(dataset)) for n in names}
         return {
             name: Split(
-                annotations=folder / split.annotations.expanduser(),
-                videos=folder / split.videos.expanduser() if split.videos else None,
-                labels=folder / split.labels.expanduser() if split.labels else None,
+                annotations=self._path(split.annotations),
+                videos=self._path(split.videos) if split.videos else None,
+                labels=self._path(split.labels) if split.labels else None,
             )
-            for name, split in self.datasets.get(dataset, {}).items()
+            for name, split in (found.splits if found else {}).items()
         }
 
-    def listed(self, dataset: str, split: SplitName) -> VideoList:
-        """The list of a split, with what had to be left out of it.
+    def split_file(self, dataset: str) -> Path:
+        """Where `vswin data split` writes which video of a dataset is of which split."""
+        return self.file.parent / f"{dataset}_split.csv"
 
-        Raises:
-            UsageError: if there is no such dataset.
-            MissingDataError: if this machine does not say where it is, or that is not there.
-            AnnotationError: if the list cannot be read.
-        """
-        known_dataset(dataset)
-        found = self.splits(dataset).get(split)
-        if found is None:
-            raise MissingDataError(
-                f"{self.file} does not say where the {split} split of {dataset} is; see "
-                "data.example.yaml"
-            )
-        for what, path in (("list is", found.annotations), ("videos are in", found.videos)):
-            if path is not None and not path.exists():
-                raise MissingDataError(
-                    f"{self.file} says that {dataset}'s {split} {what} {path}, and there is nothing"
-                )
-        return read_annotations(dataset, found.annotations, found.videos, split, found.labels)
+    def whole(self, dataset: str) -> Split | None:
+        """What of a dataset is to be divided; None if its splits are named."""
+        found = self.datasets.get(dataset)
+        if found is None or found.all is None:
+            return None
+        all_of_it, videos = found.all, found.all.videos
+        return Split(
+            annotations=self._path(all_of_it.annotations), videos=videos and self._path(videos)
+        )
 
-    def videos(self, dataset: str, split: SplitName) -> VideoList:
-        """The list of a split, of which nothing had to be left out.
+    def root(self, dataset: str) -> Path:
+        """The folder that the videos of a dataset are in which is to be divided."""
+        whole = self.whole(dataset)
+        assert whole is not None
+        folder = whole.videos or whole.annotations
+        return folder.parent if folder.is_file() else folder
 
-        Raises:
-            UsageError: if there is no such dataset.
-            MissingDataError: if this machine does not say where it is, or that is not there.
-            AnnotationError: if the list cannot be read, or has duplicates or unknown classes.
-        """
-        return require_clean(self.listed(dataset, split))
+    def absence(self, dataset: str) -> str:
+        """In words, that a split is not there, and what to do."""
+        if self.whole(dataset) is not None:
+            return f"not drawn yet: `vswin data split {dataset}` does so"
+        return f"not in {self.file.name}"
 
     def folders(self) -> tuple[Path, ...]:
         """Where checkpoints are looked for: as the file says, then in the user's cache."""
@@ -136,6 +201,11 @@ class Sources(Strict):
         return path
 
 
+def is_there(path: Path) -> bool:
+    """Whether a list, or files of the pattern that stands for it, are there."""
+    return any(path.parent.glob(path.name)) if "*" in path.name else path.exists()
+
+
 def sources_file() -> Path:
     """The machine's data file: $VSWIN_DATA, or data.yaml in the project's root."""
     given = os.environ.get(VARIABLE)
@@ -154,4 +224,31 @@ def load_sources() -> Sources:
         if os.environ.get(VARIABLE):
             raise UsageError(f"{VARIABLE} names {path}, and there is no such file")
         return Sources(file=path)
+    status = path.stat()
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=4)  # names of classes are asked for once for each entry of a list
+def _read(path: Path, changed: int, size: int) -> Sources:
+    """The data file as it is since `changed`."""
     return read_strictly(path, Sources).model_copy(update={"file": path})
+
+
+def _require_own(name: str, found: Located) -> None:
+    """Refuses what is neither a published dataset nor one of one's own.
+
+    Raises:
+        ValueError: says what is missing or wrong.
+    """
+    if found.classes is None:
+        raise ValueError(
+            f"{unknown('dataset', name, DATASETS)}; one of your own wants `classes`, a file or "
+            f"`{FROM_FOLDERS}`"
+        )
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        raise ValueError(f"{name}: wanted small letters, digits and _, as it is part of file names")
+    if (found.train is None) == (found.all is None) or (found.all and found.splits):
+        raise ValueError(
+            f"{name}: wanted `train` and `test`, lists or folders of its videos; or `all`, which "
+            "`vswin data split` divides"
+        )

@@ -1,53 +1,19 @@
-"""The video datasets of section 4 and their classes, in the order in which models are trained.
+"""The datasets of videos and their classes, in the order in which models are trained.
 
-Two more datasets, `digits_kinetics` and `digits_ssv2`, are rendered by this project itself. They
-stand in for Kinetics and Something-Something wherever the path from video files to a table is tried
-out without them.
+Published ones are known here (`vswin.data.published`); those of one's own are what the machine's
+data file says.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from pathlib import Path
 
-from vswin.errors import unknown
+from vswin.data.data_file import load_sources, sources_file
+from vswin.data.own import OwnDataset, own_classes
+from vswin.data.published import DATASETS, Dataset, class_key
+from vswin.errors import UsageError, unknown
 
-
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-    """What is known about a dataset without having it."""
-
-    name: str
-    """As commands and protocols spell it."""
-    title: str
-    """As the paper spells it."""
-    num_classes: int
-    class_file: Path | None
-    """One class a line; None where this project renders the dataset and names its classes."""
-    train_videos: int | None
-    """Videos of the public training list; a copy of one's own usually has fewer."""
-    test_videos: int | None
-    """Videos of the public list that is tested on: the validation split, as in the paper."""
-
-
-_CLASSES = Path(__file__).parent / "classes"
-
-_DATASETS = (
-    # Lists of the CVDF copy. Section 4.1 says ~240k and 20k, what could still be downloaded.
-    Dataset("kinetics400", "Kinetics-400", 400, _CLASSES / "kinetics400.txt", 246_534, 19_906),
-    # The counts behind section 4.1's ~370k and 28.3k; the lists of the CVDF copy have 427,549 and
-    # 29,793.
-    Dataset("kinetics600", "Kinetics-600", 600, _CLASSES / "kinetics600.txt", 370_582, 28_313),
-    # The edition of 2020 (arXiv 2010.10864); the CVDF copy lists 534,073 and 33,914. The edition of
-    # 2019 (arXiv 1907.06987) has the same classes and 529,046 and 33,925 videos.
-    Dataset("kinetics700", "Kinetics-700", 700, _CLASSES / "kinetics700.txt", 542_352, 34_125),
-    # Section 4.1 says 168.9K and 24.7K; the public lists have 168,913 and 24,777.
-    Dataset("ssv2", "Something-Something v2", 174, _CLASSES / "ssv2.txt", 168_913, 24_777),
-    Dataset("digits_kinetics", "Moving Digits as Kinetics", 10, None, None, None),
-    Dataset("digits_ssv2", "Moving Digits as Something-Something", 12, None, None, None),
-)
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _DATASETS}
+__all__ = ["DATASETS", "Dataset", "class_key", "class_keys", "class_names", "dataset", "own_names"]
 
 
 def dataset(name: str) -> Dataset:
@@ -55,26 +21,56 @@ def dataset(name: str) -> Dataset:
 
     Raises:
         UsageError: if there is none; the message says which there are.
+        ExperimentError: if the data file is broken.
+        AnnotationError: if it is one's own, and its classes cannot be read.
     """
-    if name not in DATASETS:
-        raise unknown("dataset", name, DATASETS)
-    return DATASETS[name]
+    if name in DATASETS:
+        return DATASETS[name]
+    own, names = _own(name), class_names(name)
+    return Dataset(
+        name,
+        own.title or name,
+        len(names),
+        sampling=own.sampling,
+        flip=own.flip,
+        is_own=True,
+    )
 
 
-@functools.lru_cache(maxsize=len(DATASETS))
+def own_names() -> list[str]:
+    """The names of the datasets of one's own."""
+    return list(load_sources().own)
+
+
 def class_names(name: str) -> tuple[str, ...]:
     """The classes of a dataset; the place of a class is its label.
 
     Kinetics' classes are in the order of their names, Something-Something's in the order of the
-    labels file that is published with it. Public checkpoints are trained in these orders.
+    labels file that is published with it. Public checkpoints are trained in these orders. Those of
+    one's own are in the order of their file, or of the names of their folders.
 
     Raises:
         UsageError: if there is no such dataset.
+        ExperimentError: if the data file is broken.
+        AnnotationError: if it is one's own, and its classes cannot be read.
     """
-    found = dataset(name)
-    if found.class_file is None:
+    return _published(name) if name in DATASETS else own_classes(name, _own(name))
+
+
+def _own(name: str) -> OwnDataset:
+    found = load_sources().own
+    if name not in found:
+        error = unknown("dataset", name, [*DATASETS, *found])
+        raise UsageError(f"{error}; {sources_file()} describes no other")
+    return found[name]
+
+
+@functools.lru_cache(maxsize=len(DATASETS))
+def _published(name: str) -> tuple[str, ...]:
+    file = DATASETS[name].class_file
+    if file is None:
         return stand_in_classes(name)
-    return tuple(found.class_file.read_text(encoding="utf-8").splitlines())
+    return tuple(file.read_text(encoding="utf-8").splitlines())
 
 
 def stand_in_classes(name: str) -> tuple[str, ...]:
@@ -88,17 +84,11 @@ def stand_in_classes(name: str) -> tuple[str, ...]:
     )
 
 
-@functools.lru_cache(maxsize=4096)  # lists name the same few classes hundreds of thousands of times
-def class_key(name: str) -> str:
-    """A class name without what copies of a dataset disagree about; no two classes share one.
-
-    Copies differ in case, in spaces or underscores and in what becomes of apostrophes, brackets
-    and parentheses (`massaging_person-s_head`), hence letters and digits are all that counts.
-    """
-    return "".join(character for character in name.lower() if character.isalnum())
-
-
-@functools.lru_cache(maxsize=len(DATASETS))
 def class_keys(name: str) -> dict[str, int]:
     """For each class's key its label."""
-    return {class_key(each): label for label, each in enumerate(class_names(name))}
+    return _keys(class_names(name))
+
+
+@functools.lru_cache(maxsize=16)
+def _keys(names: tuple[str, ...]) -> dict[str, int]:
+    return {class_key(each): label for label, each in enumerate(names)}

@@ -10,11 +10,10 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Len
 
+from vswin.data.datasets import dataset as known_dataset
 from vswin.models.registry import Pixels
 
 Share = Annotated[float, Ge(0), Le(1)]
-IN_SEGMENTS = ("ssv2", "digits_ssv2")
-"""Datasets whose clips take one frame from each of equal segments of the video."""
 Sampling = Literal["dense", "spans", "segments"]
 
 
@@ -51,6 +50,8 @@ class VideoData:
     """Probability that a box of a training clip is erased."""
     pixels: Pixels = "imagenet"
     """How they are normalised."""
+    balanced: bool = False
+    """Whether training shows every class as often as any other, see `vswin.training.feeding`."""
     kind: Literal["videos"] = "videos"
     VERSION: ClassVar[int] = 1
     """Raised by hand when a change of the code changes the clips; see `vswin.runs.identity`."""
@@ -62,8 +63,8 @@ class VideoData:
 
 
 def sampling_of(dataset: str) -> Sampling:
-    """How clips of a dataset are sampled as published."""
-    return "segments" if dataset in IN_SEGMENTS else "dense"
+    """How clips of a dataset are sampled: as published, or as the data file says of one's own."""
+    return known_dataset(dataset).sampling if dataset else "dense"
 
 
 @dataclasses.dataclass(frozen=True)

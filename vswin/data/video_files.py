@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from vswin.data.datasets import class_key
+from vswin.data.published import class_key
 
 SUFFIXES = (
     *(".mp4", ".webm", ".mkv", ".avi"),  # what copies of the datasets are stored as, best first
@@ -22,6 +22,8 @@ _NAME_END = re.compile(rf"(?:{'|'.join(map(re.escape, SUFFIXES))})(?=[\s,;|]|$)"
 _TRAIN = ("train", "training")
 _VALIDATION = ("val", "validate", "validation", "valid")
 _TEST = ("test", "testing")
+TEST_ALONE = "test alone"
+"""Of a dataset of one's own: what is tested on is no validation split, which is another one."""
 
 
 def split_groups(split: str) -> tuple[tuple[str, ...], ...]:
@@ -30,6 +32,8 @@ def split_groups(split: str) -> tuple[tuple[str, ...], ...]:
     "test" is what is tested on. That is the validation split, as in the paper, unless there is
     none: the labels of the test splits were kept back, and published numbers are not theirs.
     """
+    if split == TEST_ALONE:
+        return (_TEST,)
     if split in _TEST:
         return _VALIDATION, _TEST
     return next(((names,) for names in (_TRAIN, _VALIDATION) if split in names), ((split,),))

@@ -13,7 +13,7 @@ from torch import nn
 from vswin.data.annotations import Video, VideoList
 from vswin.data.clips import read_views
 from vswin.data.datasets import DATASETS, class_names
-from vswin.data.video_data import VideoData, ViewsTest, sampling_of
+from vswin.data.video_data import Sampling, VideoData, ViewsTest, sampling_of
 from vswin.errors import UsageError
 from vswin.evaluation.views import VideoEvaluation, evaluate_in_views, score_views
 from vswin.models.build import build_model
@@ -39,6 +39,8 @@ class ClipsAsked:
     """Further views that are tested in the same pass."""
     resize_positions: bool = False
     """Whether the position tables of a model are interpolated to clips of that size."""
+    sampling: Sampling | None = None
+    """None: as the dataset's clips are sampled, and placed as the model's are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +142,7 @@ def require_classes_of(dataset: str, num_classes: int) -> tuple[str, ...]:
     if len(names) != num_classes:
         raise UsageError(
             f"the model has {num_classes} classes, and {dataset} has {len(names)}; it was trained "
-            "on something else"
+            "on something else (`vswin new` and head=False: docs/own_dataset.md)"
         )
     return names
 
@@ -152,8 +154,7 @@ def clips_for(dataset: str, model: Any, asked: ClipsAsked) -> tuple[VideoData, V
         UsageError: if several clips are wanted of a dataset whose clips are whole videos.
     """
     usual, sampling = family_of(model).natural_clips(model.config), sampling_of(dataset)
-    if sampling == "dense":
-        sampling = usual.placing
+    sampling = asked.sampling or (usual.placing if sampling == "dense" else sampling)
     test = asked.views or _usual_views(usual.views, sampling)
     several = next((each for each in (test, *asked.also) if each.clips > 1), None)
     if sampling == "segments" and several:

@@ -162,6 +162,11 @@ class EmbeddedProtocol(Strict):
             raise UsageError(
                 "recipe.steps_per_epoch null: Moving Digits have no last clip; say a number"
             )
+        if recipe.patience is not None:
+            raise UsageError(
+                f"recipe.patience {recipe.patience}: Moving Digits have no validation split; leave "
+                "it out"
+            )
         paper = experiment.paper_model(row.without_rates)
         overrides = {**models[row.preset], "num_classes": len(stage.data.classes)}
         model = self.geometry.model(experiment, row, paper, overrides)

@@ -29,13 +29,14 @@ from pydantic import (
     create_model,
 )
 
+from vswin.data.datasets import dataset as known_dataset
 from vswin.errors import unknown
 from vswin.models.registry import presets
 from vswin.reading import ExperimentError, Strict, in_plain_words, read_strictly, require_named
 from vswin.training.recipe import Recipe
 
 Dataset = Literal["kinetics400", "kinetics600", "ssv2"]
-"""What a row is trained on."""
+"""What the models of the papers are trained on."""
 PretrainedOn = Literal["imagenet_1k", "imagenet_21k", "kinetics400"]
 """What the weights that a row starts from were trained on."""
 IMAGES: tuple[PretrainedOn, ...] = ("imagenet_1k", "imagenet_21k")
@@ -67,7 +68,10 @@ _DATA_KINDS: dict[str, Any] = {
     "resize": _Count,
     "area": Annotated[tuple[_PositiveShare, _PositiveShare], AfterValidator(_in_order)],
     "ratio": Annotated[tuple[_Positive, _Positive], AfterValidator(_in_order)],
+    "balanced": bool,
 }
+_MAY_LACK = ("trains", "layer_decay", "patience", "balanced")
+"""Settings that a book may leave out: without them training is what it is without such a thing."""
 
 RECIPE_FIELDS = tuple(field.name for field in dataclasses.fields(Recipe))
 """Settings of the training, see `vswin.training.recipe.Recipe`."""
@@ -77,7 +81,8 @@ DATA_FIELDS = tuple(_DATA_KINDS)
 """Settings of the training clips. `flip`: probability of a horizontal flip. `rand_augment`:
 (n operations, magnitude m of 30), None for none. `erasing`: probability that a box is erased.
 `resize`: short side of the frames in pixels before the crop, for crops of 224 × 224. `area`: range
-of the crop's share of the frame. `ratio`: range of the crop's width / height."""
+of the crop's share of the frame. `ratio`: range of the crop's width / height. `balanced`: whether
+every class is shown as often as any other."""
 
 
 def _listed(value: Any) -> Any:
@@ -123,7 +128,7 @@ Fields: Any = create_model(  # type: ignore[call-overload]  # fields that data n
     **{
         name: (
             Annotated[tuple[Entry[kind], ...], Field(min_length=1)],  # type: ignore[valid-type]
-            ...,
+            () if name in _MAY_LACK else ...,
         )
         for name, kind in (_RECIPE_KINDS | _MODEL_KINDS | _DATA_KINDS).items()
     },
@@ -157,7 +162,7 @@ class RecipeBook(Strict):
 
         Args:
             preset: a preset of a model family.
-            dataset: what is trained on: kinetics400, kinetics600 or ssv2.
+            dataset: what is trained on: a name of `vswin.data.datasets`.
             pretrained: what the weights to start from were trained on: imagenet_1k, imagenet_21k
                 or kinetics400; None starts from random ones.
 
@@ -168,16 +173,16 @@ class RecipeBook(Strict):
             UsageError: if one of the names is not known.
             ExperimentError: if the book has no value of a setting for such a row.
         """
+        known_dataset(dataset)
         row = {"preset": preset, "dataset": dataset, "pretrained": pretrained}
         known = {
             "preset": tuple(presets()),
-            "dataset": get_args(Dataset),
             "pretrained": (*get_args(PretrainedOn), None),
         }
-        for condition, name in row.items():
-            if name not in known[condition]:
-                raise unknown(condition, str(name), map(str, known[condition]))
-        return {name: self._last(name, entries, row) for name, entries in self.fields}
+        for condition, names in known.items():
+            if row[condition] not in names:
+                raise unknown(condition, str(row[condition]), map(str, names))
+        return {name: self._last(name, entries, row) for name, entries in self.fields if entries}
 
     def _last(
         self, name: str, entries: tuple[Entry[Any], ...], row: dict[str, str | None]

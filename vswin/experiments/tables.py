@@ -8,6 +8,7 @@ protocol.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection
 from dataclasses import fields, replace
 from typing import Annotated, Any, Literal
@@ -16,8 +17,8 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from vswin.data.datasets import dataset
 from vswin.data.moving_digits import Control
-from vswin.errors import unknown
-from vswin.experiments.recipes import LR_FACTOR, MODEL_FIELDS, Dataset, Settings, Training
+from vswin.errors import UsageError, unknown
+from vswin.experiments.recipes import LR_FACTOR, MODEL_FIELDS, Settings, Training
 from vswin.experiments.start import Start, require_loaded
 from vswin.models.layouts import some
 from vswin.models.registry import presets, resolve_config
@@ -60,7 +61,8 @@ class RowOnVideos(Strict):
 class OnVideos(Strict):
     """What a table's rows have in common when they are run on videos, as printed."""
 
-    dataset: Dataset
+    dataset: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    """A name of `vswin.data.datasets`; one's own may be unknown here, where it is only listed."""
     views: Views = "4x3"
     """Views of a test video."""
 
@@ -235,17 +237,23 @@ class Experiment(Strict):
                     f"those are {', '.join(trained)}"
                 )
             if row.tests is not None:
-                self._require_same_model(row, self.row(row.tests))
+                with contextlib.suppress(UsageError):  # as below
+                    self._require_same_model(row, self.row(row.tests))
         if not any(self.start_of(row).pretrained for row in self.rows):
             require_loaded("", self.start, self.start)
         if self.start.checkpoint and self.start.pretrained is None:
             require_loaded("", self.start, self.start)
-        if self.videos and self.num_classes not in (None, self.classes):
+        # What this machine does not know is refused where it is used: it may be listed at least.
+        with contextlib.suppress(UsageError):
+            self._require_classes_of_dataset()
+        return self
+
+    def _require_classes_of_dataset(self) -> None:
+        if self.videos and self.num_classes is not None and self.num_classes != self.classes:
             raise ValueError(
                 f"num_classes is {self.num_classes}, but videos.dataset, {self.videos.dataset}, "
                 f"has {self.classes}; leave num_classes out"
             )
-        return self
 
     def _require_same_model(self, row: Row, tested: Row) -> None:
         """Refuses a row that tests another's model and says itself that it is not that one."""
@@ -265,7 +273,11 @@ class Experiment(Strict):
 
     @property
     def classes(self) -> int | None:
-        """Classes that counted costs include; None: the preset's own."""
+        """Classes that counted costs include; None: the preset's own.
+
+        Raises:
+            UsageError: if its videos are of a dataset that this machine does not know.
+        """
         return dataset(self.videos.dataset).num_classes if self.videos else self.num_classes
 
     def is_for(self, protocol: str) -> bool:

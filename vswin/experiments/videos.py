@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from vswin.data.datasets import class_names
+from vswin.data.datasets import dataset as known_dataset
 from vswin.data.video_data import VideoData, ViewsTest, sampling_of
 from vswin.errors import UsageError
 from vswin.experiments.geometry import Geometry, image_model
@@ -98,6 +99,8 @@ class VideoProtocol(Strict):
     """Whether its accuracies may be set against printed ones."""
     tests_claims: bool
     """Whether its accuracies may decide about a claim of the paper."""
+    by_name: bool = False
+    """Whether only experiments that name it in `protocols` are run under it."""
     tolerance: float | None = None
     """Largest difference in points from a printed accuracy that counts as reproduced; fixed before
     anything was run."""
@@ -138,7 +141,9 @@ class VideoProtocol(Strict):
     def why_not(self, experiment: Experiment) -> str:
         """Why a table cannot be run here; empty if it says what it takes, and models are there."""
         lacking = ""
-        if experiment.videos is None:
+        if self.by_name and self.protocol not in (experiment.protocols or ()):
+            lacking = f"which is for experiments that name it (`protocols: [{self.protocol}]`)"
+        elif experiment.videos is None:
             lacking = "which is on videos, as it names none (`videos: {dataset: kinetics400}`)"
         models = None if self.small is None else self.small.models
         return why_not(experiment, self.protocol, models, lacking, self.includes)
@@ -162,6 +167,7 @@ class VideoProtocol(Strict):
         assert isinstance(run.data, VideoData)
         kept = {**vars(run.recipe), **vars(run.model), **vars(run.data)}
         own = row.own_names
+        found |= {name: Sourced(kept[name], "the row") for name in own if name not in found}
         for name, setting in found.items():
             if name in own:
                 found[name] = Sourced(kept[name], "the row")
@@ -184,7 +190,10 @@ class VideoProtocol(Strict):
     def _from_book(self, experiment: Experiment, row: Row) -> dict[str, Sourced]:
         dataset = _on_videos(experiment, row).dataset
         assert self.book is not None  # the library sees to it
-        return self.book.resolve(row.preset, dataset, experiment.start_of(row).pretrained)
+        found = self.book.resolve(row.preset, dataset, experiment.start_of(row).pretrained)
+        if not known_dataset(dataset).flip:
+            found["flip"] = Sourced(0.0, f"data.yaml: {dataset} has flip: false")
+        return found
 
     def configure(self, experiment: Experiment, row: Row, seed: int) -> RunConfig:
         """The run of a row with a seed.

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from vswin.costs.cache import cost_at
 from vswin.costs.counting import Cost
+from vswin.data.data_file import load_sources
 from vswin.data.datasets import dataset
+from vswin.data.listed import listed_videos
 from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
 from vswin.files import DamagedFileError
@@ -78,8 +80,9 @@ def speed_in(store: Store, peak_tflops: float, share: float) -> Speed:
 def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Estimate:
     """GPU-hours from what the run took if it is complete, else from how fast GPUs go.
 
-    A multiply-accumulate is two operations, and a training step three forward passes. Decoding is
-    not counted: with too few CPU cores it decides instead.
+    A multiply-accumulate is two operations, and a training step three forward passes, or one where
+    the backbone is frozen. Decoding is not counted: with too few CPU cores it decides instead. Nor
+    is what early stopping saves and its validation takes.
 
     Args:
         config: a run on videos.
@@ -100,18 +103,32 @@ def estimate(config: RunConfig, cost: Cost, store: Store, speed: Speed) -> Estim
         return Estimate(
             seconds.train * gpus / 3600, seconds.test * gpus / 3600, "measured, this run"
         )
-    about = dataset(data.dataset)
-    if about.train_videos is None or about.test_videos is None:
-        raise NoEstimateError(f"{about.title} is rendered, in whatever size; its runs take minutes")
+    train_videos, test_videos = _sizes(data.dataset)
     flops = 2 * cost.flops
     rate, basis = speed.of(config)
-    clips = about.train_videos * config.recipe.epochs if config.is_trained else 0
-    views = about.test_videos * test.clips * test.crops
+    clips = train_videos * config.recipe.epochs if config.is_trained else 0
+    views = test_videos * test.clips * test.crops
     return Estimate(
-        3 * flops * clips / rate / 3600,
+        (3 if config.recipe.trains == "all" else 1) * flops * clips / rate / 3600,
         flops * views / rate / 3600,
         basis,
     )
+
+
+def _sizes(name: str) -> tuple[int, int]:
+    """Videos to train and to test on; of one's own dataset as it is listed on this machine.
+
+    Raises:
+        NoEstimateError: if the dataset is rendered.
+        MissingDataError, AnnotationError: if its own lists are not there, or cannot be read.
+    """
+    about, sources = dataset(name), load_sources()
+    if about.is_own:
+        train, test = (listed_videos(sources, name, split) for split in ("train", "test"))
+        return len(train.videos), len(test.videos)
+    if about.train_videos is None or about.test_videos is None:
+        raise NoEstimateError(f"{about.title} is rendered, in whatever size; its runs take minutes")
+    return about.train_videos, about.test_videos
 
 
 def _was_on_gpus(folder: RunFolder) -> bool:

@@ -227,10 +227,18 @@ def _read(row: Row, run: RunRecord, details: VideosDetails) -> str:
             f"{details.replaced} of {result.train_clips} training clips stood for a video that "
             "could not be read"
         )
+    stopped = ""
+    if details.best_epoch is not None and details.inputs.validation is not None:
+        seen = details.inputs.validation
+        stopped = (
+            f"weights of epoch {details.best_epoch}, the best on {seen.listed} listed validation "
+            f"videos (list {seen.digest[:12]}); "
+        )
     return (
-        f"{row.id}, seed {seed}: tested on {details.present} present of {result.n} listed videos "
-        f"(list {test.digest[:12]}) in {details.views} views; trained on {train.listed} listed "
-        f"(list {train.digest[:12]}), {replaced}; {result.execution.processes} processes"
+        f"{row.id}, seed {seed}: {stopped}tested on {details.present} present of {result.n} "
+        f"listed videos (list {test.digest[:12]}) in {details.views} views; trained on "
+        f"{train.listed} listed (list {train.digest[:12]}), {replaced}; "
+        f"{result.execution.processes} processes"
     )
 
 

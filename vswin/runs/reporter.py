@@ -100,7 +100,7 @@ class Reporter:
 
     def epoch(self, progress: Progress) -> None:
         """Notes an epoch."""
-        line = dataclasses.asdict(progress)
+        line = {k: v for k, v in dataclasses.asdict(progress).items() if v is not None}
         self.folder.append_metrics(line)
         self.fields |= {k: line[k] for k in ("epoch", "loss", "top1", "clips_per_second")}
         if self.board is not None:
@@ -116,6 +116,7 @@ class Reporter:
         return (
             f"epoch {progress.epoch} of {epochs}, loss {progress.loss:.4g}, "
             f"top-1 {100 * progress.top1:.1f} %, {progress.clips_per_second:.3g} clips/s"
+            + (f", validation {100 * v:.1f} %" if (v := progress.validation) is not None else "")
             + (f", {duration(left)} left" if left is not None else "")
         )
 

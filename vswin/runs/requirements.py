@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
-from vswin.data.data_file import MissingDataError, Sources, load_sources, sources_file
+from vswin.data.data_file import (
+    MissingDataError,
+    Sources,
+    SplitName,
+    is_there,
+    load_sources,
+    sources_file,
+)
+from vswin.data.listed import listed_videos
 from vswin.data.video_data import VideoData
 from vswin.errors import VswinError
 from vswin.runs.config import FromCheckpoint, RunConfig
+from vswin.runs.result import VideosDetails
 from vswin.runs.store import RunFolder, Store
 from vswin.weights.published import find
 
@@ -21,14 +31,20 @@ def missing_inputs(config: RunConfig, store: Store, sources: Sources) -> list[st
         return []
     found = []
     splits = sources.splits(config.data.dataset)
-    for name in ("train", "test"):
+    wanted: list[SplitName] = ["train", "test"]
+    if config.is_trained and config.recipe.patience is not None:
+        wanted.insert(1, "validation")
+    for name in wanted:
         what = f"{config.data.dataset}, {name} split"
         if name not in splits:
-            found.append(f"{what}: not in {sources.file.name}")
+            hint = ""
+            if name == "validation":
+                hint = " (for early stopping; `recipe: {patience: null}` in a row goes without)"
+            found.append(f"{what}: {sources.absence(config.data.dataset)}{hint}")
             continue
         split = splits[name]
         paths = [p for p in (split.annotations, split.videos, split.labels) if p is not None]
-        found += [f"{what}: no {path}" for path in paths if not path.exists()]
+        found += [f"{what}: no {path}" for path in paths if not is_there(path)]
     if isinstance(config.init, FromCheckpoint) and sources.checkpoint(config.init.file) is None:
         found.append(_weights(config.init.file))
     if config.source is not None:
@@ -56,12 +72,45 @@ def require_inputs(configs: Sequence[RunConfig], store: Store) -> None:
 
     Raises:
         MissingDataError: if videos or weights are missing; names them all.
+        OtherListsError: as `_require_lists_as_before`.
     """
     if lacking := lacking_inputs(configs, store):
         raise MissingDataError(
             f"this machine lacks what the runs need, as far as {sources_file()} says (its form: "
             "data.example.yaml):\n  " + "\n  ".join(lacking)
         )
+    _require_lists_as_before(configs, store)
+
+
+class OtherListsError(VswinError):
+    """A complete run rests on other videos of one's own dataset than there are now."""
+
+
+def _require_lists_as_before(configs: Sequence[RunConfig], store: Store) -> None:
+    """Refuses to take for done what rests on other lists of one's own than there are now.
+
+    Which videos a published dataset has is no part of a run; copies differ. One's own grows.
+
+    Raises:
+        OtherListsError: names the run and the list.
+    """
+    sources = load_sources() if any(c.data.kind == "videos" for c in configs) else Sources()
+    digest = functools.cache(lambda name, split: listed_videos(sources, name, split).digest)
+    for config in configs:
+        data, folder = config.data, store.run(config.run_id)
+        if not isinstance(data, VideoData) or data.dataset not in sources.own:
+            continue
+        result = folder.result()
+        if result is None or not isinstance(result.details, VideosDetails):
+            continue
+        inputs = result.details.inputs
+        for split in sources.splits(data.dataset):
+            before = getattr(inputs, split)
+            if before is not None and before.digest != digest(data.dataset, split):
+                raise OtherListsError(
+                    f"{folder.path} rests on another {split} list of {data.dataset} than there is "
+                    "now: remove that folder to run it anew, or call the new dataset otherwise"
+                )
 
 
 class SourceNotReadyError(VswinError):

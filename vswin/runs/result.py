@@ -123,6 +123,8 @@ class Inputs:
     test: ListOfVideos
     initial_weights: str | None
     """The digest of the weights that it started from."""
+    validation: ListOfVideos | None = None
+    """None: nothing was validated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +138,8 @@ class VideosDetails:
     inputs: Inputs
     replaced: Count
     """Training clips that stood for a video that could not be read."""
+    best_epoch: Count | None = None
+    """After which epoch the tested weights were taken, by validation; None: after the last."""
     kind: Literal["videos"] = "videos"
 
 

@@ -60,6 +60,11 @@ class RunFolder:
         return self.path / "weights.safetensors"
 
     @property
+    def last_weights(self) -> Path:
+        """The weights after the last step, where validation chose those of an earlier one."""
+        return self.path / "last.safetensors"
+
+    @property
     def has_weights(self) -> bool:
         """Whether the run is complete and its weights are there, so that others can use them."""
         return self.weights.exists() and (self.path / "result.json").exists()

@@ -10,6 +10,7 @@ from torch import nn
 from vswin.data.annotations import VideoList
 from vswin.data.data_file import MissingDataError, load_sources
 from vswin.data.datasets import class_names
+from vswin.data.listed import listed_videos
 from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
 from vswin.evaluation.views import VideoEvaluation, evaluate_videos
@@ -27,7 +28,9 @@ from vswin.runs.result import (
 from vswin.training.feeding import video_batches
 from vswin.training.loop import Options, train
 from vswin.training.recipe import Recipe
+from vswin.training.validation import Validation, latest_best
 from vswin.weights.checkpoint import checkpoint_of
+from vswin.weights.files import save_weights
 
 
 class OtherInputsError(VswinError):
@@ -46,14 +49,26 @@ def train_and_test_videos(context: RunContext) -> Outcome:
     assert isinstance(data, VideoData)
     assert isinstance(test, ViewsTest)
     sources = load_sources()
-    training, testing = sources.videos(data.dataset, "train"), sources.videos(data.dataset, "test")
-    for videos in (training, testing):
+    training = listed_videos(sources, data.dataset, "train")
+    testing = listed_videos(sources, data.dataset, "test")
+    validating = None
+    if config.is_trained and config.recipe.patience is not None:
+        validating = listed_videos(sources, data.dataset, "validation")
+    for videos in filter(None, (training, validating, testing)):
         _require_some(videos)
     recipe = config.recipe.for_clips(len(training.videos))
     model, loaded = initial_model(context)
-    inputs = Inputs(_about(training), _about(testing), loaded.digest if loaded else None)
+    inputs = Inputs(
+        _about(training),
+        _about(testing),
+        loaded.digest if loaded else None,
+        _about(validating) if validating else None,
+    )
     _require_same_inputs(context, inputs)
-    train_seconds = _train(context, model, training, recipe) if config.is_trained else 0.0
+    train_seconds = 0.0
+    if config.is_trained:
+        validation = _validation(context, model, validating) if validating else None
+        train_seconds = _train(context, model, training, recipe, validation)
     context.state("testing")
     start = time.perf_counter()
     evaluation = evaluate_videos(
@@ -72,7 +87,41 @@ def train_and_test_videos(context: RunContext) -> Outcome:
     return _outcome(context, model, recipe, evaluation, inputs, loaded, seconds)
 
 
-def _train(context: RunContext, model: nn.Module, videos: VideoList, recipe: Recipe) -> float:
+def _validation(context: RunContext, model: nn.Module, videos: VideoList) -> Validation:
+    """Tests in one view of each video of the validation split; keeps the last weights, too."""
+    config, settings, reporter = context.config, context.settings, context.reporter
+    assert isinstance(config.data, VideoData)
+    data, headline = config.data, next(iter(config.task.METRICS))
+
+    def score() -> float:
+        found = evaluate_videos(
+            model,
+            videos,
+            data,
+            ViewsTest(1, 1),
+            context.world,
+            config.recipe.precision,
+            settings.workers,
+            on_video=lambda done, videos: reporter.check() if reporter else None,
+            task=config.task,
+        )
+        return found.metrics[headline]
+
+    def keep_last() -> None:
+        if context.world.is_main:
+            save_weights(checkpoint_of(model), context.folder.last_weights)
+
+    assert config.recipe.patience is not None
+    return Validation(score, config.recipe.patience, keep_last)
+
+
+def _train(
+    context: RunContext,
+    model: nn.Module,
+    videos: VideoList,
+    recipe: Recipe,
+    validation: Validation | None,
+) -> float:
     config, settings = context.config, context.settings
     assert isinstance(config.data, VideoData)
     options = Options(
@@ -100,6 +149,7 @@ def _train(context: RunContext, model: nn.Module, videos: VideoList, recipe: Rec
         context.world,
         options,
         config.task,
+        validation,
     )
 
 
@@ -115,19 +165,22 @@ def _outcome(
     config, data = context.config, context.config.data
     assert isinstance(data, VideoData)
     weights = checkpoint_of(model)
-    metrics = context.folder.metrics() if context.world.is_main else []
+    metrics = context.folder.metrics() if context.world.is_main and config.is_trained else []
+    steps = metrics[-1]["step"] if metrics else recipe.steps
+    scores = [line["validation"] for line in metrics if "validation" in line]
     result = Result(
         metrics=evaluation.metrics,
         n=evaluation.listed,
         cost=context.cost(data.size),
         seconds=seconds,
-        train_clips=recipe.steps * recipe.batch_size if seconds.train else 0,
+        train_clips=steps * recipe.batch_size if seconds.train else 0,
         execution=context.execution(context.settings.micro_batch),
         details=VideosDetails(
             present=evaluation.present,
             views=str(config.test),
             inputs=inputs,
             replaced=sum(line["replaced"] for line in metrics),
+            best_epoch=latest_best(scores) if scores else None,
         ),
         weights_digest=weights.digest,
         loaded=loaded,
@@ -152,6 +205,8 @@ def _about(videos: VideoList) -> ListOfVideos:
 def _require_same_inputs(context: RunContext, inputs: Inputs) -> None:
     """Notes what the run starts from; refuses to go on with something else."""
     path, now = context.folder.path / "inputs.json", dataclasses.asdict(inputs)
+    if inputs.validation is None:
+        del now["validation"]  # as in runs that were begun before there was one
     if context.world.is_main and (before := read_json(path)) != now:
         if before is not None:
             differ = ", ".join(name for name in now if before.get(name) != now[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from torch.utils.data import DataLoader
 
@@ -28,7 +28,9 @@ def video_batches(
     """This process's share of every batch of a training.
 
     Every epoch goes through the list in a seeded order of its own and leaves out what does not fill
-    a batch. Which videos a step sees depends on neither processes nor workers nor micro-batches.
+    a batch. If `data.balanced`, it is as long, and shows every class as often as any other: all of
+    them in turn, in an order of their own each time, and of each class its videos in turn. Which
+    videos a step sees depends on neither processes nor workers nor micro-batches.
 
     Args:
         videos: the training split.
@@ -50,7 +52,9 @@ def video_batches(
         )
 
     def batches(first_step: int) -> Iterator[Sequence[ClipBatch]]:
-        order = _Order(len(videos.videos), recipe, seed, world, micro_batch, first_step)
+        labels = [video.label for video in videos.videos]
+        turns = _balanced_epoch(labels) if data.balanced else _shuffled_epoch(len(labels))
+        order = _Order(turns, recipe, seed, world, micro_batch, first_step)
         gc.freeze()  # a collection in a worker would copy the list, page by page, into each
         loader: DataLoader[ClipBatch] = DataLoader(
             _Keyed(TrainClips(videos.videos, data, seed)),  # type: ignore[arg-type]
@@ -70,36 +74,70 @@ def video_batches(
     return batches
 
 
+Epoch = Callable[[int, int, int], list[tuple[int, int]]]
+"""From the seed of a run, an epoch and its number of clips to (turn through the list, place in it)
+of each clip. Two clips of one video are of different turns."""
+
+
+def _shuffled_epoch(count: int) -> Epoch:
+    """The list in another order each time; an epoch that is longer begins it again."""
+
+    def keys(seed: int, epoch: int, wanted: int) -> list[tuple[int, int]]:
+        turns = -(-wanted // count)
+        found: list[tuple[int, int]] = []
+        for turn in range(turns):
+            rng = random_of(seed, "order", epoch, turn)
+            found += [(epoch * turns + turn, p) for p in rng.permutation(count).tolist()]
+        return found
+
+    return keys
+
+
+def _balanced_epoch(labels: Sequence[int]) -> Epoch:
+    """Every class in turn, and of each class its videos in turn."""
+    places: dict[int, list[int]] = {}
+    for place, label in enumerate(labels):
+        places.setdefault(label, []).append(place)
+
+    def keys(seed: int, epoch: int, wanted: int) -> list[tuple[int, int]]:
+        rng = random_of(seed, "order", epoch)
+        rounds = -(-wanted // len(places))
+        turns = max(-(-rounds // len(of_class)) for of_class in places.values())
+        queues = [
+            [
+                (epoch * turns + turn, p)
+                for turn in range(-(-rounds // len(of_class)))
+                for p in rng.permutation(of_class).tolist()
+            ]
+            for of_class in places.values()
+        ]
+        return [queues[c][r] for r in range(rounds) for c in rng.permutation(len(queues)).tolist()]
+
+    return keys
+
+
 class _Order:
     """Micro-batch by micro-batch, the keys (place in the step's batch, epoch, place in list)."""
 
     def __init__(
-        self, count: int, recipe: Recipe, seed: int, world: World, micro_batch: int, first: int
+        self, epoch: Epoch, recipe: Recipe, seed: int, world: World, micro_batch: int, first: int
     ) -> None:
-        self.count, self.recipe, self.seed, self.first = count, recipe, seed, first
+        self.epoch, self.recipe, self.seed, self.first = epoch, recipe, seed, first
         self.world, self.micro_batch = world, micro_batch
 
     def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
         size, per_epoch = self.recipe.batch_size, self.recipe.steps // self.recipe.epochs
         share = size // self.world.size
         start = self.world.rank * share
-        order = functools.lru_cache(maxsize=1)(self._epoch)
+        order = functools.lru_cache(maxsize=1)(
+            lambda epoch: self.epoch(self.seed, epoch, per_epoch * size)
+        )
         for step in range(self.first, self.recipe.steps):
             epoch, number = divmod(step, per_epoch)
             keys = order(epoch)[number * size : (number + 1) * size]
             for first in range(start, start + share, self.micro_batch):
                 last = min(first + self.micro_batch, start + share)
                 yield [(i, *keys[i]) for i in range(first, last)]
-
-    def _epoch(self, epoch: int) -> list[tuple[int, int]]:
-        """(turn through the list, place in it); an epoch that is longer begins the list again."""
-        wanted = (self.recipe.steps // self.recipe.epochs) * self.recipe.batch_size
-        turns = -(-wanted // self.count)
-        keys: list[tuple[int, int]] = []
-        for turn in range(turns):
-            rng = random_of(self.seed, "order", epoch, turn)
-            keys += [(epoch * turns + turn, p) for p in rng.permutation(self.count).tolist()]
-        return keys
 
 
 class _Keyed:

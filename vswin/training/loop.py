@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from vswin.training.checkpoint import (
     save_checkpoint,
 )
 from vswin.training.distributed import World
+from vswin.training.frozen import prepare_
 from vswin.training.recipe import Recipe, build_optimizer, lr_factor, set_lr
+from vswin.training.validation import Best, Validation, better
 
 CHECK_EVERY = 20
 """Steps between two checks of the loss and the clock, for which a GPU must be waited for."""
@@ -62,6 +64,8 @@ class Progress:
     """Time spent in training so far, all attempts together, lost work not counted."""
     replaced: int = 0
     """Clips of the epoch that stood for a video that could not be read."""
+    validation: float | None = None
+    """Score on the validation split after the epoch; None where nothing is validated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +94,7 @@ def train(
     world: World | None = None,
     options: Options | None = None,
     task: Task = SINGLE_LABEL,
+    validation: Validation | None = None,
 ) -> float:
     """Trains `model` in place; goes on from the newest checkpoint in `checkpoints`.
 
@@ -108,24 +113,37 @@ def train(
         world: this process among those that train the model together; None is alone on the CPU.
         options: how often to check and to save, and whom to tell.
         task: what the labels are.
+        validation: stops training early, and leaves the best weights in the model; None trains to
+            the end and leaves the last ones.
 
     Returns:
-        Seconds spent in training, over all attempts.
+        Seconds spent in training, over all attempts; without validation.
 
     Raises:
         DivergedError: if the loss becomes NaN or infinite; names the first such step.
         UnreadableDataError: if too many clips of an epoch had to be replaced.
     """
     world, options = world or World(), options or Options()
-    state = _State(model, build_optimizer(model, recipe), recipe, world, task)
+    prepare_(model, recipe)
+    state = _State(model, build_optimizer(model, recipe), recipe, world, task, validation)
     state.resume(checkpoints)
-    if state.step == recipe.steps:
-        return state.seconds
-    model.train()
-    replica = _replica(model, world)
+    if not state.is_over:
+        _take_steps(state, _replica(model, world), batches(state.step), seed, checkpoints, options)
+    state.finish()
+    return state.seconds
+
+
+def _take_steps(
+    state: _State,
+    replica: nn.Module,
+    steps: Iterator[Sequence[MicroBatch]],
+    seed: int,
+    checkpoints: Path,
+    options: Options,
+) -> None:
+    recipe, world = state.recipe, state.world
     per_epoch = recipe.steps // recipe.epochs
-    steps = batches(state.step)
-    while state.step < recipe.steps:
+    while not state.is_over:
         lr = recipe.lr * lr_factor(recipe, state.step)
         set_lr(state.optimizer, lr_factor(recipe, state.step))
         _step(state, replica, next(steps), seed)
@@ -139,7 +157,6 @@ def train(
                 _end_epoch(state, lr, options)
             if ends_epoch or world.agree(is_due):
                 state.save(checkpoints)
-    return state.seconds
 
 
 def _replica(model: nn.Module, world: World) -> nn.Module:
@@ -190,6 +207,7 @@ def _end_epoch(state: _State, lr: float, options: Options) -> None:
     loss, hits, replaced = state.world.sum(state.sums.double()).tolist()
     clips = per_epoch * recipe.batch_size
     since, state.seconds = state.clock()
+    score = state.validate()
     options.on_epoch(
         Progress(
             epoch=state.step // per_epoch,
@@ -201,6 +219,7 @@ def _end_epoch(state: _State, lr: float, options: Options) -> None:
             clips_per_second=(state.step - state.since_step) * recipe.batch_size / since,
             train_seconds=state.seconds,
             replaced=int(replaced),
+            validation=score,
         )
     )
     state.begin_epoch()
@@ -216,9 +235,11 @@ class _State:
         recipe: Recipe,
         world: World,
         task: Task,
+        validation: Validation | None,
     ) -> None:
         self.model, self.optimizer, self.recipe = model, optimizer, recipe
-        self.world, self.task = world, task
+        self.world, self.task, self.validation = world, task, validation
+        self.best: Best | None = None
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.precision == "fp16")
         self.step = 0
         self.seconds = 0.0
@@ -236,6 +257,30 @@ class _State:
         """Seconds since the epoch was begun or resumed, and in all."""
         since = time.perf_counter() - self.since
         return since, self.seconds + since
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last step is done, or validation has stopped training."""
+        epoch = self.step // (self.recipe.steps // self.recipe.epochs)
+        patience = self.validation.patience if self.validation else self.recipe.epochs
+        stopped = self.best is not None and epoch - self.best.risen >= patience
+        return stopped or self.step >= self.recipe.steps
+
+    def validate(self) -> float | None:
+        """The score after an epoch; keeps the weights if they are the best."""
+        if self.validation is None:
+            return None
+        score = self.validation.score()
+        prepare_(self.model, self.recipe)
+        epoch = self.step // (self.recipe.steps // self.recipe.epochs)
+        self.best = better(self.best, score, epoch, self.model)
+        return score
+
+    def finish(self) -> None:
+        """Leaves the best weights in the model, if some were kept."""
+        if self.validation is not None and self.best is not None:
+            self.validation.keep_last()
+            self.model.load_state_dict(self.best.weights)
 
     def age(self) -> float:
         """Seconds since the last checkpoint."""
@@ -281,6 +326,8 @@ class _State:
                 "sums": sums,
                 "train_seconds": self.clock()[1],
             }
+            if self.best is not None:
+                content["best"] = self.best.as_dict()
             save_checkpoint(folder, self.step, content)
         self.saved = time.perf_counter()
 
@@ -295,6 +342,7 @@ class _State:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds = state["step"], state["train_seconds"]
+        self.best = Best(**state["best"]) if "best" in state else None
         self.begin_epoch()
         if self.world.is_main:
             self.sums.copy_(state["sums"])

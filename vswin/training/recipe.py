@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -52,6 +54,13 @@ class Recipe:
     """Share of each label that is spread evenly over all classes (Something-Something)."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """What matrix products are computed in; weights stay fp32, and fp16 scales its loss."""
+    trains: Literal["all", "head"] = "all"
+    """All weights, or those of the head alone: a linear probe, see `vswin.training.frozen`."""
+    layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    """What multiplies the backbone's learning rate from each block to the one before it."""
+    patience: Annotated[int, Ge(1)] | None = None
+    """Training stops after so many epochs without a better score on the validation split, and the
+    best weights are tested. None: nothing is validated, and the last ones are."""
 
     @property
     def steps(self) -> int:
@@ -74,7 +83,8 @@ class Recipe:
             return self
         if count < self.batch_size:
             raise UsageError(
-                f"{count} training videos are fewer than one batch of {self.batch_size}; list more"
+                f"{count} training videos are fewer than one batch of {self.batch_size}; list "
+                f"more, or say `recipe: {{batch_size: {max(1, count)}}}` in the row"
             )
         return dataclasses.replace(self, steps_per_epoch=count // self.batch_size)
 
@@ -106,6 +116,13 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     only the longest that matches a name, so that bias tables have the head's learning rate and no
     decay, and LayerNorms, as part of the backbone, decay. Which parameters those are, the model's
     family says.
+
+    `layer_decay` makes groups of the backbone's blocks: the last block has the backbone's rate
+    times the decay, the block before it times its square, and so on to the embedding. Weights that
+    are frozen are in no group.
+
+    Raises:
+        UsageError: if there is a `layer_decay`, and the model is no row of blocks.
     """
     import torch  # here, where it is wanted
 
@@ -118,11 +135,41 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     ]
     code = code_of(model)
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if name.startswith(code.HEAD):
             groups[2]["params"].append(parameter)
         else:
             groups[int(code.is_spared(name, recipe.groups))]["params"].append(parameter)
+    if recipe.layer_decay < 1:
+        groups = [*_by_depth(model, groups[:2], recipe.layer_decay), groups[2]]
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas, fused=True)
+
+
+def _by_depth(
+    model: nn.Module, groups: Sequence[dict[str, Any]], decay: float
+) -> Iterator[dict[str, Any]]:
+    """Groups of the backbone, divided by how deep their weights are."""
+    depths = _depths(model)
+    if not (blocks := max(depths.values())):
+        raise UsageError(f"layer_decay {decay}: the model is no row of blocks; leave it out")
+    for group in groups:
+        for depth in sorted({depths[parameter] for parameter in group["params"]}):
+            yield group | {
+                "params": [p for p in group["params"] if depths[p] == depth],
+                "name": f"{group['name']}, depth {depth}",
+                "base_lr": group["base_lr"] * decay ** (blocks + 1 - depth),
+            }
+
+
+def _depths(model: nn.Module) -> dict[nn.Parameter, int]:
+    """For each weight how many blocks are begun when it is used; those of the embedding have 0."""
+    blocks, found = set[str](), {}
+    for name, parameter in model.named_parameters():
+        if block := re.match(r"(?:.*\.)?blocks\.\d+\.", name):
+            blocks.add(block[0])
+        found[parameter] = len(blocks)
+    return found
 
 
 def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:

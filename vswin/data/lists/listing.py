@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from vswin.data.datasets import class_key
+from vswin.data.published import class_key
 from vswin.data.video_files import split_groups, without_suffix
 from vswin.errors import VswinError
 

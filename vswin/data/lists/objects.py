@@ -54,7 +54,7 @@ def read_json(path: Path, text: str, split: str, classes: Mapping[str, int]) -> 
     if "vid_name" in keys:
         raise AnnotationError(
             f"{path} is Diving48's JSON (vid_name, label, start_frame, end_frame), which has other "
-            "classes; no dataset here has them (CONTRIBUTING.md says how to add one)"
+            "classes; no dataset here has them (docs/own_dataset.md says how to describe one)"
         )
     if not header.names_videos:
         raise AnnotationError(f"{path} is a JSON list of objects with {', '.join(keys)}; {_WANTED}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vswin.data.datasets import class_keys
 from vswin.data.lists.folders import read_class_folders
+from vswin.data.lists.hmdb51 import read_hmdb51
 from vswin.data.lists.listing import AnnotationError, Listing, refuse_parts
 from vswin.data.lists.objects import read_json
 from vswin.data.lists.paths import read_path_list
@@ -24,13 +25,16 @@ def read_listing(path: Path, split: str, dataset: str) -> Listing:
 
     Args:
         path: JSON of Kinetics or Something-Something, a table with a header as Kinetics' CSV, a
-            text list of paths or ids with labels, or a folder of class folders.
+            text list of paths or ids with labels, a folder of class folders, or the files of one of
+            HMDB51's splits, as `*_test_split1.txt`.
         split: rows of other splits are skipped where rows tell theirs.
         dataset: a name of `vswin.data.datasets`.
 
     Raises:
         AnnotationError: if it cannot be read, is something else, or can be read in two ways.
     """
+    if "*" in path.name:
+        return read_hmdb51(path, split)
     if path.is_dir():
         return read_class_folders(path, split, dataset)
     classes = class_keys(dataset)

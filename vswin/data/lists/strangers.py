@@ -18,7 +18,7 @@ _AVA = re.compile(r"[^,\s]+,\s*0?\d{3,4}(?:,\s*[01]?\.\d+){4}(?:,.*)?")
 _NUMBERED = re.compile(r"(\d+)[\s,;|]+([^\d/\\.]+)")
 """A class with its number in front."""
 
-_NO_DATASET = "no dataset here has its classes (CONTRIBUTING.md says how to add one)"
+_NO_DATASET = "docs/own_dataset.md says how data.yaml describes it"
 
 
 def refuse_stranger_lines(path: Path, lines: Lines, classes: Mapping[str, int]) -> None:
