@@ -2,6 +2,9 @@
 
 import shutil
 
+import numpy as np
+
+from vswin.data.render_digits import encode
 from vswin.project import project_root
 
 MINE = """\
@@ -22,3 +25,27 @@ def own_project(folder, text=MINE, name="mine"):
     shutil.copytree(root / "experiments", folder / "experiments")
     (folder / "experiments" / f"{name}.yaml").write_text(text)
     return folder
+
+
+COLOURS = {"blue": (40, 40, 200), "green": (40, 200, 40), "red": (200, 40, 40)}
+
+
+def own_videos(folder, each):
+    """Class folders of videos, so many of each: noise in the colour that the class is called."""
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(each):
+            rng = np.random.default_rng(number)
+            noise = rng.integers(-40, 40, (12, 36, 48, 1))
+            frames = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+            (folder / name / f"{name}_{number}.mp4").write_bytes(encode(frames, "kinetics"))
+
+
+SMALL = {
+    "embed_dim": 24,
+    "depths": [2, 2],
+    "num_heads": [2, 4],
+    "window_size": [2, 4, 4],
+    "drop_path": 0.0,
+}
+"""Of Swin-T, for clips of 4 frames of 32 x 32 pixels."""

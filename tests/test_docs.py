@@ -24,6 +24,7 @@ DOCUMENTS = [
     "slurm/README.md",
     "CONTRIBUTING.md",
     "docs/weights.md",
+    "docs/own_dataset.md",
 ]
 
 
