@@ -153,6 +153,7 @@ def test_a_run_notes_the_digest_of_what_was_registered(registered, tmp_path):
 
 def test_the_tool_writes_what_is_asked_for_once(tmp_path, monkeypatch, capsys):
     folder = own_project(tmp_path)
+    (folder / "experiments" / "preregistration.yaml").unlink(missing_ok=True)  # this project's
     monkeypatch.setattr("vswin.project.project_root", lambda: folder)
     given = ["--tables", "table5", "--sensitivity", "proxy_speed2=4", "--seeds", "5", "--more"]
     assert main([*given, "table5.win9=7"]) == 2
