@@ -233,7 +233,7 @@ def test_a_notebook_that_papermill_could_not_write_is_no_riddle(tmp_path, monkey
     ("parameter", "words"),
     [
         ({"protcol": "smoke"}, "UsageError: unknown notebook parameter 'protcol'; known: protocol"),
-        ({"protocol": "smok"}, "UsageError: unknown protocol 'smok'; known: paper, "),
+        ({"protocol": "smok"}, "UsageError: unknown protocol 'smok'; known: finetune, paper, "),
         ({"seeds": "abc"}, "UsageError: notebook parameter seeds='abc': wanted int"),
     ],
 )

@@ -163,7 +163,7 @@ def make_page(study: Study) -> Page:
         verdict=verdict_lines(study, judgements),
         source=source,
         shows=shows(study) if study.is_trainable else "",
-        registration=registration_line(study) if study.runs else "",
+        registration=registration_line(study),
         sections=all_sections(study, judgements, variations),
         command=command(study),
         training=training(study),
