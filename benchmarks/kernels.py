@@ -21,7 +21,7 @@ from benchmarks.machine import naming, seconds
 from benchmarks.models import Case, build_one, step_of
 from vswin.models.cpu import chunked
 from vswin.models.mvit import model
-from vswin.models.mvit.cpu import block, depthwise, heads, products
+from vswin.models.mvit.cpu import block, depthwise, products
 from vswin.models.swin import attention
 
 CASES = (
@@ -83,7 +83,6 @@ MVIT_VARIANTS: dict[str, Variant] = {
     ),
     "without oneDNN": _without(products, "_ONEDNN", False),
     "with torch's backward pass of convolutions": _without(depthwise, "serves", lambda *_: False),
-    "with one thread for each head's backward pass": _without(heads, "parts", lambda *_: 1),
     "without any of these kernels": _without(chunked, "possible", lambda *_: False),
 }
 

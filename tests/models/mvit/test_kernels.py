@@ -8,7 +8,7 @@ import torch
 import vswin
 from tests.peers import randomise_
 from vswin.models.cpu import chunked
-from vswin.models.mvit.cpu import block, depthwise, heads, products
+from vswin.models.mvit.cpu import block, depthwise, products
 from vswin.models.mvit.geometry import Pool
 
 SMALL = {
@@ -55,8 +55,6 @@ def clips(model, batch=3):
 def kernels(monkeypatch):
     """Kernels for however little; some tokens at a time are few, so that there are many parts."""
     monkeypatch.setattr(block, "LARGE_BYTES", -1)
-    monkeypatch.setattr(heads, "MANY_QUERIES", 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 24)  # of 3 clips with 2 heads: 4 parts
     monkeypatch.setattr(chunked, "CHUNK", 17)
     monkeypatch.setattr("vswin.models.mvit.cpu.mlp.FEW_CHANNELS", 8)
 
@@ -96,17 +94,6 @@ def test_inference_is_that_of_the_layers(options, onednn, kernels, monkeypatch):
         for call in (lambda: model(clip), lambda: model.forward_features(clip)):
             wanted = plainly(monkeypatch, call)
             assert (call() - wanted).abs().max() < 1e-5 * wanted.abs().max()
-
-
-def test_few_heads_take_as_many_parts_of_their_queries_as_there_are_threads(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-
-    def parts(*shape, trains=True):
-        return heads.parts(torch.empty(*shape, 1).requires_grad_(trains))
-
-    assert [parts(1, n, 25089) for n in (1, 2, 4, 8, 16)] == [8, 4, 2, 1, 1]
-    assert [parts(3, 1, 25089), parts(1, 1, 25089, trains=False), parts(1, 1, 393)] == [4, 1, 1]
-    assert parts(1, 4, 2**13) == 1  # 8,191 is a prime
 
 
 def test_gradients_of_single_precision_are_close(kernels, monkeypatch):

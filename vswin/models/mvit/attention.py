@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from vswin.models.mvit.config import Pooling, Triple
-from vswin.models.mvit.cpu import depthwise, heads
+from vswin.models.mvit.cpu import depthwise
 from vswin.models.mvit.geometry import BlockPlan, Pool
 
 
@@ -75,7 +75,7 @@ class PoolingAttention(nn.Module):
     def mixed(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """The same before the last linear layer: values, weighted."""
         q, k, v = (self._heads(x).transpose(1, 2) for x in (q, k, v))
-        out = heads.attend(q, k, v)
+        out = F.scaled_dot_product_attention(q, k, v)
         return out.transpose(1, 2).flatten(2)
 
     def _heads(self, x: Tensor) -> Tensor:
