@@ -4,10 +4,20 @@ import dataclasses
 
 import pytest
 
+from tests.own import own_project
 from vswin.files import read_json
 from vswin.paper.printed import printed_table
 from vswin.project import results_path
-from vswin.report.audit.basis import FILE, RECORD, Basis, Verdict, as_text, load_basis, make_basis
+from vswin.report.audit.basis import (
+    FILE,
+    RECORD,
+    Basis,
+    Verdict,
+    as_text,
+    digest_of,
+    load_basis,
+    make_basis,
+)
 from vswin.report.audit.cells import cells_of
 from vswin.report.audit.collect import load_audit
 from vswin.report.audit.page import STATUSES_FILE, statuses
@@ -40,6 +50,17 @@ def test_what_was_kept_does_not_count_once_its_files_have_changed(tmp_path, monk
     monkeypatch.setattr("vswin.report.audit.basis.make_basis", lambda root: made)
     assert kept["digest"] != made.digest
     assert load_basis(tmp_path) == made
+
+
+def test_an_experiment_of_ones_own_leaves_what_was_kept_as_it_is(tmp_path, monkeypatch):
+    folder, root = own_project(tmp_path) / "experiments", results_path(RECORD)
+    monkeypatch.setattr("vswin.report.audit.basis.experiments_dir", lambda: folder)
+    before = digest_of(root)
+    (folder / "mine.yaml").unlink()
+    assert digest_of(root) == before
+    with (folder / "table5.yaml").open("a") as table:
+        table.write("# edited\n")
+    assert digest_of(root) != before
 
 
 def test_every_number_has_a_status_and_a_reason(audit):

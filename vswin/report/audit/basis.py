@@ -19,7 +19,7 @@ from vswin.experiments.library import Library
 from vswin.files import DamagedFileError, read_json
 from vswin.paper.auditing import training_of
 from vswin.paper.printed import FOLDER, printed_table
-from vswin.project import experiments_dir, results_path
+from vswin.project import PREREGISTRATION, experiments_dir, results_path
 from vswin.report.claims import judge_all
 from vswin.report.collect import load_costs, load_study, studies_in
 from vswin.report.compare import COSTS
@@ -107,11 +107,15 @@ def make_basis(results_dir: str | Path) -> Basis:
 
 
 def digest_of(root: Path) -> str:
-    """Of what is printed and claimed, of experiments, and of the runs of a results folder."""
-    found = hashlib.sha256()
+    """Of what is printed and claimed, of its experiments, and of the runs of a results folder.
+
+    An experiment of one's own, which stands for no printed table, changes nothing.
+    """
+    found, experiments = hashlib.sha256(), experiments_dir()
     data = [*FOLDER.glob("*/*.yaml"), *FOLDER.glob("*/claims/*.yaml")]
     data += [*FOLDER.glob("*/audit/trainings.yaml")]
-    data += [*experiments_dir().rglob("*.yaml")]
+    data += [*experiments.glob("*/*.yaml"), *experiments.glob(PREREGISTRATION)]
+    data += [path for path in experiments.glob("*.yaml") if printed_table(path.stem)]
     runs = [*root.glob("*/record/*/runs.jsonl"), *root.glob("*/runs/*/result.json")]
     runs += [*root.glob("distances/*.csv")]
     for base, paths in ((FOLDER.parent.parent, data), (root, runs)):
