@@ -117,6 +117,7 @@ def test_a_count_by_layers_says_what_it_leaves_out():
     found = finding("table1.vit_b_vtn", "flops", layers=4_218_000_000_000, macs=4_400_000_000_000)
     assert found.status == "exact"
     assert "without products of attention; with them 4,400.000" in found.evidence
+    assert found.evidence.endswith("was taken because it gives the printed number.")
 
 
 def test_where_the_clip_is_not_documented_a_count_that_differs_is_no_evidence():

@@ -47,6 +47,8 @@ class PeerModel(Strict):
     rule: PeerRule = "macs"
     source: str
     """Where its configuration and its clip are from."""
+    chosen: str = ""
+    """What the source leaves open, and was chosen by the number that it gives."""
     documented: bool = True
     """Whether the source says all of it. Where not, a count that differs is no evidence."""
     confidence: Literal["high", "medium", "low"] = "medium"

@@ -20,7 +20,7 @@ from vswin.report.audit.data import (
 MEANINGS: dict[Status, str] = {
     "exact": "recomputed here, to the printed digit",
     "within": "found here within a tolerance: of an accuracy, fixed before anything was trained; "
-    "of another work's cost, wide enough for two ways to count one model",
+    "of another work's cost, not fixed beforehand: wide enough for two ways to count one model",
     "tested": "not recomputed here, but a claim about it has a verdict",
     "needs data": "only data, weights and GPUs that are not here can tell; the line says which",
     "printed elsewhere": "copied from another work, or about it",
@@ -110,7 +110,8 @@ def _counts(audit: Audit) -> Part:
     header = ["status", "meaning", *(f"{TITLES.get(p, p)}: {kind}" for p, kind in kinds)]
     note = (
         f"Counts and verdicts: `{audit.record}`; models of other works, with their sources: "
-        "`vswin/paper/peers.yaml`. Audited are all cells with a number or a setting; "
+        "`vswin/paper/peers.yaml`; what was chosen there because it gives a printed number is said "
+        "beside that number. Audited are all cells with a number or a setting; "
         "of the text every number that states a result, a gain, a ratio, a size or a setting. "
         "Names are not, but where there is evidence against one."
     )

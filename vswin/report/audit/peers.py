@@ -129,9 +129,10 @@ def peer_finding(printed: PrintedTable, row: Row, column: Column, counts: Counts
     tolerance = getattr(read_peers().tolerance, metric)
     apart = 100 * (ours / float(text) - 1)
     said = f"{_counted(model, question, counts[question], metric)}."
+    chosen = model.chosen if metric == "flops" else ""
     if compare(ours, text).exact:
-        return Finding("exact", said)
-    said = f"{said[:-1]}, {signed(apart, 1)} % (tolerance {tolerance:g} %)."
+        return Finding("exact", f"{said} {chosen}".rstrip())
+    said = f"{said[:-1]}, {signed(apart, 1)} % (tolerance {tolerance:g} %). {chosen}".rstrip()
     if abs(apart) <= tolerance + 1e-9:
         return Finding("within", said)
     also = (_of_400(model, question, metric, text, counts), model.remarks.get(metric, ""))
