@@ -86,7 +86,8 @@ def test_it_stands_in_a_column_of_its_own(project):
     )
     assert (facts["top1"], facts["top5"]) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
     top1, low, high = (100 * facts[f"top1{end}"] for end in ("", "_low", "_high"))
-    expected = f"{top1:.1f} [{low:.1f}, {high:.1f}] / {100 * facts['top5']:.1f}"
+    videos = "3 of 19,906 videos"
+    expected = f"{top1:.1f} [{low:.1f}, {high:.1f}] / {100 * facts['top5']:.1f}, {videos}"
     assert rows["swin_t"][tested] == expected
     assert rows["swin_t"][trained].startswith("77.7 [")
     assert rows["swin_s"][tested] == "not tested"
@@ -102,8 +103,8 @@ def test_it_stands_in_a_column_of_its_own(project):
     assert "2 of 3 listed videos read" in about.text
     assert "4×3 views of 4 frames at a stride of 16, 32 × 32 pixels, fp32" in about.text
     verdict = "\n".join(make_page(study).verdict)
-    said = f"tested here, without training: 1 of 4; top-1 swin_t {top1:.1f} (printed 78.8)."
-    assert said in verdict
+    said = f"1 of 4; top-1 swin_t {top1:.1f} on {videos} (printed 78.8)."
+    assert f"tested here, without training: {said}" in verdict
     assert ("table1", "paper") in reports_in(results)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from vswin.data.published import DATASETS
 from vswin.report.compare import within
 from vswin.report.data import Item, Row, Section
 from vswin.report.statistics import wilson_interval
@@ -22,14 +23,18 @@ def are_named(study: Study) -> bool:
 
 
 def cell(study: Study, row: Row) -> str:
-    """All metrics of a row's checkpoint, the first with its interval; or why there are none."""
+    """All metrics of a row's checkpoint, the first with its interval, and on how many videos.
+
+    Or why there are none.
+    """
     if not row.published:
         return "none published"
     found = study.evaluated.get(row.id)
     if not found:
         return "not tested"
     texts = [f"{100 * found[0].metrics[metric]:.1f}" for metric in study.terms.metrics]
-    return " / ".join([f"{texts[0]} {_interval(found[0], study.terms.headline)}", *texts[1:]])
+    shares = [f"{texts[0]} {_interval(found[0], study.terms.headline)}", *texts[1:]]
+    return f"{' / '.join(shares)}, {_videos(found[0])}"
 
 
 def section(study: Study) -> Section:
@@ -56,7 +61,7 @@ def section(study: Study) -> Section:
     )
     if lines:
         note += f" Reproduced: at most {study.terms.tolerance:g} points from the printed one."
-    header = ["row", "", "printed", "tested here", "95 % over videos", "difference", ""]
+    header = ["row", "", "printed", "tested here", "on", "95 % over videos", "difference", ""]
     return Section(TITLE, header if lines else [], lines, items, note=note)
 
 
@@ -65,7 +70,7 @@ def _beside_print(study: Study, row: Row, found: Evaluated) -> Iterator[list[str
         printed, tolerance = study.number(row.id, metric), study.terms.tolerance
         if printed is not None and tolerance is not None:
             ours = 100 * found.metrics[metric]
-            values = [printed, f"{ours:.2f}", _interval(found, metric, 2)]
+            values = [printed, f"{ours:.2f}", _videos(found), _interval(found, metric, 2)]
             apart = f"{ours - float(printed):+.2f}"
             yield [row.id, title, *values, apart, within(ours, printed, tolerance)]
 
@@ -89,9 +94,10 @@ def in_words(study: Study) -> list[str]:
 def _headlines(study: Study, rows: list[Row]) -> str:
     metric = study.terms.headline
     texts = [
-        f"{row.id} {100 * study.evaluated[row.id][0].metrics[metric]:.1f} "
+        f"{row.id} {100 * found.metrics[metric]:.1f} on {_videos(found)} "
         f"(printed {study.number(row.id, metric) or 'nothing'})"
         for row in rows
+        for found in study.evaluated[row.id][:1]
     ]
     return f"{study.terms.metrics[metric]} {', '.join(texts)}"
 
@@ -99,6 +105,12 @@ def _headlines(study: Study, rows: list[Row]) -> str:
 def _interval(found: Evaluated, metric: str, digits: int = 1) -> str:
     interval = wilson_interval(found.metrics[metric], found.n)
     return f"[{100 * interval.low:.{digits}f}, {100 * interval.high:.{digits}f}]"
+
+
+def _videos(found: Evaluated) -> str:
+    """How many were tested; of how many, where the public list has more."""
+    public = DATASETS[found.tested.dataset].test_videos or 0
+    return f"{found.n:,}{f' of {public:,}' if public > found.n else ''} videos"
 
 
 def _about(row: Row, found: Evaluated) -> str:
