@@ -71,16 +71,17 @@ def print_peer_costs(tables: list[str]) -> None:
     from vswin.paper.printed import printed_table
     from vswin.report.audit import peers
 
-    models = {model.id: model for model in read_peers().models}
-    for table in tables:
-        asked, printed = peers.questions((table,)), printed_table(table)
-        if printed is None or not asked:
-            known = sorted({row.split(".")[0] for model in models.values() for row in model.rows})
+    models, counts = {model.id: model for model in read_peers().models}, {}
+    known = sorted({row.split(".")[0] for model in models.values() for row in model.rows})
+    for table in tables:  # all of them before the first is counted
+        if table not in known:
             raise UsageError(f"{table} has no other system to count; tables: {', '.join(known)}")
-        counts = {}
-        for each in asked:
-            print(f"counting {each.model} with {each.classes} classes", file=sys.stderr)
-            counts[each] = count_peer(models[each.model], each.classes)
+    for each in peers.questions(tuple(tables)):
+        print(f"counting {each.model} with {each.classes} classes", file=sys.stderr)
+        counts[each] = count_peer(models[each.model], each.classes)
+    for table in tables:
+        printed = printed_table(table)
+        assert printed is not None  # or no model would stand for its rows
         lines = [
             (row.id, column.id, row.cells[column.id], found.status, found.evidence)
             for row, column, found in peers.peer_findings(printed, counts)
