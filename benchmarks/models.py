@@ -36,7 +36,8 @@ from benchmarks.machine import (
     naming,
     seconds,
 )
-from benchmarks.peers import import_torchvision, mvit_peer
+from benchmarks.peers import mvit_peer
+from vswin.costs.peers.libraries import import_torchvision
 from vswin.experiments.planning import plan_study
 from vswin.models.registry import build as build_ours
 from vswin.models.registry import family_of, resolve_config

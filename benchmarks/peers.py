@@ -1,4 +1,4 @@
-"""torchvision beside a torch that it was not built for, and its MViT of any configuration."""
+"""torchvision's MViT of any configuration."""
 
 from __future__ import annotations
 

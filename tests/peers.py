@@ -9,13 +9,13 @@ import os
 import pytest
 import torch
 
-from benchmarks import peers
+from vswin.costs.peers import libraries
 
 
 def import_torchvision():
     """torchvision, or a skip that says why not."""
     try:
-        return peers.import_torchvision()
+        return libraries.import_torchvision()
     except ModuleNotFoundError as error:
         _skip(f"torchvision is not installed: {error}")
 
