@@ -100,6 +100,26 @@ def test_a_class_without_clips_is_named(tmp_path, described):
         listed_videos(sources, "mine", "train")
 
 
+def test_splits_that_share_a_file_are_refused(tmp_path, described):
+    for name in "ab":
+        touch(tmp_path / "clips" / name, "1.mp4")
+    described("mine: {classes: from folders, train: clips, test: clips}")
+    done = vswin("data", "check", "mine")
+    assert done.returncode == 2
+    assert "clips/a/1.mp4 is in the train and in the test split of mine" in done.stderr
+
+
+def test_labels_of_the_whole_are_compared(tmp_path, described):
+    write(tmp_path / "classes.txt", "a\nb\n")
+    write(tmp_path / "all.csv", "path,label\n1.mp4,0\n2.mp4,1\n")
+    write(tmp_path / "labels.txt", "b\na\n")
+    sources = described(
+        "mine: {classes: classes.txt, all: {annotations: all.csv, labels: labels.txt}}"
+    )
+    with pytest.raises(AnnotationError, match="labels.txt: class 0 is 'b', here it is 'a'"):
+        listed_whole(sources, "mine")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -87,7 +87,10 @@ def test_a_new_ablation_can_be_run_as_it_is_written(project):
         assert words in done.stderr
 
 
-SPLITS = "classes: classes.txt, sampling: segments, flip: false, train: clips, test: clips"
+SPLITS = (
+    "title: 'Signs: #2', classes: classes.txt, sampling: segments, flip: false, train: clips, "
+    "test: clips"
+)
 
 
 def test_a_dataset_of_ones_own_says_classes_sampling_and_mirroring(project, monkeypatch):
@@ -103,9 +106,10 @@ def test_a_dataset_of_ones_own_says_classes_sampling_and_mirroring(project, monk
     assert (whole.recipe.trains, probe.recipe.trains) == ("all", "head")
     assert whole.init.file == "K400_MVIT_B_16x4_CONV.pyth"
     experiment = Library(project / "experiments").experiment("fresh")
+    assert experiment.title == "Fine-tuning on Signs: #2"
     settings = Library(project / "experiments").protocol("finetune")
     found = settings.settings(experiment, experiment.rows[1])
-    assert found["flip"].source == "data.yaml: gestures has flip: false"
+    assert found["flip"].source == "a mirrored clip of gestures may show another class"
     assert (found["trains"].value, found["trains"].source) == ("head", "the row")
 
 
@@ -121,6 +125,34 @@ def test_a_dataset_that_this_machine_does_not_know_hides_nothing_else(project):
     with pytest.raises(UsageError, match="unknown dataset 'gestures'"):
         plan_study("mine", "finetune")
     assert found.experiment("table5")
+
+
+def test_a_new_experiment_starts_from_what_is_published_of_its_preset(project, monkeypatch):
+    (project / "notebooks").unlink()
+    (project / "notebooks").mkdir()
+    assert vswin("new", "large", "--dataset", "ssv2", "--preset", "swin_l").returncode == 0
+    (first, _) = plan_study("large", "finetune").runs
+    assert first.config.init.file == "swin_large_patch4_window7_224_22k.pth"
+    done = vswin("new", "other", "--dataset", "ssv2", "--preset", "slowfast_r50_8x8")
+    assert done.returncode == 2
+    assert "no published checkpoint of it to fine-tune; wanted one of mvit_b_16x4" in done.stderr
+    assert not (project / "experiments" / "other.yaml").exists()
+
+
+def test_a_preset_that_is_not_trained_here_is_refused(project):
+    text = MINE.replace(
+        "preset: swin_t, model: {window_size: [4, 7, 7]}", "preset: slowfast_r50_8x8"
+    )
+    text += "protocols: [finetune]\nvideos: {dataset: kinetics400}\n"
+    (project / "experiments" / "mine.yaml").write_text(text)
+    with pytest.raises(UsageError, match="slowfast_r50_8x8 has no drop_path, which every recipe"):
+        plan_study("mine", "finetune")
+
+
+def test_something_something_is_never_mirrored(project):
+    found = library(project, "protocols: [finetune]\nvideos: {dataset: ssv2}\n")
+    (run, *_) = first_runs(found.experiment("mine"), found.protocol("finetune")).values()
+    assert run.data.flip == 0.0
 
 
 @pytest.mark.parametrize("table", ["table1", "mine"])

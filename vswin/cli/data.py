@@ -88,8 +88,11 @@ def check(
         say_project(quiet=as_json)
     use_data_file(data_file)
     from vswin.data.check import MIN_FRAMES, check_videos
+    from vswin.data.datasets import dataset as known_dataset
+    from vswin.data.listed import require_apart
 
     reports: list[CheckReport] = []
+    lists: list[VideoList] = []
     for found in _lists(dataset, annotations, videos, split, labels):
         memory = state or default_state(found)
         with _resumable(memory), _progress(f"{dataset} {found.split}") as show:
@@ -104,11 +107,14 @@ def check(
                 on_progress=show,
             )
         reports.append(report)
+        lists.append(found)
     if as_json:
         content = {report.split: report.as_dict() for report in reports}
         print(json.dumps({"ok": all(r.ok for r in reports), "splits": content}, indent=2))
     else:
         _print(reports)
+    if known_dataset(dataset).is_own:
+        require_apart(*lists)
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
 

@@ -43,8 +43,9 @@ def new(
     for path in written:
         if path.exists():
             raise UsageError(f"{path} is there; choose another name, or remove it")
-    write_text(written[0], experiment_text(name, dataset, preset, load_sources()))
-    write_text(written[1], notebook_of(name, Library(experiments_dir())))
+    library = Library(experiments_dir())
+    write_text(written[0], experiment_text(name, dataset, preset, load_sources(), library))
+    write_text(written[1], notebook_of(name, library))
     protocol = "smoke" if dataset is None else "finetune"
     print(f"{written[0]}\n{written[1]}\nnext: vswin list {name} --protocol {protocol}")
 

@@ -129,6 +129,10 @@ class Sources(Strict):
         """A path as the file means it."""
         return self.file.parent / path.expanduser()
 
+    def _located(self, split: Split) -> Split:
+        """A split whose paths are as the file means them."""
+        return Split(**{key: path and self._path(path) for key, path in split})
+
     def splits(self, dataset: str) -> dict[SplitName, Split]:
         """The splits of a dataset that this machine names; none if it is not there.
 
@@ -139,14 +143,7 @@ class Sources(Strict):
             path = self.split_file(dataset)
             names = SPLITS if path.exists() else ()
             return {n: Split(annotations=path, videos=self.root(dataset)) for n in names}
-        return {
-            name: Split(
-                annotations=self._path(split.annotations),
-                videos=self._path(split.videos) if split.videos else None,
-                labels=self._path(split.labels) if split.labels else None,
-            )
-            for name, split in (found.splits if found else {}).items()
-        }
+        return {n: self._located(split) for n, split in (found.splits if found else {}).items()}
 
     def split_file(self, dataset: str) -> Path:
         """Where `vswin data split` writes which video of a dataset is of which split."""
@@ -155,12 +152,7 @@ class Sources(Strict):
     def whole(self, dataset: str) -> Split | None:
         """What of a dataset is to be divided; None if its splits are named."""
         found = self.datasets.get(dataset)
-        if found is None or found.all is None:
-            return None
-        all_of_it, videos = found.all, found.all.videos
-        return Split(
-            annotations=self._path(all_of_it.annotations), videos=videos and self._path(videos)
-        )
+        return self._located(found.all) if found and found.all else None
 
     def root(self, dataset: str) -> Path:
         """The folder that the videos of a dataset are in which is to be divided."""

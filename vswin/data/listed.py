@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 from vswin.data.annotations import VideoList, read_annotations, require_clean, require_labels
 from vswin.data.data_file import MissingDataError, Sources, SplitName, is_there
@@ -73,15 +74,34 @@ def listed_whole(sources: Sources, dataset: str) -> VideoList:
             f"{sources.file} has no `all` of {dataset}, which could be divided: its splits are "
             "those that it names"
         )
-    for path in (found.annotations, found.videos):
+    for path in (found.annotations, found.videos, found.labels):
         if path is not None and not is_there(path):
             raise MissingDataError(
                 f"{sources.file}: {dataset} should be in {path}: nothing is there"
             )
-    whole = require_clean(read_annotations(dataset, found.annotations, found.videos, "all"))
+    whole = require_clean(
+        read_annotations(dataset, found.annotations, found.videos, "all", found.labels)
+    )
     require_labels(whole)
     _require_every_class(whole)
     return whole
+
+
+def require_apart(*lists: VideoList) -> None:
+    """Refuses splits that share a file: what is tested on must not have been learnt before.
+
+    Raises:
+        AnnotationError: names the file and the splits.
+    """
+    found: dict[Path, VideoList] = {}
+    for videos in lists:
+        for video in videos.videos:
+            other = found.setdefault(video.path, videos)
+            if other is not videos:
+                raise AnnotationError(
+                    f"{video.path} is in the {other.split} and in the {videos.split} split of "
+                    f"{videos.dataset} ({other.source}, {videos.source}): leave it out of one"
+                )
 
 
 def _require_shared_folders(sources: Sources, dataset: str, split: SplitName) -> None:

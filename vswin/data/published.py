@@ -49,10 +49,23 @@ _DATASETS = (
     Dataset("kinetics700", "Kinetics-700", 700, _CLASSES / "kinetics700.txt", 542_352, 34_125),
     # Section 4.1 says 168.9K and 24.7K; the public lists have 168,913 and 24,777.
     Dataset(
-        "ssv2", "Something-Something v2", 174, _CLASSES / "ssv2.txt", 168_913, 24_777, "segments"
+        "ssv2",
+        "Something-Something v2",
+        174,
+        _CLASSES / "ssv2.txt",
+        168_913,
+        24_777,
+        sampling="segments",
+        flip=False,
     ),
     Dataset("digits_kinetics", "Moving Digits as Kinetics", 10),
-    Dataset("digits_ssv2", "Moving Digits as Something-Something", 12, sampling="segments"),
+    Dataset(
+        "digits_ssv2",
+        "Moving Digits as Something-Something",
+        12,
+        sampling="segments",
+        flip=False,
+    ),
 )
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _DATASETS}
 

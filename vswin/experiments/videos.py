@@ -191,8 +191,8 @@ class VideoProtocol(Strict):
         dataset = _on_videos(experiment, row).dataset
         assert self.book is not None  # the library sees to it
         found = self.book.resolve(row.preset, dataset, experiment.start_of(row).pretrained)
-        if not known_dataset(dataset).flip:
-            found["flip"] = Sourced(0.0, f"data.yaml: {dataset} has flip: false")
+        if found["flip"].value and not known_dataset(dataset).flip:
+            found["flip"] = Sourced(0.0, f"a mirrored clip of {dataset} may show another class")
         return found
 
     def configure(self, experiment: Experiment, row: Row, seed: int) -> RunConfig:
@@ -238,7 +238,13 @@ class VideoProtocol(Strict):
             size=size,
             **(data | {"resize": data["resize"] * size // PIXELS}),
         )
-        model = dataclasses.replace(experiment.paper_model(row), **rates)
+        model = experiment.paper_model(row)
+        if lacking := sorted(rates.keys() - vars(model).keys()):
+            raise UsageError(
+                f"preset {row.preset} has no {', '.join(lacking)}, which every recipe sets: it is "
+                "tested (`vswin eval`) and counted (`vswin cost`), not trained"
+            )
+        model = dataclasses.replace(model, **rates)
         pixels = family_of(model).natural_clips(model).pixels
         clips = dataclasses.replace(clips, pixels=pixels)
         if model.in_channels != CHANNELS:

@@ -10,7 +10,8 @@ from torch import nn
 from vswin.data.annotations import VideoList
 from vswin.data.data_file import MissingDataError, load_sources
 from vswin.data.datasets import class_names
-from vswin.data.listed import listed_videos
+from vswin.data.datasets import dataset as known_dataset
+from vswin.data.listed import listed_videos, require_apart
 from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import VswinError
 from vswin.evaluation.views import VideoEvaluation, evaluate_videos
@@ -43,6 +44,7 @@ def train_and_test_videos(context: RunContext) -> Outcome:
     Raises:
         MissingDataError: if this machine lacks the videos or weights.
         OtherInputsError: if the run was begun with other ones.
+        AnnotationError: if a video is in two splits.
     """
     config, reporter = context.config, context.reporter
     data, test = config.data, config.test
@@ -54,8 +56,11 @@ def train_and_test_videos(context: RunContext) -> Outcome:
     validating = None
     if config.is_trained and config.recipe.patience is not None:
         validating = listed_videos(sources, data.dataset, "validation")
-    for videos in filter(None, (training, validating, testing)):
+    lists = [*filter(None, (training, validating, testing))]
+    for videos in lists:
         _require_some(videos)
+    if validating or known_dataset(data.dataset).is_own:  # published lists are what they are
+        require_apart(*lists)
     recipe = config.recipe.for_clips(len(training.videos))
     model, loaded = initial_model(context)
     inputs = Inputs(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from vswin.data.datasets import class_key, class_keys, class_names
 from vswin.data.lists.listing import AnnotationError, Entry, Listing
-from vswin.data.video_files import PICTURES, split_names, without_suffix
+from vswin.data.own import split_folder
+from vswin.data.video_files import PICTURES, without_suffix
 
 
 def read_class_folders(path: Path, split: str, dataset: str) -> Listing:
@@ -52,8 +53,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _of_split(path: Path, split: str, dataset: str) -> Path:
-    inner = (path / name for name in split_names(split))
-    found = next((folder for folder in inner if folder.is_dir()), path)
+    found = split_folder(path, split)
     if found != path:
         beside = (each for each in _inside(path) if each.is_dir() and each != found)
         for each in beside:
