@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,8 +14,10 @@ from tests.command import vswin as command
 from tests.own import COLOURS, SMALL, own_project, own_videos
 from vswin.data.data_file import VARIABLE, Sources, load_sources
 from vswin.data.listed import listed_videos
+from vswin.data.lists.listing import AnnotationError
 from vswin.experiments.planning import plan_study
 from vswin.project import project_root
+from vswin.runs.videos import train_and_test_videos
 from vswin.weights.files import read_checkpoint, save_weights
 
 TEXT = (project_root() / "docs" / "own_dataset.md").read_text()
@@ -81,10 +84,14 @@ def test_the_tutorial(project):
     assert sorted(answers) == [*COLOURS]
     assert all(folder.run_id[:20] in done["status"].stdout for folder in runs.values())
     _check_what_was_trained(project, runs)
-    # What the runs rest on has changed: nothing passes for done that is not.
     split = project / "my_gestures_split.csv"
     lines = split.read_text().splitlines()
     moved = next(n for n, line in enumerate(lines) if line.endswith(",test"))
+    # A clip that is tested on is trained on, too.
+    split.write_text("\n".join([*lines, lines[moved][:-4] + "train"]))
+    with pytest.raises(AnnotationError, match="is in the train and in the test split of my_gest"):
+        train_and_test_videos(SimpleNamespace(config=plan.runs[0].config, reporter=None))
+    # What the runs rest on has changed: nothing passes for done that is not.
     split.write_text("\n".join([*lines[:moved], lines[moved][:-4] + "train", *lines[moved + 1 :]]))
     again = command("run", "my_ablation", "--protocol", "finetune")
     (line,) = again.stderr.splitlines()

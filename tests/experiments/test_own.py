@@ -85,6 +85,10 @@ def test_a_new_ablation_can_be_run_as_it_is_written(project):
         done = vswin("new", name)
         assert done.returncode == 2
         assert words in done.stderr
+    done = vswin("new", "other", "--preset", "mvit_b_16x4")
+    assert done.returncode == 2
+    assert "the ablation that is written is about Swin's windows" in done.stderr
+    assert not (project / "experiments" / "other.yaml").exists()
 
 
 SPLITS = (

@@ -12,6 +12,7 @@ from vswin.errors import UsageError
 from vswin.experiments.library import Library
 from vswin.experiments.recipes import PretrainedOn
 from vswin.experiments.videos import VideoProtocol
+from vswin.models.registry import presets
 
 FINE_TUNING = """\
 # Fine-tuning on {dataset}: docs/own_dataset.md. What else a row can say: experiments/README.md.
@@ -48,9 +49,15 @@ def experiment_text(
         library: its protocol `finetune` names the checkpoints that there are to start from.
 
     Raises:
-        UsageError: if there is no such dataset, or no checkpoint of the preset.
+        UsageError: if there is no such dataset, no checkpoint of the preset, or the ablation is
+            not for it.
     """
     if dataset is None:
+        if presets()[preset].name != "swin":
+            raise UsageError(
+                f"--preset {preset}: the ablation that is written is about Swin's windows; name a "
+                "preset of Swin, or a --dataset to fine-tune on"
+            )
         return ABLATION.format(name=name, preset=preset)
     known = known_dataset(dataset)
     start = _best_start(preset, library)
