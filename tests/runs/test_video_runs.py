@@ -31,6 +31,7 @@ from vswin.runs.videos import OtherInputsError
 from vswin.training.distributed import World
 from vswin.training.recipe import Recipe
 from vswin.weights.files import read_checkpoint, save_weights
+from vswin.weights.local import record, record_of
 
 IMAGES = RunConfig(
     preset="swin_t",
@@ -232,6 +233,11 @@ def test_a_run_refuses_to_start_without_its_initialisation(tmp_path, monkeypatch
     source = calm.path.with_name(IMAGES.run_id) / "weights.safetensors"
     save_weights(read_checkpoint(source), tmp_path / init.file, "official_2d")
     assert missing_inputs(config, Store(tmp_path, "rehearsal"), load_sources()) == []
+    # Another file was downloaded under that name.
+    record(tmp_path / init.file, "0" * 64)
+    with pytest.raises(WrongInitialisationError, match="has changed since it was downloaded"):
+        execute(folder)
+    record_of(tmp_path / init.file).unlink()
     result = execute(folder)
     assert (result.loaded.kind, result.loaded.source) == ("file", init.file)
     assert result.loaded.digest == read_checkpoint(source).digest

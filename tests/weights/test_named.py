@@ -41,7 +41,9 @@ def same(model, other):
     return all(torch.equal(value, theirs[name]) for name, value in model.state_dict().items())
 
 
-def test_a_model_with_published_weights(models, tmp_path):
+def test_a_model_with_published_weights(models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kinetics400").mkdir()  # a folder is no file of weights, the dataset's own, say
     with pytest.raises(MissingDataError) as caught:
         vswin.build_model("swin_t", weights="kinetics400")
     line = str(caught.value)
@@ -94,6 +96,8 @@ def test_what_is_wrong_is_said_before_anything_is_built(models, tmp_path):
         (UsageError, "head=False says what is loaded of weights", {"head": False}),
         (WeightsError, "there is no file ", {"weights": tmp_path / "none"}),
         (WeightsError, "there is no file ", {"weights": "./none"}),
+        (WeightsError, "there is no file ", {"weights": "none.pth"}),
+        (WeightsError, "home directory", {"weights": "~nobody of this name/none"}),
         (
             MissingDataError,
             "download swin_t:imagenet_1k_timm",
@@ -102,6 +106,7 @@ def test_what_is_wrong_is_said_before_anything_is_built(models, tmp_path):
     ):
         with pytest.raises(error, match=words):
             vswin.build_model(**{"name": "swin_t"} | given)
+    assert "first is a folder" in command("weights", "inspect", "first", cwd=tmp_path).stderr
     path = tmp_path / "first" / FILE
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     with pytest.raises(WeightsError, match="has changed since it was downloaded.* remove it, then"):

@@ -16,6 +16,7 @@ import typer
 from vswin.cli.options import DataFileOption, say_project, use_data_file
 from vswin.cli.terminal import print_line, print_table
 from vswin.errors import UsageError
+from vswin.place import cache_folder
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for decoders
     from vswin.data.annotations import VideoList
@@ -121,8 +122,8 @@ def check(
 
 def default_state(videos: VideoList) -> Path:
     """Where the results of a list's check are kept: in the user's cache, by the list's digest."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return cache / "vswin" / "check" / f"{videos.dataset}-{videos.split}-{videos.digest[:16]}.jsonl"
+    name = f"{videos.dataset}-{videos.split}-{videos.digest[:16]}.jsonl"
+    return cache_folder() / "check" / name
 
 
 def _lists(

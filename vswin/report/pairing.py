@@ -9,9 +9,10 @@ import itertools
 import json
 from collections.abc import Iterable
 
-from vswin.costs.cache import cache_folder, digest_of_sources
+from vswin.costs.cache import digest_of_sources
 from vswin.files import DamagedFileError, read_json, write_json
 from vswin.paper.claims import Claim
+from vswin.place import cache_folder
 from vswin.report.data import Section
 from vswin.report.study import Study
 from vswin.runs.config import RunConfig

@@ -17,7 +17,7 @@ from vswin.errors import UsageError
 from vswin.files import naming
 from vswin.models.errors import WeightsError
 from vswin.weights import local
-from vswin.weights.fetching import DownloadError, Show, fetch, forget
+from vswin.weights.http import DownloadError, Show, fetch, forget
 from vswin.weights.published import PublishedFile
 
 MIRROR = "VSWIN_WEIGHTS_MIRROR"
@@ -104,18 +104,20 @@ def _settle(part: Path, target: Path, found: PublishedFile) -> str:
     from vswin.weights.formats import format_of  # brings torch, which a refusal has no use for
 
     before = local.recorded(target)
+    anyway = f"; to take it all the same, remove {local.record_of(target)}"
     whose = (
-        (found.entry.digest, f"{found.publisher.title} published"),
-        (before, f"was first downloaded, as {local.record_of(target)} says"),
+        (found.entry.digest, f"{found.publisher.title} published", ""),
+        (before, "was first downloaded", anyway),
     )
     try:
         format_of(part)
         digest = local.sha256_of(part)
-        for wanted, words in whose:
+        for wanted, words, otherwise in whose:
             if local.differs(digest, wanted):
                 raise WeightsError(
                     f"what was sent for {found.file} is not what {words}: its SHA-256 begins with "
                     f"{digest[: local.SHOWN]}, wanted {str(wanted)[: local.SHOWN]}; it was not kept"
+                    f"{otherwise}"
                 )
     except WeightsError:
         forget(part)
@@ -138,7 +140,10 @@ def _keep_digest(target: Path, found: PublishedFile) -> str:
     from vswin.weights.formats import format_of
 
     digest = local.require_intact(target, found)
-    format_of(target)
+    try:
+        format_of(target)
+    except WeightsError as error:
+        raise WeightsError(f"{error}; remove that file, then repeat the command") from error
     if local.recorded(target) is None:
         local.record(target, digest)
     return digest

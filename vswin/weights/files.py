@@ -99,7 +99,7 @@ def read_checkpoint(source: str | os.PathLike[str] | Mapping[str, Any]) -> Check
         raise WeightsError(
             f"weights are a {type(source).__name__}, wanted a path or a mapping of tensors"
         )
-    return parse_checkpoint(_read_file(_expanded(source)), str(source))
+    return parse_checkpoint(_read_file(expanded(source)), str(source))
 
 
 def save_weights(
@@ -119,7 +119,7 @@ def save_weights(
     Raises:
         WeightsError: if the layout or the suffix is unknown, or the layout cannot hold the weights.
     """
-    target = _expanded(path)
+    target = expanded(path)
     if isinstance(weights, nn.Module):
         _require_family(weights)
         weights = checkpoint_of(weights)
@@ -187,7 +187,7 @@ def require_file(source: str | os.PathLike[str]) -> None:
     Raises:
         WeightsError: if it is not there, or a folder; says what that is.
     """
-    path = _expanded(source)
+    path = expanded(source)
     if path.is_dir():
         raise WeightsError(f"{path} is {what_folder(path)}")
     if not path.is_file():
@@ -228,7 +228,12 @@ _READERS: dict[Format, Callable[[Path], Any]] = {
 }
 
 
-def _expanded(path: str | os.PathLike[str]) -> Path:
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with the home folder that it may begin with.
+
+    Raises:
+        WeightsError: if it is that of nobody here.
+    """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:  # nobody has that home directory

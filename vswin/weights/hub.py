@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vswin.errors import UsageError
 from vswin.files import naming
-from vswin.weights.fetching import DownloadError
+from vswin.weights.http import DownloadError
 from vswin.weights.published import PublishedFile
 
 FILE = "model.safetensors"

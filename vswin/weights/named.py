@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from vswin.errors import UsageError
 from vswin.models import build
 from vswin.models.registry import resolve_config
-from vswin.weights.files import SUFFIXES, load_weights
+from vswin.weights.files import SUFFIXES, expanded, load_weights
+from vswin.weights.local import require_here
+from vswin.weights.published import find, of_preset, require
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,40 +59,37 @@ def build_model(
 def weights_file(given: Source) -> Path:
     """The file that is meant by a path, or by the name of published weights, which are intact.
 
-    A path comes first. One that leads nowhere is given back if it looks like a file.
+    A file comes first. A path that leads to none is given back if it looks like one.
 
     Raises:
         UsageError: if it is neither a path nor a name.
         MissingDataError: if published weights are not on this machine; says what fetches them.
         WeightsError: if they are not what was published, or have changed.
     """
-    from vswin.weights.local import require_here
-    from vswin.weights.published import find, require
-
-    path = Path(given).expanduser()
-    if _is_there(path):
+    if (path := _path(given)) is not None:
         return path
-    if (found := find(str(given))) is not None:
-        return require_here(found)
-    if path.suffix.lower() in FILES or os.sep in str(given):
-        return path
-    return require_here(require(str(given)))
+    found = find(str(given))
+    if found is None and (folder := expanded(given)).is_dir():
+        return folder  # whoever reads it says what kind of folder it is
+    return require_here(found or require(str(given)))
 
 
 def _file_for(preset: str, given: Source) -> tuple[Path, dict[str, Any]]:
     """The file that is meant for a preset, and the options of the model that it is of."""
-    from vswin.weights.local import require_here
-    from vswin.weights.published import find, of_preset
-
-    path = Path(given).expanduser()
-    if not isinstance(given, str) or _is_there(path) or (os.sep in given and not find(given)):
-        return path, {}
+    path = _path(given)
+    if path is not None or not isinstance(given, str):
+        return path or expanded(given), {}
     found = of_preset(preset, given)
     return require_here(found), dict(found.entry.model)
 
 
-def _is_there(path: Path) -> bool:
+def _path(given: Source) -> Path | None:
+    """A file, or what looks like one and is no name; None where a name is meant."""
+    path = expanded(given)
     try:
-        return path.exists()
+        if path.is_file():
+            return path
     except OSError:  # no file can be called so
-        return False
+        return None
+    looks_so = path.suffix.lower() in FILES or os.sep in str(given)
+    return path if looks_so and find(str(given)) is None else None

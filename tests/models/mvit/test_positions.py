@@ -12,7 +12,7 @@ from vswin.models.errors import WeightsError
 from vswin.models.mvit.geometry import patch_grid
 from vswin.models.mvit.layouts import LAYOUTS
 from vswin.models.mvit.positions import resized
-from vswin.weights.checkpoint import checkpoint_of
+from vswin.weights.checkpoint import checkpoint_of, parse_checkpoint
 from vswin.weights.files import to_layout
 
 KINDS = ("separate", "joint", "space")
@@ -111,14 +111,15 @@ def test_public_layouts_say_enough_of_separate_tables(layout):
     )
 
 
-def test_what_a_joint_table_of_another_files_is_for_is_not_guessed():
-    model, other = small(positions="joint"), small(positions="joint", frames=8)
+@pytest.mark.parametrize(("size", "rows"), [(20, 51), (224, 6273)])
+def test_what_a_joint_table_of_another_files_is_for_is_not_guessed(size, rows):
+    joint = {"positions": "joint", "image_size": size}
+    model, other = small(**joint), small(**joint, frames=8)
     state = to_layout(checkpoint_of(model), LAYOUTS["slowfast"])
     for positions in ("exact", "resize"):
-        with pytest.raises(
-            WeightsError, match="pos_embed of 51 rows, and nothing says of how many"
-        ):
+        with pytest.raises(WeightsError, match=f"{rows} rows, and nothing says of how many"):
             vswin.load_weights(other, state, positions=positions)
+    assert "image_size=224, " in parse_checkpoint(state).found.facts()["assumed"]
     with pytest.raises(WeightsError, match="is of a model with positions='joint', but this one"):
         vswin.load_weights(small(), state)
     images, larger = (

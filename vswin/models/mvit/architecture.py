@@ -80,9 +80,7 @@ class Architecture:
     def facts(self) -> dict[str, Any]:
         """What a user may want to know besides size and classes."""
         config = self.config
-        assumed = self.silent
-        if assumed and config.positions == "joint" and not config.is_image_model:
-            assumed = ("frames", "image_size", *assumed)  # one number of rows is all there is
+        assumed = self.silent if self.says_clips else ("frames", "image_size", *self.silent)
         return {
             "frames": config.frames,
             "image_size": config.image_size,
@@ -91,6 +89,12 @@ class Architecture:
             "kv_pool_last_stage": config.kv_pool_last_stage,
             "assumed": ", ".join(f"{n}={getattr(config, n)!r}" for n in assumed) or "nothing",
         }
+
+    @property
+    def says_clips(self) -> bool:
+        """Whether it says what clips it is for: one joint table's rows may be of several."""
+        is_one_table = self.config.positions == "joint" and not self.config.is_image_model
+        return self.is_certain or not is_one_table
 
     @property
     def is_certain(self) -> bool:

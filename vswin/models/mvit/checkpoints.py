@@ -102,9 +102,7 @@ def adapt(
         differ.pop("frames", None)
         differ.pop("image_size", None)
     clips_differ = bool(differ and rows) and differ.keys() <= CLIP
-    # How many rows of one joint table are time is a guess where the file does not say it.
-    is_said = found.is_certain or "pos_embed" not in rows or found.config.is_image_model
-    if not is_said or rows != position_tables(found.config):
+    if not found.says_clips or rows != position_tables(found.config):
         if clips_differ:
             raise WeightsError(
                 f"{source}: {_sizes(rows)}, and nothing says of how many frames and of what size; "
