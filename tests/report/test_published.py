@@ -18,6 +18,7 @@ from vswin.experiments.recipes import MODEL_FIELDS
 from vswin.files import DamagedFileError
 from vswin.project import experiments_dir
 from vswin.report import load_study, reports_in
+from vswin.report.audit.basis import published_in
 from vswin.report.page import make_page
 from vswin.report.published import section
 from vswin.report.table import the_table
@@ -106,6 +107,9 @@ def test_it_stands_in_a_column_of_its_own(project):
     said = f"1 of 4; top-1 swin_t {top1:.1f} on {videos} (printed 78.8)."
     assert f"tested here, without training: {said}" in verdict
     assert ("table1", "paper") in reports_in(results)
+    kept = published_in("table1", results)["swin_t"]
+    assert (kept.file, kept.videos, kept.public) == ("tiny.pth", 2, 19_906)
+    assert kept.metrics == {"top1": round(top1, 4), "top5": round(100 * facts["top5"], 4)}
 
 
 def test_another_test_or_another_model_is_none_of_the_row(project):

@@ -59,6 +59,6 @@ def better(before: Best | None, score: float, epoch: int, model: nn.Module) -> B
     """
     if before is not None and score < before.score:
         return before
-    rises = before is None or score > before.score
+    risen = epoch if before is None or score > before.score else before.risen
     weights = {n: value.detach().to("cpu", copy=True) for n, value in model.state_dict().items()}
-    return Best(score, epoch, epoch if before is None or rises else before.risen, weights)
+    return Best(score, epoch, risen, weights)

@@ -12,6 +12,7 @@ from vswin.report.audit.basis import (
     FILE,
     RECORD,
     Basis,
+    PublishedTest,
     Verdict,
     as_text,
     digest_of,
@@ -23,7 +24,7 @@ from vswin.report.audit.collect import load_audit
 from vswin.report.audit.page import STATUSES_FILE, statuses
 
 REFRESH = f"a status has changed: `vswin report audit --results-dir {RECORD}` writes it anew"
-NOTHING = Basis("", {}, {}, {}, {}, {})
+NOTHING = Basis("", {}, {}, {}, {}, {}, {})
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,20 @@ def test_an_accuracy_is_tested_once_a_claim_about_it_has_a_verdict(said, status)
 def test_an_accuracy_that_was_trained_here_is_within_the_tolerance_or_not(ours, status):
     basis = dataclasses.replace(NOTHING, measured={"table6": {"shift_3d": {"top1": ours}}})
     assert found("table6", "shift_3d", "top1", basis).status == status
+
+
+@pytest.mark.parametrize(
+    ("ours", "videos", "status"),
+    [(78.5, 19_000, "within"), (77.0, 19_000, "suspicious"), (78.5, 18_000, "needs data")],
+)
+def test_a_published_checkpoint_settles_an_accuracy_if_nearly_every_video_was_read(
+    ours, videos, status
+):
+    test = PublishedTest("released.pth", {"top1": ours, "top5": 93.0}, videos, 19_906)
+    basis = dataclasses.replace(NOTHING, published={"table1": {"swin_t": test}})
+    cell = found("table1", "swin_t", "top1", basis)
+    assert cell.status == status
+    assert f"{ours:.2f}" in cell.evidence and f"{videos:,}" in cell.evidence
 
 
 def test_what_waits_for_data_names_it_with_weights_command_and_hours(audit):

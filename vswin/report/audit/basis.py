@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vswin.costs.cache import memory_at
+from vswin.data.published import DATASETS
 from vswin.experiments.library import Library
 from vswin.files import DamagedFileError, read_json
 from vswin.paper.auditing import training_of
@@ -25,6 +26,7 @@ from vswin.report.collect import load_costs, load_study, studies_in
 from vswin.report.compare import COSTS
 from vswin.report.memory import METRIC as MEMORY
 from vswin.report.overview import awaited
+from vswin.runs.evaluated import Evaluations
 
 FILE = "audit.json"
 RECORD = "results/reference"
@@ -52,6 +54,19 @@ class Verdict:
 
 
 @dataclasses.dataclass(frozen=True)
+class PublishedTest:
+    """What a test of a row's published checkpoint has found."""
+
+    file: str
+    metrics: dict[str, float]
+    """In %."""
+    videos: int
+    """How many were read."""
+    public: int
+    """How many the public list has."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Basis:
     """What is not printed."""
 
@@ -67,6 +82,8 @@ class Basis:
     """GiB of a training step by the model of it, by table and row, where a paper prints memory."""
     measured: dict[str, Numbers]
     """Accuracies in % under the paper's protocol, mean over seeds, by table."""
+    published: dict[str, dict[str, PublishedTest]]
+    """Of the papers' videos, by table and row."""
 
 
 def load_basis(results_dir: str | Path = RECORD) -> Basis:
@@ -103,6 +120,7 @@ def make_basis(results_dir: str | Path) -> Basis:
         {table: found for table in tables if (found := _hours(table, root))},
         {table: found for table in tables if (found := _memory(table))},
         dict(_measured(root)),
+        {table: found for table in tables if (found := published_in(table, root))},
     )
 
 
@@ -117,7 +135,7 @@ def digest_of(root: Path) -> str:
     data += [*experiments.glob("*/*.yaml"), *experiments.glob(PREREGISTRATION)]
     data += [path for path in experiments.glob("*.yaml") if printed_table(path.stem)]
     runs = [*root.glob("*/record/*/runs.jsonl"), *root.glob("*/runs/*/result.json")]
-    runs += [*root.glob("distances/*.csv")]
+    runs += [*root.glob("distances/*.csv"), *root.glob("evaluated/*/result.json")]
     for base, paths in ((FOLDER.parent.parent, data), (root, runs)):
         for path in sorted(paths):
             name = path.relative_to(base) if path.is_relative_to(base) else path.name
@@ -142,7 +160,11 @@ def _read(path: Path) -> Basis | None:
         claim: Verdict(**(said | {"rows": tuple(said["rows"])}))
         for claim, said in content["verdicts"].items()
     }
-    return Basis(**(content | {"verdicts": verdicts}))
+    published = {
+        table: {row: PublishedTest(**said) for row, said in rows.items()}
+        for table, rows in content["published"].items()
+    }
+    return Basis(**(content | {"verdicts": verdicts, "published": published}))
 
 
 def _costs(table: str) -> Numbers:
@@ -210,3 +232,19 @@ def _measured(root: Path) -> Iterator[tuple[str, Numbers]]:
             means = {metric: study.mean(row.id, metric) for metric in study.terms.metrics}
             found[row.id] = {name: mean for name, mean in means.items() if mean is not None}
         yield table, {row: means for row, means in found.items() if means}
+
+
+def published_in(table: str, root: Path) -> dict[str, PublishedTest]:
+    """By row, the test of its published checkpoint on the most videos, in a results folder."""
+    if not Evaluations(root).read():
+        return {}
+    study = load_study(table, VIDEOS, results_dir=root)
+    return {
+        row: PublishedTest(
+            tests[0].tested.file,
+            {name: round(100 * share, 4) for name, share in tests[0].metrics.items()},
+            tests[0].present,
+            DATASETS[tests[0].tested.dataset].test_videos or 0,
+        )
+        for row, tests in study.evaluated.items()
+    }
