@@ -120,7 +120,7 @@ def make_basis(results_dir: str | Path) -> Basis:
         {table: found for table in tables if (found := _hours(table, root))},
         {table: found for table in tables if (found := _memory(table))},
         dict(_measured(root)),
-        {table: found for table in tables if (found := published_in(table, root))},
+        {table: tests for table in tables if (tests := published_in(table, root))},
     )
 
 
