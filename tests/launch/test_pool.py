@@ -182,6 +182,7 @@ def test_both_ways_to_start_a_run_give_it_its_own_environment_and_log(tmp_path, 
     codes = {}
     while processes.alive:
         codes |= processes.ended()
+        time.sleep(0.02)
     assert codes == {run.run_id: 2 for run in runs}
     assert all("unrecognized arguments: --no-such-option" in run.log.read_text() for run in runs)
     processes.start(runs[0], ["--threads", "1"], {})
