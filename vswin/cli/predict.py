@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vswin.cli.options import DataFileOption, model_options, use_data_file
-from vswin.cli.trained import as_trained, trained_with
+from vswin.cli.trained import Trained, as_trained, trained_with
 from vswin.cli.videos import (
     DeviceOption,
     FramesOption,
@@ -53,43 +55,25 @@ def predict(
     """
     import torch
 
-    from vswin.data.datasets import dataset as known_dataset
-    from vswin.data.lists.classes import read_classes
     from vswin.data.video import UnreadableVideoError
-    from vswin.evaluation.public import (
-        clips_for,
-        dataset_with,
-        model_of,
-        predict_video,
-        require_classes_of,
-    )
+    from vswin.evaluation.public import clips_for, model_of, predict_video
     from vswin.weights.named import weights_file
 
     require_device_and_precision(device, "fp32")
     use_data_file(data_file)
     asked = clips_asked(frames, stride, size, views, resize_positions=resize_positions)
-    video = _require_video(video)
-    if dataset is not None:
-        known_dataset(dataset)
-    names = tuple(read_classes(classes.expanduser())) if classes is not None else None
+    video = require_video(video)
+    given = given_classes(dataset, classes)
     weights = weights_file(weights)
     trained = trained_with(weights)
     asked = as_trained(asked, trained)
     model, checkpoint = model_of(weights, asked, **model_options(window=window))
     count = checkpoint.found.num_classes
     assert count is not None  # or it would not have been taken
-    if names is not None and len(names) != count:
-        raise UsageError(f"{classes} names {len(names)} classes, and the model has {count}")
-    trained_on = dataset or (trained.data.dataset if trained else None)
-    is_assumed = trained_on is None
-    if trained_on is None and names is None:
-        trained_on = dataset_with(count)
-    if trained_on is not None and names is None:
-        names = require_classes_of(trained_on, count)
-    cut, test = clips_for(trained_on or "", model, asked)
-    labels = names or [f"class {label}" for label in range(count)]
+    known = classes_of(count, dataset, classes, given, trained)
+    cut, test = clips_for(known.dataset or "", model, asked)
     try:
-        answers = predict_video(video, model, labels, cut, test, torch.device(device), top)
+        answers = predict_video(video, model, known.names, cut, test, torch.device(device), top)
     except UnreadableVideoError as error:
         raise UsageError(f"{video} cannot be read as a video: {error.reason}") from error
     if as_json:
@@ -98,15 +82,72 @@ def predict(
         return
     for answer in answers:
         print(f"{100 * answer.score:5.1f} %  {answer.name}")
-    if names is None:
-        print(f"(numbers from 0: {count} classes are no known dataset's; --classes names them)")
-    elif classes is None and is_assumed:
-        print(
-            f"(the {count} classes are assumed to be those of {trained_on}; --classes gives others)"
-        )
+    if known.note:
+        print(known.note)
 
 
-def _require_video(path: Path) -> Path:
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What a model's classes are called, as far as that is known."""
+
+    names: Sequence[str]
+    dataset: str | None
+    """What the model was trained on."""
+    note: str
+    """What was assumed; empty if nothing was."""
+
+
+def given_classes(dataset: str | None, classes: Path | None) -> tuple[str, ...] | None:
+    """The names in `--classes`.
+
+    Raises:
+        UsageError: if `--dataset` is no dataset.
+        AnnotationError: if the file has no names.
+    """
+    from vswin.data.datasets import dataset as known_dataset
+    from vswin.data.lists.classes import read_classes
+
+    if dataset is not None:
+        known_dataset(dataset)
+    return tuple(read_classes(classes.expanduser())) if classes is not None else None
+
+
+def classes_of(
+    count: int,
+    dataset: str | None,
+    classes: Path | None,
+    given: tuple[str, ...] | None,
+    trained: Trained | None,
+) -> Classes:
+    """The classes of a model that has `count` of them.
+
+    Args:
+        count: the model's.
+        dataset: `--dataset`.
+        classes: `--classes`.
+        given: the names in it.
+        trained: what is known of the run that the weights are of.
+
+    Raises:
+        UsageError: if the names, or the dataset's classes, are of another number.
+    """
+    from vswin.evaluation.public import dataset_with, require_classes_of
+
+    if given is not None and len(given) != count:
+        raise UsageError(f"{classes} names {len(given)} classes, and the model has {count}")
+    trained_on = dataset or (trained.data.dataset if trained else None)
+    if given is not None:
+        return Classes(given, trained_on, "")
+    if trained_on is not None:
+        return Classes(require_classes_of(trained_on, count), trained_on, "")
+    if (assumed := dataset_with(count)) is not None:
+        note = f"(the {count} classes are assumed to be those of {assumed}; --classes gives others)"
+        return Classes(require_classes_of(assumed, count), assumed, note)
+    note = f"(numbers from 0: {count} classes are no known dataset's; --classes names them)"
+    return Classes([f"class {label}" for label in range(count)], None, note)
+
+
+def require_video(path: Path) -> Path:
     """A file of moving pictures.
 
     Raises:
