@@ -17,6 +17,7 @@ ORDER = [
     {"launch"},
     {"experiments"},
     {"runs"},
+    {"using"},
     {"evaluation"},
     {"training"},
     {"tasks"},

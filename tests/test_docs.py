@@ -25,6 +25,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/weights.md",
     "docs/own_dataset.md",
+    "docs/export.md",
 ]
 
 

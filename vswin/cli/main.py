@@ -13,6 +13,7 @@ from vswin.cli import audit as cli_audit
 from vswin.cli import claims as cli_claims
 from vswin.cli import data as cli_data
 from vswin.cli import distance as cli_distance
+from vswin.cli import export as cli_export
 from vswin.cli import jobs as cli_jobs
 from vswin.cli import own as cli_own
 from vswin.cli import predict as cli_predict
@@ -308,3 +309,4 @@ app.command()(cli_claims.claims)
 app.command()(cli_audit.audit)
 app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_predict.predict)
+app.command("export")(cli_export.export)
