@@ -26,6 +26,7 @@ DOCUMENTS = [
     "docs/weights.md",
     "docs/own_dataset.md",
     "docs/export.md",
+    "docs/features.md",
 ]
 
 

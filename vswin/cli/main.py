@@ -14,6 +14,7 @@ from vswin.cli import claims as cli_claims
 from vswin.cli import data as cli_data
 from vswin.cli import distance as cli_distance
 from vswin.cli import export as cli_export
+from vswin.cli import features as cli_features
 from vswin.cli import jobs as cli_jobs
 from vswin.cli import own as cli_own
 from vswin.cli import predict as cli_predict
@@ -310,3 +311,4 @@ app.command()(cli_audit.audit)
 app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_predict.predict)
 app.command("export")(cli_export.export)
+app.command("features")(cli_features.features)

@@ -1,0 +1,82 @@
+"""Features in the order of the list, against the model itself; going on where it stopped."""
+
+import numpy as np
+import pytest
+import torch
+
+import vswin
+from tests.command import vswin as command
+from tests.peers import randomise_
+from tests.using.test_exporting import MVIT, SWIN, saved
+from tests.videos import write_video
+from vswin.data.annotations import Video
+from vswin.data.clips import read_views
+from vswin.data.transforms import normalise
+from vswin.data.video_data import VideoData, ViewsTest
+from vswin.using.features import Extraction, extract_features, features_of
+
+CUT = VideoData("", frames=4, stride=2, size=32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three videos of noise, and a file that is none."""
+    path, rng = tmp_path_factory.mktemp("features"), np.random.default_rng(0)
+    for name in ("b", "a", "c"):
+        write_video(path / f"{name}.mp4", rng.integers(0, 256, (12, 32, 48, 3), dtype=np.uint8))
+    (path / "damaged.mp4").write_bytes(b"no video")
+    return path
+
+
+def clips_of(path, views):
+    return normalise(read_views(Video(path, -1, ""), CUT, views))
+
+
+def test_a_list_becomes_vectors_in_its_order(folder, tmp_path):
+    model = saved(tmp_path / "swin.pth", "swin_t", **SWIN)
+    (folder / "list.txt").write_text("b.mp4\ndamaged.mp4\n\nc.mp4\na.mp4\n")
+    args = ("features", folder / "list.txt", "-w", tmp_path / "swin.pth", "--batch", 2)
+    args += ("--frames", 4, "--size", 32, "--views", "2x3", "--out", tmp_path / "f.npz")
+    done = command(*args)
+    assert done.returncode == 1
+    assert "1 of 4 videos cannot be read" in done.stderr
+    assert not (tmp_path / "f.npz").exists()
+    done = command(*args, "--skip-unreadable")
+    assert done.returncode == 0, done.stderr
+    found = np.load(tmp_path / "f.npz")
+    assert [name.rpartition("/")[2] for name in found["videos"]] == ["b.mp4", "c.mp4", "a.mp4"]
+    for name, vector in zip("bca", found["features"], strict=True):
+        clips = clips_of(folder / f"{name}.mp4", ViewsTest(2, 3))
+        expected = model.forward_features(clips).mean(dim=(0, 1, 2, 3)).detach().numpy()
+        np.testing.assert_allclose(vector, expected, rtol=1e-4, atol=1e-5)
+    assert not (tmp_path / "f.npz.parts").exists()
+
+
+def test_tokens_and_going_on_where_it_stopped(folder, tmp_path):
+    torch.manual_seed(0)
+    model = randomise_(vswin.build_model("swin_t", **SWIN)).eval()
+    what = Extraction(CUT, ViewsTest(1, 1), True, "", "weights")
+    videos, out = [folder / f"{name}.mp4" for name in "abc"], tmp_path / "f.npz"
+
+    def stop(done, count):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(model, videos, what, out, torch.device("cpu"), 1, on_video=stop)
+    seen = []
+    extract_features(
+        *(model, videos, what, out, torch.device("cpu"), 1),
+        on_video=lambda *of: seen.append(of),
+    )
+    assert seen == [(2, 3), (3, 3)]
+    found = np.load(out)["features"]
+    clips = torch.cat([clips_of(path, ViewsTest(1, 1)) for path in videos])
+    expected = model.forward_features(clips).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_of_mvit_a_vector_is_what_the_classifier_reads():
+    model = randomise_(vswin.build_model("mvit_b_16x4", num_classes=5, **MVIT)).eval()
+    clips = torch.randn(2, 3, 4, 40, 40)
+    torch.testing.assert_close(model.head(features_of(model, clips)), model(clips))
