@@ -13,6 +13,7 @@ from vswin.cli import audit as cli_audit
 from vswin.cli import claims as cli_claims
 from vswin.cli import data as cli_data
 from vswin.cli import distance as cli_distance
+from vswin.cli import explain as cli_explain
 from vswin.cli import export as cli_export
 from vswin.cli import features as cli_features
 from vswin.cli import jobs as cli_jobs
@@ -312,3 +313,4 @@ app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_predict.predict)
 app.command("export")(cli_export.export)
 app.command("features")(cli_features.features)
+app.command("explain")(cli_explain.explain)

@@ -65,13 +65,7 @@ def _attentions(
 ) -> Iterator[Attention]:
     """Pooled queries and keys of (1, 1 + T'*H'*W', C) tokens; the class token has no place."""
     assert not class_only  # features are asked for, which takes all tokens
-    weights, biases = attn.qkv.weight.chunk(3), attn.qkv.bias.chunk(3)
-    q, k = (
-        F.linear(x, weight, bias).unflatten(2, (attn.num_heads, -1))
-        for weight, bias in zip(weights[:2], biases[:2], strict=True)
-    )
-    q = pooled(q, grid, attn.q, attn.pool_q, attn.norm_q)
-    k = pooled(k, grid, attn.kv, attn.pool_k, attn.norm_k)
+    q, k = queries_and_keys(attn, x, grid)
     q_places, k_places = (
         lattice.pooled(pool).places(grid if pool is None else pool.out(grid))
         for pool in (attn.q, attn.kv)
@@ -85,3 +79,14 @@ def _attentions(
         k_places=torch.cat((torch.zeros(1, 3, dtype=k_places.dtype), k_places)),
         k_placed=placed,
     )
+
+
+def queries_and_keys(attn: PoolingAttention, x: Tensor, grid: Triple) -> tuple[Tensor, Tensor]:
+    """Those of (B, 1 + T'*H'*W', C) tokens, pooled: (B, 1 + fewer, heads, head_dim) each."""
+    weights, biases = attn.qkv.weight.chunk(3), attn.qkv.bias.chunk(3)
+    q, k = (
+        F.linear(x, weight, bias).unflatten(2, (attn.num_heads, -1))
+        for weight, bias in zip(weights[:2], biases[:2], strict=True)
+    )
+    q = pooled(q, grid, attn.q, attn.pool_q, attn.norm_q)
+    return q, pooled(k, grid, attn.kv, attn.pool_k, attn.norm_k)
