@@ -14,5 +14,11 @@ def duration(seconds: float) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """As +2.60 or −0.31, with a minus sign; what rounds to zero is +0.00."""
-    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
+    """As +2.60 or −0.31, with a minus sign; what would round to zero gets more digits: −0.004.
+
+    The sign of an interval's end decides a verdict, so it is to be seen. A millionth is zero.
+    """
+    value = value if round(value, 6) else 0.0
+    while value and not round(value, digits):
+        digits += 1
+    return f"{value:+.{digits}f}".replace("-", "−")

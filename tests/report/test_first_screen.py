@@ -7,6 +7,7 @@ from vswin.report import load_study
 from vswin.report.claims import judge_claims
 from vswin.report.first_screen import first_screen, negative
 from vswin.report.headline import verdict_lines
+from vswin.report.page import make_page, render
 from vswin.report.sensitivity import Sensitivity, changed, sensitivity
 
 UP, SAME, DOWN = [84.0, 84.4, 83.9, 84.2], [80.1, 80.5, 79.8, 80.2], [76.0, 76.4, 75.8, 76.1]
@@ -47,6 +48,17 @@ def test_what_is_counted_holds_without_moving_digits(study):
     found = line(study, "factorized_needs_more_parameters")
     assert (found.verdict, found.evidence) == ("holds", "counted")
     assert found.ours == "1.30 times"
+
+
+def test_what_limits_a_test_stands_beside_it(study):
+    """Here: no weights were trained before, so the zero gate has nothing to protect."""
+    study = with_results(study, factorized=SAME, factorized_gate_1=UP)
+    said = line(study, "zero_gate_helps")
+    assert said.verdict == "contradicted on Moving Digits"
+    assert "start from random weights" in said.why
+    page = make_page(study)
+    for template in ("report.md.j2", "report.html.j2"):
+        assert render(template, page).count(said.why) == 2  # there, and where it does not hold
 
 
 def test_what_does_not_hold_is_said_as_loudly():

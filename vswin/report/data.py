@@ -171,7 +171,8 @@ class ClaimLine:
     """The verdict alone, which gives its colour."""
     evidence: str
     """Its class: counted, built in, open test, ..."""
-    reason: str
+    why: str
+    """For a reader who doubts the evidence, the margin or the bounds; may be empty."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,7 +54,7 @@ def line_of(study: Study, judgement: Judgement, printed: PrintedEvidence | None)
         verdict=verdict_in_words(study, judgement),
         tone=judgement.verdict,
         evidence=judgement.evidence,
-        reason=judgement.reason,
+        why=claim.why,
     )
 
 
@@ -112,7 +112,7 @@ def negative(study: Study, judgements: Iterable[Judgement]) -> Section:
     """What does not hold, and what could not be told, as loud as what holds."""
     judged = list(judgements)
     items = [
-        Item(j.says, verdict_in_words(study, j), j.reason, j.verdict)
+        Item(j.says, verdict_in_words(study, j), f"{j.reason}. {j.claim.why}".strip(), j.verdict)
         for wanted in ("contradicted", "no effect", "inconclusive")
         for j in judged
         if j.verdict == wanted

@@ -10,12 +10,13 @@ from vswin.paper.claims import paper_claims
 from vswin.paper.printed import FOLDER, printed_table, read_paper
 from vswin.project import experiments_dir
 from vswin.report.overview.awaited import bill
-from vswin.report.overview.blocks import TITLES, blocks, headline, signed
+from vswin.report.overview.blocks import TITLES, blocks, headline
 from vswin.report.overview.data import by_evidence, count_in_words, counts
 from vswin.report.overview.page import LINK, as_markdown, make_page, write_overview
 from vswin.report.overview.picture import picture_of
 from vswin.report.overview.plots import COLOURS, draw
 from vswin.report.overview.tables import tables
+from vswin.wording import signed
 
 PRINTED = [t for t in Library(experiments_dir()).tables() if printed_table(t)]
 
@@ -53,7 +54,7 @@ def test_what_does_not_hold_is_said_as_loudly_as_what_holds(overview):
     assert second.title.startswith(TITLES["holds"])
     shown = as_markdown(first)
     assert "`joint_beats_factorized`" in shown
-    assert "contradicted on Moving Digits: joint − factorized = -2.10 points" in shown
+    assert "contradicted on Moving Digits: joint − factorized = −2.10 points" in shown
 
 
 def test_verdicts_are_counted_once_each(overview):
@@ -171,10 +172,11 @@ def test_every_verdict_has_a_colour_and_a_place():
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(7.46, "+7.5"), (-0.31, "−0.3"), (-0.041, "−0.04"), (-0.001, "+0.00")]
+    ("number", "text"),
+    [(7.46, "+7.5"), (-0.31, "−0.3"), (-0.041, "−0.04"), (-0.001, "−0.001"), (-1e-9, "+0.0")],
 )
 def test_numbers_have_a_sign(number, text):
-    assert signed(number) == text
+    assert signed(number, 1) == text
 
 
 def test_html_shows_links_code_and_no_markup_of_markdown(files):

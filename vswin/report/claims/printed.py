@@ -21,6 +21,7 @@ from vswin.paper.placeholders import decimals
 from vswin.paper.printed import PrintedTable, printed_table
 from vswin.paper.quantities import printed_quantity
 from vswin.report.statistics import LEVEL, holm
+from vswin.wording import signed
 
 Resolution = Literal["clear", "by a single test only", "not resolvable"]
 IMAGENET = "imagenet_1k"
@@ -96,13 +97,13 @@ class PrintedEvidence:
     @property
     def line(self) -> str:
         """`joint − split +2.4 points (z 9.2): clear`, step by step."""
-        steps = (f"{s.label} {_signed(s.difference)} points (z {s.z:.1f})" for s in self.steps)
+        steps = (f"{s.label} {signed(s.difference, 1)} points (z {s.z:.1f})" for s in self.steps)
         return f"{'; '.join(steps)}: {self.resolution}"
 
     @property
     def short(self) -> str:
         """`+2.4 (z 9.2), clear`, where it is said which rows are compared."""
-        steps = (f"{_signed(s.difference)} (z {s.z:.1f})" for s in self.steps)
+        steps = (f"{signed(s.difference, 1)} (z {s.z:.1f})" for s in self.steps)
         return f"{', '.join(steps)}, {self.resolution}"
 
 
@@ -218,8 +219,3 @@ def _difference(rows: list[tuple[PrintedTable, str]], discordance: float) -> Pri
 def _title(dataset: str) -> str:
     """As papers spell it."""
     return "ImageNet" if dataset == IMAGENET else DATASETS[dataset].title
-
-
-def _signed(points: float) -> str:
-    """With one decimal, as the cells have; never a minus zero."""
-    return f"{round(points, 1) + 0.0:+.1f}"

@@ -8,6 +8,7 @@ from vswin.report.claims.judgement import Step
 from vswin.report.compare import UNITS
 from vswin.report.statistics import LEVEL
 from vswin.report.statistics.power import MOST_PAIRS, POWER
+from vswin.wording import signed
 
 OF_COUNTS = {**UNITS, "test_flops": "G", "pretraining_images": "M images", "views": "views"}
 """Units of what is counted."""
@@ -29,11 +30,11 @@ def tested(claim: Claim, steps: tuple[Step, ...], margin: float | None) -> str:
 
 def step_in_words(step: Step, unit: str = "points") -> str:
     """`joint − split = +8.70 points [+7.90, +9.50]`; a single seed has no interval."""
-    sign = "+" if step.second else ""
+    in_words = signed if step.second else "{:.2f}".format
     found = step.interval
-    text = f"{step.label} = {found.mean + 0.0:{sign}.2f} {unit}"
+    text = f"{step.label} = {in_words(found.mean)} {unit}"
     if found.n > 1:
-        text += f" [{found.low + 0.0:{sign}.2f}, {found.high + 0.0:{sign}.2f}]"
+        text += f" [{in_words(found.low)}, {in_words(found.high)}]"
     return text
 
 

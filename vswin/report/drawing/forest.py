@@ -25,6 +25,7 @@ from vswin.report.drawing.canvas import (
     widest,
 )
 from vswin.report.pictures.forest import Claim, Forest, Step
+from vswin.wording import signed
 
 ROW, HEAD, GAP = 0.42, 0.21, 0.16
 """Inches of a difference, of a line of a claim's words, and between claims."""
@@ -155,10 +156,10 @@ def _step(axis: Axes, step: Step, y: float, colour: str) -> None:
         fontsize=9.5,
         color=INK,
     )
-    text = f"{step.mean:+.2f}"
+    text = signed(step.mean)
     if math.isfinite(step.low) and step.low != step.high:
-        text += f" [{step.low:+.2f}, {step.high:+.2f}]"
-    beside(axis, y, text.replace("-", "−"))
+        text += f" [{signed(step.low)}, {signed(step.high)}]"
+    beside(axis, y, text)
 
 
 def _label(step: Step) -> str:

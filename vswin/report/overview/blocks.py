@@ -25,6 +25,7 @@ from vswin.report.overview.tables import (
     unequal,
 )
 from vswin.report.registration import registration_line
+from vswin.wording import signed
 
 SETTLED = ("holds", "contradicted", "no effect")
 """Verdicts that say something of the claim."""
@@ -157,16 +158,10 @@ def in_points(judgement: Judgement) -> str:
     """The difference that decides, with its interval: "+7.5 [+7.0, +8.0]"."""
     if judgement.difference is None:
         return ""
-    text, interval = signed(judgement.difference), judgement.interval
+    text, interval = signed(judgement.difference, 1), judgement.interval
     if interval is not None and math.isfinite(interval.low):
-        text += f" [{signed(interval.low)}, {signed(interval.high)}]"
+        text += f" [{signed(interval.low, 1)}, {signed(interval.high, 1)}]"
     return text
-
-
-def signed(number: float) -> str:
-    """With a sign and one decimal, two below a tenth; never a minus zero."""
-    digits = 2 if abs(number) < 0.1 else 1
-    return f"{round(number, digits) + 0.0:+.{digits}f}".replace("-", "−")
 
 
 def changed(judgement: Judgement, elsewhere: Sequence[Elsewhere]) -> list[Elsewhere]:
