@@ -1,5 +1,7 @@
 """Checks of numbers against each other: what passes, what fails, and that each can fail."""
 
+import dataclasses
+
 import pytest
 
 from vswin.paper.auditing import Check, System
@@ -16,7 +18,7 @@ from vswin.report.audit.collect import load_audit
 from vswin.report.audit.quantities import cell_span, value_of
 from vswin.report.audit.texts import check_of, finding_of
 
-NOTHING = Basis("", {}, {}, {}, {}, {})
+NOTHING = Basis("", {}, {}, {}, {}, {}, {})
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,7 @@ def test_a_copy_of_a_cell_must_be_its_equal():
 def test_a_contradicted_count_puts_a_number_in_doubt():
     said = number("2×", "table1.swin_l.params / table1.swin_b.params", claims=["a_claim"])
     verdicts = {"a_claim": Verdict("contradicted", "counted", "", (), "params", "ratio")}
-    basis = Basis("", {}, verdicts, {}, {}, {})
+    basis = dataclasses.replace(NOTHING, verdicts=verdicts)
     finding = finding_of(said, check_of("video_swin", "here", said), {}, basis, {})
     assert finding.status == "suspicious"
 
