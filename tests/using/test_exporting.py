@@ -12,6 +12,9 @@ import vswin
 from tests.command import vswin as command
 from tests.peers import randomise_
 from tests.videos import moving, write_video
+from vswin.data.data_file import VARIABLE
+from vswin.data.transforms import normalise
+from vswin.project import project_root
 from vswin.using.exporting import ExportError, export_model
 
 SWIN = {"embed_dim": 16, "depths": (1, 1), "num_heads": (2, 2), "window_size": (2, 3, 3)}
@@ -24,38 +27,67 @@ def saved(path, preset, **options):
     return model
 
 
-def assert_close(found, expected):
-    """To 1e-4 of the largest logit."""
+def assert_close(found, expected, tolerance=1e-4):
+    """Relative to the largest logit."""
     expected = expected.detach().numpy()
-    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
 
 
-def test_onnx_runs_without_this_package_and_the_loss_of_int8_is_measured(tmp_path):
+TEXT = (project_root() / "docs" / "export.md").read_text()
+COMMANDS = re.findall(r"^vswin (.*)", TEXT, re.M)
+ONNX, PT2 = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+PUBLISHED = "swin_tiny_patch244_window877_kinetics400_1k.pth"
+"""What the documents call swin_t:kinetics400."""
+
+
+@pytest.fixture
+def documented(tmp_path, monkeypatch):
+    """A folder in which the documents' commands find weights, of a tiny model, and videos."""
     small = SWIN | {"depths": (1,), "num_heads": (2,)}  # exporting takes a second for each block
-    model = saved(tmp_path / "swin.pth", "swin_t", **small)
-    video = write_video(tmp_path / "video.mp4", moving(20))
-    done = command(
-        *("export", "-w", tmp_path / "swin.pth", "--to", "onnx", "--frames", 4, "--size", 32),
-        *("--out", tmp_path / "int8.onnx", "--int8", "--video", video),
-    )
-    assert done.returncode == 0, done.stderr
-    parity = re.search(r"on 4 random clips and 12 .* by at most (\S+) of the largest", done.stdout)
-    loss = re.search(r"int8, on 12 views of 1 videos.* by at most (\S+) of", done.stdout)
+    model = randomise_(vswin.build_model("swin_t", num_classes=5, **small)).eval()
+    vswin.save_weights(model, tmp_path / PUBLISHED, "official_video")
+    (tmp_path / "data.yaml").write_text(f"weights: [{tmp_path}]")
+    for name in "ab":
+        write_video(tmp_path / f"{name}.mp4", moving(20))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "data.yaml"))
+    monkeypatch.chdir(tmp_path)
+    return model
+
+
+def in_small(words):
+    """A command of the document, for clips of 4 frames of 32 x 32 pixels."""
+    words = words.replace(" --frames 32 --size 224", "")
+    return (*words.split(), "--frames", 4, "--size", 32)
+
+
+@pytest.mark.heavy
+def test_the_document_all_of_it(documented, tmp_path):
+    """Its files run without this package, and the loss of int8 is measured."""
+    done = [command(*in_small(words)) for words in COMMANDS]
+    assert [each.returncode for each in done] == [0] * 3, [each.stderr for each in done]
+    steps = [len(each.stderr.splitlines()) for each in done]  # what is said meanwhile
+    assert steps == [2, 2, 3]
+    written = ["model.onnx", "model.pt2", "small.onnx"]
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix in (".onnx", ".pt2")) == written
+    small = ONNX.replace("model.onnx", "small.onnx")
+    for code, tolerance in ((ONNX, 1e-4), (small, 0.2), (PT2, 1e-4)):
+        found = {}
+        exec(code.replace(".zeros(", ".ones("), found)  # of zeros, more would be right
+        assert found["about"]["sampling"] == "dense"
+        clips = normalise(torch.ones(1, 3, 4, 32, 32, dtype=torch.uint8))
+        assert_close(np.asarray(found["logits"]), documented(clips), tolerance)
+    parity = re.search(r"on 4 random clips: .* by at most (\S+) of the largest", done[0].stdout)
+    loss = re.search(r"int8, on 24 views of 2 videos.* by at most (\S+) of", done[2].stdout)
     assert float(parity[1]) <= 1e-4 < float(loss[1]) < 0.2
-    sizes = re.search(r"size: (\S+) bytes before, (\S+) in int8", done.stdout).groups()
+    sizes = re.search(r"size: (\S+) bytes before, (\S+) in int8", done[2].stdout).groups()
     before, after = (int(size.replace(",", "")) for size in sizes)
-    assert (tmp_path / "int8.onnx").stat().st_size == after < before
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".mp4", ".onnx", ".pth"]
-    session = onnxruntime.InferenceSession(tmp_path / "int8.onnx")
+    assert (tmp_path / "small.onnx").stat().st_size == after < before
+    session = onnxruntime.InferenceSession("small.onnx")  # for any batch
     clips = torch.randn(5, 3, 4, 32, 32)
-    (found,) = session.run(["logits"], {"clip": clips.numpy()})
-    expected = model(clips).detach().numpy()
-    assert np.abs(found - expected).max() < 0.2 * np.abs(expected).max()
-    about = json.loads(session.get_modelmeta().custom_metadata_map["vswin"])
-    assert (about["frames"], about["size"], about["num_classes"]) == (4, 32, 5)
+    assert_close(session.run(["logits"], {"clip": clips.numpy()})[0], documented(clips), 0.2)
 
 
-def test_pt2_runs_without_this_package(tmp_path):
+def test_pt2_of_mvit_says_how_its_clips_are_normalised(tmp_path):
     model = saved(tmp_path / "mvit.pth", "mvit_b_16x4", **MVIT)
     done = command(
         *("export", "-w", tmp_path / "mvit.pth", "--to", "pt2", "--out", tmp_path / "mvit.pt2")
@@ -65,7 +97,10 @@ def test_pt2_runs_without_this_package(tmp_path):
     program = torch.export.load(tmp_path / "mvit.pt2", extra_files=about).module()
     clips = torch.randn(5, 3, 4, 40, 40)
     assert_close(program(clips).detach().numpy(), model(clips))
-    assert json.loads(about["vswin"])["mean"] == pytest.approx([0.45 * 255] * 3)
+    said = json.loads(about["vswin"])
+    assert said["mean"] == pytest.approx([0.45 * 255] * 3)
+    assert said["std"] == pytest.approx([0.225 * 255] * 3)
+    assert said["sampling"] == "spans"
 
 
 class Unlike(torch.nn.Module):

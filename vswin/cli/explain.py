@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from vswin.cli.options import DataFileOption, model_options, use_data_file
-from vswin.cli.predict import classes_of, given_classes, require_video
-from vswin.cli.trained import as_trained, trained_with
+from vswin.cli.classifier import ClassesOption, DatasetOption, classifier_of, require_video
+from vswin.cli.options import DataFileOption, use_data_file
 from vswin.cli.videos import (
     DeviceOption,
     FramesOption,
@@ -41,13 +40,8 @@ def explain(
         str | None,
         typer.Option("--class", help="The class to ask about: its name or number (Swin)."),
     ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="What the model was trained on (default: by its number of classes)."),
-    ] = None,
-    classes: Annotated[
-        Path | None, typer.Option(help="Names of the model's classes: one a line, or JSON.")
-    ] = None,
+    dataset: DatasetOption = None,
+    classes: ClassesOption = None,
     frames: FramesOption = None,
     stride: StrideOption = None,
     size: SizeOption = None,
@@ -70,44 +64,36 @@ def explain(
     from vswin.data.annotations import Video
     from vswin.data.clips import read_views
     from vswin.data.opening import UnreadableVideoError
-    from vswin.evaluation.public import clips_for, model_of
     from vswin.files import require_writable
     from vswin.using import explaining
     from vswin.using.heat_maps import method_of
-    from vswin.weights.named import weights_file
 
     require_device_and_precision(device, "fp32")
     use_data_file(data_file)
     video = require_video(video)
-    given = given_classes(dataset, classes)
     out = (out or Path(f"{video.stem}.explained")).expanduser().absolute()
     picture, moving = (out.with_name(f"{out.name}.{kind}") for kind in ("png", movie))
     require_writable(out.parent, "--out")
-    weights = weights_file(weights)
-    trained = trained_with(weights)
     asked = clips_asked(frames, stride, size, "1x1", resize_positions=resize_positions)
-    asked = as_trained(asked, trained)
-    model, _ = model_of(weights, asked, **model_options(window=window))
-    method = method_of(model)
+    ready = classifier_of(weights, asked, window, dataset, classes)
+    names, cut, method = ready.classes.names, ready.cut, method_of(ready.model)
     if label is not None and not method.of_class:
         raise UsageError(f"--class {label}: {method.name} asks about no class; leave it out")
-    known = classes_of(model.config.num_classes, dataset, classes, given, trained)
-    asked_about = None if label is None else _number(label, known.names)
-    cut, test = clips_for(known.dataset or "", model, asked)
+    asked_about = None if label is None else _number(label, names)
     try:
-        (view,) = read_views(Video(video, -1, video.name), cut, test)
+        (view,) = read_views(Video(video, -1, video.name), cut, ready.test)
     except UnreadableVideoError as error:
         raise UsageError(f"{video} cannot be read as a video: {error.reason}") from error
     on = torch.device(device)
-    found = explaining.explain(model.to(on), view, cut.pixels, on, asked_about)
+    found = explaining.explain(ready.model.to(on), view, cut.pixels, on, asked_about)
     best = (-found.scores).argsort(kind="stable")[:top]
-    answers = [f"{100 * found.scores[place]:5.1f} %  {known.names[place]}" for place in best]
+    answers = [f"{100 * found.scores[place]:5.1f} %  {names[place]}" for place in best]
     explaining.write_picture(found, answers, picture)
     explaining.write_movie(found, moving, movie)  # type: ignore[arg-type]
     print("\n".join(answers))
-    if known.note:
-        print(known.note)
-    about = f" for {known.names[found.label]}" if method.of_class else ""
+    if ready.classes.note:
+        print(ready.classes.note)
+    about = f" for {names[found.label]}" if method.of_class else ""
     print(f"{found.method}{about}, of one clip of {cut.frames} frames")
     if not found.heat.any():
         print("the heat map is the same everywhere: nothing in this clip speaks for that class")

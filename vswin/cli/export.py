@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vswin.cli.classifier import require_video
 from vswin.cli.options import model_options
-from vswin.cli.predict import require_video
 from vswin.cli.trained import as_trained, trained_with
 from vswin.cli.videos import (
     FramesOption,
@@ -79,7 +80,8 @@ def export(
     shape = (model.config.in_channels, cut.frames, cut.size, cut.size)
     clips = _clips_of(videos, cut, test) if videos else None
     print(f"exporting for clips of {cut.frames} frames of {cut.size}×{cut.size} pixels", flush=True)
-    found = export_model(model, shape, to, out, _about(checkpoint, cut), clips, int8)  # type: ignore[arg-type]
+    about = _about(checkpoint, cut)
+    found = export_model(model, shape, to, out, about, clips, int8, _say)  # type: ignore[arg-type]
     beside = f" and {len(clips)} of {len(videos)} videos" if clips is not None else ""
     random = found.parity.clips - (0 if clips is None else len(clips))
     print(
@@ -91,6 +93,10 @@ def export(
         print(f"loss of int8, on {found.int8.clips} {of}: {_words(found.int8)}")
         print(f"size: {found.bytes_before:,} bytes before, {out.stat().st_size:,} in int8")
     print(f"written: {out} ({out.stat().st_size:,} bytes)")
+
+
+def _say(step: str) -> None:
+    print(f"{step} ...", file=sys.stderr, flush=True)
 
 
 def _words(found: Difference) -> str:
@@ -123,6 +129,7 @@ def _about(checkpoint: Checkpoint, cut: VideoData) -> dict[str, Any]:
         "num_classes": checkpoint.found.num_classes,
         "clip": "float32 (batch, RGB, frames, height, width), (0 to 255 - mean) / std",
         "frames": cut.frames,
+        "sampling": cut.sampling,
         "stride": cut.stride,
         "size": cut.size,
         "mean": list(mean),

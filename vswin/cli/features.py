@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vswin.cli.classifier import require_video
 from vswin.cli.options import DataFileOption, model_options, resumable, use_data_file
-from vswin.cli.predict import require_video
 from vswin.cli.trained import as_trained, trained_with
 from vswin.cli.videos import (
     DeviceOption,
@@ -25,17 +26,27 @@ from vswin.cli.videos import (
 )
 from vswin.errors import UsageError, VswinError
 
+if TYPE_CHECKING:  # `vswin --help` has no use for it
+    from vswin.data.annotations import Video
+
 LISTS = (".txt", ".list", ".lst")
 """How the names of lists end."""
+NAMED = 5
+"""Unreadable videos that are named in a line."""
 
 
 def features(
-    videos: Annotated[
-        list[Path],
-        typer.Argument(help="Video files, or lists of them: text files (.txt), a path a line."),
-    ],
     weights: WeightsOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write (.npz).")],
+    videos: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Video files, or lists of them: text files (.txt), a path a line."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", "-d", help="A dataset of the data file instead, with its labels."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of that dataset.")] = "test",
     tokens: Annotated[
         bool, typer.Option("--tokens", help="All tokens of one view, not a vector of each video.")
     ] = False,
@@ -53,6 +64,7 @@ def features(
         bool, typer.Option("--skip-unreadable", help="Leave out videos that cannot be read.")
     ] = False,
     device: DeviceOption = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data_file: DataFileOption = None,
 ) -> None:
     """What a model makes of videos before it classifies: `features` and `videos` in an .npz file.
@@ -76,7 +88,7 @@ def features(
 
     require_device_and_precision(device, "fp32")
     use_data_file(data_file)
-    files = [path for given in videos for path in _files(given.expanduser())]
+    listed = _listed(videos or [], data, split)
     require_writable(out.parent, "--out")
     weights = weights_file(weights)
     trained = trained_with(weights)
@@ -90,20 +102,54 @@ def features(
     what = Extraction(cut, test, tokens, repr(model.config), checkpoint.digest)
     workers = decoders(device, 1) if workers is None else workers
     on = torch.device(device)
-    with resumable(), progress_bar("videos", True) as show:
+    with resumable(), progress_bar("videos", not as_json) as show:
         unreadable = extract_features(
-            model.to(on), files, what, out, on, batch, workers, skip_unreadable, show
+            model.to(on), listed, what, out, on, batch, workers, skip_unreadable, show
         )
-    named = "; ".join(f"{path} ({why})" for path, why in unreadable.items())
-    left = len([path for path in files if path not in unreadable])
+    left = len([video for video in listed if video.path not in unreadable])
     if unreadable and not (skip_unreadable and left):
         raise VswinError(
-            f"{len(unreadable)} of {len(files)} videos cannot be read: {named}; nothing was "
-            "written, what was computed is kept; fetch them again, or give --skip-unreadable"
+            f"{len(unreadable)} of {len(listed)} videos cannot be read: {_named(unreadable)}; "
+            "nothing was written, what was computed is kept; fetch them again, or give "
+            "--skip-unreadable"
         )
+    if as_json:
+        said: dict[str, Any] = {"file": str(out), "videos": left}
+        said |= {"views": str(test), "frames": cut.frames}
+        print(json.dumps(said | {"left_out": {str(p): why for p, why in unreadable.items()}}))
+        return
     if unreadable:
-        print(f"left out: {named}")
-    print(f"written: {out}: {left} videos, {test} views each, {what.data.frames} frames")
+        print(f"left out: {_named(unreadable)}")
+    print(f"written: {out}: {left} videos, {test} views each, {cut.frames} frames")
+
+
+def _named(unreadable: dict[Path, str]) -> str:
+    """A few of them: a line holds no thousands."""
+    few = [f"{path} ({why})" for path, why in list(unreadable.items())[:NAMED]]
+    more = len(unreadable) - len(few)
+    return "; ".join(few) + (f" and {more} more (--json names all)" if more else "")
+
+
+def _listed(given: list[Path], dataset: str | None, split: str) -> list[Video]:
+    """The videos that are asked for, in order.
+
+    Raises:
+        UsageError: if none are, or both files and a dataset, or a file is not there.
+        MissingDataError, AnnotationError: as `vswin.data.listed.listed_videos`.
+    """
+    from vswin.data.annotations import Video
+    from vswin.data.data_file import SPLITS, load_sources
+    from vswin.data.datasets import dataset as known_dataset
+    from vswin.data.listed import listed_videos
+
+    if bool(given) == (dataset is not None):
+        raise UsageError("wanted videos, a list of them, or --data DATASET, and one of these alone")
+    if dataset is None:
+        return [Video(path, -1, path.name) for each in given for path in _files(each.expanduser())]
+    known_dataset(dataset)
+    if split not in SPLITS:
+        raise UsageError(f"--split {split}: the data file knows {', '.join(SPLITS)}")
+    return list(listed_videos(load_sources(), dataset, split).videos)
 
 
 def _files(given: Path) -> list[Path]:

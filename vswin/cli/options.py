@@ -141,8 +141,8 @@ def confirm(question: str, yes: bool, refusal: str) -> None:
 
 
 @contextlib.contextmanager
-def resumable() -> Iterator[None]:
-    """Says on Ctrl-C that nothing is lost; a closed terminal and SIGTERM end the same way."""
+def ended_by_signals() -> Iterator[None]:
+    """A closed terminal and SIGTERM end the block as Ctrl-C does."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -150,12 +150,20 @@ def resumable() -> Iterator[None]:
     before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
-        raise typer.Exit(130) from None
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+@contextlib.contextmanager
+def resumable() -> Iterator[None]:
+    """Says on Ctrl-C, and what ends as it does, that nothing is lost."""
+    with ended_by_signals():
+        try:
+            yield
+        except KeyboardInterrupt:
+            print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+            raise typer.Exit(130) from None
 
 
 def model_options(**words: str | None) -> dict[str, Any]:

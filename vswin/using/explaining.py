@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -112,11 +113,24 @@ def write_movie(explanation: Explanation, path: Path, kind: Movie) -> None:
     Raises:
         NotWritableError: if it cannot be written.
     """
-    both = np.concatenate((explanation.frames, overlaid(explanation)), axis=2)
     with atomic_write(path) as file:
-        if kind == "mp4":
-            even = both.shape[1] // 2 * 2  # H.264 has no odd heights
-            file.write(encode(np.ascontiguousarray(both[:, :even]), "kinetics"))
-            return
-        first, *others = map(Image.fromarray, both)
-        first.save(file, format="GIF", save_all=True, append_images=others, duration=GIF_MS, loop=0)
+        file.write(gif_of(explanation) if kind == "gif" else _mp4_of(explanation))
+
+
+def gif_of(explanation: Explanation) -> bytes:
+    """Frames beside their heat maps."""
+    first, *others = map(Image.fromarray, _beside(explanation))
+    found = io.BytesIO()
+    first.save(found, format="GIF", save_all=True, append_images=others, duration=GIF_MS, loop=0)
+    return found.getvalue()
+
+
+def _mp4_of(explanation: Explanation) -> bytes:
+    both = _beside(explanation)
+    even = both.shape[1] // 2 * 2  # H.264 has no odd heights
+    return encode(np.ascontiguousarray(both[:, :even]), "kinetics")
+
+
+def _beside(explanation: Explanation) -> np.ndarray:
+    """uint8 (T, S, 2 * S, 3)."""
+    return np.concatenate((explanation.frames, overlaid(explanation)), axis=2)

@@ -70,6 +70,7 @@ def export_model(
     about: Mapping[str, Any],
     clips: Tensor | None = None,
     int8: bool = False,
+    say: Callable[[str], None] = lambda step: None,
 ) -> Exported:
     """Writes a model to a file that takes `clip`, float32 (B, *size), and gives its logits.
 
@@ -81,6 +82,7 @@ def export_model(
         about: what the file is to say of itself, as JSON under "vswin".
         clips: normalised (n, *size), on which the file is compared, too.
         int8: whether the weights of linear layers become integers of eight bits (ONNX alone).
+        say: told what is being done, which takes a while for large models.
 
     Raises:
         UsageError: if a library is missing, or int8 is asked for in another format.
@@ -95,6 +97,7 @@ def export_model(
     known = random if clips is None else torch.cat((random, clips))
     with naming(path), _folder_beside(path) as folder:
         written = folder / f"model.{to}"
+        say(f"translating the model to {to}")
         note = json.dumps(dict(about))
         try:
             with _quietly():
@@ -105,6 +108,7 @@ def export_model(
             why = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ExportError(f"this model cannot be exported to {to}: {why}") from error
         before = written.stat().st_size
+        say(f"comparing it with the model on {len(known)} clips")
         parity = difference(model, _READERS[to](written), known)
         if not parity.logits <= TOLERANCE:  # also of what is no number
             raise ExportError(
@@ -113,6 +117,7 @@ def export_model(
             )
         loss = None
         if int8:
+            say("quantising, and comparing again")
             written = _quantised(written)
             loss = difference(model, _READERS[to](written), random if clips is None else clips)
         written.chmod(0o644)

@@ -77,7 +77,7 @@ def features_of(model: nn.Module, clips: Tensor, tokens: bool = False) -> Tensor
 
 def extract_features(
     model: nn.Module,
-    videos: Sequence[Path],
+    videos: Sequence[Video],
     what: Extraction,
     out: Path,
     device: torch.device,
@@ -88,9 +88,12 @@ def extract_features(
 ) -> dict[Path, str]:
     """Writes `features`, float32 (n, ...), and `videos`, their paths, in order, to an .npz file.
 
+    `labels`, int64 (n,), are beside them if all videos have one.
+
     Args:
         model: on `device`, in evaluation mode.
-        videos: the files; one that is named twice is twice in the result.
+        videos: the files, with labels or without (-1); one that is named twice is twice in the
+            result.
         what: of each of them.
         out: the file; it is written when all videos are done.
         device: where to compute.
@@ -109,12 +112,12 @@ def extract_features(
     """
     folder = out.with_name(f"{out.name}.parts")
     folder.mkdir(exist_ok=True)
-    parts = [folder / f"{_name(video, what)}.npy" for video in videos]
+    parts = [folder / f"{_name(video.path, what)}.npy" for video in videos]
     missing = {part: video for part, video in zip(parts, videos, strict=True) if not part.exists()}
     done = len(videos) - len(missing)
     unreadable: dict[Path, str] = {}
     loader = DataLoader(
-        _Views(list(missing.values()), what),
+        _Views([video.path for video in missing.values()], what),
         batch_size=batch,
         num_workers=workers,
         collate_fn=list,
@@ -124,14 +127,14 @@ def extract_features(
     on_video(done, len(videos))
     for some in loader:
         placed = dict(zip(itertools.islice(waiting, len(some)), some, strict=True))
-        unreadable |= {missing[p]: why for p, why in placed.items() if isinstance(why, str)}
+        unreadable |= {missing[p].path: why for p, why in placed.items() if isinstance(why, str)}
         views = {part: found for part, found in placed.items() if isinstance(found, Tensor)}
         for part, found in _through(model, views, what, device).items():
             with atomic_write(part) as file:
                 np.save(file, found.numpy())
         done += len(some)
         on_video(done, len(videos))
-    kept = [(v, p) for v, p in zip(videos, parts, strict=True) if v not in unreadable]
+    kept = [(v, p) for v, p in zip(videos, parts, strict=True) if v.path not in unreadable]
     if kept and (skip_unreadable or not unreadable):
         _join(out, kept, dataclasses.asdict(what))
         shutil.rmtree(folder)
@@ -155,11 +158,15 @@ def _through(
     return {part: each.mean(dim=0) for part, each in zip(views, of_videos, strict=True)}
 
 
-def _join(out: Path, kept: Sequence[tuple[Path, Path]], about: dict[str, Any]) -> None:
+def _join(out: Path, kept: Sequence[tuple[Video, Path]], about: dict[str, Any]) -> None:
     """Puts the parts into one file, one at a time: together they may be larger than memory."""
     shape = np.load(kept[0][1], mmap_mode="r").shape
     header = {"descr": "<f4", "fortran_order": False, "shape": (len(kept), *shape)}
-    others = {"videos": [str(video) for video, _ in kept], "about": json.dumps(about)}
+    others: dict[str, Any] = {"videos": [str(video.path) for video, _ in kept]}
+    others["about"] = json.dumps(about)
+    labels = [video.label for video, _ in kept]
+    if min(labels) >= 0:
+        others["labels"] = np.array(labels, dtype=np.int64)
     with atomic_write(out) as file, zipfile.ZipFile(file, "w") as archive:
         with archive.open("features.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, header)
@@ -177,7 +184,8 @@ def _name(video: Path, what: Extraction) -> str:
         seen = f"{state.st_size} {state.st_mtime_ns}"
     except OSError:  # not there; reading it says so
         seen = ""
-    text = f"{video.absolute()} {seen} {what}"
+    versions = f"{VideoData.VERSION} {ViewsTest.VERSION}"  # of the code that cuts clips
+    text = f"{video.absolute()} {seen} {what} {versions}"
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
