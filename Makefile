@@ -10,6 +10,7 @@
 # make test      installs, lints, checks types, runs the tests
 # make test-heavy  the tests that take a minute or so: the rehearsal on videos, the largest models
 # make test-slurm  the scenarios on a real Slurm, brought up on this machine (Debian, as root)
+# make test-demo  the page of `vswin demo` in a browser; installs what that needs (Chromium must be here)
 # make smoke     the same path as table5 in seconds; the accuracies mean nothing
 # make bench     speed and memory against torchvision, with the same weights
 # make lab       JupyterLab on the notebooks
@@ -19,7 +20,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: report smoke test test-heavy test-slurm lint bench lab lock clean
+.PHONY: report smoke test test-heavy test-slurm test-demo lint bench lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -74,6 +75,17 @@ test-slurm: $(VENV)/.installed
 	  trap 'exit 130' INT TERM; \
 	  VSWIN_TEST_SLURM=1 VSWIN_TEST_SLURM_FOLDER=$$folder \
 	  $(VENV)/bin/python -m pytest --numprocesses 4 --dist worksteal tests/slurm
+
+# Beside the environment: gradio wants an older Pillow than the one that results rest on.
+$(VENV)/.demo: $(VENV)/.installed
+	@grep -v '^pillow==' constraints.txt > $(VENV)/demo.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
+	  --constraint $(VENV)/demo.txt --target $(VENV)/demo playwright \
+	  '$(shell sed -n 's/.*"\(gradio>[^"]*\)".*/\1/p' pyproject.toml)'
+	@touch $@
+
+test-demo: $(VENV)/.demo
+	@PYTHONPATH=$(VENV)/demo $(VENV)/bin/python -m pytest -rs tests/using/test_demo.py
 
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks

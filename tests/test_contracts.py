@@ -24,7 +24,7 @@ ORDER = [
     {"weights"},
     {"costs", "data"},
     {"models", "paper"},
-    {"errors", "files", "place", "project", "reading", "version", "wording"},
+    {"errors", "extras", "files", "place", "project", "reading", "version", "wording"},
 ]
 """From the top down. A folder may import what stands below it, itself, and nothing else of ours."""
 

@@ -108,8 +108,8 @@ def test_the_document_all_of_it(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "data.yaml"))
     monkeypatch.chdir(tmp_path)
     commands = [words.split() for words in re.findall(r"^vswin (.*)", text, re.M)]
-    assert [words[0] for words in commands] == [*["features"] * 3, "explain"]
-    for words in commands:
+    assert [words[0] for words in commands] == [*["features"] * 3, "explain", "demo"]
+    for words in commands[:-1]:  # the last serves a page: tests/using/test_demo.py
         done = command(*words, "--frames", 4, "--size", 32)
         assert done.returncode == 0, done.stderr
     (code,) = re.findall(r"```python\n(.*?)```", text, re.S)

@@ -12,6 +12,7 @@ import typer
 from vswin.cli import audit as cli_audit
 from vswin.cli import claims as cli_claims
 from vswin.cli import data as cli_data
+from vswin.cli import demo as cli_demo
 from vswin.cli import distance as cli_distance
 from vswin.cli import explain as cli_explain
 from vswin.cli import export as cli_export
@@ -313,4 +314,5 @@ app.command("eval")(cli_videos.evaluate)
 app.command("predict")(cli_predict.predict)
 app.command("export")(cli_export.export)
 app.command("features")(cli_features.features)
+app.command("demo")(cli_demo.demo)
 app.command("explain")(cli_explain.explain)
