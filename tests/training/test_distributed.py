@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests import processes
+from vswin.training.distributed import joined
 
 
 def run(folder, count, stop=0, grad_clip=0.0):
@@ -48,3 +49,11 @@ def test_two_processes_that_were_stopped_go_on(tmp_path):
         torch.testing.assert_close(cut["model"][name], value, rtol=1e-4, atol=1e-6)
     # The first epoch was over; of the second, the part before the stop is in its figures.
     assert cut["lines"][-1] == pytest.approx(whole["lines"][-1], rel=1e-5)
+
+
+def test_fp32_on_a_gpu_is_not_rounded_to_tf32(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's own default
+    with joined(torch.device("cuda", 0)):
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32

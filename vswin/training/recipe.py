@@ -53,7 +53,8 @@ class Recipe:
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Share of each label that is spread evenly over all classes (Something-Something)."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """What matrix products are computed in; weights stay fp32, and fp16 scales its loss."""
+    """What matrix products are computed in; weights stay fp32, and fp16 scales its loss. On a GPU
+    fp32 is not rounded to TF32 either, see `vswin.training.distributed.joined`."""
     trains: Literal["all", "head"] = "all"
     """All weights, or those of the head alone: a linear probe, see `vswin.training.frozen`."""
     layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
