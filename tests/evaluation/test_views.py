@@ -1,5 +1,6 @@
 """Testing on videos: views, missing videos, several processes, going on after a kill."""
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -204,3 +205,15 @@ def test_what_cannot_be_tested_is_refused(videos, model):
     nameless = tuple(dataclasses.replace(v, label=-1) for v in videos.videos)
     with pytest.raises(AnnotationError, match="gives no class for 7 videos"):
         evaluate_videos(model, dataclasses.replace(videos, videos=nameless), DATA, ViewsTest())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_finds_the_same(videos, model):
+    world = World(device=torch.device("cuda"))
+    expected, found = (
+        evaluate_videos(m, videos, DATA, ViewsTest(4, 3), on)
+        for m, on in ((model, None), (copy.deepcopy(model).cuda(), world))
+    )
+    assert found.unreadable == expected.unreadable
+    assert found.predictions["top5"].tolist() == expected.predictions["top5"].tolist()
+    assert found.predictions["score"] == pytest.approx(expected.predictions["score"], abs=1e-5)

@@ -202,6 +202,10 @@ class SharedViews:
     places: tuple[tuple[int, ...], ...]
     """For each test, where its views are among those, in the order of `read_views`."""
 
+    def pin_memory(self) -> SharedViews:
+        """The same in memory that a GPU can read while the CPU goes on."""
+        return dataclasses.replace(self, views=self.views.pin_memory())
+
 
 def read_shared_views(video: Video, data: VideoData, tests: Sequence[ViewsTest]) -> SharedViews:
     """The views of a video for several tests; each frame of the video is decoded and scaled once.

@@ -91,9 +91,9 @@ def score_views(
     found = []
     for chunk in views.split(CHUNK_VIEWS):
         with torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
-            logits = model(normalise(chunk.to(device), pixels=pixels))
-        found.append(task.scores(logits).cpu())
-    return torch.cat(found)
+            logits = model(normalise(chunk.to(device, non_blocking=True), pixels=pixels))
+        found.append(task.scores(logits))
+    return torch.cat(found).cpu()  # a GPU is waited for once
 
 
 def evaluate_videos(
@@ -189,6 +189,7 @@ def evaluate_in_views(
         batch_size=None,
         num_workers=workers,
         prefetch_factor=1 if workers else None,  # all views of a video are up to 0.7 GB
+        pin_memory=world.device.type == "cuda",
     )
     for number, (place, views) in enumerate(zip(mine, loader, strict=True), start=1):
         # Video by video: what comes out depends on no other video, so neither on the processes.
