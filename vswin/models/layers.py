@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -37,20 +39,33 @@ class DropPath(nn.Module):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        self.rate = rate
+        self._rate = rate
+        self._drops = rate > 0
+        self._keep = np.array(1 - rate, dtype=np.float32)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, ...) -> (B, ...)."""
         if not self.active:
             return x
+        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+        if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+            # An array's number is no part of what is compiled: blocks whose rates alone differ are
+            # compiled once. It is none of the module's tensors, which can be left uninitialised.
+            kept = torch.from_numpy(self._keep)
+            return x * ((torch.rand(shape, device=x.device) < kept) / kept).to(x.dtype)
         keep = 1 - self.rate
-        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
+        mask = x.new_empty(shape).bernoulli_(keep)
         return x * (mask / keep)
+
+    @property
+    def rate(self) -> float:
+        """The share of samples whose branch is dropped."""
+        return self._rate
 
     @property
     def active(self) -> bool:
         """Whether it may drop anything now."""
-        return self.training and self.rate > 0
+        return self.training and self._drops
 
     def extra_repr(self) -> str:
         """The rate, for `print(model)`."""

@@ -7,6 +7,7 @@ from tests.models.tiny import DESIGNS, plain_step, step, tiny
 from vswin.models import build_model
 from vswin.models.cpu import chunked
 from vswin.models.cpu import mlp as mlp_cpu
+from vswin.models.layers import DropPath
 from vswin.models.swin import attention
 from vswin.models.swin.cpu import attention as attention_cpu
 from vswin.models.swin.cpu import inference as inference_cpu
@@ -71,7 +72,7 @@ def test_what_has_no_gradient_is_not_prepared_for_one(taken, monkeypatch):
     taken.clear()
     model = tiny(**DESIGNS["joint"])
     for block in (block for stage in model.layers for block in stage.blocks):
-        block.drop_path.rate = 0.5  # paths are dropped, so that inference is not chunked either
+        block.drop_path = DropPath(0.5)  # so that inference is not chunked either
     with torch.no_grad():
         model.train()(clip)
     assert set(taken) == {"attention.attention"}
