@@ -31,7 +31,8 @@ def step(model, clip):
     """Logits and all gradients of a loss that no symmetry can make zero."""
     model.zero_grad()
     logits = model(clip)
-    (logits * torch.linspace(-1, 2, logits.numel()).view_as(logits)).sum().backward()
+    weights = torch.linspace(-1, 2, logits.numel(), device=logits.device)
+    (logits * weights.view_as(logits)).sum().backward()
     gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
     return logits.detach(), gradients
 

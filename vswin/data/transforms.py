@@ -171,8 +171,14 @@ def normalise(
         pixels: by which means and deviations.
     """
     mean, std = (
-        torch.tensor(value, dtype=torch.float32, device=clips.device)[:, None, None, None]
-        for value in NORMALISED[pixels]
+        # Filled in there: a GPU would be waited for while numbers are copied to it.
+        torch.stack(
+            [
+                torch.full((1, 1, 1), value, dtype=torch.float32, device=clips.device)
+                for value in values
+            ]
+        )
+        for values in NORMALISED[pixels]
     )
     return clips.to(torch.float32).sub(mean).div_(std).to(dtype)
 

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vswin.models.modes import is_differentiated_or_mapped
 from vswin.models.swin.config import Triple
@@ -15,6 +16,7 @@ from vswin.models.swin.partition import bias_table_rows, clip_window
 from vswin.models.swin.windows import (
     WindowLayout,
     bias_of,
+    biases_of,
     by_size,
     window_layout,
 )
@@ -23,6 +25,13 @@ SMALL_WINDOW = 128
 """Tokens in a window up to which one call for all windows may be faster than cutting them up."""
 SMALL_BYTES = 2**25
 """Scores of all windows up to which it is: what stays in a processor's cache."""
+MOST_WINDOWS = 2**16 - 1
+"""Windows that one call takes: a GPU counts them in 16 bits, and what torch does with more fails
+where the bias needs a gradient. The factorized design has so many from eleven clips on."""
+GPU_KERNELS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""What torch may choose from on a GPU: not cuDNN, which it would take where the bias needs no
+gradient. That plans for each number and size of windows anew, some tenths of a second each, and its
+gradients can be NaN for windows of 64 tokens. Flash attention takes no bias."""
 
 
 class WindowAttention3D(nn.Module):
@@ -60,23 +69,25 @@ class WindowAttention3D(nn.Module):
     def forward(self, windows: Tensor, layout: WindowLayout) -> Tensor:
         """(B * K, C) tokens in the order of the layout -> the same shape."""
         qkv = self.qkv(windows)
-        bias = self.bias(layout)
         if layout.masked:
-            out = masked_attention(qkv, bias, layout)
-        elif attention_cpu.serves(qkv, bias):
-            out = attention_cpu.attention(qkv, bias, layout)
+            out = masked_attention(qkv, self.bias(layout), layout)
+        elif attention_cpu.serves(qkv, self.relative_position_bias_table):
+            out = attention_cpu.attention(qkv, self.bias(layout), layout)
         else:
-            out = attention(qkv, bias, layout)
+            out = attention(qkv, self._rows(layout.bias_rows), layout)
         return self.proj(out)
 
     def bias(self, layout: WindowLayout) -> Tensor:
         """B, taken from B-hat: (heads, p, h, w, p, h, w) for the layout's window."""
+        rows = self._rows(layout.bias_index)
+        return rows.view(self.num_heads, *layout.window, *layout.window)
+
+    def _rows(self, index: Tensor) -> Tensor:
+        """(S,) rows of B-hat -> (heads, S)."""
         table = self.relative_position_bias_table.t()
         if torch.compiler.is_exporting():  # the simpler operator; its gradient is slower
-            rows = table.index_select(1, layout.bias_index)
-        else:
-            rows = table.gather(1, layout.bias_index.expand(self.num_heads, -1))
-        return rows.view(self.num_heads, *layout.window, *layout.window)
+            return table.index_select(1, index)
+        return table.gather(1, index.expand(self.num_heads, -1))
 
 
 def attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
@@ -84,15 +95,25 @@ def attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
 
     Args:
         qkv: (B * K, 3C), queries, keys and values of all heads, tokens in the layout's order.
-        bias: (heads, p, h, w, p, h, w), B for the layout's window.
+        bias: (heads, S), B for the windows of every size, at the layout's `bias_rows`.
         layout: the windows.
 
     Returns:
         (B * K, C).
     """
-    out = []
-    for size, (windows,) in by_size(layout, qkv):
-        out.append(fused(windows, bias_of(bias, size)).flatten(0, 1))
+    if not qkv.is_cuda:
+        return _attention(qkv, bias, layout)
+    with sdpa_kernel(GPU_KERNELS):
+        return _attention(qkv, bias, layout)
+
+
+def _attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
+    out, biases = [], biases_of(bias.to(qkv.dtype), layout)
+    for (_, (windows,)), of_size in zip(by_size(layout, qkv), biases, strict=True):
+        # To split what is not too much would cost a copy of its gradient.
+        too_many = len(windows) > MOST_WINDOWS
+        parts = windows.split(MOST_WINDOWS) if too_many else (windows,)
+        out += [fused(part, of_size).flatten(0, 1) for part in parts]
     return out[0] if len(out) == 1 else torch.cat(out)
 
 
@@ -112,7 +133,9 @@ def fused(windows: Tensor, bias: Tensor) -> Tensor:
 
 def dot_product(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """Equation 2 for each head: (n, heads, N, d), three times, and (n or 1, heads, N, N)."""
-    if not is_differentiated_or_mapped():
+    # On a GPU, the backward pass of the fused one fails for a bias that learns alone.
+    bias_alone = bias is not None and bias.requires_grad and not q.requires_grad
+    if not bias_alone and not is_differentiated_or_mapped():
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     # Not all that torch's fused attention chooses from can be differentiated forwards, or mapped.
     scores = (q * q.shape[-1] ** -0.5) @ k.mT

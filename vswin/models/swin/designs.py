@@ -33,6 +33,7 @@ from vswin.models.swin.attention import WindowAttention3D, dot_product, merge_he
 from vswin.models.swin.config import Triple
 from vswin.models.swin.windows import from_windows, to_windows
 
+CPU = torch.device("cpu")
 SPLIT_LAYERS = 2
 """Temporal transformer layers of the split design."""
 
@@ -82,7 +83,7 @@ class TemporalTransformerLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T', H', W', C) -> the same shape; positions in space do not see each other."""
-        position = frame_encoding(x.shape[1], x.shape[-1]).to(x)
+        position = frame_encoding(x.shape[1], x.shape[-1], x.device).to(x.dtype)
         x = x + self.drop_path(self.attn(self.norm1(x) + position[:, None, None]))
         return x + self.drop_path(feed_forward(x, self.norm2, self.mlp))
 
@@ -106,9 +107,12 @@ class TemporalAttention(nn.Module):
         return self.proj(out.reshape(batch, frames, height, width, dim))
 
 
-def frame_encoding(frames: int, dim: int) -> Tensor:
-    """(T', C) sines and cosines of the frame number at wavelengths from 2 pi to 10,000 * 2 pi."""
-    channel = torch.arange(0, dim, 2, dtype=torch.float32, device="cpu")
+def frame_encoding(frames: int, dim: int, device: torch.device = CPU) -> Tensor:
+    """(T', C) sines and cosines of the frame number at wavelengths from 2 pi to 10,000 * 2 pi.
+
+    They are computed where they are wanted: a GPU would be waited for while they are copied to it.
+    """
+    channel = torch.arange(0, dim, 2, dtype=torch.float32, device=device)
     rate = torch.exp(-math.log(10_000) * channel / dim)
-    angle = torch.arange(frames, dtype=torch.float32, device="cpu")[:, None] * rate
+    angle = torch.arange(frames, dtype=torch.float32, device=device)[:, None] * rate
     return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :dim]

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from vswin.models.swin.config import Triple
 
 Integers = NDArray[np.integer[Any]]
+ALIGNED = 8
+"""Numbers that start together in a GPU's memory: 16 bytes of the smallest that attention takes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +85,9 @@ class Partition:
     """Whether the windows reach beyond the grid, so that `index` contains B * L."""
     bias_index: Integers
     """(N * N,) row of the relative position bias table for each pair of places in `window`."""
+    bias_rows: Integers
+    """(S,) the same for the windows of every group, one after the other; each starts at a multiple
+    of `ALIGNED`, and what fills the gaps is read by nobody."""
     allowed: NDArray[np.bool_] | None
     """(windows, N, N), True where a query (dim 1) may attend to a key (dim 2); None where all
     tokens of a window see each other."""
@@ -110,6 +115,7 @@ def partition(
         shift = (0, 0, 0)
     windows = _cut(tokens, window, shift)
     index, inverse = _batch_index(windows.values(), volume, batch)
+    bias_index = relative_positions(window, window_size).reshape(-1)
     return Partition(
         window=window,
         groups=tuple(WindowGroup(size, *found.shape) for size, found in windows.items()),
@@ -117,9 +123,20 @@ def partition(
         index=index,
         inverse=inverse,
         padded=padded != grid,
-        bias_index=relative_positions(window, window_size).reshape(-1),
+        bias_index=bias_index,
+        bias_rows=bias_index if list(windows) == [window] else _bias_rows(windows, window_size),
         allowed=allowed,
     )
+
+
+def gap(volume: int) -> int:
+    """Rows between the N * N of one size and those of the next in `Partition.bias_rows`."""
+    return -(volume**2) % ALIGNED
+
+
+def _bias_rows(sizes: Iterable[Triple], table_window: Triple) -> Integers:
+    rows = (relative_positions(size, table_window) for size in sizes)
+    return np.concatenate([np.pad(x.reshape(-1), (0, gap(len(x)))) for x in rows])
 
 
 def relative_positions(window: Triple, table_window: Triple) -> Integers:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vswin.models.modes import is_transformed
 from vswin.models.swin.config import Triple
-from vswin.models.swin.partition import WindowGroup, partition, relative_positions
+from vswin.models.swin.partition import WindowGroup, gap, partition, relative_positions
 
 _PROBE = np.zeros(1, dtype=np.int32)
 """Says, made a tensor, whether a mode makes tensors of its own kind."""
@@ -38,6 +38,8 @@ class WindowLayout:
     """Whether the windows reach beyond the grid, so that `index` contains B * L."""
     bias_index: Tensor
     """(N * N,) row of the relative position bias table for each pair of places in `window`."""
+    bias_rows: Tensor
+    """(S,) the same for the windows of every group, one after the other, see `biases_of`."""
     masked: bool
     """Whether shifted windows are full ones, kept apart by `allowed`, see `window_layout`."""
     allowed: Tensor | None
@@ -51,6 +53,7 @@ class WindowLayout:
             index=self.index.to(device),
             inverse=self.inverse.to(device),
             bias_index=self.bias_index.to(device),
+            bias_rows=self.bias_rows.to(device),
             allowed=None if self.allowed is None else self.allowed.to(device),
         )
 
@@ -112,12 +115,13 @@ def _layout(
         inverse=torch.from_numpy(cut.inverse),
         padded=cut.padded,
         bias_index=torch.from_numpy(cut.bias_index),
+        bias_rows=torch.from_numpy(cut.bias_rows),
         masked=masked,
         allowed=None if cut.allowed is None else torch.from_numpy(cut.allowed),
     )
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=128)  # one for each kind of block and number of clips: 8 or 16 of 16
 @torch.inference_mode(False)  # a layout first met in inference serves training later
 def _remembered(
     grid: Triple,
@@ -160,6 +164,25 @@ def bias_of(bias: Tensor, size: Triple) -> Tensor:
     """
     t, h, w = size
     return bias[:, :t, :h, :w, :t, :h, :w].flatten(4).flatten(1, 3)
+
+
+def biases_of(bias: Tensor, layout: WindowLayout) -> list[Tensor]:
+    """The bias of the windows of each group (section 3.2).
+
+    Args:
+        bias: (heads, S), what the table has at the layout's `bias_rows`.
+        layout: the windows.
+
+    Returns:
+        (heads, N, N) each, views.
+    """
+    volumes = [group.volume for group in layout.groups]
+    if len(volumes) == 1:
+        return [bias.unflatten(1, (volumes[0], volumes[0]))]
+    # Split, and not sliced one by one: then their gradients are put together at once, too.
+    parts = bias.split([n**2 + gap(n) for n in volumes], dim=1)
+    pieces = (x[:, : n**2] if gap(n) else x for x, n in zip(parts, volumes, strict=True))
+    return [x.unflatten(1, (n, n)) for x, n in zip(pieces, volumes, strict=True)]
 
 
 def relative_position_index(window: Triple, table_window: Triple) -> Tensor:

@@ -24,13 +24,13 @@ CACHE_BYTES = 5 * 2**18
 """Scores that one core works on at a time: the windows of the paper by twos, in fp32."""
 
 
-def serves(qkv: Tensor, bias: Tensor) -> bool:
+def serves(qkv: Tensor, table: Tensor) -> bool:
     """Whether `attention` is the faster kernel for the same result, and possible.
 
-    A bias that is frozen, or was computed without gradients, needs none: torch's own fused
-    attention takes it.
+    A bias whose table is frozen, or that is computed without gradients, needs none: torch's own
+    fused attention takes it.
     """
-    return bias.requires_grad and chunked.possible(qkv)
+    return torch.is_grad_enabled() and table.requires_grad and chunked.possible(qkv)
 
 
 def attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
