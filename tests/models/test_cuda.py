@@ -6,6 +6,7 @@ is what is tested; shifted blocks have windows of all eighteen sizes.
 
 import functools
 import os
+import re
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch
 from tests.models.mvit.test_model import small as small_mvit
 from tests.models.operators import Operators
 from tests.models.tiny import DESIGNS, plain_step, step, tiny
+from tests.peers import randomise_
 from vswin.models import build_model
 from vswin.models.cpu import chunked
 from vswin.models.layers import DropPath
@@ -22,6 +24,13 @@ GPU = torch.cuda.is_available()
 pytestmark = pytest.mark.skipif(not GPU, reason="no GPU here")
 if GPU:  # read once, and wanted where results are to be the same to the bit
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@pytest.fixture(autouse=True)
+def fp32_is_fp32(monkeypatch):
+    """As in training, see `vswin.training.distributed.joined`; MViT pools by convolutions."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
 
 EXACT, PADDED = (32, 112, 112), (31, 101, 106)
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -64,10 +73,27 @@ CASES = {
 }
 
 
-def error(found, expected):
-    """Relative, in norm."""
-    expected = expected.cuda()
-    return ((found.double() - expected).norm() / expected.norm()).item()
+def error(found, expected, scale=None):
+    """In norm, relative to that of what is expected, or to another."""
+    difference = (found.double() - expected.cuda()).norm().item()
+    return difference / (expected.norm().item() if scale is None else scale)
+
+
+def scales(family, gradients):
+    """By name, the norm that the error of a gradient is set beside: its own.
+
+    Of MViT the largest of its block. There are gradients of zero in it, of which rounding alone
+    can be seen: softmax takes no notice of what `norm_k.bias` adds to the products of a query with
+    all keys, and the one query that the last block needs is the class token, which is not pooled.
+    """
+    norms = {name: gradient.norm().item() for name, gradient in gradients.items()}
+    if family == "swin":
+        return norms
+    blocks = {name: re.match(r"blocks\.\d+|", name)[0] for name in norms}
+    return {
+        name: max(norm for other, norm in norms.items() if blocks[other] == block)
+        for name, block in blocks.items()
+    }
 
 
 def gpu_step(model, clips, dtype):
@@ -89,7 +115,8 @@ def check(model, run, case, dtype):
     found, others = gpu_step(run, clips, dtype)
     learns = {name for name, p in model.named_parameters() if p.requires_grad}
     assert others.keys() == learns
-    worst = {name: error(others[name], gradients[name]) for name in learns}
+    scale = scales(CASES[case][0], gradients)
+    worst = {name: error(others[name], gradients[name], scale[name]) for name in learns}
     worst["logits"] = error(found, logits)
     run.eval()
     with (
@@ -97,8 +124,7 @@ def check(model, run, case, dtype):
         torch.autocast("cuda", dtype, enabled=dtype != torch.float32),
     ):
         worst["evaluation"] = error(run(clips), logits)
-    name = max(worst, key=worst.__getitem__)
-    assert worst[name] < TOLERANCE[dtype], f"{name}: {worst[name]:.2g}"
+    assert not {name: e for name, e in worst.items() if not e < TOLERANCE[dtype]}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -132,8 +158,12 @@ def test_frozen(learns, dtype):
 
 @pytest.mark.parametrize("options", DESIGNS.values(), ids=DESIGNS.keys())
 def test_every_design(options):
-    """Small heads and windows, and a size that is padded everywhere."""
-    model, clips = tiny(**options).double(), torch.randn(2, 3, 9, 20, 27, dtype=torch.float64)
+    """Small heads and windows, and a size that is padded everywhere.
+
+    Weights are of a size that makes attention matter: from those of a new model the bias tables get
+    gradients of a millionth of the others', of which fp32 loses three digits on a CPU, too.
+    """
+    model, clips = randomise_(tiny(**options)).double(), torch.randn(2, 3, 9, 20, 27).double()
     expected, gradients = plain_step(model, clips)
     found, others = step(model.float().cuda(), clips.float().cuda())
     assert error(found, expected) < 1e-4
