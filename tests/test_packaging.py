@@ -2,10 +2,13 @@
 
 import re
 import sys
+import zipfile
 
 import pytest
 import yaml
 
+from vswin.experiments.laying import LAID
+from vswin.extras import MODULES
 from vswin.project import project_root
 
 if sys.version_info >= (3, 11):
@@ -15,6 +18,8 @@ else:
 
 ROOT = project_root()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+IN_A_CLONE = ("studies", "notebooks", "slurm")
+"""The extras that `make` installs, too."""
 
 
 def name_of(requirement):
@@ -31,10 +36,48 @@ def pinned():
 
 def test_every_dependency_is_pinned_and_gives_its_reason():
     text = (ROOT / "pyproject.toml").read_text()
-    for requirement in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]:
+    extras = PROJECT["optional-dependencies"]
+    own = f"vswin[{','.join(IN_A_CLONE)}]"
+    assert own in extras["dev"]
+    for requirement in [
+        *PROJECT["dependencies"],
+        *(each for extra in (*IN_A_CLONE, "dev") for each in extras[extra] if each != own),
+    ]:
         assert name_of(requirement) in pinned(), requirement
         assert re.search(rf'"{re.escape(requirement)}",\s+# \w+', text), f"{requirement}: no reason"
     assert pinned()["torch"] == {"torch==2.13.0"}
+
+
+def test_an_extra_has_the_modules_that_commands_ask_for():
+    names = {"scikit-learn": "sklearn"}
+    for extra, modules in MODULES.items():
+        listed = {names.get(found, found) for found in _packages(extra)}
+        # nbformat comes with papermill, which reads notebooks by it.
+        assert set(modules) - {"nbformat"} <= listed, extra
+
+
+def _packages(extra):
+    return [name_of(requirement) for requirement in PROJECT["optional-dependencies"][extra]]
+
+
+def test_the_wheel_holds_what_commands_read_of_a_clone(tmp_path):
+    """Every file of a project that `vswin init` lays, and every one of the package, once."""
+    wheel = pytest.importorskip("hatchling.builders.wheel")
+    (built,) = wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(built) as archive:
+        found = archive.namelist()
+        lay = {name: archive.read(name) for name in found if name.startswith("vswin/shipped/")}
+    for name in LAID:
+        files = [ROOT / name] if (ROOT / name).is_file() else [*(ROOT / name).rglob("*")]
+        for file in files:
+            if file.is_file() and not any(part[0] == "." for part in file.parts[1:]):
+                path = file.relative_to(ROOT).as_posix()
+                assert lay.pop(f"vswin/shipped/{path}") == file.read_bytes(), path
+    assert not lay
+    package = (p for p in (ROOT / "vswin").rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    left = {p.relative_to(ROOT).as_posix() for p in package} ^ set(found)
+    assert all(re.match(r"vswin/shipped/|vswin-[\d.]+\.dist-info/", name) for name in left), left
+    assert len(found) == len(set(found))
 
 
 def test_conda_environment_installs_this_project_with_these_pins():

@@ -7,6 +7,8 @@ Models:
     save_weights(model, path, layout)   and out of it
     cost(model, input_size, rule)       multiply-accumulates and parameters, counted
     attention_distance(model, clips)    how far away what each head attends to is
+    read_clips(video, model)            a video as `vswin predict` feeds it to that model
+    transforms_for(model)               the same in steps: which frames, cropping, normalising
 
 Studies, which are all runs of a table or of an own ablation under one protocol:
     plan_study(table, protocol, seeds)  which runs there are; `vswin list` has tables, protocols
@@ -31,6 +33,7 @@ from vswin.costs.counting import cost  # bound here: the function, not the modul
 from vswin.version import VERSION
 
 if TYPE_CHECKING:  # editors complete these, and type checkers know what they are
+    from vswin.evaluation.reading import read_clips, transforms_for
     from vswin.experiments.planning import plan_study
     from vswin.launch.progress import progress
     from vswin.launch.study import run_study
@@ -48,6 +51,8 @@ HOME = {
     "cost": "vswin.costs.counting",
     "build_model": "vswin.weights.named",
     "attention_distance": "vswin.models.attention_distance",
+    "read_clips": "vswin.evaluation.reading",
+    "transforms_for": "vswin.evaluation.reading",
     "load_weights": "vswin.weights.files",
     "save_weights": "vswin.weights.files",
     "load_study": "vswin.report",
@@ -69,8 +74,10 @@ __all__ = [
     "load_weights",
     "plan_study",
     "progress",
+    "read_clips",
     "run_study",
     "save_weights",
+    "transforms_for",
     "write_overview",
     "write_report",
 ]

@@ -1,4 +1,8 @@
-"""Where the project's folders are."""
+"""Where the project's folders are: in a clone, or in a folder that `vswin init` has laid.
+
+Where neither is there, what came with the package can still be read: costs of the papers' tables,
+models and published weights want no project.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +12,49 @@ from vswin.errors import UsageError
 
 PREREGISTRATION = "preregistration.yaml"
 """In the folder of experiments, and no experiment itself."""
+CODE = Path(__file__).parents[1]
+"""The clone that this code is in; or where the package is installed, which is no project."""
+SHIPPED = Path(__file__).parent / "shipped"
+"""In a wheel, what it carries of the clone that it was built from: pyproject.toml says what."""
+
+
+class NoProjectError(UsageError):
+    """There is no project that a command could work in."""
 
 
 def project_root() -> Path:
-    """The clone that this code runs from; for an installed copy, the one around the current folder.
+    """The project that the current folder is in, or else the clone that this code runs from.
+
+    In another clone, which has code of its own, this code keeps to the clone that it is in.
 
     Raises:
-        UsageError: if there is neither.
+        NoProjectError: if there is none.
     """
-    found = _first_project(Path(__file__).parent.parent) or _project_around()
+    around, clone = _project_around(), _first_project(CODE)
+    found = around if clone is None or (around and not _is_clone(around)) else clone
     if found is None:
-        raise UsageError(
-            "no vswin project here: change to a folder inside a clone of the repository"
+        raise NoProjectError(
+            "there is no vswin project around this folder: `vswin init FOLDER` lays one; run the "
+            "command in it"
         )
     return found
 
 
 def project_elsewhere() -> Path | None:
-    """The project's root where the current folder is not inside it, else None."""
-    root, around = project_root(), _project_around()
+    """The project's root where the current folder is not inside it; None also without a project."""
+    try:
+        root, around = project_root(), _project_around()
+    except NoProjectError:
+        return None
     return None if around is not None and around.samefile(root) else root
+
+
+def has_project() -> bool:
+    """Whether there is a project to work in."""
+    try:
+        return project_root().is_dir()
+    except NoProjectError:
+        return False
 
 
 def _project_around() -> Path | None:
@@ -41,14 +68,26 @@ def _project_around() -> Path | None:
 
 def _first_project(*folders: Path) -> Path | None:
     for folder in folders:
-        if (folder / "experiments").is_dir() and (folder / "vswin").is_dir():
+        if (folder / "experiments" / "protocols").is_dir():
             return folder
     return None
 
 
+def _is_clone(project: Path) -> bool:
+    return (project / "vswin").is_dir()
+
+
+def shipped_dir() -> Path:
+    """What `vswin init` lays, by its names there: the package's part of it, or the clone itself."""
+    return SHIPPED if SHIPPED.is_dir() else SHIPPED.parents[1]
+
+
 def experiments_dir() -> Path:
-    """The folder of experiments and protocols."""
-    return project_root() / "experiments"
+    """The folder of experiments and protocols; without a project, that of the package, to read."""
+    try:
+        return project_root() / "experiments"
+    except NoProjectError:
+        return shipped_dir() / "experiments"
 
 
 def preregistration_file() -> Path:

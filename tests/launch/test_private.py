@@ -13,7 +13,7 @@ from vswin.project import project_root
 
 def test_the_version_is_bounded_above():
     project = tomllib.loads((project_root() / "pyproject.toml").read_text())["project"]
-    assert "submitit>=1.5,<1.6" in project["dependencies"]
+    assert "submitit>=1.5,<1.6" in project["optional-dependencies"]["slurm"]
     assert importlib.metadata.version("submitit").split(".")[:2] == ["1", "5"]
 
 

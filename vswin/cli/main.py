@@ -17,6 +17,7 @@ from vswin.cli import distance as cli_distance
 from vswin.cli import explain as cli_explain
 from vswin.cli import export as cli_export
 from vswin.cli import features as cli_features
+from vswin.cli import init as cli_init
 from vswin.cli import jobs as cli_jobs
 from vswin.cli import own as cli_own
 from vswin.cli import predict as cli_predict
@@ -42,6 +43,7 @@ from vswin.cli.options import (
 )
 from vswin.cli.terminal import discard_output, prepare_streams
 from vswin.errors import UsageError, VswinError, unknown
+from vswin.extras import explained, require_extra
 from vswin.models.errors import ModelError
 from vswin.version import VERSION
 
@@ -79,6 +81,10 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except ModelError as error:
         _fail(str(error), 2)
+    except ModuleNotFoundError as error:
+        if (words := explained(error)) is None:
+            raise
+        _fail(words, 1)
     except RuntimeError as error:
         if "home directory" not in str(error):  # what pathlib says of ~name
             raise
@@ -180,7 +186,6 @@ def run(
     from vswin.launch.pool import decoders, pool_size
     from vswin.launch.progress import progress
     from vswin.launch.study import run_study
-    from vswin.runs.reporter import require_tensorboard
     from vswin.runs.resources import ExecutionSettings
     from vswin.training.distributed import require_device
 
@@ -188,7 +193,7 @@ def run(
     require_device(device, processes)
     use_data_file(data_file)
     if tensorboard:
-        require_tensorboard()
+        require_extra("tensorboard")
     plan = plan_study(table, protocol, seeds, results_dir, row or (), seed or ())
     settings = ExecutionSettings(
         processes, micro_batch, workers or 0, checkpoint_minutes, max_replaced, tensorboard
@@ -205,6 +210,7 @@ def run(
     )
 
 
+app.command()(cli_init.init)
 app.command()(cli_own.new)
 app.command()(cli_reports.report)
 app.command()(cli_reports.notebook)

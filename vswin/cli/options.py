@@ -60,7 +60,7 @@ EvaluatedOption = Annotated[
     typer.Option(
         "--results-dir",
         help="Folder of results to keep the outcome in, for reports (default: `results` in the "
-        "project; with --annotations, nowhere).",
+        "project; without one, or with --annotations, nowhere).",
         callback=_from_here,
     ),
 ]

@@ -9,6 +9,7 @@ import typer
 
 from vswin.cli.options import DataFileOption, say_project, use_data_file
 from vswin.errors import UsageError
+from vswin.extras import require_extra
 
 
 def new(
@@ -30,20 +31,22 @@ def new(
     from vswin.experiments.new import experiment_text
     from vswin.files import write_text
     from vswin.models.registry import presets
-    from vswin.project import experiments_dir, notebooks_dir
+    from vswin.project import notebooks_dir, project_root
     from vswin.report.notebook_template import notebook_of
 
     say_project()
+    require_extra("notebooks")
     use_data_file(data_file)
     if not re.fullmatch(r"[A-Za-z0-9_]+", name):
         raise UsageError(f"{name!r} is no name of an experiment; wanted letters, digits and _")
     if preset not in presets():
         raise unknown("preset", preset, presets())
-    written = (experiments_dir() / f"{name}.yaml", notebooks_dir() / f"{name}.ipynb")
+    experiments = project_root() / "experiments"  # never those of the package
+    written = (experiments / f"{name}.yaml", notebooks_dir() / f"{name}.ipynb")
     for path in written:
         if path.exists():
             raise UsageError(f"{path} is there; choose another name, or remove it")
-    library = Library(experiments_dir())
+    library = Library(experiments)
     write_text(written[0], experiment_text(name, dataset, preset, load_sources(), library))
     write_text(written[1], notebook_of(name, library))
     protocol = "smoke" if dataset is None else "finetune"

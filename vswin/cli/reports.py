@@ -17,6 +17,7 @@ from vswin.cli.options import (
 )
 from vswin.cli.terminal import print_line, print_table
 from vswin.errors import UsageError
+from vswin.extras import require_extra
 
 if TYPE_CHECKING:
     from vswin.report import Study
@@ -49,6 +50,7 @@ def report(
     from vswin.report.complexity import write_complexity
 
     say_project()
+    require_extra("studies")
     asked = [(table, protocol or "proxy")]
     if table in ("overview", "audit", "sectionC"):
         asked = []
@@ -116,6 +118,8 @@ def notebook(
 
     What is not given keeps the notebook's own default.
     """
+    for extra in ("notebooks", "studies"):
+        require_extra(extra)
     from vswin.report import load_study
     from vswin.report.notebooks import OVERVIEW, execute_notebook, parse_parameters
     from vswin.report.page import report_path

@@ -27,6 +27,7 @@ from vswin.cli.options import (
     use_data_file,
 )
 from vswin.errors import UsageError
+from vswin.extras import require_extra
 
 if TYPE_CHECKING:  # `vswin --help` does without
     from vswin.experiments.planning import StudyPlan
@@ -92,6 +93,8 @@ def submit(
     Runs that are complete, running or queued are left alone, so the same command again submits
     only what was lost. Jobs that are preempted, time out or lose their node go on by themselves.
     """
+    for extra in ("slurm", "notebooks", "studies") if notebook else ("slurm",):
+        require_extra(extra)
     from vswin.launch.proposal import ABSENT, FAILED, Request
     from vswin.launch.slurm.profile import Profile, load_profile
 

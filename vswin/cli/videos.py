@@ -20,6 +20,8 @@ from vswin.cli.options import (
 )
 from vswin.cli.trained import as_trained, trained_with
 from vswin.errors import UsageError
+from vswin.extras import require_extra
+from vswin.project import has_project
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
     from vswin.data.annotations import VideoList
@@ -154,7 +156,7 @@ def evaluate(
     asked = as_trained(asked, trained_with(weights))
     require_file(weights)  # before a list that may be long or far away
     listed = _list(data, split, annotations, videos, labels)
-    if results_dir is None and annotations is None:
+    if results_dir is None and annotations is None and has_project():
         results_dir = "results"
     keeping = open_keeping(results_dir, device, precision, weights, listed, asked, options)
     notes = resume or (keeping.notes if keeping else None)
@@ -188,6 +190,7 @@ def make_digits(
 
     if layout not in ("kinetics", "ssv2"):
         raise UsageError(f"--layout {layout}: wanted kinetics or ssv2")
+    require_extra("studies")  # its digits
     with progress_bar("rendering", True) as show:
         data_file = render_digits.make_digits(folder, layout, train, test, seed, show)  # type: ignore[arg-type]
     print(
@@ -253,20 +256,12 @@ def clips_asked(
     Raises:
         UsageError: if the views are not of the form "4x3".
     """
+    from vswin.data.video_data import parse_views
     from vswin.evaluation.public import ClipsAsked
 
-    test = None if views is None else _parse_views(views)
-    further = tuple(map(_parse_views, also))
+    test = None if views is None else parse_views(views, "--views")
+    further = tuple(parse_views(each, "--views") for each in also)
     return ClipsAsked(frames, stride, size, test, further, resize_positions)
-
-
-def _parse_views(text: str) -> ViewsTest:
-    from vswin.data.video_data import ViewsTest
-
-    clips, _, crops = text.partition("x")
-    if not clips.isdecimal() or int(clips) < 1 or crops not in ("1", "3", "5"):
-        raise UsageError(f"--views {text}: wanted clips x crops with 1, 3 or 5 crops, such as 4x3")
-    return ViewsTest(int(clips), int(crops))  # type: ignore[arg-type]
 
 
 def require_device_and_precision(device: str, precision: str, processes: int = 1) -> None:

@@ -185,7 +185,7 @@ def read_views(video: Video, data: VideoData, test: ViewsTest) -> Tensor:
 
         def read_all(count: int) -> Tensor:
             views = []
-            for clip in _test_clips(data, test, count, reader.fps):
+            for clip in frames_of_clips(data, test, count, reader.fps):
                 frames = resize_short_side(reader.read(clip), data.size)
                 views += [to_clip(view) for view in uniform_crops(frames, data.size, test.crops)]
             return torch.stack(views)
@@ -217,7 +217,7 @@ def read_shared_views(video: Video, data: VideoData, tests: Sequence[ViewsTest])
 
         def read_all(count: int) -> SharedViews:
             clips_of = [
-                [tuple(clip.tolist()) for clip in _test_clips(data, test, count, reader.fps)]
+                [tuple(clip.tolist()) for clip in frames_of_clips(data, test, count, reader.fps)]
                 for test in tests
             ]
             wanted = sorted({index for clips in clips_of for clip in clips for index in clip})
@@ -243,8 +243,15 @@ def read_shared_views(video: Video, data: VideoData, tests: Sequence[ViewsTest])
         return reader.with_true_count(read_all)
 
 
-def _test_clips(data: VideoData, test: ViewsTest, frames: int, fps: float) -> np.ndarray:
-    """The frames of each clip of a test: int64 (clips, T)."""
+def frames_of_clips(data: VideoData, test: ViewsTest, frames: int, fps: float) -> np.ndarray:
+    """Which frames of a video each clip of a test takes: int64 (clips, T).
+
+    Args:
+        data: how clips are cut.
+        test: how many there are.
+        frames: of the video.
+        fps: the video's frames in a second; only `spans` look at them.
+    """
     if data.sampling == "segments":
         return np.tile(segments_test(frames, data.frames), (test.clips, 1))
     if data.sampling == "spans":

@@ -13,8 +13,8 @@
     weights: [/data/weights]
 
 A dataset that is not published is one's own if it has `classes`. Relative paths count from the
-file's own folder. The file lies in the project's root, or where the environment variable VSWIN_DATA
-says.
+file's own folder. The file lies in the project's root; without a project, in the current folder; or
+where the environment variable VSWIN_DATA says.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vswin.data.own import FROM_FOLDERS, OwnDataset
 from vswin.data.published import DATASETS
 from vswin.errors import UsageError, VswinError, unknown
 from vswin.place import cache_folder
-from vswin.project import project_root
+from vswin.project import NoProjectError, project_root
 from vswin.reading import Strict, read_strictly
 
 VARIABLE = "VSWIN_DATA"
@@ -199,9 +199,16 @@ def is_there(path: Path) -> bool:
 
 
 def sources_file() -> Path:
-    """The machine's data file: $VSWIN_DATA, or data.yaml in the project's root."""
-    given = os.environ.get(VARIABLE)
-    return Path(given).expanduser().absolute() if given else project_root() / "data.yaml"
+    """The machine's data file: $VSWIN_DATA, or data.yaml in the project's root.
+
+    Without a project, for which weights and datasets need not wait, it is that of this folder.
+    """
+    if given := os.environ.get(VARIABLE):
+        return Path(given).expanduser().absolute()
+    try:
+        return project_root() / "data.yaml"
+    except NoProjectError:
+        return Path.cwd() / "data.yaml"
 
 
 def load_sources() -> Sources:

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Len
 
 from vswin.data.datasets import dataset as known_dataset
+from vswin.errors import UsageError
 from vswin.models.registry import Pixels
 
 Share = Annotated[float, Ge(0), Le(1)]
@@ -81,3 +82,19 @@ class ViewsTest:
 
     def __str__(self) -> str:
         return f"{self.clips}×{self.crops}"
+
+
+def parse_views(text: str, name: str = "views") -> ViewsTest:
+    """Views from words such as "4x3", clips x crops.
+
+    Args:
+        text: the words.
+        name: what an error calls them.
+
+    Raises:
+        UsageError: if they are not of that form.
+    """
+    clips, _, crops = text.partition("x")
+    if not clips.isdecimal() or int(clips) < 1 or crops not in ("1", "3", "5"):
+        raise UsageError(f"{name} {text}: wanted clips x crops with 1, 3 or 5 crops, such as 4x3")
+    return ViewsTest(int(clips), int(crops))  # type: ignore[arg-type]

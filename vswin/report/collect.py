@@ -20,7 +20,7 @@ from vswin.experiments.tables import Experiment
 from vswin.experiments.trained import sizes_of
 from vswin.experiments.videos import VideoProtocol
 from vswin.paper.printed import PrintedTable, printed_table
-from vswin.project import experiments_dir, results_path
+from vswin.project import experiments_dir, has_project, results_path
 from vswin.report.data import Recipe, Row, Runs, Setting, Shown, Terms, Value
 from vswin.report.study import Study
 from vswin.runs.config import RunConfig
@@ -88,7 +88,8 @@ def load_costs(table: str) -> Study:
     """
     library = Library(experiments_dir())
     experiment, protocol = library.experiment(table), library.protocol(library.protocols()[0])
-    store, reason = Store(results_path("results"), "none"), "no protocol was asked for"
+    results = results_path("results") if has_project() else Path("results").absolute()
+    store, reason = Store(results, "none"), "no protocol was asked for"
     return _study(experiment, protocol, {}, ({}, {}, {}), store, reason)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vswin.files import read_json
-from vswin.project import PREREGISTRATION
+from vswin.project import PREREGISTRATION, preregistration_file
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "preregistration": preregistration_digest(),
         "vswin": importlib.metadata.version("vswin"),
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": _versions(),
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
         "threads": torch.get_num_threads(),
@@ -43,13 +44,16 @@ def provenance(device: torch.device) -> dict[str, Any]:
     }
 
 
-def preregistration_digest(root: Path = ROOT) -> str | None:
+def preregistration_digest(root: Path | None = None) -> str | None:
     """SHA-256 of what was registered before this run began; None where nothing was.
 
     It is no part of a run's identity: it says when the run was made, and not what it is. Which runs
     are registered, `vswin.experiments.preregistration` says.
+
+    Args:
+        root: a project; None is the one that this process works in.
     """
-    file = root / "experiments" / PREREGISTRATION
+    file = root / "experiments" / PREREGISTRATION if root else preregistration_file()
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
 
 
@@ -89,6 +93,15 @@ def git_state(root: Path = ROOT) -> tuple[str | None, bool | None]:
         return None, None
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "vswin", "experiments")
     return git("rev-parse", "HEAD"), bool(changed)
+
+
+def _versions() -> dict[str, str]:
+    """Of `PACKAGES`, as far as they are installed: some are extras."""
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _cpu_name() -> str:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from vswin.errors import UsageError
+from vswin.extras import require_extra
 from vswin.place import host, slurm_job
 from vswin.runs.store import RunFolder
 from vswin.wording import duration
@@ -150,20 +150,8 @@ def _seconds(status: dict[str, Any]) -> float:
     return float(seconds) if isinstance(seconds, (int, float)) else 0.0
 
 
-def require_tensorboard() -> None:
-    """Refuses a wish for TensorBoard that cannot be fulfilled.
-
-    Raises:
-        UsageError: if the package is not installed.
-    """
-    try:
-        import tensorboard  # noqa: F401  an extra, imported where it is wanted
-    except ImportError:
-        raise UsageError("TensorBoard is not installed: pip install tensorboard") from None
-
-
 def _open_board(folder: RunFolder) -> SummaryWriter:
-    require_tensorboard()
+    require_extra("tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(folder.path / "tensorboard")

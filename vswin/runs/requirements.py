@@ -16,6 +16,7 @@ from vswin.data.data_file import (
 from vswin.data.listed import listed_videos
 from vswin.data.video_data import VideoData
 from vswin.errors import VswinError
+from vswin.extras import require_extra
 from vswin.runs.config import FromCheckpoint, RunConfig
 from vswin.runs.result import VideosDetails
 from vswin.runs.store import RunFolder, Store
@@ -73,7 +74,10 @@ def require_inputs(configs: Sequence[RunConfig], store: Store) -> None:
     Raises:
         MissingDataError: if videos or weights are missing; names them all.
         OtherListsError: as `_require_lists_as_before`.
+        MissingExtraError: if the package lacks a part that they need.
     """
+    if any(config.data.kind == "moving_digits" for config in configs):
+        require_extra("studies")
     if lacking := lacking_inputs(configs, store):
         raise MissingDataError(
             f"this machine lacks what the runs need, as far as {sources_file()} says (its form: "

@@ -224,6 +224,6 @@ def _require_libraries(to: Format) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None] if to == "onnx" else []
     if missing:
         raise UsageError(
-            f"ONNX needs {' and '.join(missing)}, not installed here: pip install "
-            f"{' '.join(missing)} (the extra `export`); --to pt2 needs nothing"
+            f"ONNX needs {' and '.join(missing)}, not installed here: pip install 'vswin[export]'; "
+            "--to pt2 needs nothing"
         )

@@ -34,7 +34,7 @@ def fetch_from_hub(found: PublishedFile, part: Path, otherwise: str) -> None:
     except ModuleNotFoundError as error:
         raise UsageError(
             f"{found.file} is on the Hugging Face hub, whose client is not installed: "
-            f"pip install huggingface_hub{otherwise}"
+            f"pip install 'vswin[hub]'{otherwise}"
         ) from error
     assert found.repository is not None  # or nobody would have come here
     folder = part.with_name(f"{part.name}.hub")

@@ -1,0 +1,74 @@
+"""A loop of one's own gets the tensors that the commands feed, and so their answers."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+import vswin
+from tests.command import vswin as command
+from tests.videos import moving, write_video
+from vswin.data.video import read_frames
+from vswin.errors import UsageError
+from vswin.models.errors import ModelError
+
+SWIN = {"embed_dim": 8, "depths": (1,), "num_heads": (2,), "window_size": (2, 4, 4)}
+MVIT = {"embed_dim": 8, "depths": (1, 1), "frames": 16, "image_size": 32}
+CASES = {
+    "swin, some views": ("swin_t", SWIN, {"frames": 4, "stride": 3, "size": 32, "views": "2x3"}),
+    "swin, segments": ("swin_t", SWIN, {"dataset": "ssv2", "frames": 4, "size": 32}),
+    "mvit, its own": ("mvit_b_16x4", MVIT, {}),
+}
+CLASSES = {"ssv2": 174}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_clips_and_the_scores_are_those_of_predict(case, tmp_path):
+    preset, small, options = CASES[case]
+    torch.manual_seed(0)
+    classes = CLASSES.get(options.get("dataset"), 7)
+    model = vswin.build_model(preset, **small, num_classes=classes).eval()
+    vswin.save_weights(model, tmp_path / "weights.safetensors")
+    video = write_video(tmp_path / "video.mp4", moving(80))
+    fed = []
+
+    def note(module, args):
+        if type(module) is type(model):
+            fed.append(args[0].clone())
+
+    hook = register_module_forward_pre_hook(note)
+    words = [word for key, value in options.items() for word in (f"--{key}", value)]
+    try:
+        weights = ("--weights", tmp_path / "weights.safetensors", "--top", 3)
+        done = command("predict", video, *weights, *words, "--json")
+    finally:
+        hook.remove()
+    assert done.returncode == 0, done.stderr
+    clips = vswin.read_clips(video, model, **options)
+    assert torch.equal(clips, torch.cat(fed))
+    with torch.no_grad():
+        scores = model(clips).softmax(dim=-1).mean(dim=0)
+    best = scores.topk(3)
+    answers = json.loads(done.stdout)
+    assert [answer["label"] for answer in answers] == best.indices.tolist()
+    assert [a["score"] for a in answers] == pytest.approx(best.values.tolist(), abs=1e-5)
+    # The same step by step, by whatever decodes the video.
+    transforms = vswin.transforms_for(model, **options)
+    decoded = read_frames(video, range(80))
+    parts = [transforms.crop(decoded[wanted]) for wanted in transforms.frames(80, fps=25.0)]
+    assert torch.equal(transforms.normalise(torch.cat(parts)), clips)
+
+
+def test_what_cannot_be_cut_is_refused():
+    model = vswin.build_model("swin_t", **SWIN, num_classes=7)
+    transforms = vswin.transforms_for(model, size=32)
+    with pytest.raises(UsageError, match="float64 .4, 32, 32, 3.; wanted uint8"):
+        transforms.crop(np.zeros((4, 32, 32, 3)))
+    with pytest.raises(UsageError, match="views 4x2: wanted clips x crops"):
+        vswin.transforms_for(model, views="4x2")
+    with pytest.raises(UsageError, match="unknown dataset 'sssv2'"):
+        vswin.transforms_for(model, dataset="sssv2")
+    with pytest.raises(ModelError, match="no model"):
+        vswin.transforms_for(torch.nn.Linear(2, 2))
