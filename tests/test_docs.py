@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import vswin
+from tests.documents import DOCUMENTS
 from tools import readme
 from vswin.data.video_files import SUFFIXES
 from vswin.paper.printed import printed_table
@@ -16,18 +17,6 @@ from vswin.report.audit.collect import load_audit
 from vswin.report.overview.collect import load_overview
 
 ROOT = project_root()
-DOCUMENTS = [
-    "README.md",
-    "benchmarks/README.md",
-    "experiments/README.md",
-    "results/README.md",
-    "slurm/README.md",
-    "CONTRIBUTING.md",
-    "docs/weights.md",
-    "docs/own_dataset.md",
-    "docs/export.md",
-    "docs/features.md",
-]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

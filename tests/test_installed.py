@@ -1,14 +1,18 @@
 """Without a clone: what works anywhere, what wants a project folder, `vswin init`, the extras."""
 
 import errno
+import json
 import os
 import shutil
+import subprocess
 import sys
+import zipfile
 
 import pytest
 
 from tests.command import vswin
-from vswin import extras
+from tests.videos import moving, write_video
+from vswin import build_model, extras, save_weights
 from vswin.experiments.laying import LAID
 from vswin.project import project_root
 
@@ -162,6 +166,53 @@ def test_a_command_says_which_extra_it_lacks(args, module, extra, tmp_path, monk
     words = f"this needs {shown}, which is not installed: pip install 'vswin[{extra}]'"
     assert (done.returncode, line) == (1, f"error: {words}")
     assert {path for path in (tmp_path / "mine").rglob("*") if path.is_file()} <= before
+
+
+@pytest.mark.heavy
+def test_the_wheel_in_an_empty_folder(tmp_path):
+    """What pip would unpack, in processes of its own, far from the clone."""
+    wheel = pytest.importorskip("hatchling.builders.wheel")
+    (built,) = wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    zipfile.ZipFile(built).extractall(tmp_path / "site")
+    model = build_model("swin_t", embed_dim=8, depths=(1,), num_heads=(2,), num_classes=3)
+    save_weights(model, tmp_path / "weights.pth")
+    write_video(tmp_path / "video.mp4", moving(40))
+    (tmp_path / "here").mkdir()
+
+    def installed(*words, folder="here"):
+        return subprocess.run(
+            [sys.executable, "-m", "vswin", *map(str, words)],
+            cwd=tmp_path / folder,
+            env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    clip = ("--frames", 4, "--size", 32, "--views", "1x1")
+    for words, said in {
+        ("cost", "table4"): "factorized",
+        ("predict", tmp_path / "video.mp4", "--weights", tmp_path / "weights.pth", *clip): "class",
+        ("init", "mine"): str(tmp_path / "here" / "mine"),
+    }.items():
+        done = installed(*words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert said in done.stdout
+    refused = installed("run", "table5", "--protocol", "smoke")
+    assert (refused.returncode, "`vswin init FOLDER`" in refused.stderr) == (2, True)
+    for words, said in {
+        ("new", "windows_in_time"): "windows_in_time.ipynb",
+        ("run", "windows_in_time", "--protocol", "smoke"): "2 runs complete",
+        ("report", "windows_in_time", "--protocol", "smoke"): "2 of 2 rows trained",
+        ("notebook", "windows_in_time", "--protocol", "smoke"): "windows_in_time.smoke.ipynb",
+    }.items():
+        done = installed(*words, folder="here/mine/experiments")
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {"mine"}
+    provenance = next((tmp_path / "here" / "mine").glob("results/smoke/runs/*/provenance.json"))
+    assert json.loads(provenance.read_text())["commit"] is None
 
 
 def _none(name):

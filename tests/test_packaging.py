@@ -74,7 +74,9 @@ def test_the_wheel_holds_what_commands_read_of_a_clone(tmp_path):
                 path = file.relative_to(ROOT).as_posix()
                 assert lay.pop(f"vswin/shipped/{path}") == file.read_bytes(), path
     assert not lay
-    package = (p for p in (ROOT / "vswin").rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    package = (
+        p for p in (ROOT / "vswin").rglob("*") if p.is_file() and "__pycache__" not in p.parts
+    )
     left = {p.relative_to(ROOT).as_posix() for p in package} ^ set(found)
     assert all(re.match(r"vswin/shipped/|vswin-[\d.]+\.dist-info/", name) for name in left), left
     assert len(found) == len(set(found))

@@ -314,5 +314,5 @@ def test_timms_files_come_from_the_hub_with_its_client(server, tmp_path, monkeyp
     with pytest.raises(DownloadError, match=f"{found.repository} on the hub: .* by hand"):
         download(found, tmp_path / "b")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(UsageError, match="pip install huggingface_hub; fetch https://huggingface"):
+    with pytest.raises(UsageError, match=r"pip install 'vswin\[hub\]'; fetch https://huggingface"):
         download(found, tmp_path / "c")

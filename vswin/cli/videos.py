@@ -25,7 +25,6 @@ from vswin.project import has_project
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for torch
     from vswin.data.annotations import VideoList
-    from vswin.data.clips import ViewsTest
     from vswin.evaluation.public import ClipsAsked
 
 NEXT = {"kinetics": "table8", "ssv2": "table3"}
