@@ -1,16 +1,15 @@
 """experiments/README.md: every key is explained, and its example works from end to end."""
 
 import dataclasses
-import os
 import re
-import subprocess
 import sys
 
 import pytest
 
-from tests.own import own_project
+from tests.documents import execute
 from vswin.data.moving_digits import GridTest, MovingDigits
 from vswin.experiments import embedded, geometry, recipes, tables, videos
+from vswin.experiments.laying import lay_project
 from vswin.paper import claims
 from vswin.project import project_root
 from vswin.training.recipe import Recipe
@@ -96,22 +95,11 @@ def example():
 
 def test_the_example_works_as_the_readme_says(tmp_path):
     content, commands = example()
-    project = own_project(tmp_path, content)
-    assert [words[0] for words in commands] == ["list", "cost", "run", "report", "notebook"]
-    said = {}
-    for words in commands:
-        done = subprocess.run(
-            [sys.executable, "-m", "vswin", *words],
-            cwd=project,
-            env=os.environ | {"PYTHONPATH": str(project), "COLUMNS": "200"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        said[words[0]] = done.stdout
+    project = lay_project(tmp_path / "project")
+    (project / "experiments" / "mine.yaml").write_text(content)
+    found = execute("experiments/README.md", project, lambda words: words[1:] in commands)
+    said = {line.split()[1]: printed for line, printed in found.items()}
+    assert [*said] == ["list", "cost", "run", "report", "notebook"]
     for row in ("short", "long", "split"):
         assert row in said["list"]
         assert row in said["cost"]
