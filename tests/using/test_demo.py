@@ -128,4 +128,4 @@ def test_only_this_machine_is_served_and_a_port_once(folder, address):
         socket.create_connection(("127.0.0.2", port), timeout=10)
     done = command("demo", *arguments(folder), "--port", port)
     assert done.returncode == 2
-    assert f"port {port} is taken; choose another with --port" in done.stderr
+    assert f"port {port} is taken or barred; choose another with --port" in done.stderr

@@ -92,7 +92,7 @@ def served(title: str, answer: Answering, port: int | None, max_mb: int) -> Iter
         Its address.
 
     Raises:
-        UsageError: if the port is taken.
+        UsageError: if the port cannot be had.
     """
     with tempfile.TemporaryDirectory(prefix="vswin-demo-") as folder, _settings(folder):
         import gradio
@@ -111,8 +111,8 @@ def served(title: str, answer: Answering, port: int | None, max_mb: int) -> Iter
                 prevent_thread_lock=True,
             )
         except OSError as error:
-            taken = "every port from 7860 on is" if port is None else f"port {port} is"
-            raise UsageError(f"{taken} taken; choose another with --port") from error
+            which = "every port from 7860 on" if port is None else f"port {port}"
+            raise UsageError(f"{which} is taken or barred; choose another with --port") from error
         try:
             yield address
         finally:
