@@ -189,6 +189,13 @@ def _evaluate(node: ast.expr, names: list[str], value_of: Callable[[str], Span])
     raise AssertionError(node)
 
 
+def in_words(span: Span) -> str:
+    """A number with what it may be, given the digits of what it follows from."""
+    if span.low == span.high:
+        return in_digits(span.face)
+    return f"{in_digits(span.face)} (from {in_digits(span.low)} to {in_digits(span.high)})"
+
+
 def in_digits(number: Fraction) -> str:
     """A number for a reader: three digits after the point at most, without closing zeros."""
     if number != 0 and abs(number) < Fraction(1, 100):

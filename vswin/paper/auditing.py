@@ -24,8 +24,9 @@ class Check(Strict):
     """Two formulas that should come to the same, given the printed digits."""
 
     id: Id
-    about: Literal["heads", "views", "sums", "sizes"]
-    """What kind of check it is: classes against parameters, views, sums and roundings, sizes."""
+    about: Literal["heads", "views", "views × FLOPs", "sums", "sizes", "order"]
+    """What kind of check it is: classes against parameters, views, what a whole test costs, sums
+    and roundings, sizes, which is the best."""
     says: str
     """What is compared, in a sentence."""
     left: str
@@ -33,6 +34,8 @@ class Check(Strict):
     relation: Relation = "equals"
     why: str = ""
     """One line for who meets it failed."""
+    doubts: Listed = ()
+    """The cells that are in doubt if it fails, as `table2.vivit_h.params`."""
 
     @model_validator(mode="after")
     def _check(self) -> Check:
@@ -61,6 +64,14 @@ class Known(Strict):
     status: Status
     evidence: str
     confidence: Literal["high", "medium", "low"] | None = None
+
+
+class Remark(Strict):
+    """What there is to add to the evidence of some cells, whatever their status."""
+
+    cells: Listed
+    """As `tableA2.kv_pool.flops`; `*` is anything."""
+    says: str
 
 
 class Difference(Strict):
@@ -108,17 +119,19 @@ class Cells(Strict):
     """The file `cells.yaml`; of several entries for a cell the first counts."""
 
     cells: tuple[Known, ...]
+    remarks: tuple[Remark, ...] = ()
 
     def of(self, cell: str) -> Known | None:
         """What is known of a cell, as `table1.i3d.params`."""
-        return next(
-            (
-                known
-                for known in self.cells
-                if any(fnmatch.fnmatchcase(cell, pattern) for pattern in known.cells)
-            ),
-            None,
-        )
+        return next((known for known in self.cells if _is_among(cell, known.cells)), None)
+
+    def remarks_on(self, cell: str) -> str:
+        """All that there is to add to its evidence; empty if nothing."""
+        return " ".join(each.says for each in self.remarks if _is_among(cell, each.cells))
+
+
+def _is_among(cell: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(cell, pattern) for pattern in patterns)
 
 
 class Differences(Strict):

@@ -10,13 +10,15 @@ from typing import Any
 from vswin.data.datasets import DATASETS
 from vswin.experiments.tables import Experiment
 from vswin.experiments.tables import Row as ExperimentRow
-from vswin.paper.auditing import known_cells, training_of
+from vswin.experiments.videos import SPAN
+from vswin.paper.arithmetic import in_words
+from vswin.paper.auditing import known_cells, paper_checks, training_of
 from vswin.paper.peers import read_peers
 from vswin.paper.printed import DASHES, Column, PrintedTable, Row
 from vswin.report.audit.basis import VIDEOS, Basis, PublishedTest
 from vswin.report.audit.data import CONFIDENCES, Cell, Finding
 from vswin.report.audit.peers import peer_finding, read_counts
-from vswin.report.audit.quantities import row_of, video_protocol
+from vswin.report.audit.quantities import row_of, sides_of, video_protocol
 from vswin.report.compare import COSTS, UNITS, compare
 
 SETTLED = ("holds", "contradicted", "no effect")
@@ -51,6 +53,10 @@ def cells_of(printed: PrintedTable, basis: Basis) -> Iterator[Cell]:
         for column in printed.columns:
             doubt = _doubt(printed, row, column)
             if doubt or is_audited(row, column):
+                finding = _beside_count(printed, row, column, doubt) or doubt
+                finding = finding or status_of(printed, row, column, basis)
+                name = f"{printed.table}.{row.id}.{column.id}"
+                also = known_cells(printed.paper).remarks_on(name)
                 yield Cell(
                     paper=printed.paper,
                     table=printed.table,
@@ -59,9 +65,9 @@ def cells_of(printed: PrintedTable, basis: Basis) -> Iterator[Cell]:
                     printed=row.cells[column.id],
                     label=_label(printed, row),
                     heading=column.label or column.name,
-                    finding=_beside_count(printed, row, column, doubt)
-                    or doubt
-                    or status_of(printed, row, column, basis),
+                    finding=dataclasses.replace(
+                        finding, evidence=f"{finding.evidence} {also}".rstrip()
+                    ),
                 )
 
 
@@ -86,14 +92,14 @@ def status_of(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> 
         words = f"{_source(row)}; not checked against it. {why_not}"
         return Finding("printed elsewhere", words.strip())
     if column.metric is None:
-        return _setting(printed, row, column)
+        return _setting(printed, row, column, basis)
     if column.metric in ACCURACIES:
         return _accuracy(printed, row, column, basis)
     return _memory(printed, row, basis)
 
 
 def _doubt(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
-    """The evidence against a cell, from its table or by hand."""
+    """The evidence against a cell: from its table, by hand, or from a check that fails."""
     known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
     for found in printed.suspicious:
         if (found.row, found.column) == (row.id, column.id):
@@ -101,6 +107,12 @@ def _doubt(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
             return Finding("suspicious", found.evidence, confidence=confidence or "high")
     if known and known.status == "suspicious":
         return Finding("suspicious", known.evidence, confidence=known.confidence or "")
+    for check in paper_checks(printed.paper).checks:
+        if f"{printed.table}.{row.id}.{column.id}" in check.doubts:
+            left, right, passes = sides_of(check)
+            words = f"{check.says}: {in_words(left)} against {in_words(right)}. {check.why}"
+            if not passes:
+                return Finding("suspicious", words.strip(), confidence="medium")
     return None
 
 
@@ -149,7 +161,7 @@ def _memory(printed: PrintedTable, row: Row, basis: Basis) -> Finding:
     return Finding("needs data", said)
 
 
-def _setting(printed: PrintedTable, row: Row, column: Column) -> Finding:
+def _setting(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> Finding:
     """A setting beside what the row's model is built, or its run made, with."""
     found = row_of(printed.table, row.id)
     said = setting_of(*found, column) if found else None
@@ -161,18 +173,26 @@ def _setting(printed: PrintedTable, row: Row, column: Column) -> Finding:
         return Finding("suspicious", words, confidence="medium")
     if column.id in ("ratio", "pretrain", "views"):
         why = "the row is trained and tested with it"
-    else:
+    elif _costs_are_exact(printed, row, basis):
         why = "with it the model has the printed costs"
+    else:
+        why = "the model is built with it, but a printed cost of the row is in doubt"
+    if column.id == "sampling":
+        why += f". No cost tells the stride: frames × stride are the {SPAN} that a clip spans here"
     return Finding("exact", f"The same in experiments/{printed.table}.yaml; {why}.")
 
 
-def _same(said: str, text: str) -> bool:
-    """Whether a setting is the printed one, whose spaces do not count.
+def _costs_are_exact(printed: PrintedTable, row: Row, basis: Basis) -> bool:
+    """Whether a row's model has every cost that is printed for it."""
+    costs = [c for c in printed.columns if c.metric in COSTS and printed.number(row.id, c.metric)]
+    found = [_doubt(printed, row, c) or status_of(printed, row, c, basis) for c in costs]
+    return all(finding.status == "exact" for finding in found)
 
-    Strides of images have no time, and a model knows of a sampling `16×4` the frames alone.
-    """
+
+def _same(said: str, text: str) -> bool:
+    """Whether a setting is the printed one; spaces do not count, and images have no time."""
     ours, printed = said.replace(" ", ""), text.replace(" ", "")
-    return printed in (ours, ours.removeprefix("1×")) or printed.startswith(f"{ours}×")
+    return printed in (ours, ours.removeprefix("1×"))
 
 
 def setting_of(experiment: Experiment, row: ExperimentRow, column: Column) -> str | None:
@@ -192,7 +212,7 @@ def setting_of(experiment: Experiment, row: ExperimentRow, column: Column) -> st
         "stride": lambda: _times(
             model.kv_stride if column.label == "stride s" else model.patch_stride
         ),
-        "sampling": lambda: str(said["frames"]),
+        "sampling": lambda: _times((said["frames"], SPAN // said["frames"])),
         "blocks": lambda: _blocks(model),
     }
     return found[column.id]() if column.id in found else None
@@ -285,11 +305,16 @@ def awaited_of(printed: PrintedTable, row: Row, basis: Basis) -> str:
         )
     weights = weights_of(*found)
     command = f"vswin run {printed.table} --row {row.id} --protocol {VIDEOS}"
-    return f"{data}{f', {weights}' if weights else ''}; `{command}`, about {hours:,.0f} GPU-hours."
+    said = f"{data}{f', {weights}' if weights else ''}; `{command}`, about {hours:,.0f} GPU-hours"
+    if trained := found[1].tests:
+        before = basis.hours[printed.table].get(trained, 0)
+        said += f" of tests, after the training of `{trained}`, about {before:,.0f}"
+    return f"{said}."
 
 
 def weights_of(experiment: Experiment, row: ExperimentRow) -> str:
-    """The file that a row starts from; empty for random numbers."""
+    """The file that a row, or the row that it tests, starts from; empty for random numbers."""
+    row = experiment.row(row.tests) if row.tests else row
     start = experiment.start_of(row)
     if start.pretrained is None:
         return ""

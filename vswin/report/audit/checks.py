@@ -6,13 +6,12 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 
-from vswin.paper.arithmetic import evaluate, names_in
+from vswin.paper.arithmetic import evaluate, in_words, names_in
 from vswin.paper.auditing import Check, System, paper_checks
 from vswin.paper.printed import DASHES, PrintedTable, printed_table
 from vswin.report.audit.basis import Numbers
 from vswin.report.audit.data import CheckResult
-from vswin.report.audit.quantities import value_of
-from vswin.report.audit.texts import _in_words
+from vswin.report.audit.quantities import sides_of, value_of
 from vswin.report.memory import METRIC as MEMORY
 from vswin.report.order import compare_order, order_in_words
 
@@ -69,16 +68,15 @@ def _text(row: str, column: str) -> str:
 
 def formulas_agree(paper: str, check: Check) -> CheckResult:
     """Whether two formulas may come to the same, given the printed digits."""
-    left, right = evaluate(check.left, value_of), evaluate(check.right, value_of)
-    passes = left.low <= right.high if check.relation == "at most" else left.meets(right)
+    left, right, passes = sides_of(check)
     names = [*names_in(check.left), *names_in(check.right)]
     return CheckResult(
         paper=paper,
         id=check.id,
         about=check.about,
         compared=f"{check.says}: `{check.left}` against `{check.right}`",
-        computed=_in_words(right),
-        printed=_in_words(left),
+        computed=in_words(right),
+        printed=in_words(left),
         passes=passes,
         why=check.why,
         tables=tuple(dict.fromkeys(n.split(".")[0] for n in names if n.startswith("table"))),
@@ -101,7 +99,7 @@ def changes_in_cells(table: PrintedTable) -> Iterator[CheckResult]:
             id=f"change_{table.table}_{row.id}_{column.id}",
             about="sums",
             compared=f"The change that the cell prints: `{formula}`",
-            computed=_in_words(computed),
+            computed=in_words(computed),
             printed=found[0].strip("()"),
             passes=computed.face == printed.face,
             tables=(table.table,),

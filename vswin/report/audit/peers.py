@@ -130,6 +130,9 @@ def peer_finding(printed: PrintedTable, row: Row, column: Column, counts: Counts
     apart = 100 * (ours / float(text) - 1)
     said = f"{_counted(model, question, counts[question], metric)}."
     chosen = model.chosen if metric == "flops" else ""
+    if compare(ours, text).exact and metric == "flops" and model.rule == "layers":
+        words = f"{said} {chosen} Other rows of the column have products of attention in them."
+        return Finding("suspicious", words, confidence=model.confidence)
     if compare(ours, text).exact:
         return Finding("exact", f"{said} {chosen}".rstrip())
     said = f"{said[:-1]}, {signed(apart, 1)} % (tolerance {tolerance:g} %). {chosen}".rstrip()
@@ -138,6 +141,8 @@ def peer_finding(printed: PrintedTable, row: Row, column: Column, counts: Counts
     also = (_of_400(model, question, metric, text, counts), model.remarks.get(metric, ""))
     said = " ".join(filter(None, (said, *also)))
     status: Status = "suspicious" if model.documented else "printed elsewhere"
+    if not model.documented:
+        said += " A source that leaves something open makes no evidence."
     return Finding(status, said, confidence=model.confidence if model.documented else "")
 
 

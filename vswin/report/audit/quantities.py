@@ -10,6 +10,7 @@
 | `classes.ssv2`, `videos.ssv2.train` | of a dataset: its classes, the videos of its public lists |
 | `stride.TABLE.swin_t` | every how many frames of a video one is taken |
 | `rows.TABLE`, `presets.swin` | how many there are |
+| `images.TABLE.swin_l` | 10^6 images that it was pre-trained on, which no paper prints |
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from vswin.experiments.tables import Experiment, Row
 from vswin.experiments.videos import SPAN, VideoProtocol
 from vswin.models.registry import presets, resolve_config
 from vswin.models.swin.config import OTHER_FRAME_BIAS
-from vswin.paper.arithmetic import Span, exactly, printed_spans
+from vswin.paper.arithmetic import Span, evaluate, exactly, printed_spans
+from vswin.paper.auditing import Check
 from vswin.paper.printed import DASHES, printed_table
+from vswin.paper.quantities import printed_quantity
 from vswin.paper.text import paper_text, papers
 from vswin.project import experiments_dir
 
@@ -63,12 +66,48 @@ def cell_span(table: str, row: str, column: str, place: int = 1) -> Span:
     Raises:
         ValueError: if there is no such cell, or no number in it.
     """
+    spans = cell_spans(table, row, column)
+    if len(spans) < place:
+        raise ValueError(f"{table}.{row}.{column} has no number {place}")
+    return spans[place - 1]
+
+
+def cell_spans(table: str, row: str, column: str) -> list[Span]:
+    """All numbers in a cell; empty if there is none.
+
+    A setting has not been rounded, nor have the views behind FLOPs (`70.5×1×5`).
+    """
     found = _printed(table).row(row)
     text = found.cells.get(column, "") if found else ""
-    spans = [] if text in DASHES else printed_spans(text.replace("(", " ("))
-    if len(spans) < place:
-        raise ValueError(f"{table}.{row}.{column}: {text!r} has no number {place}")
-    return spans[place - 1]
+    if text in DASHES:
+        return []
+    spans = printed_spans(text.replace("(", " ("))
+    is_counted = _is_setting(table, column)
+    return [
+        exactly(span.face) if is_counted or (place and "×" in text) else span
+        for place, span in enumerate(spans)
+    ]
+
+
+def repeated(cell: str) -> list[Span]:
+    """What a text repeats of a cell: all numbers of a setting (`4×3`), the first of a metric.
+
+    Raises:
+        ValueError: if there is no such cell, or no number in it.
+    """
+    table, row, column, *place = cell.split(".")
+    first = value_of(cell)
+    return cell_spans(table, row, column) if _is_setting(table, column) and not place else [first]
+
+
+def _is_setting(table: str, column: str) -> bool:
+    return not any(each.id == column and each.metric for each in _printed(table).columns)
+
+
+def sides_of(check: Check) -> tuple[Span, Span, bool]:
+    """What the two formulas of a check stand for, and whether they agree, given their digits."""
+    left, right = evaluate(check.left, value_of), evaluate(check.right, value_of)
+    return left, right, left.low <= right.high if check.relation == "at most" else left.meets(right)
 
 
 def is_training(name: str) -> bool:
@@ -155,6 +194,13 @@ def _of_preset(preset: str, field: str, *place: str) -> float:
     return _field(resolve_config(preset), field, place)
 
 
+def _images(table: str, row_id: str) -> float:
+    found = printed_quantity(_printed(table), row_id, "pretraining_images")
+    if found is None:
+        raise ValueError(f"{table}.{row_id} is pre-trained on nothing whose images are known")
+    return found
+
+
 def _videos(data: str, part: str) -> int:
     about = dataset(data)
     found = about.train_videos if part == "train" else about.test_videos
@@ -182,6 +228,7 @@ KINDS: dict[str, Callable[..., float]] = {
     "rows": lambda table: len(_printed(table).rows),
     "presets": lambda family: sum(found.name == family for found in presets().values()),
     "stride": _stride,
+    "images": _images,
     "bias": lambda which: {"other_frame": OTHER_FRAME_BIAS}[which],
 }
 """What computes what a name stands for that begins so."""

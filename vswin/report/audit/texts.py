@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from vswin.paper.arithmetic import Span, evaluate, in_digits, names_in, printed_spans
+from vswin.paper.arithmetic import Span, evaluate, in_digits, in_words, names_in, printed_spans
 from vswin.paper.text import STATUSES, Number, Sentence, Status, paper_text
-from vswin.report.audit.basis import Basis
+from vswin.report.audit.basis import Basis, Verdict
 from vswin.report.audit.cells import SETTLED
 from vswin.report.audit.data import Cell, CheckResult, Finding, TextNumber
-from vswin.report.audit.quantities import is_cell, is_training, value_of
+from vswin.report.audit.quantities import is_cell, is_training, repeated, value_of
 
 WEAKEST: tuple[Status, ...] = (
     "exact",
@@ -49,13 +49,13 @@ def check_of(paper: str, name: str, number: Number) -> CheckResult | None:
     """A number of the text beside what it follows from; None where nothing is said of that."""
     printed = printed_spans(number.number, number.unit, number.about)
     if number.cell:
-        found = [(cell, value_of(cell)) for cell in number.cell]
-        computed = ", ".join(in_digits(span.face) for _, span in found)
-        passes = all(span.face == printed[0].face for _, span in found)
+        found = [[span.face for span in repeated(cell)] for cell in number.cell]
+        computed = ", ".join(in_digits(face) for faces in found for face in faces)
+        passes = all(faces == [span.face for span in printed] for faces in found)
         formulas: tuple[str, ...] = number.cell
     elif number.is_:
         spans = [evaluate(formula, value_of) for formula in number.is_]
-        computed, formulas = ", ".join(map(_in_words, spans)), number.is_
+        computed, formulas = ", ".join(map(in_words, spans)), number.is_
         if number.relation == "over":
             passes = all(span.face > printed[0].face for span in spans)
         else:
@@ -86,13 +86,6 @@ def _agree(computed: Span, printed: Span) -> bool:
     return computed.meets(printed) or (printed.face > 0 and mirrored.meets(printed))
 
 
-def _in_words(span: Span) -> str:
-    """With what it may be, given the digits of what it follows from."""
-    if span.low == span.high:
-        return in_digits(span.face)
-    return f"{in_digits(span.face)} (from {in_digits(span.low)} to {in_digits(span.high)})"
-
-
 def _names(formulas: tuple[str, ...]) -> list[str]:
     return [name for formula in formulas for name in names_in(formula)]
 
@@ -106,7 +99,7 @@ def finding_of(
 ) -> Finding:
     """The status of a number: by hand, or by its check, its claims and what it follows from."""
     verdicts = {name: basis.verdicts[name] for name in number.claims if name in basis.verdicts}
-    said = "; ".join(f"`{name}` {found.verdict}" for name, found in verdicts.items())
+    said = "; ".join(f"`{name}` {_verdict(found)}" for name, found in verdicts.items())
     claims = f"Claims about it: {said}." if said else ""
     computed = f"{check.compared.partition(': ')[2]} = {check.computed}" if check else ""
 
@@ -134,6 +127,12 @@ def finding_of(
     return finding(status, f"{computed}.", needed)
 
 
+def _verdict(found: Verdict) -> str:
+    """With its numbers, where they are of the printed number itself and no stand-in for it."""
+    is_itself = found.evidence in ("counted", "at initialisation") and found.reason
+    return f"{found.verdict} ({found.reason})" if is_itself else found.verdict
+
+
 def status_of(name: str, cells: Cells, by_id: Mapping[str, Finding]) -> Status:
     """How sure the number is that a formula names."""
     if name in by_id:
@@ -146,14 +145,20 @@ def status_of(name: str, cells: Cells, by_id: Mapping[str, Finding]) -> Status:
 
 def _because(names: list[str], cells: Cells, status: Status) -> str:
     """What there is to say of the cells that make a number so sure; of settings, a training."""
-    if status not in ("needs data", "tested", "suspicious"):
+    if status not in ("within", "needs data", "tested", "suspicious"):
         return ""
-    same = ("needs data", "tested") if status != "suspicious" else ("suspicious",)
-    found = [cells[name] for name in names if name in cells]
+    same = ("needs data", "tested") if status in ("needs data", "tested") else (status,)
+    found = [cells[name] for name in dict.fromkeys(names) if name in cells]
     if deciding := [cell for cell in found if cell.finding.status in same]:
-        return f"As {deciding[0].label}: {deciding[0].finding.evidence}"
+        labels: dict[str, list[str]] = {}
+        for cell in deciding:
+            labels.setdefault(cell.finding.evidence, []).append(cell.label)
+        return " ".join(f"As {' and '.join(of)}: {said}" for said, of in labels.items())
     if any(map(is_training, names)):
-        return "The settings of the project have it; what it is worth, only a training can tell."
+        return (
+            "A setting of the training, which the project has; what it is worth, only a training "
+            "can tell. Those of the model and of the test count as built."
+        )
     return ""
 
 
