@@ -11,6 +11,8 @@ class Operators(TorchDispatchMode):
     def __init__(self):
         super().__init__()
         self.names, self.waits = [], []
+        self.cast = []
+        """Elements of what is copied to another precision."""
 
     @property
     def kernels(self):
@@ -24,6 +26,8 @@ class Operators(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         name = func._schema.name.removeprefix("aten::")
         self.names.append((name, func.is_view))
+        if name == "_to_copy":
+            self.cast.append(out.numel())
         devices = {x.device.type for x in tree_leaves((args, out)) if isinstance(x, torch.Tensor)}
         copies = len(devices) > 1 and name in ("_to_copy", "copy_")
         if copies or name in ("_local_scalar_dense", "nonzero"):

@@ -59,12 +59,16 @@ def _in_windows(
     apart in them as in the clip.
     """
     bias = attn.bias(layout)
-    for size, (qkv, index) in by_size(layout, attn.qkv(windows), layout.index):
+    allowed = layout.allowed
+    groups = by_size(layout, attn.qkv(windows), layout.index)
+    for number, (size, (qkv, index)) in enumerate(groups):
         q, k, _ = qkv.unflatten(2, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
         axes = (torch.arange(n, dtype=torch.float64) for n in size)
         places = torch.cartesian_prod(*axes) * torch.tensor((1, step, step))
         placed = index != layout.batch * layout.volume if layout.padded else None
-        yield Attention(q, k, places, places, bias_of(bias, size), layout.allowed, placed, placed)
+        if layout.by_mask and layout.allowed is not None:
+            allowed = layout.allowed[number].expand(len(qkv), -1, -1)
+        yield Attention(q, k, places, places, bias_of(bias, size), allowed, placed, placed)
 
 
 def _over_time(attn: TemporalAttention, x: Tensor) -> Iterator[Attention]:

@@ -13,6 +13,7 @@ from vswin.models.modes import is_differentiated_or_mapped
 from vswin.models.swin.config import Triple
 from vswin.models.swin.cpu import attention as attention_cpu
 from vswin.models.swin.partition import bias_table_rows, clip_window
+from vswin.models.swin.variants import Variant, chosen
 from vswin.models.swin.windows import (
     WindowLayout,
     bias_of,
@@ -37,9 +38,10 @@ gradients can be NaN for windows of 64 tokens. Flash attention takes no bias."""
 class WindowAttention3D(nn.Module):
     """Equation 2: SoftMax(Q K^T / sqrt(d) + B) V inside each window, per head.
 
-    There are three kernel variants with the same result. Small inputs on the CPU take masked
-    windows, all in one call; other inputs windows without masks, one call for each size: in torch's
-    fused attention or, for training on the CPU, in `vswin.models.swin.cpu.attention`.
+    There are several kernels with the same result. Small inputs on the CPU take masked windows, all
+    in one call; other inputs windows without masks, one call for each size: in torch's fused
+    attention or, for training on the CPU, in `vswin.models.swin.cpu.attention`. Of what a GPU
+    takes, `vswin.models.swin.variants` has the table.
 
     Args:
         dim: channels C.
@@ -51,6 +53,7 @@ class WindowAttention3D(nn.Module):
         super().__init__()
         self.window_size = window_size
         self.num_heads = num_heads
+        self.variant: Variant | None = None
         rows = bias_table_rows(window_size)
         self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
         self.qkv = nn.Linear(dim, 3 * dim)
@@ -58,20 +61,24 @@ class WindowAttention3D(nn.Module):
 
     def layout(self, x: Tensor, grid: Triple, shift_size: Triple) -> WindowLayout:
         """The windows for (B, T'*H'*W', C) tokens of a (T', H', W') grid."""
-        volume = math.prod(clip_window(grid, self.window_size, shift_size)[0])
+        window, shift = clip_window(grid, self.window_size, shift_size)
         if torch.compiler.is_exporting():  # one call for each block; B may be left open
             return window_layout(grid, self.window_size, shift_size, x.device, True, x.shape[0])
         batch, tokens = map(int, x.shape[:2])  # while traced, sizes are tensors
+        if (variant := chosen(self.variant, x.device, batch)) is not None:
+            masked = variant.attention == "by_mask" and any(shift)
+            return window_layout(grid, self.window_size, shift_size, x.device, masked, batch, True)
+        volume = math.prod(window)
         scores = batch * tokens * volume * self.num_heads * x.element_size()
-        small = x.device.type == "cpu" and volume <= SMALL_WINDOW and scores <= SMALL_BYTES
+        small = volume <= SMALL_WINDOW and scores <= SMALL_BYTES
         return window_layout(grid, self.window_size, shift_size, x.device, small, batch)
 
     def forward(self, windows: Tensor, layout: WindowLayout) -> Tensor:
         """(B * K, C) tokens in the order of the layout -> the same shape."""
         qkv = self.qkv(windows)
-        if layout.masked:
+        if layout.masked and not layout.by_mask:
             out = masked_attention(qkv, self.bias(layout), layout)
-        elif attention_cpu.serves(qkv, self.relative_position_bias_table):
+        elif self.variant is None and attention_cpu.serves(qkv, self.relative_position_bias_table):
             out = attention_cpu.attention(qkv, self.bias(layout), layout)
         else:
             out = attention(qkv, self._rows(layout.bias_rows), layout)
@@ -91,11 +98,11 @@ class WindowAttention3D(nn.Module):
 
 
 def attention(qkv: Tensor, bias: Tensor, layout: WindowLayout) -> Tensor:
-    """Equation 2 in windows without masks, by size.
+    """Equation 2 in windows by size, or by mask.
 
     Args:
         qkv: (B * K, 3C), queries, keys and values of all heads, tokens in the layout's order.
-        bias: (heads, S), B for the windows of every size, at the layout's `bias_rows`.
+        bias: (heads, S), B at the layout's `bias_rows`.
         layout: the windows.
 
     Returns:

@@ -28,9 +28,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vswin.models.layers import MLP, DropPath, feed_forward
+from vswin.models.layers import MLP, DropPath, feed_forward, layer_norm
 from vswin.models.swin.attention import WindowAttention3D, dot_product, merge_heads
 from vswin.models.swin.config import Triple
+from vswin.models.swin.variants import Variant, halves_norms
 from vswin.models.swin.windows import from_windows, to_windows
 
 CPU = torch.device("cpu")
@@ -52,6 +53,7 @@ class FactorizedTemporalAttention(nn.Module):
         super().__init__()
         self.window_size = window_size
         self.shift_size = shift_size
+        self.variant: Variant | None = None
         self.norm = nn.LayerNorm(dim)
         self.attn = WindowAttention3D(dim, window_size, num_heads)
         self.gate = nn.Parameter(torch.zeros(1))
@@ -59,7 +61,8 @@ class FactorizedTemporalAttention(nn.Module):
     def forward(self, x: Tensor, grid: Triple) -> Tensor:
         """(B, T'*H'*W', C) tokens of a (T', H', W') grid -> the same shape, zero at the start."""
         layout = self.attn.layout(x, grid, self.shift_size)
-        windows = self.attn(to_windows(self.norm(x), layout), layout)
+        normed = layer_norm(x, self.norm, halves_norms(self.variant, x))
+        windows = self.attn(to_windows(normed, layout), layout)
         return self.gate * from_windows(windows, layout)
 
 

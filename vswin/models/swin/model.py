@@ -8,7 +8,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import checkpoint
 
 from vswin.models.errors import ModelError
-from vswin.models.layers import MLP, DropPath, feed_forward
+from vswin.models.layers import MLP, DropPath, feed_forward, layer_norm
 from vswin.models.swin.attention import WindowAttention3D
 from vswin.models.swin.config import Triple, VideoSwinConfig
 from vswin.models.swin.cpu import inference as inference_cpu
@@ -18,6 +18,7 @@ from vswin.models.swin.designs import (
     TemporalTransformerLayer,
 )
 from vswin.models.swin.partition import half_window
+from vswin.models.swin.variants import Variant, halves_norms
 from vswin.models.swin.windows import from_windows, to_windows
 
 
@@ -162,6 +163,7 @@ class VideoSwinBlock(nn.Module):
         axes = config.shift if shifted else "none"
         self.window_size = config.spatial_window
         self.shift_size = half_window(self.window_size, axes)
+        self.variant: Variant | None = None
         self.norm1 = nn.LayerNorm(dim)
         self.attn = WindowAttention3D(dim, self.window_size, num_heads)
         self.drop_path = DropPath(rate)
@@ -177,18 +179,23 @@ class VideoSwinBlock(nn.Module):
     def forward(self, x: Tensor, grid: Triple) -> Tensor:
         """(B, T'*H'*W', C) tokens of a (T', H', W') grid -> the same shape."""
         layout = self.attn.layout(x, grid, self.shift_size)
-        in_chunks = not self.drop_path.active and inference_cpu.serves(
-            x, self.norm1, self.attn, self.norm2, self.mlp
+        half = halves_norms(self.variant, x)
+        in_chunks = (
+            self.variant is None
+            and not self.drop_path.active
+            and inference_cpu.serves(x, self.norm1, self.attn, self.norm2, self.mlp)
         )
         if in_chunks and not layout.masked:
             x = inference_cpu.attend(x, self.norm1, self.attn, layout)
         else:
-            windows = self.attn(to_windows(self.norm1(x), layout), layout)
+            windows = self.attn(to_windows(layer_norm(x, self.norm1, half), layout), layout)
             x = x + self.drop_path(from_windows(windows, layout))
         if self.temporal is not None:
             x = x + self.drop_path(self.temporal(x, grid))
         if in_chunks:
             return inference_cpu.feed_forward(x, self.norm2, self.mlp)
+        if half:
+            return x + self.drop_path(self.mlp(layer_norm(x, self.norm2, half)))
         return x + self.drop_path(feed_forward(x, self.norm2, self.mlp))
 
 
@@ -197,6 +204,7 @@ class PatchMerging(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        self.variant: Variant | None = None
         self.norm = nn.LayerNorm(4 * dim)
         self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
 
@@ -206,7 +214,10 @@ class PatchMerging(nn.Module):
             x = F.pad(x, (0, 0, 0, x.shape[3] % 2, 0, x.shape[2] % 2))
         # The order of the four neighbours is that of published weights: height varies fastest.
         quads = [x[:, :, h::2, w::2] for w in (0, 1) for h in (0, 1)]
-        return self.reduction(self.norm(torch.cat(quads, dim=-1)))
+        quads_normed = layer_norm(
+            torch.cat(quads, dim=-1), self.norm, halves_norms(self.variant, x)
+        )
+        return self.reduction(quads_normed)
 
 
 def _pad_to_multiple(clip: Tensor, patch_size: Triple) -> Tensor:

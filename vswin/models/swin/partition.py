@@ -90,12 +90,17 @@ class Partition:
     of `ALIGNED`, and what fills the gaps is read by nobody."""
     allowed: NDArray[np.bool_] | None
     """(windows, N, N), True where a query (dim 1) may attend to a key (dim 2); None where all
-    tokens of a window see each other."""
+    tokens of a window see each other. By mask it has one for each group."""
 
 
 @functools.lru_cache(maxsize=64)
 def partition(
-    grid: Triple, window_size: Triple, shift_size: Triple, masked: bool, batch: int
+    grid: Triple,
+    window_size: Triple,
+    shift_size: Triple,
+    masked: bool,
+    batch: int,
+    by_mask: bool = False,
 ) -> Partition:
     """The numbers of a layout, see `vswin.models.swin.windows.window_layout`."""
     window, shift = clip_window(grid, window_size, shift_size)
@@ -113,20 +118,38 @@ def partition(
         number = _cut(number, window, (0, 0, 0))[window]
         allowed = number[:, :, None] == number[:, None, :]
         shift = (0, 0, 0)
-    windows = _cut(tokens, window, shift)
-    index, inverse = _batch_index(windows.values(), volume, batch)
+    windows = list(_cut(tokens, window, shift).items())
+    if allowed is not None and by_mask:
+        windows, allowed = _by_mask(windows, allowed)
+    index, inverse = _batch_index([found for _, found in windows], volume, batch)
     bias_index = relative_positions(window, window_size).reshape(-1)
     return Partition(
         window=window,
-        groups=tuple(WindowGroup(size, *found.shape) for size, found in windows.items()),
+        groups=tuple(WindowGroup(size, *found.shape) for size, found in windows),
         volume=volume,
         index=index,
         inverse=inverse,
         padded=padded != grid,
         bias_index=bias_index,
-        bias_rows=bias_index if list(windows) == [window] else _bias_rows(windows, window_size),
+        bias_rows=(
+            bias_index
+            if all(size == window for size, _ in windows)
+            else _bias_rows([size for size, _ in windows], window_size)
+        ),
         allowed=allowed,
     )
+
+
+def _by_mask(
+    windows: list[tuple[Triple, Integers]], allowed: NDArray[np.bool_]
+) -> tuple[list[tuple[Triple, Integers]], NDArray[np.bool_]]:
+    """Windows of one size, each with a mask: as many groups as there are different masks."""
+    ((window, tokens),) = windows
+    same: dict[bytes, list[int]] = {}
+    for number, mask in enumerate(allowed):
+        same.setdefault(mask.tobytes(), []).append(number)
+    groups = [(window, tokens[numbers]) for numbers in same.values()]
+    return groups, allowed[[numbers[0] for numbers in same.values()]]
 
 
 def gap(volume: int) -> int:

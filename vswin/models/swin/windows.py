@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -44,7 +45,9 @@ class WindowLayout:
     """Whether shifted windows are full ones, kept apart by `allowed`, see `window_layout`."""
     allowed: Tensor | None
     """(windows, N, N) bool, True where a query (dim 1) may attend to a key (dim 2); None where
-    all tokens of a window see each other."""
+    all tokens of a window see each other. By mask it has one for each group."""
+    by_mask: bool = False
+    """Whether the windows of a group share a mask."""
 
     def to(self, device: torch.device) -> WindowLayout:
         """The same on another device."""
@@ -65,6 +68,7 @@ def window_layout(
     device: torch.device,
     masked: bool = False,
     batch: int = 1,
+    by_mask: bool = False,
 ) -> WindowLayout:
     """The windows of a token grid: ceil(T'/P) x ceil(H'/M) x ceil(W'/M) of them (section 3.2).
 
@@ -86,13 +90,16 @@ def window_layout(
         device: where the tensors of the layout shall live.
         masked: whether shifted windows are full ones with a mask.
         batch: clips.
+        by_mask: whether masked windows are ordered by their mask, of which there are eight at most
+            where each axis is cut into whole windows: one call for each, and none copies its mask
+            for every window.
     """
     if type(batch) is not int:
         return _of_clips(_layout(grid, window_size, shift_size, masked, 1).to(device), batch)
     if type(torch.from_numpy(_PROBE)) is not Tensor:
         # What is made under a mode that makes tensors of its own kind is of no use without it.
-        return _layout(grid, window_size, shift_size, masked, batch).to(device)
-    return _remembered(grid, window_size, shift_size, masked, batch, device)
+        return _layout(grid, window_size, shift_size, masked, batch, by_mask).to(device)
+    return _remembered(grid, window_size, shift_size, masked, batch, by_mask, device)
 
 
 # Integers that torch.compile need not read. The mark is what torch.compiler.assume_constant_result
@@ -102,10 +109,15 @@ window_layout._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _layout(
-    grid: Triple, window_size: Triple, shift_size: Triple, masked: bool, batch: int
+    grid: Triple,
+    window_size: Triple,
+    shift_size: Triple,
+    masked: bool,
+    batch: int,
+    by_mask: bool = False,
 ) -> WindowLayout:
     """On the CPU: nothing is copied."""
-    cut = partition(grid, window_size, shift_size, masked, batch)
+    cut = partition(grid, window_size, shift_size, masked, batch, by_mask)
     return WindowLayout(
         window=cut.window,
         groups=cut.groups,
@@ -117,6 +129,7 @@ def _layout(
         bias_index=torch.from_numpy(cut.bias_index),
         bias_rows=torch.from_numpy(cut.bias_rows),
         masked=masked,
+        by_mask=by_mask and cut.allowed is not None,
         allowed=None if cut.allowed is None else torch.from_numpy(cut.allowed),
     )
 
@@ -129,10 +142,11 @@ def _remembered(
     shift_size: Triple,
     masked: bool,
     batch: int,
+    by_mask: bool,
     device: torch.device,
 ) -> WindowLayout:
     """As torch makes it without a mode."""
-    return _layout(grid, window_size, shift_size, masked, batch).to(device)
+    return _layout(grid, window_size, shift_size, masked, batch, by_mask).to(device)
 
 
 def _of_clips(one: WindowLayout, batch: int) -> WindowLayout:
@@ -167,7 +181,7 @@ def bias_of(bias: Tensor, size: Triple) -> Tensor:
 
 
 def biases_of(bias: Tensor, layout: WindowLayout) -> list[Tensor]:
-    """The bias of the windows of each group (section 3.2).
+    """The bias of the windows of each group (section 3.2), by mask with the mask in it.
 
     Args:
         bias: (heads, S), what the table has at the layout's `bias_rows`.
@@ -177,6 +191,9 @@ def biases_of(bias: Tensor, layout: WindowLayout) -> list[Tensor]:
         (heads, N, N) each, views.
     """
     volumes = [group.volume for group in layout.groups]
+    if layout.allowed is not None:
+        whole = bias.unflatten(1, (volumes[0], volumes[0]))
+        return list(whole.masked_fill(~layout.allowed[:, None], -math.inf).unbind())
     if len(volumes) == 1:
         return [bias.unflatten(1, (volumes[0], volumes[0]))]
     # Split, and not sliced one by one: then their gradients are put together at once, too.
