@@ -47,7 +47,7 @@ VARIANTS: dict[str, Reader] = {
 def run() -> list[dict[str, Any]]:
     """A line for each distance of key frames and variant of reading."""
     with tempfile.TemporaryDirectory() as folder:
-        return [line for gop in GOPS for line in _measure(_moving_scene(Path(folder), gop), gop)]
+        return [line for gop in GOPS for line in _measure(moving_scene(Path(folder), gop), gop)]
 
 
 def _measure(path: Path, gop: int) -> list[dict[str, Any]]:
@@ -73,10 +73,12 @@ def _measure(path: Path, gop: int) -> list[dict[str, Any]]:
     ]
 
 
-def _moving_scene(folder: Path, gop: int) -> Path:
+def moving_scene(
+    folder: Path, gop: int, frames: int = FRAMES, size: tuple[int, int] = (HEIGHT, WIDTH)
+) -> Path:
     """A camera moves over a textured plane; the sensor has some noise."""
     rng = np.random.default_rng(0)
-    height, width = HEIGHT + FRAMES, WIDTH + FRAMES
+    height, width = (n + frames for n in size)
     distance = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
     phases = np.exp(2j * np.pi * rng.random((3, height, width)))
     waves = np.fft.ifft2(phases / np.maximum(distance, 0.005) ** 1.2).real
@@ -84,9 +86,10 @@ def _moving_scene(folder: Path, gop: int) -> Path:
     path = folder / f"{gop}.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30)
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", gop
-        for i in range(FRAMES):
-            view = plane[i // 2 : i // 2 + HEIGHT, i : i + WIDTH]
+        stream.height, stream.width = size
+        stream.pix_fmt, stream.gop_size = "yuv420p", gop
+        for i in range(frames):
+            view = plane[i // 2 : i // 2 + size[0], i : i + size[1]]
             picture = (view + rng.normal(0, 3, view.shape)).clip(0, 255).astype(np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())

@@ -18,7 +18,7 @@ import torch
 from rich.progress import track
 
 from benchmarks.machine import naming, seconds
-from benchmarks.models import Case, build_one, step_of
+from benchmarks.models import Case, build_one, case_step
 from vswin.models.cpu import chunked
 from vswin.models.mvit import model
 from vswin.models.mvit.cpu import block, depthwise, products
@@ -103,7 +103,7 @@ def run(
 
 
 def _lines(case: Case, variants: Mapping[str, Variant]) -> list[dict[str, Any]]:
-    step = step_of(build_one(case, "ours"), case, case.batch)
+    step = case_step(build_one(case, "ours"), case)
     times: dict[str, list[float]] = {name: [] for name in variants}
     for _ in track(range(1 + case.pairs), description=case.name):
         for name, variant in variants.items():

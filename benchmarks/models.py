@@ -4,9 +4,6 @@ Both run in one process, turn by turn, so that whatever else the machine does hi
 is the median over the pairs of their ratio. The outputs are compared first. Each case has a process
 of its own: memory that an earlier one left to the allocator would make the next one faster. Peak
 memory is that of a process for each model, over three steps, less what it held before the first.
-
-On a GPU (`--device cuda`) steps run under bf16 autocast, eager and compiled, at 8 clips and at the
-most that fit.
 """
 
 from __future__ import annotations
@@ -24,7 +21,6 @@ import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 import vswin
 from benchmarks.machine import (
@@ -36,17 +32,18 @@ from benchmarks.machine import (
     naming,
     seconds,
 )
-from benchmarks.peers import mvit_peer
+from benchmarks.peers import mvit_peer, swin_peer
+from benchmarks.steps import Mode, clip_of, step_of
 from vswin.costs.peers.libraries import import_torchvision
 from vswin.experiments.planning import plan_study
 from vswin.models.registry import build as build_ours
 from vswin.models.registry import family_of, resolve_config
 
-Mode = Literal["forward", "train"]
 Who = Literal["ours", "torchvision"]
 CONSOLE = Console(stderr=True)
 WHO: tuple[Who, ...] = ("ours", "torchvision")
-TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
+CPU = torch.device("cpu")
+TOLERANCE = 1e-5
 """Largest difference of logits."""
 
 
@@ -58,27 +55,18 @@ class Case:
     """A preset, or "proxy": the model of Moving Digits."""
     mode: Mode
     batch: int
-    """Clips; 0 is the most that fit."""
+    """Clips."""
     frames: int
     size: int
     pairs: int
     """Turns of each model."""
-    device: str = "cpu"
-    compiled: bool = False
     threads: int = 0
     """CPU threads; 0 is torch's default."""
 
     @property
     def name(self) -> str:
         """Like swin_t-forward-1x32x224."""
-        batch = self.batch or "most"
-        suffix = "-compiled" if self.compiled else ""
-        return f"{self.preset}-{self.mode}-{batch}x{self.frames}x{self.size}{suffix}"
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What matrix products are computed in."""
-        return torch.float32 if self.device == "cpu" else torch.bfloat16
+        return f"{self.preset}-{self.mode}-{self.batch}x{self.frames}x{self.size}"
 
     @property
     def channels(self) -> int:
@@ -86,7 +74,7 @@ class Case:
         return proxy_config().model.in_channels if self.preset == "proxy" else 3
 
 
-CPU_CASES = (
+_CASES = (
     Case("swin_t", "forward", 1, 32, 224, pairs=8),
     Case("swin_t", "train", 1, 32, 224, pairs=6),
     Case("swin_t", "forward", 4, 16, 224, pairs=4),
@@ -100,18 +88,8 @@ MVIT_CASES = (
     Case("mvit_b_16x4", "forward", 1, 16, 224, pairs=6),
     Case("mvit_b_16x4", "train", 1, 16, 224, pairs=5),
 )
-GPU_CASES = tuple(
-    Case(preset, mode, batch, 32, 224, pairs=15, device="cuda", compiled=compiled)
-    for preset in ("swin_t", "swin_b")
-    for mode in ("train", "forward")
-    for batch in (8, 0)
-    for compiled in (False, True)
-)
-
-
-def cases(device: str) -> dict[str, Case]:
-    """All cases of Swin for a kind of device, by name."""
-    return {case.name: case for case in (CPU_CASES if device == "cpu" else GPU_CASES)}
+CASES = {case.name: case for case in _CASES}
+"""All cases of Swin, by name."""
 
 
 @functools.cache
@@ -121,14 +99,14 @@ def proxy_config() -> Any:
 
 
 def build(case: Case) -> tuple[nn.Module, nn.Module]:
-    """(ours, torchvision's) with the same weights, on the case's device."""
+    """(ours, torchvision's) with the same weights."""
     torch.manual_seed(0)
     ours, theirs = (build_one(case, who) for who in WHO)
     for name, parameter in theirs.named_parameters():
         if "bias_table" in name:  # as large as trained ones, so that an error would show
             nn.init.normal_(parameter)
     vswin.load_weights(ours, theirs.state_dict())
-    return ours.to(case.device), theirs.to(case.device)
+    return ours, theirs
 
 
 def build_one(case: Case, who: Who) -> nn.Module:
@@ -142,51 +120,13 @@ def build_one(case: Case, who: Who) -> nn.Module:
 
 def theirs_of(config: Any) -> nn.Module:
     """The peer of a configuration, without dropout and stochastic depth."""
-    video = import_torchvision().models.video
-    if family_of(config).name == "mvit":
-        return mvit_peer(config)
-    swin3d = video.swin_transformer
-    return swin3d.SwinTransformer3d(
-        patch_size=list(config.patch_size),
-        embed_dim=config.embed_dim,
-        depths=list(config.depths),
-        num_heads=list(config.num_heads),
-        window_size=list(config.window_size),
-        stochastic_depth_prob=0.0,
-        num_classes=config.num_classes,
-        patch_embed=functools.partial(swin3d.PatchEmbed3d, in_channels=config.in_channels),
-    )
+    return mvit_peer(config) if family_of(config).name == "mvit" else swin_peer(config)
 
 
-def step_of(model: nn.Module, case: Case, batch: int) -> Callable[[], Tensor]:
-    """One forward pass, or one training step with AdamW; returns logits."""
-    generator = torch.Generator().manual_seed(1)
-    size = (batch, case.channels, case.frames, case.size, case.size)
-    clip = torch.randn(size, generator=generator).to(case.device)
-    run = torch.compile(model, dynamic=False) if case.compiled else model
-    autocast = torch.autocast(case.device, case.dtype, enabled=case.dtype != torch.float32)
-    if case.mode == "forward":
-        model.eval()
-
-        def forward() -> Tensor:
-            with torch.inference_mode(), autocast:
-                return run(clip)
-
-        return forward
-    model.train()
-    labels = torch.arange(batch, device=case.device) % 10
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
-
-    def train() -> Tensor:
-        optimizer.zero_grad(set_to_none=True)
-        with autocast:
-            logits = run(clip)
-            loss = F.cross_entropy(logits, labels)
-        loss.backward()
-        optimizer.step()
-        return logits.detach()
-
-    return train
+def case_step(model: nn.Module, case: Case) -> Callable[[], Tensor]:
+    """A step of the case."""
+    size = (case.batch, case.channels, case.frames, case.size, case.size)
+    return step_of(model, clip_of(size, CPU), case.mode)
 
 
 def measure(case: Case) -> dict[str, Any]:
@@ -195,15 +135,10 @@ def measure(case: Case) -> dict[str, Any]:
     Raises:
         RuntimeError: if their logits differ.
     """
-    device = torch.device(case.device)
-    batches = [case.batch or largest_batch(case, who) for who in WHO]
     models = build(case)
-    steps = [step_of(*pair) for pair in zip(models, (case, case), batches, strict=True)]
-    difference = _compare([step() for step in steps], case)  # this compiles, and fills caches
-    times = [
-        _turn(steps, batches, device, alone=not case.batch, swap=turn % 2 == 1)
-        for turn in range(case.pairs)
-    ]
+    steps = [case_step(model, case) for model in models]
+    difference = _compare([step() for step in steps])  # this fills caches
+    times = [_turn(steps, case.batch, swap=turn % 2 == 1) for turn in range(case.pairs)]
     ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
     ratios = [t / o for o, t in times]
     size = (case.channels, case.frames, case.size, case.size)
@@ -218,98 +153,60 @@ def measure(case: Case) -> dict[str, Any]:
         "speedup": statistics.median(ratios),
         "speedup_min": min(ratios),
         "speedup_max": max(ratios),
-        "share_of_matmul_rate": work / ours / matmul_rate(device, case.dtype),
-        "ours_batch": batches[0],
-        "torchvision_batch": batches[1],
+        "share_of_matmul_rate": work / ours / matmul_rate(CPU),
+        "ours_batch": case.batch,
+        "torchvision_batch": case.batch,
         "largest_difference": difference,
     }
 
 
-def _turn(
-    steps: list[Callable[[], Tensor]],
-    batches: list[int],
-    device: torch.device,
-    alone: bool,
-    swap: bool,
-) -> list[float]:
-    """Seconds for each clip, of our model and of torchvision's; who is first changes.
-
-    `alone`: each has all of the GPU's memory in its turn, and a step to take hold of it.
-    """
+def _turn(steps: list[Callable[[], Tensor]], batch: int, swap: bool) -> list[float]:
+    """Seconds for each clip, of our model and of torchvision's; who is first changes."""
     found = [0.0, 0.0]
     for i in (1, 0) if swap else (0, 1):
-        if alone:
-            torch.cuda.empty_cache()
-            steps[i]()
-        found[i] = seconds(steps[i], device) / batches[i]
+        found[i] = seconds(steps[i], CPU) / batch
     return found
 
 
-def _compare(logits: list[Tensor], case: Case) -> float:
+def _compare(logits: list[Tensor]) -> float:
     """The largest difference of the logits of the first steps, made with the same weights."""
-    count = min(map(len, logits))
-    difference = (logits[0][:count] - logits[1][:count]).abs().max().item()
-    if not difference < TOLERANCE[case.dtype]:
+    difference = (logits[0] - logits[1]).abs().max().item()
+    if not difference < TOLERANCE:
         raise RuntimeError(f"logits differ by {difference:g}; nothing to compare")
     return difference
 
 
-def largest_batch(case: Case, who: Who) -> int:
-    """The most clips, in steps of 8, that a GPU has memory for; each try is a new process.
-
-    8 fewer than that, in fact: when it is timed, the other model's weights are there, too.
-    """
-    fits, step = 0, 8
-    while _measure_memory(case, who, fits + step) is not None:
-        fits, step = fits + step, step * 2
-    while step > 8:
-        step //= 2
-        if _measure_memory(case, who, fits + step) is not None:
-            fits += step
-    return max(8, fits - 8)
-
-
-def peak_memory(case: Case, who: Who, batch: int) -> float:
+def peak_memory(case: Case, who: Who) -> float:
     """MiB that a step needs beyond the model and its input, in a process of its own.
 
     Raises:
-        RuntimeError: if there is too little.
+        RuntimeError: if the process fails.
     """
-    found = _measure_memory(case, who, batch)
-    if found is None:
-        raise RuntimeError(f"too little memory for {who} and {batch} clips")
-    return found
+    done = _child(case, who=who)
+    if done.returncode:
+        raise RuntimeError(f"memory of {who}: {last_words(done)}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def _measure_memory(case: Case, who: Who, batch: int) -> float | None:
-    done = _child(case, who=who, batch=batch)
-    if done.returncode == 0:
-        return json.loads(done.stdout.splitlines()[-1])
-    if "OutOfMemoryError" in done.stderr:
-        return None
-    raise RuntimeError(f"memory of {who}: {last_words(done)}")
-
-
-def _own_peak_memory(case: Case, who: Who, batch: int) -> float:
-    device = torch.device(case.device)
-    step = step_of(build_one(case, who).to(device), case, batch)
-    forget_peak(device)
-    before = memory_mib(device)
+def _own_peak_memory(case: Case, who: Who) -> float:
+    step = case_step(build_one(case, who), case)
+    forget_peak(CPU)
+    before = memory_mib(CPU)
     for _ in range(3):  # from the second on, AdamW's moments are there
         step()
-    used = memory_mib(device) - before
+    used = memory_mib(CPU) - before
     if used <= 0:
         raise RuntimeError(f"a peak of {used} MiB cannot be; memory is not measured right here")
     return used
 
 
-def run(names: list[str], pairs: int | None, device: str) -> list[dict[str, Any]]:
+def run(names: list[str], pairs: int | None) -> list[dict[str, Any]]:
     """All lines of the table.
 
     Raises:
         BenchmarkError: if a case fails.
     """
-    return run_cases({name: cases(device)[name] for name in names}, pairs)
+    return run_cases({name: CASES[name] for name in names}, pairs)
 
 
 def run_cases(wanted: Mapping[str, Case], pairs: int | None) -> list[dict[str, Any]]:
@@ -332,7 +229,7 @@ def _line(case: Case) -> dict[str, Any]:
         raise RuntimeError(last_words(done))
     line = json.loads(done.stdout.splitlines()[-1])
     for who in WHO:
-        line[f"{who}_peak_mib"] = peak_memory(case, who, line[f"{who}_batch"])
+        line[f"{who}_peak_mib"] = peak_memory(case, who)
     return line | {"torchvision": import_torchvision().__version__}
 
 
@@ -350,7 +247,7 @@ def _main(argument: str) -> None:
     if case.threads:
         torch.set_num_threads(case.threads)
     if "who" in asked:
-        print(json.dumps(_own_peak_memory(case, asked["who"], asked["batch"])))
+        print(json.dumps(_own_peak_memory(case, asked["who"])))
     else:
         print(json.dumps(measure(case)))
 

@@ -14,9 +14,11 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from benchmarks.cuda.table import beside_torchvision
 from benchmarks.machine import RESULTS, BenchmarkError
-from benchmarks.models import cases
+from benchmarks.models import CASES
 from vswin.files import write_text
+from vswin.models.swin.variants import DEFAULTS, UNMEASURED
 
 ROOT = RESULTS.parents[1]
 PROXY = "proxy-train-32x16x24"
@@ -58,13 +60,16 @@ def _content(results: Path) -> dict[str, Any]:
     cpu, mvit = _table(results, "cpu"), _table(results, "mvit")
     profile = pd.concat([_table(results, name) for name in ("profile", "mvit_profile")])
     training, report = (_table(results, name).iloc[0] for name in ("training", "report"))
-    is_cuda = (results / "cuda.csv").exists()
+    cuda = _table(results, "cuda") if (results / "cuda.csv").exists() else None
     return {
         "cpu": cpu,
         "faster": _presets(cpu[cpu.speedup_min > 1]),
         "undecided": list(cpu[cpu.speedup_min <= 1].itertuples()),
         "less_memory": bool((cpu.ours_peak_mib < cpu.torchvision_peak_mib).all()),
-        "cuda": _table(results, "cuda") if is_cuda else None,
+        "cuda": cuda,
+        "on_gpu": [] if cuda is None else beside_torchvision(cuda),
+        "defaults": DEFAULTS,
+        "modelled": all(line.because == UNMEASURED for line in DEFAULTS),
         "profiles": {case: _Profile(lines) for case, lines in profile.groupby("case", sort=False)},
         "proxy": PROXY,
         "kernels": _table(results, "kernels"),
@@ -72,7 +77,7 @@ def _content(results: Path) -> dict[str, Any]:
         "mvit_kernels": _table(results, "mvit_kernels"),
         "mvit_aims": [_Aim(line) for line in mvit.itertuples()],
         "training": training,
-        "batch_ms": 1e3 * cases("cpu")[PROXY].batch / training.clips_per_s,
+        "batch_ms": 1e3 * CASES[PROXY].batch / training.clips_per_s,
         "decoding": list(_table(results, "decoding").itertuples()),
         "report": report,
     }
@@ -128,7 +133,12 @@ def _render(template: str, content: dict[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"paragraph": _paragraph, "rate": _rate, "whole": "{:,.0f}".format}
+    environment.filters |= {
+        "paragraph": _paragraph,
+        "rate": _rate,
+        "whole": "{:,.0f}".format,
+        "gib": _gib,
+    }
     return environment.get_template(template).render(content)
 
 
@@ -140,3 +150,8 @@ def _paragraph(text: str) -> str:
 
 def _rate(x: float) -> str:
     return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
+
+
+def _gib(x: float | None) -> str:
+    """Memory, where it was measured."""
+    return "-" if x is None or pd.isna(x) else f"{x:.1f}"

@@ -1,12 +1,34 @@
-"""torchvision's MViT of any configuration."""
+"""torchvision's models of any configuration."""
 
 from __future__ import annotations
+
+import functools
 
 from torch import nn
 
 from vswin.costs.peers.libraries import import_torchvision
 from vswin.models.mvit.config import MViTConfig
 from vswin.models.mvit.geometry import blocks
+from vswin.models.swin.config import VideoSwinConfig
+
+
+def swin_peer(config: VideoSwinConfig) -> nn.Module:
+    """The same Video Swin Transformer, without dropout and stochastic depth.
+
+    Raises:
+        ModuleNotFoundError: if torchvision is not installed.
+    """
+    swin3d = import_torchvision().models.video.swin_transformer
+    return swin3d.SwinTransformer3d(
+        patch_size=list(config.patch_size),
+        embed_dim=config.embed_dim,
+        depths=list(config.depths),
+        num_heads=list(config.num_heads),
+        window_size=list(config.window_size),
+        stochastic_depth_prob=0.0,
+        num_classes=config.num_classes,
+        patch_embed=functools.partial(swin3d.PatchEmbed3d, in_channels=config.in_channels),
+    )
 
 
 def mvit_peer(config: MViTConfig) -> nn.Module:

@@ -17,7 +17,8 @@ from torch.profiler import ProfilerActivity, profile
 
 import vswin
 from benchmarks.machine import matmul_rate, naming
-from benchmarks.models import WHO, Case, build, build_one, cases, step_of
+from benchmarks.models import CASES as KNOWN
+from benchmarks.models import WHO, Case, build, build_one, case_step
 
 CASES = ("swin_t-forward-1x32x224", "swin_t-train-1x32x224", "proxy-train-32x16x24")
 KINDS = {
@@ -48,7 +49,7 @@ def run(wanted: Sequence[Case] | None = None) -> list[dict[str, Any]]:
     """
     lines = []
     threads = torch.get_num_threads()
-    for case in wanted or [cases("cpu")[name] for name in CASES]:
+    for case in wanted or [KNOWN[name] for name in CASES]:
         torch.set_num_threads(case.threads or threads)
         with naming(case.name):
             for who, model in zip(WHO, build(case), strict=True):
@@ -61,7 +62,7 @@ def _lines(case: Case, who: str, model: torch.nn.Module) -> list[dict[str, Any]]
     size = (case.channels, case.frames, case.size, case.size)
     macs = vswin.cost(build_one(case, "ours"), size, rule="macs").flops * case.batch
     bound = 2 * macs * (3 if case.mode == "train" else 1) / matmul_rate(torch.device("cpu"))
-    step = step_of(model, case, case.batch)
+    step = case_step(model, case)
     for _ in range(2):
         step()
     with profile(activities=[ProfilerActivity.CPU]) as profiled:

@@ -1,0 +1,126 @@
+"""`python -m benchmarks cuda A | B | C | page`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from benchmarks.cuda import attention, compiled, environment, models, parity, waiting
+from benchmarks.cuda.cells import Cell, about, run_cells
+from benchmarks.cuda.setting import Setting
+from benchmarks.cuda.table import LINES, TABLE, read_lines, write_cuda_csv
+from benchmarks.machine import BenchmarkError
+
+BUDGET = {"A": 420.0, "B": 570.0, "C": 480.0}
+"""Seconds of each command."""
+
+
+@contextlib.contextmanager
+def cells_of_a(setting: Setting) -> Iterator[list[Cell]]:
+    """Is it right, and what are the rates?"""
+    modules = (environment, parity, waiting, attention)
+    yield [cell for module in modules for cell in module.cells(setting)]
+
+
+@contextlib.contextmanager
+def cells_of_b(setting: Setting) -> Iterator[list[Cell]]:
+    """Models beside torchvision's: at eight clips, Swin-T at others, compiled, then the rest."""
+    eager = models.cells(setting)
+    later = [cell for cell in eager if cell.what.get("batch", 0) not in (0, setting.clips[0])]
+    first_preset = [cell for cell in later if cell.what["preset"] == setting.presets[0]]
+    with tempfile.TemporaryDirectory() as cache:
+        yield [
+            *(cell for cell in eager if cell not in later),
+            *first_preset,
+            *compiled.cells(setting, cache),
+            *(cell for cell in later if cell not in first_preset),
+            *models.largest_cells(setting),
+        ]
+
+
+@contextlib.contextmanager
+def cells_of_c(setting: Setting) -> Iterator[list[Cell]]:
+    """Training from end to end."""
+    if lacking := environment.lacking():
+        raise BenchmarkError(
+            f"command C trains, and {', '.join(lacking)} cannot be imported; install vswin and its "
+            "requirements first: `pip install .`, without a network `pip install --no-index "
+            "--find-links WHEELS .`"
+        )
+    # Read when the GPU is first used, and wanted where results are to be the same to the bit.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    from benchmarks.cuda import training  # A and B do without what it imports
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield training.cells(setting, Path(folder))
+
+
+CELLS: dict[str, Callable[[Setting], contextlib.AbstractContextManager[list[Cell]]]] = {
+    "A": cells_of_a,
+    "B": cells_of_b,
+    "C": cells_of_c,
+}
+
+
+def main(argv: list[str]) -> int:
+    """Measures, or writes the table and the pages from what was measured."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        if args.what == "page":
+            return _page(args.lines)
+        if not args.tiny and not torch.cuda.is_available():
+            parser.error("torch sees no GPU here; --tiny runs all of it on the CPU, as a test")
+        if args.tiny and args.lines == LINES:
+            parser.error("--tiny measures nothing; say where its lines go with --lines FILE")
+        return _measure(args.what, args.tiny, args.seconds, args.lines)
+    except BenchmarkError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _measure(command: str, tiny: bool, budget: float | None, path: Path) -> int:
+    if budget is None:
+        budget = math.inf if tiny else BUDGET[command]
+    device = torch.device("cpu" if tiny else "cuda")
+    setting = Setting(device, tiny)
+    with CELLS[command](setting) as cells:
+        outcome = run_cells(cells, budget, about(device) | {"command": command, "tiny": tiny}, path)
+    print(f"{outcome.measured} cells measured, {outcome.failed} failed: {path}")
+    if outcome.dropped:
+        print(f"no time was left for {len(outcome.dropped)}: {'; '.join(outcome.dropped)}")
+    return 1 if outcome.failed else 0
+
+
+def _page(path: Path) -> int:
+    if not path.exists() and not TABLE.exists():
+        print(f"no GPU was measured: there is no {path}")
+    elif path.exists():
+        print("written:", write_cuda_csv(read_lines(path)), sep="\n")
+    from benchmarks import page  # it reads experiments, with what a GPU's image may lack
+
+    print("written:", *page.write(), sep="\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks cuda",
+        description="Our models on a GPU: A is it right, and what are the rates; B models beside "
+        "torchvision's, time and memory; C training from end to end; page: the table and the text.",
+        epilog="A takes 7 minutes, B 9.5, C 8. What no time is left for is dropped, the least "
+        "important cells first.",
+    )
+    parser.add_argument("what", choices=[*CELLS, "page"])
+    parser.add_argument("--lines", type=Path, default=LINES, help="file that a line is added to")
+    parser.add_argument("--seconds", type=float, help="the command's budget; --tiny has none")
+    parser.add_argument("--tiny", action="store_true", help="a test of it all, on the CPU")
+    return parser

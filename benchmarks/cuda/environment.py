@@ -1,0 +1,72 @@
+"""Command A: what the machine is, and how fast it copies and multiplies."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+
+import torch
+
+from benchmarks.cuda.cells import Cell, Line
+from benchmarks.cuda.setting import Setting
+
+NEEDED = ("torch", "torchvision", "triton", "numpy", "pandas", "rich")
+OF_C = ("pydantic", "annotated_types", "av", "yaml", "safetensors", "sklearn", "scipy")
+"""What command C imports besides, as modules."""
+
+
+def cells(setting: Setting) -> list[Cell]:
+    """The first ones of the command."""
+    return [
+        Cell("environment", lambda: environment(setting), 2),
+        Cell("rates", lambda: rates(setting), 5),
+    ]
+
+
+def environment(setting: Setting) -> Line:
+    """Versions and sizes; nothing is timed."""
+    found: Line = {"packages": {name: _version(name) for name in NEEDED}}
+    found |= {"lacking": lacking(), "cores": os.cpu_count(), "cuda": torch.version.cuda}
+    if setting.device.type == "cuda":
+        card = torch.cuda.get_device_properties(setting.device)
+        found |= {
+            "capability": f"{card.major}.{card.minor}",
+            "memory_gib": card.total_memory / 2**30,
+            "processors": card.multi_processor_count,
+            "cudnn": torch.backends.cudnn.version(),
+            "driver": _driver(),
+        }
+    return found
+
+
+def lacking() -> list[str]:
+    """Modules of command C that are not installed."""
+    return [name for name in OF_C if importlib.util.find_spec(name) is None]
+
+
+def rates(setting: Setting) -> Line:
+    """A copy of 8 GB, which is read and written, and a square product."""
+    size = 2**16 if setting.tiny else 8 * 10**9
+    source = torch.empty(size, dtype=torch.uint8, device=setting.device)
+    target = torch.empty_like(source)
+    return {
+        "copied_bytes_per_s": 2 * size / setting.timed(lambda: target.copy_(source)),
+        "matmul_flop_per_s": setting.matmul_rate(),
+    }
+
+
+def _version(package: str) -> str | None:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    return None
+
+
+def _driver() -> str | None:
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+        return done.stdout.split("\n")[0].strip()
+    return None

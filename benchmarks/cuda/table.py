@@ -1,0 +1,92 @@
+"""From lines to benchmarks/results/cuda.csv, and what the page says of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.cuda.models import PLAIN
+from benchmarks.cuda.setting import THEIRS
+from benchmarks.machine import RESULTS, BenchmarkError
+from vswin.files import write_text
+
+LINES = RESULTS / "cuda.jsonl"
+TABLE = RESULTS / "cuda.csv"
+
+
+def read_lines(path: Path = LINES) -> list[dict[str, Any]]:
+    """The last measurement of each cell, in the order in which cells were first met.
+
+    A cell that failed or was dropped after it had been measured stays measured.
+
+    Raises:
+        BenchmarkError: if a line is none of ours, or of a `--tiny` command.
+    """
+    last: dict[str, dict[str, Any]] = {}
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            line = json.loads(text)
+            name, is_tiny = line["case"], line["tiny"]
+        except (ValueError, KeyError, TypeError):
+            raise BenchmarkError(f"{path}, line {number}: no line of this command") from None
+        if is_tiny:
+            raise BenchmarkError(
+                f"{path}, line {number}: measured with --tiny, which means nothing"
+            )
+        if name not in last or not {"error", "dropped"} & line.keys():
+            last[name] = line
+    return list(last.values())
+
+
+def write_cuda_csv(lines: list[dict[str, Any]], path: Path = TABLE) -> Path:
+    """One row for each cell; what has parts of its own (packages, sizes) stays in the lines."""
+    flat = [
+        {key: value for key, value in line.items() if not isinstance(value, dict | list)}
+        for line in lines
+    ]
+    write_text(path, pd.DataFrame(flat).to_csv(index=False, float_format="%.4g"))
+    return path
+
+
+def beside_torchvision(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """For the page: each step that both models were measured in, best variant first said.
+
+    Args:
+        table: cuda.csv.
+
+    Returns:
+        preset, mode, batch, compiled; clips per second of the plain kernels, of the best variant
+        and its name, and of torchvision's; peak memory of the plain ones and of torchvision's.
+    """
+    if not {"clips_per_s", "variant", "compiled"} <= set(table):
+        return []
+    steps = table[table.clips_per_s.notna() & table.batch.notna() & table.compiled.notna()]
+    found = []
+    for (preset, mode, batch, compiled), group in steps.groupby(
+        ["preset", "mode", "batch", "compiled"], sort=False
+    ):
+        by_name = group.set_index("variant")
+        if not {PLAIN, THEIRS} <= set(by_name.index):
+            continue
+        ours = by_name.drop(index=THEIRS)
+        best = ours.clips_per_s.idxmax()
+        peak = by_name.get("peak_gib")
+        found.append(
+            {
+                "preset": preset,
+                "mode": mode,
+                "batch": int(batch),
+                "compiled": bool(compiled),
+                "plain": by_name.clips_per_s[PLAIN],
+                "best": best,
+                "best_rate": ours.clips_per_s[best],
+                "theirs": by_name.clips_per_s[THEIRS],
+                "ours_gib": None if peak is None else peak[PLAIN],
+                "theirs_gib": None if peak is None else peak[THEIRS],
+                "share": by_name.share_of_matmul_rate[best],
+            }
+        )
+    return found

@@ -1,0 +1,153 @@
+"""`python -m benchmarks cuda` on the CPU: every cell, what fails, what is dropped, the table."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from benchmarks import page
+from benchmarks.__main__ import main
+from benchmarks.cuda import parity
+from benchmarks.cuda.cells import Cell, run_cells
+from benchmarks.cuda.setting import VARIANTS, Setting
+from benchmarks.cuda.table import read_lines, write_cuda_csv
+from benchmarks.machine import RESULTS, BenchmarkError
+from tests.peers import import_torchvision
+from vswin.models.swin import attention
+from vswin.models.swin.variants import Variant
+from vswin.project import project_root
+
+CPU = torch.device("cpu")
+LACKING = ("annotated_types", "pydantic", "fvcore", "iopath", "yacs", "termcolor", "av")
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("command", ["A", "B", "C"])
+def test_every_cell_runs(command, tmp_path, capsys):
+    import_torchvision()
+    path = tmp_path / "lines.jsonl"
+    assert main(["cuda", command, "--tiny", "--lines", str(path)]) == 0
+    lines = lines_of(path)
+    assert f"{len(lines)} cells measured, 0 failed" in capsys.readouterr().out
+    for line in lines:
+        assert {"case", "machine", "threads", "torch", "commit", "date", "took_s"} <= set(line)
+        assert line["tiny"]
+        assert line.get("right", True), line
+        assert all(v > 0 for k, v in line.items() if k.endswith(("_per_s", "_ms"))), line
+    names = [line["case"] for line in lines]
+    assert len(set(names)) == len(names)
+    assert all(any(name in case for case in names) for name in VARIANTS) or command == "C"
+    with pytest.raises(BenchmarkError, match="measured with --tiny, which means nothing"):
+        read_lines(path)
+
+
+def test_a_and_b_import_nothing_that_an_image_with_a_gpu_lacks():
+    code = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({LACKING}))\n"  # None: importing it is an error
+        "from benchmarks.cuda import command\n"
+        "from benchmarks.cuda.setting import Setting\n"
+        "import torch\n"
+        "for name in 'AB':\n"
+        "    with command.CELLS[name](Setting(torch.device('cpu'), tiny=True)) as cells:\n"
+        "        assert len(cells) > 10\n"
+        "        assert 'error' not in cells[0].measure()\n"
+        "Setting(torch.device('cpu'), tiny=True).pair('swin_t')\n"
+        "assert command.main(['C', '--tiny', '--lines', 'nowhere']) == 1\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=project_root(),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "command C trains, and pydantic, annotated_types, av cannot be imported" in done.stderr
+
+
+def test_what_is_wrong_on_a_gpu_would_be_seen(monkeypatch):
+    """A bias that is off by a little, in the logits' and the tables' errors."""
+    import_torchvision()
+    setting = Setting(CPU, tiny=True)
+    found = parity.errors(setting, Variant(), "fp32", setting.size)
+    assert found["right"]
+    assert 0 < found["worst_error"] < 1e-5
+    whole = attention.biases_of
+    monkeypatch.setattr(attention, "biases_of", lambda *a: [1.01 * x for x in whole(*a)])
+    found = parity.errors(setting, Variant(), "fp32", setting.size)
+    assert not found["right"]
+    assert found["table_error"] > 1e-3
+
+
+def test_a_cell_that_fails_is_a_line_and_what_no_time_is_left_for_is_named(tmp_path):
+    def fails():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried\nto allocate")
+
+    cells = [
+        Cell("one", fails, 1, {"preset": "swin_t"}),
+        Cell("two", lambda: {"step_ms": 1.0}, 1000),
+        Cell("three", lambda: {"step_ms": 2.0}, 1),
+    ]
+    path = tmp_path / "lines.jsonl"
+    outcome = run_cells(cells, 100, {"torch": "2.11"}, path)
+    assert (outcome.measured, outcome.failed, outcome.dropped) == (1, 1, ["two"])
+    one, two, three = lines_of(path)
+    assert one["error"] == "OutOfMemoryError: CUDA out of memory. Tried"
+    assert one["preset"] == "swin_t"
+    assert two["dropped"].endswith("s left, it takes 1000")
+    assert (three["step_ms"], three["torch"]) == (2.0, "2.11")
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """Lines of a card that nobody has, and a file of them."""
+    about = {"machine": "a card", "threads": 1, "torch": "2.11", "date": "2026-01-01"}
+    about |= {"commit": "0123456789ab", "tiny": False}
+    step = {"preset": "swin_t", "mode": "train", "batch": 8, "compiled": False}
+    found = [
+        {"case": "environment", "packages": {"torch": "2.11"}},
+        {"case": "a", "variant": "by_size, fp32", "clips_per_s": 200.0, "peak_gib": 7.0},
+        {"case": "b", "variant": "by_mask, half", "clips_per_s": 250.0, "peak_gib": 7.5},
+        {"case": "c", "variant": "torchvision", "clips_per_s": 100.0, "peak_gib": 20.0},
+        {"case": "c", "variant": "torchvision", "clips_per_s": 110.0, "peak_gib": 20.0},
+        {"case": "c", "variant": "torchvision", "error": "OutOfMemoryError"},
+    ]
+    path = tmp_path / "lines.jsonl"
+    share = {"share_of_matmul_rate": 0.25}
+    lines = [about | (step | share if "variant" in line else {}) | line for line in found]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return path
+
+
+def test_the_last_measurement_of_a_cell_is_in_the_table_and_on_the_pages(measured, tmp_path):
+    lines = read_lines(measured)
+    assert [line["case"] for line in lines] == ["environment", "a", "b", "c"]
+    assert lines[-1]["clips_per_s"] == 110.0
+    for table in RESULTS.glob("*.csv"):
+        (tmp_path / table.name).write_text(table.read_text())
+    write_cuda_csv(lines, tmp_path / "cuda.csv")
+    benchmarks, readme = page.pages(tmp_path).values()
+    row = "| `swin_t` train | 8 | no | 200 | by_mask, half: 250 | 110 | 25 % | 7.0 / 20.0 |"
+    assert row in benchmarks
+    assert "Measured on a card with torch 2.11" in benchmarks
+    assert "GPU was measured yet" not in benchmarks + readme
+
+
+def test_without_a_measurement_the_pages_say_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("benchmarks.cuda.command.TABLE", tmp_path / "cuda.csv")
+    monkeypatch.setattr(page, "write", lambda: [])
+    assert main(["cuda", "page", "--lines", str(tmp_path / "lines.jsonl")]) == 0
+    assert "no GPU was measured" in capsys.readouterr().out
+
+
+def test_a_file_of_something_else_is_refused(tmp_path, capsys):
+    path = tmp_path / "lines.jsonl"
+    path.write_text("hello\n")
+    assert main(["cuda", "page", "--lines", str(path)]) == 1
+    assert "lines.jsonl, line 1: no line of this command" in capsys.readouterr().err
