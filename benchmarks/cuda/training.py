@@ -57,10 +57,10 @@ def cells(setting: Setting, folder: Path) -> list[Cell]:
 
 
 def recipe(setting: Setting, epochs: int, steps: int, precision: Any = "bf16") -> Recipe:
-    """A batch of 64 clips, in a test of 4."""
+    """A batch of 64 clips, in a test of 2."""
     return Recipe(
         steps_per_epoch=steps, epochs=epochs, warmup_epochs=0.0, precision=precision,
-        batch_size=4 if setting.tiny else 64,
+        batch_size=2 if setting.tiny else 64,
     )  # fmt: skip
 
 

@@ -59,8 +59,12 @@ def one_step(setting: Setting, name: str, clips: int) -> Line:
         if name != THEIRS:
             take_(model, None)
         model.zero_grad(set_to_none=True)
-    events = profiled.events()
-    kernels = [e for e in events if e.device_type.name == "CUDA"] if on_gpu else list(events)
+    wanted = "CUDA" if on_gpu else "CPU"
+    kernels = [
+        event
+        for event in profiled.events()
+        if event.device_type.name == wanted and not event.is_user_annotation
+    ]
     busy = sum(e.time_range.elapsed_us() for e in kernels) / 1e3 if on_gpu else None
     return {"kernels": len(kernels), "busy_ms": busy, "wall_ms": 1e3 * wall}
 

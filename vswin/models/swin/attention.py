@@ -67,7 +67,9 @@ class WindowAttention3D(nn.Module):
         batch, tokens = map(int, x.shape[:2])  # while traced, sizes are tensors
         if (variant := chosen(self.variant, x.device, batch)) is not None:
             masked = variant.attention == "by_mask" and any(shift)
-            return window_layout(grid, self.window_size, shift_size, x.device, masked, batch, True)
+            return window_layout(
+                grid, self.window_size, shift_size, x.device, masked, batch, by_mask=masked
+            )
         volume = math.prod(window)
         scores = batch * tokens * volume * self.num_heads * x.element_size()
         small = volume <= SMALL_WINDOW and scores <= SMALL_BYTES
