@@ -19,6 +19,7 @@ from vswin.models import build_model
 from vswin.models.cpu import chunked
 from vswin.models.layers import DropPath
 from vswin.models.swin.attention import WindowAttention3D
+from vswin.models.swin.variants import Variant, take_
 
 GPU = torch.cuda.is_available()
 pytestmark = pytest.mark.skipif(not GPU, reason="no GPU here")
@@ -143,6 +144,15 @@ def test_compiled(case, dtype):
     torch.compiler.reset()
     model = FAMILIES[CASES[case][0]]().float().cuda()
     check(model, torch.compile(model, dynamic=False), case, dtype)
+
+
+@pytest.mark.parametrize("case", ["swin", "swin, padded"])
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("variant", [{"attention": "by_mask"}, {"norm": "half"}], ids=str)
+def test_variants(variant, dtype, case):
+    model = swin().float().cuda()
+    take_(model, Variant(**variant))
+    check(model, model, case, dtype)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
