@@ -7,6 +7,7 @@
 # make table5 SEEDS=3 RESULTS=folder    more seeds; results elsewhere, counted from here
 # make report    all reports of what was run, and the overview of all claims; trains nothing
 # make report RESULTS=results/reference   those of the project's own record
+# make install   everything into .venv, and nothing else
 # make test      installs, lints, checks types, runs the tests
 # make test-heavy  the tests that take a minute or so: the rehearsal on videos, the largest models
 # make test-slurm  the scenarios on a real Slurm, brought up on this machine (Debian, as root)
@@ -20,7 +21,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: report smoke test test-heavy test-slurm test-demo lint bench lab lock clean
+.PHONY: install report smoke test test-heavy test-slurm test-demo lint bench lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +36,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+install: $(VENV)/.installed
 
 NOTEBOOK = $(VENV)/bin/vswin notebook $@ --seeds $(SEEDS) --results-dir $(RESULTS)
 

@@ -107,6 +107,7 @@ OTHERS = {
     "pip": _pip,
     "cd": lambda words: None,
     "git": lambda words: None,
+    "source": lambda words: None,
 }
 """What else a line may begin with, and what is held against it."""
 

@@ -1,5 +1,6 @@
 """Published weights by name, from the list to what a video shows."""
 
+import functools
 import json
 import re
 import shlex
@@ -9,9 +10,11 @@ import torch
 
 import vswin
 from tests.command import vswin as command
+from tests.documents import blocks
 from tests.videos import numbered, write_video
 from tests.weights.small import publish
 from vswin.data.data_file import MissingDataError
+from vswin.data.video import read_frames
 from vswin.errors import UsageError
 from vswin.models.errors import ModelError, WeightsError
 from vswin.project import project_root
@@ -187,3 +190,24 @@ def test_the_commands_of_the_document_work(models, server, tmp_path):
             done = command(*(said.get(word, word) for word in args), env=env)
             assert done.returncode == 0, f"{line}: {done.stderr}"
     assert names["model"].config.num_classes == 5
+
+
+def test_the_loop_of_the_documents(models, tmp_path, monkeypatch):
+    """docs/installed.md: a hand-written loop, here on small clips, has the answers of predict."""
+    fetch("swin_t:kinetics400")
+    monkeypatch.chdir(tmp_path)
+    video(tmp_path).rename("video.mp4")
+    small = {"frames": 4, "size": 32, "views": "1x3"}
+    for name in ("read_clips", "transforms_for"):
+        function = functools.partial(getattr(vswin, name), **small)
+        monkeypatch.setattr(vswin, name, lambda *args, of=function, **options: of(*args, **options))
+    one, steps = blocks("docs/installed.md", "python")
+    names = {}
+    exec(one, names)
+    words = [word for key, value in small.items() for word in (f"--{key}", value)]
+    said = command("predict", "video.mp4", "-w", "swin_t:kinetics400", *words, "--json")
+    best = names["scores"].topk(5)
+    assert [a["label"] for a in json.loads(said.stdout)] == best.indices.tolist()
+    names["decoded"] = read_frames("video.mp4", [n % 8 for n in range(300)])
+    exec(steps, names)
+    assert names["clips"].shape == (1, 3, 4, 32, 32)
