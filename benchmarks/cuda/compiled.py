@@ -25,8 +25,8 @@ from benchmarks.steps import Mode, step_of
 from vswin.models.swin.variants import take_
 
 ROOT = Path(__file__).parents[2]
-COMPILE_SECONDS = 170.0
-TIME_SECONDS = 90.0
+COMPILE_SECONDS = 170
+TIME_SECONDS = 90
 
 
 @dataclasses.dataclass(frozen=True)
