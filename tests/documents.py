@@ -87,7 +87,10 @@ def _make(words):
 
 
 def _python(words):
-    assert (ROOT / words[0]).is_file(), words
+    if words[0] == "-m":  # a package of the clone that is a program
+        assert (ROOT / words[1] / "__main__.py").is_file(), words
+    else:
+        assert (ROOT / words[0]).is_file(), words
 
 
 def _cp(words):
