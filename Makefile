@@ -12,6 +12,7 @@
 # make test-heavy  the tests that take a minute or so: the rehearsal on videos, the largest models
 # make test-slurm  the scenarios on a real Slurm, brought up on this machine (Debian, as root)
 # make test-demo  the page of `vswin demo` in a browser; installs what that needs (Chromium must be here)
+# make test-triton  the attention kernels for GPUs in Triton's interpreter; fetches Triton, 190 MB
 # make smoke     the same path as table5 in seconds; the accuracies mean nothing
 # make bench     speed and memory against torchvision, with the same weights
 # make lab       JupyterLab on the notebooks
@@ -21,7 +22,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: install report smoke test test-heavy test-slurm test-demo lint bench lab lock clean
+.PHONY: install report smoke test test-heavy test-slurm test-demo test-triton lint bench lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -89,6 +90,15 @@ $(VENV)/.demo: $(VENV)/.installed
 
 test-demo: $(VENV)/.demo
 	@PYTHONPATH=$(VENV)/demo $(VENV)/bin/python -m pytest -rs tests/using/test_demo.py
+
+# Beside the environment, whose torch may be for CPUs alone and brings none.
+$(VENV)/.triton: $(VENV)/.installed
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps \
+	  --constraint constraints.txt --target $(VENV)/triton triton
+	@touch $@
+
+test-triton: $(VENV)/.triton
+	@PYTHONPATH=$(VENV)/triton $(VENV)/bin/python -m pytest -rs tests/models/swin/test_gpu_attention.py
 
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks

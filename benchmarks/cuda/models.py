@@ -34,7 +34,7 @@ def cells(setting: Setting) -> list[Cell]:
     return found + [
         _cell(setting, preset, mode, clips, who)
         for preset, mode, clips in cases
-        for who in (PLAIN, THEIRS, *(name for name in VARIANTS if name != PLAIN))
+        for who in (PLAIN, THEIRS, *(name for name in setting.variants if name != PLAIN))
         if not (preset == "swin_b" and clips >= HUGE and who == THEIRS)
     ]
 

@@ -39,13 +39,13 @@ class Reference:
 def cells(setting: Setting) -> list[Cell]:
     """Every variant in every precision; a size that is padded; some weights frozen."""
     found = [
-        _cell(setting, f"parity {name}, {precision}", variant, precision, setting.size)
-        for name, variant in VARIANTS.items()
+        _cell(setting, f"parity {name}, {precision}", VARIANTS[name], precision, setting.size)
+        for name in setting.variants
         for precision in DTYPES
     ]
     found += [
-        _cell(setting, f"parity padded, {name}, bf16", variant, "bf16", setting.padded)
-        for name, variant in VARIANTS.items()
+        _cell(setting, f"parity padded, {name}, bf16", VARIANTS[name], "bf16", setting.padded)
+        for name in setting.variants
     ]
     return found + [
         _cell(

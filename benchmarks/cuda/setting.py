@@ -41,6 +41,12 @@ class Setting:
     """What cells tell those after them: rates, and the memory of a step."""
 
     @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of those that the device computes: Triton is for GPUs."""
+        on_gpu = self.device.type == "cuda"
+        return tuple(n for n, v in VARIANTS.items() if on_gpu or v.attention != "triton")
+
+    @property
     def presets(self) -> tuple[str, ...]:
         """The models that are measured."""
         return "swin_t", "swin_b"

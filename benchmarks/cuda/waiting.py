@@ -22,7 +22,7 @@ def cells(setting: Setting) -> list[Cell]:
     waits = functools.partial(three_steps, setting)
     found = [Cell("a step waits for nothing", waits, 5, {"preset": PRESET, "batch": 2})]
     for clips in setting.clips[:2]:
-        for name in (*VARIANTS, THEIRS):
+        for name in (*setting.variants, THEIRS):
             measure = functools.partial(one_step, setting, name, clips)
             what = {"preset": PRESET, "batch": clips, "variant": name}
             found.append(Cell(f"profile {name}, {clips} clips", measure, 3, what))

@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from vswin.models.modes import is_differentiated_or_mapped
 from vswin.models.swin.config import Triple
 from vswin.models.swin.cpu import attention as attention_cpu
+from vswin.models.swin.gpu import attention as attention_gpu
 from vswin.models.swin.partition import bias_table_rows, clip_window
 from vswin.models.swin.variants import Variant, chosen
 from vswin.models.swin.windows import (
@@ -78,7 +79,10 @@ class WindowAttention3D(nn.Module):
     def forward(self, windows: Tensor, layout: WindowLayout) -> Tensor:
         """(B * K, C) tokens in the order of the layout -> the same shape."""
         qkv = self.qkv(windows)
-        if layout.masked and not layout.by_mask:
+        if attention_gpu.takes(self.variant, qkv, layout, self.num_heads):
+            table = self.relative_position_bias_table
+            out = attention_gpu.attention(qkv, table, layout, self.window_size)
+        elif layout.masked and not layout.by_mask:
             out = masked_attention(qkv, self.bias(layout), layout)
         elif self.variant is None and attention_cpu.serves(qkv, self.relative_position_bias_table):
             out = attention_cpu.attention(qkv, self.bias(layout), layout)

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from vswin.models.errors import ModelError
 
-AttentionKernel = Literal["by_size", "by_mask"]
+AttentionKernel = Literal["by_size", "by_mask", "triton"]
 """Shifted windows: small ones, a call of fused attention for each of up to 27 sizes; or full ones,
-a call for each of up to eight masks. The first computes less, the second starts fewer kernels."""
+a call for each of up to eight masks. The first computes less, the second starts fewer kernels.
+`triton` is one call for windows of all sizes, and for regular ones, see `vswin.models.swin.gpu`. A
+model that was told to take it says so if it cannot; as a default it gives way to `by_size`."""
 NormKernel = Literal["fp32", "half"]
 """LayerNorm under autocast: as torch has it, in and out in fp32; or out in the half precision that
 what follows would round it to, and from there in it, too, with sums in fp32."""

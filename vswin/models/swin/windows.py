@@ -96,8 +96,7 @@ def window_layout(
     """
     if type(batch) is not int:
         return _of_clips(_layout(grid, window_size, shift_size, masked, 1).to(device), batch)
-    if type(torch.from_numpy(_PROBE)) is not Tensor:
-        # What is made under a mode that makes tensors of its own kind is of no use without it.
+    if not tensors_are_plain():
         return _layout(grid, window_size, shift_size, masked, batch, by_mask).to(device)
     return _remembered(grid, window_size, shift_size, masked, batch, by_mask, device)
 
@@ -106,6 +105,11 @@ def window_layout(
 # sets; calling that imports the compiler, which takes a second of every process that has no use
 # for it. A test compiles a model.
 window_layout._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def tensors_are_plain() -> bool:
+    """Whether what is made now is of use later: not under a mode that makes its own kind."""
+    return type(torch.from_numpy(_PROBE)) is Tensor
 
 
 def _layout(

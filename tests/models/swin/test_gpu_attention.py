@@ -1,0 +1,181 @@
+"""The fused kernel for a GPU: chosen by name alone, and right where Triton interprets it.
+
+tests/models/test_cuda.py has it on a GPU.
+"""
+
+import importlib.util
+import math
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.models.operators import Operators
+from tests.models.tiny import DESIGNS, tiny
+from vswin.models.cpu import chunked
+from vswin.models.errors import ModelError
+from vswin.models.swin.attention import WindowAttention3D
+from vswin.models.swin.gpu import attention as fused
+from vswin.models.swin.gpu.work import work
+from vswin.models.swin.variants import Variant, take_
+from vswin.models.swin.windows import biases_of, window_layout
+
+META, TRITON = torch.device("meta"), Variant(attention="triton")
+
+
+def test_in_tritons_interpreter():
+    """In a process of its own: Triton must be told before it is imported."""
+    if importlib.util.find_spec("triton") is None:
+        pytest.skip("Triton is not installed: make test-triton")
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--noconftest",
+         Path(__file__).with_name("interpreted_kernels.py")],
+        env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "8 passed" in found.stdout
+
+
+def test_a_shifted_block_is_one_call_and_two_for_its_gradients(monkeypatch):
+    """Swin-T's third stage, with windows of eighteen sizes, on a device that only knows shapes."""
+    monkeypatch.setattr(fused, "IS_INSTALLED", True)
+    monkeypatch.setattr(fused, "IS_INTERPRETED", True)
+    layer = WindowAttention3D(384, (8, 7, 7), 12).to(META)
+    take_(layer, TRITON)
+    x = torch.empty(16 * 14 * 14, 384, device=META, requires_grad=True)
+    layout = layer.layout(x[None], (16, 14, 14), (4, 3, 3))
+    layer(x, layout).sum().backward()  # tables are copied to a device once
+    with Operators() as found:
+        layer(x, layout).sum().backward()
+    calls = Counter(name for name in found.kernels if name.startswith("vswin"))
+    assert calls == {
+        "vswin::window_attention": 1,
+        "vswin::window_attention_token_gradients": 1,
+        "vswin::window_attention_table_gradient": 1,
+    }
+    assert not found.waits
+    assert not {"cat", "gather", "scatter_add"} & set(found.kernels)
+    assert layer.relative_position_bias_table.grad.shape == (15 * 13 * 13, 12)
+    layer.relative_position_bias_table.requires_grad_(False)
+    with Operators() as found:
+        layer(x, layout).sum().backward()
+    assert not found.count("vswin::window_attention_table_gradient")
+
+
+@pytest.mark.heavy
+def test_torch_compile_sees_one_graph(monkeypatch):
+    """Operators stay whole in it."""
+    from functorch.compile import make_boxed_func  # takes seconds
+    from torch._dynamo.backends.common import aot_autograd
+
+    monkeypatch.setattr(fused, "IS_INSTALLED", True)
+    monkeypatch.setattr(fused, "IS_INTERPRETED", True)
+    found = []
+
+    def keep(graph, inputs):
+        found.extend(str(node.target) for node in graph.graph.nodes)
+        return make_boxed_func(graph.forward)
+
+    torch.compiler.reset()
+    layer = WindowAttention3D(32, (2, 2, 2), 2).to(META)
+    take_(layer, TRITON)
+    x = torch.empty(64, 32, device=META, requires_grad=True)
+    compiled = torch.compile(
+        lambda x: layer(x, layer.layout(x[None], (4, 4, 4), (1, 1, 1))),
+        backend=aot_autograd(fw_compiler=keep), fullgraph=True,
+    )  # fmt: skip
+    compiled(x).sum().backward()
+    assert [name for name in found if name.startswith("vswin")] == [
+        "vswin.window_attention.default",
+        "vswin.window_attention_token_gradients.default",
+        "vswin.window_attention_table_gradient.default",
+    ]
+    assert layer.relative_position_bias_table.grad.shape == (27, 2)
+
+
+WIDE, NARROW = torch.zeros(8, 3 * 32), torch.zeros(8, 3 * 4)
+REFUSED = {
+    "Triton is not installed": (WIDE, False, False),
+    "tokens are on the device cpu, wanted a GPU": (WIDE, True, False),
+    "heads have 4 channels, wanted 16, 32, 64": (NARROW, True, True),
+    "tokens are torch.float64, wanted fp32, fp16 or bf16": (WIDE.double(), True, True),
+    "neither torch.export nor torch.func": (WIDE, True, True),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_it_cannot_do_is_an_error_where_it_was_told_to(reason, monkeypatch):
+    """Where it is a default, torch's attention takes its place."""
+    qkv, installed, interpreted = REFUSED[reason]
+    monkeypatch.setattr(fused, "IS_INSTALLED", installed)
+    monkeypatch.setattr(fused, "IS_INTERPRETED", interpreted)
+    monkeypatch.setattr(fused, "chosen", lambda told, device, clips: told or TRITON)
+    monkeypatch.setattr(fused, "is_differentiated_or_mapped", lambda: reason.startswith("neither"))
+    layout = window_layout((2, 2, 2), (2, 2, 2), (0, 0, 0), qkv.device)
+    assert not fused.takes(Variant(), qkv, layout, 1)
+    assert not fused.takes(None, qkv, layout, 1)
+    with pytest.raises(ModelError, match=re.escape(reason)):
+        fused.takes(TRITON, qkv, layout, 1)
+
+
+def test_a_model_that_was_told_to_take_it_takes_nothing_else(monkeypatch):
+    """On the CPU: neither masked windows nor windows in chunks."""
+    monkeypatch.setattr(fused, "IS_INSTALLED", True)
+    model, clip = tiny(**DESIGNS["joint"]), torch.randn(1, 3, 8, 12, 12)
+    expected = model.eval()(clip)
+    take_(model, TRITON)
+    with pytest.raises(ModelError, match="'triton' is not possible: .* 'by_size' always is"):
+        model(clip)
+    monkeypatch.setattr(chunked, "CACHE_BYTES", -1)
+    with pytest.raises(ModelError, match="wanted a GPU"), torch.inference_mode():
+        model(clip)
+    take_(model, None)
+    assert torch.equal(model(clip), expected)
+
+
+KINDS = {
+    "shifted, two clips": ((16, 14, 14), (8, 7, 7), (4, 3, 3), 2),
+    "smaller than their table": ((2, 3, 3), (4, 3, 3), (0, 0, 0), 3),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_programs_do_everything_once(kind):
+    """What they read of the bias table, too, is what the present path gathers from it."""
+    grid, window, shift, batch = kind
+    layout = window_layout(grid, window, shift, torch.device("cpu"), batch=batch)
+    sizes = tuple((group.size, group.count) for group in layout.groups)
+    todo = work(sizes, window, batch, 12, 64, layout.index.device)
+    covered = torch.zeros(len(layout.index), dtype=torch.int64)
+    for first, volume, _, place in todo.tiles.tolist():
+        covered[first + place : first + min(place + todo.block, volume)] += 1
+    assert set(covered.tolist()) == {1}
+    rows = torch.full_like(todo.positions, -1, dtype=torch.int64)
+    windows = Counter()
+    biases = biases_of(layout.bias_rows[None], layout)
+    of_size = {group.size: bias[0] for group, bias in zip(layout.groups, biases, strict=True)}
+    starts = [sum(math.prod(size) for size, _ in sizes[:n]) for n in range(len(sizes))]
+    at = {start: size for start, (size, _) in zip(starts, sizes, strict=True)}
+    for first, volume, start, query, key, count, sums in todo.pairs.tolist():
+        bias, tile = of_size[at[start]], todo.block
+        offsets = todo.offsets[start : start + volume]
+        middle = math.prod(2 * n - 1 for n in window) // 2
+        assert torch.equal(middle + offsets[:, None] - offsets, bias)
+        view = rows[sums : sums + volume**2].view(volume, volume)
+        assert (view[query : query + tile, key : key + tile] == -1).all()
+        view[query : query + tile, key : key + tile] = bias[query : query + tile, key : key + tile]
+        windows.update((first + n * volume, query, key) for n in range(count))
+    wanted = {
+        (first, query, key)
+        for first, volume, _, query in todo.tiles.tolist()
+        for key in range(0, volume, todo.block)
+    }
+    assert windows == Counter(wanted)
+    counts = todo.starts.diff()
+    assert torch.equal(rows[todo.positions], torch.arange(len(counts)).repeat_interleave(counts))

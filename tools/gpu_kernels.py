@@ -1,0 +1,94 @@
+"""What a GPU's kernels need, found without a GPU: `python tools/gpu_kernels.py`.
+
+Compiles the Triton kernels of vswin/models/swin/gpu for an H100 or H200 (or another `--capability`)
+as a model of the paper launches them, and prints what each program takes: registers of a thread,
+bytes that it spilled out of them (wanted: none), shared memory, and how many programs a
+multiprocessor of such a card holds by both. Needs Triton: `pip install triton`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from vswin.models.swin.gpu import kernels
+
+TILED = ("forward", "query_gradients", "key_gradients", "score_gradients")
+OF_TOKENS = {"qkv", "out", "grad", "grad_qkv"}
+INTEGERS = {"offsets", "tiles", "pairs", "starts", "positions"}
+NUMBERS = {"tokens": "i32", "heads": "i32", "rows": "i32", "size": "i32", "scale": "fp32"}
+WARPS = 4
+REGISTERS, SHARED = 65536, 227 * 1024
+"""Of a multiprocessor of the H100 and H200."""
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description="What the kernels need, without a GPU.")
+    parser.add_argument("--capability", type=int, default=90, help="90 for H100 and H200")
+    parser.add_argument("--dtypes", nargs="+", default=["bf16"], choices=["bf16", "fp16", "fp32"])
+    parser.add_argument("--block", type=int, default=64, help="places in a tile")
+    given = parser.parse_args()
+    print(f"Triton {triton.__version__}, compute capability {given.capability}, {WARPS} warps")
+    print(
+        f"{'kernel':<18}{'dtype':>6}{'registers':>10}{'spilled B':>10}{'shared KB':>10}{'fit':>5}"
+    )
+    for name in TILED:
+        for dtype in given.dtypes:
+            report(name, dtype, {"d": 32, "block": given.block}, given.capability)
+    report("table_gradients", "", {"height": 8, "block": 128}, given.capability)
+
+
+def report(name: str, dtype: str, constants: dict[str, int], capability: int) -> None:
+    """Prints the line of one kernel."""
+    kernel = getattr(kernels, name)
+    types = {
+        arg: NUMBERS.get(arg)
+        or ("constexpr" if arg in constants else None)
+        or ("*i32" if arg in INTEGERS else f"*{dtype}" if arg in OF_TOKENS else "*fp32")
+        for arg in kernel.arg_names
+    }
+    # torch's tensors start at multiples of 16 bytes, which Triton sees when it launches a kernel.
+    aligned = {
+        (place,): [["tt.divisibility", 16]]
+        for place, kind in enumerate(types.values())
+        if kind.startswith("*")
+    }
+    compiled = triton.compile(
+        ASTSource(kernel, types, constants, aligned),
+        target=GPUTarget("cuda", capability, 32),
+        options={"num_warps": WARPS},
+    )
+    registers, spilled = usage(compiled.asm["ptx"], capability)
+    shared = compiled.metadata.shared
+    fit = min(REGISTERS // (32 * WARPS * registers), SHARED // max(1, shared))
+    print(f"{name:<18}{dtype:>6}{registers:>10}{spilled:>10}{shared / 1024:>10.1f}{fit:>5}")
+
+
+def usage(ptx: str, capability: int) -> tuple[int, int]:
+    """Registers of a thread, and bytes that it stores because they do not suffice."""
+    assembler = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
+    target = re.search(r"\.target (\w+)", ptx)
+    assert target is not None
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "kernel.ptx")
+        source.write_text(ptx)
+        said = subprocess.run(
+            [assembler, "-v", f"-arch={target[1]}", source, "-o", Path(folder, "kernel.cubin")],
+            capture_output=True, text=True, check=True,
+        ).stderr  # fmt: skip
+    registers = re.search(r"Used (\d+) registers", said)
+    spilled = re.findall(r"(\d+) bytes spill stores", said)
+    assert registers is not None and spilled, said
+    return int(registers[1]), sum(map(int, spilled))
+
+
+if __name__ == "__main__":
+    main()
