@@ -14,17 +14,21 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import torch
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from vswin.models.swin.gpu import kernels
+from vswin.models.swin.gpu.attention import ROWS, SUMMANDS, TILES
 
 TILED = ("forward", "query_gradients", "key_gradients", "score_gradients")
 OF_TOKENS = {"qkv", "out", "grad", "grad_qkv"}
 INTEGERS = {"offsets", "tiles", "pairs", "starts", "positions"}
 NUMBERS = {"tokens": "i32", "heads": "i32", "rows": "i32", "size": "i32", "scale": "fp32"}
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 WARPS = 4
+"""Of a program, Triton's own choice."""
 REGISTERS, SHARED = 65536, 227 * 1024
 """Of a multiprocessor of the H100 and H200."""
 
@@ -33,22 +37,27 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description="What the kernels need, without a GPU.")
     parser.add_argument("--capability", type=int, default=90, help="90 for H100 and H200")
-    parser.add_argument("--dtypes", nargs="+", default=["bf16"], choices=["bf16", "fp16", "fp32"])
-    parser.add_argument("--block", type=int, default=64, help="places in a tile")
+    parser.add_argument("--dtypes", nargs="+", default=["bf16"], choices=list(PRECISIONS))
     given = parser.parse_args()
     print(f"Triton {triton.__version__}, compute capability {given.capability}, {WARPS} warps")
     print(
         f"{'kernel':<18}{'dtype':>6}{'registers':>10}{'spilled B':>10}{'shared KB':>10}{'fit':>5}"
     )
-    for name in TILED:
-        for dtype in given.dtypes:
-            report(name, dtype, {"d": 32, "block": given.block}, given.capability)
-    report("table_gradients", "", {"height": 8, "block": 128}, given.capability)
+    kinds = [(name, dtype) for name in TILED for dtype in given.dtypes]
+    for name, dtype in [*kinds, ("table_gradients", "")]:
+        registers, spilled, shared = needs(name, dtype, given.capability)
+        fit = min(REGISTERS // (32 * WARPS * registers), SHARED // max(1, shared))
+        print(f"{name:<18}{dtype:>6}{registers:>10}{spilled:>10}{shared / 1024:>10.1f}{fit:>5}")
 
 
-def report(name: str, dtype: str, constants: dict[str, int], capability: int) -> None:
-    """Prints the line of one kernel."""
+def needs(name: str, dtype: str, capability: int = 90) -> tuple[int, int, int]:
+    """Registers of a thread, bytes spilled out of them, bytes of shared memory of a program."""
     kernel = getattr(kernels, name)
+    constants = (
+        {"d": 32, "block": TILES[PRECISIONS[dtype]]}
+        if name in TILED
+        else {"height": ROWS, "block": SUMMANDS}
+    )
     types = {
         arg: NUMBERS.get(arg)
         or ("constexpr" if arg in constants else None)
@@ -66,13 +75,10 @@ def report(name: str, dtype: str, constants: dict[str, int], capability: int) ->
         target=GPUTarget("cuda", capability, 32),
         options={"num_warps": WARPS},
     )
-    registers, spilled = usage(compiled.asm["ptx"], capability)
-    shared = compiled.metadata.shared
-    fit = min(REGISTERS // (32 * WARPS * registers), SHARED // max(1, shared))
-    print(f"{name:<18}{dtype:>6}{registers:>10}{spilled:>10}{shared / 1024:>10.1f}{fit:>5}")
+    return *usage(compiled.asm["ptx"]), compiled.metadata.shared
 
 
-def usage(ptx: str, capability: int) -> tuple[int, int]:
+def usage(ptx: str) -> tuple[int, int]:
     """Registers of a thread, and bytes that it stores because they do not suffice."""
     assembler = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
     target = re.search(r"\.target (\w+)", ptx)
