@@ -78,6 +78,29 @@ def test_the_data_file_is_then_that_of_the_current_folder(installed):
     assert str(installed / "nothing") in done.stdout + done.stderr
 
 
+def test_a_checkpoint_is_tested_anywhere_and_kept_where_one_says(installed):
+    model = build_model("swin_t", embed_dim=8, depths=(1,), num_heads=(2,), num_classes=2)
+    save_weights(model, installed / "weights.pth")
+    for name in "abcd":
+        write_video(installed / f"{name}.mp4", moving(8))
+    for split in ("train", "test"):
+        (installed / f"{split}.txt").write_text("a.mp4 0\nb.mp4 1\nc.mp4 0\nd.mp4 1\n")
+    (installed / "classes.txt").write_text("a\nb\n")
+    (installed / "data.yaml").write_text(
+        "datasets: {mine: {classes: classes.txt, train: train.txt, test: test.txt}}\n"
+    )
+    clip = ("--frames", 4, "--size", 32, "--views", "1x1")
+    words = ("eval", "--weights", "weights.pth", "--data", "mine", *clip)
+    before = {*installed.iterdir()}
+    done = vswin(*words)
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 videos read" in done.stdout
+    assert {*installed.iterdir()} == before
+    done = vswin(*words, "--results-dir", "kept")
+    assert done.returncode == 0, done.stderr
+    assert f"kept in {installed / 'kept' / 'evaluated'}" in done.stdout
+
+
 def test_a_laid_project_is_one(installed):
     done = vswin("init", "mine")
     assert done.stdout.splitlines() == [f"{installed / 'mine'}", "next: cd mine, then vswin list"]

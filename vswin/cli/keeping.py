@@ -14,7 +14,7 @@ from vswin.data.video_data import VideoData, ViewsTest
 from vswin.evaluation.public import CheckpointEvaluation, ClipsAsked
 from vswin.files import require_writable
 from vswin.models.registry import families
-from vswin.project import results_path
+from vswin.project import has_project, results_path
 from vswin.report.collect import shown_in
 from vswin.report.data import Shown
 from vswin.runs.evaluated import (
@@ -112,7 +112,8 @@ def open_keeping(
     """
     if results_dir is None:
         return None
-    store = Evaluations(results_path(results_dir))
+    # Typed folders are absolute; what is tested where there is no project can be kept, too.
+    store = Evaluations(results_path(results_dir) if has_project() else Path(results_dir))
     require_writable(store.folder, "--results-dir")
     notes = store.unfinished(
         weights=str(weights.expanduser().absolute()),
