@@ -103,7 +103,8 @@ def largest(setting: Setting, preset: str, who: str) -> Line:
     if len(known) < 2:
         raise RuntimeError("the memory of two numbers of clips must have been measured before")
     (few, less), (many, more) = known[0], known[-1]
-    slope = max(1.0, (more - less) / (many - few))
+    # Half the mean at least: two small measurements may differ by less than what is noise in them.
+    slope = max((more - less) / (many - few), more / many / 2, 1.0)
     free = _free(setting, more)
     expected = int(few + (free - less) / slope)
     for share in (0.96, 0.88):
