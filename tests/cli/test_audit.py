@@ -22,6 +22,9 @@ def test_the_object_has_cells_text_checks_and_counts():
         assert all(isinstance(cell[key], str) for key in CELL)
     statuses = [each["status"] for each in (*found["cells"], *found["text"])]
     assert found["counts"] == {status: statuses.count(status) for status in STATUSES}
+    assert found["labels"]["exact: recomputed"] == sum(
+        each["recomputed"] for each in (*found["cells"], *found["text"])
+    )
     assert {check["passes"] for check in found["checks"]} == {True, False}
 
 
@@ -31,6 +34,13 @@ def test_only_a_table_and_only_a_status():
     assert {each["status"] for each in (*found["cells"], *found["text"])} == {"suspicious"}
     assert all("table1" in number["tables"] for number in found["text"])
     assert all("table1" in check["tables"] for check in found["checks"])
+
+
+def test_a_figure_can_be_asked_for_by_what_the_text_says_of_it():
+    found = asked("--table", "figureA4")
+    assert found["cells"] == []
+    assert {number["where"] for number in found["text"]} >= {"caption of Figure A.4"}
+    assert all("figureA4" in number["tables"] for number in found["text"])
 
 
 def test_a_reader_sees_numbers_failed_checks_and_the_sum():

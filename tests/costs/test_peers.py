@@ -1,6 +1,7 @@
 """Models of other works: what is counted of them, what is kept, and what the audit makes of it."""
 
 import dataclasses
+import importlib.metadata
 import importlib.util
 import re
 
@@ -188,3 +189,23 @@ def test_a_table_without_other_systems_is_refused():
     assert "table5 has no other system to count; tables: table1, table2, table3" in done.stderr
     done = vswin("cost", "table1", "--peers", "--rule", "macs")
     assert (done.returncode, done.stderr) == (2, "error: --rule does not go with --peers\n")
+
+
+def test_a_model_whose_library_is_missing_has_the_count_that_is_kept(monkeypatch):
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    done = vswin("cost", "table3", "--peers")
+    assert done.returncode == 0, done.stderr
+    for library, model in (
+        ("pytorchvideo", "slowfast_8x8_r101"),
+        ("torchvision", "tsm_r101"),
+        ("transformers", "timesformer_hr"),
+    ):
+        assert (
+            f"not counted anew, but as kept in results/reference/peers.csv: {model}; "
+            f"{library} is not installed: pip install" in done.stderr
+        )
+    assert "SLOWFAST_8x8_R101_50_50" in done.stdout
+    assert "106.512 G" in done.stdout

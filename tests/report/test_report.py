@@ -235,7 +235,7 @@ def test_parts_stand_in_the_order_of_a_reproducibility_report(smoke_results):
 def test_what_a_paper_prints_of_other_systems_and_is_suspicious_is_said(tmp_path):
     page = make_page(load_study("table1", results_dir=tmp_path))
     (hard,) = [s for s in page.sections if s.title == "What was hard"]
-    assert any("Printed params of vit_b_vtn is 11.04." in item.text for item in hard.items)
+    assert any("params of vit_b_vtn, printed 11.04." in item.text for item in hard.items)
 
 
 def test_no_code_of_the_report_knows_a_table():

@@ -33,7 +33,8 @@ def audit(
     """Every printed number of the papers, with its status and evidence. Trains nothing.
 
     Without --results-dir it rests on the project's own record, results/reference. With --json,
-    `cells`, `text` and `checks` are lists of objects, and `counts` has a number for each status.
+    `cells`, `text` and `checks` are lists of objects, and `counts` has a number for each status. Of
+    `exact`, what was counted here is `recomputed`; all else is a setting as built.
     """
     from vswin.report.audit.basis import RECORD, is_kept
     from vswin.report.audit.collect import load_audit
@@ -64,7 +65,8 @@ def _only(found: Audit, table: str | None, status: str | None) -> Audit:
     """
     from vswin.paper.text import STATUSES
 
-    tables = list(dict.fromkeys(cell.table for cell in found.cells))
+    tables = list(dict.fromkeys(cell.table for cell in found.cells))  # then figures
+    tables = list(dict.fromkeys([*tables, *" ".join(n.table for n in found.text).split()]))
     if table is not None and table not in tables:
         raise unknown("table", table, tables)
     if status is not None and status not in STATUSES:
@@ -86,7 +88,7 @@ def _only(found: Audit, table: str | None, status: str | None) -> Audit:
 
 def as_object(found: Audit) -> dict[str, Any]:
     """The audit for a program."""
-    from vswin.report.audit.data import counts
+    from vswin.report.audit.data import counts, labels
 
     papers = [*(cell.paper for cell in found.cells), *(number.paper for number in found.text)]
     return {
@@ -97,6 +99,7 @@ def as_object(found: Audit) -> dict[str, Any]:
             {"paper": paper, **difference.model_dump()} for paper, difference in found.differences
         ],
         "counts": counts(found.findings()),
+        "labels": labels(found.findings()),
         "papers": {paper: counts(found.findings(paper)) for paper in dict.fromkeys(papers)},
         "record": found.record,
     }
@@ -130,7 +133,7 @@ def _number(number: TextNumber) -> dict[str, Any]:
 
 def _print_numbers(found: Audit) -> None:
     cells = [
-        (c.table, c.row, c.column, c.printed, c.finding.status, c.finding.evidence)
+        (c.table, c.row, c.column, c.printed, c.finding.label, c.finding.evidence)
         for c in found.cells
     ]
     text = [
@@ -139,7 +142,7 @@ def _print_numbers(found: Audit) -> None:
             str(n.place),
             n.of,
             n.printed,
-            n.finding.status,
+            n.finding.label,
             n.finding.evidence,
         )
         for n in found.text

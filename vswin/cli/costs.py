@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from vswin.cli.terminal import print_line, print_table
 from vswin.costs.cache import Size
@@ -14,6 +14,10 @@ from vswin.errors import UsageError
 from vswin.report import Study, inference, load_costs
 from vswin.report.compare import COSTS, UNITS
 from vswin.report.sections import unfounded
+
+if TYPE_CHECKING:  # only --peers needs it
+    from vswin.costs.peers.counting import PeerCost
+    from vswin.report.audit.peers import Counts, Question
 
 
 def print_table_cost(table: str, rule: Rule | None) -> None:
@@ -62,23 +66,21 @@ def _print_counted(study: Study, rule: Rule | None) -> None:
 def print_peer_costs(tables: list[str]) -> None:
     """Printed costs of tables' other systems beside counts of their models, made anew.
 
+    A model whose library is not installed has the count that the project keeps, and a line on
+    stderr says so.
+
     Raises:
         UsageError: if a table has no other system whose model can be built.
-        MissingLibraryError: if a library that builds one is not installed.
     """
-    from vswin.costs.peers.counting import count_peer
     from vswin.paper.peers import read_peers
     from vswin.paper.printed import printed_table
     from vswin.report.audit import peers
 
-    models, counts = {model.id: model for model in read_peers().models}, {}
-    known = sorted({row.split(".")[0] for model in models.values() for row in model.rows})
+    known = sorted({row.split(".")[0] for model in read_peers().models for row in model.rows})
     for table in tables:  # all of them before the first is counted
         if table not in known:
             raise UsageError(f"{table} has no other system to count; tables: {', '.join(known)}")
-    for each in peers.questions(tuple(tables)):
-        print(f"counting {each.model} with {each.classes} classes", file=sys.stderr)
-        counts[each] = count_peer(models[each.model], each.classes)
+    counts = _counts_of_peers(peers.questions(tuple(tables)))
     for table in tables:
         printed = printed_table(table)
         assert printed is not None  # or no model would stand for its rows
@@ -89,6 +91,30 @@ def print_peer_costs(tables: list[str]) -> None:
         ]
         header = ("row", "metric", "printed", "status", "evidence")
         print_table(f"{table}, other systems", header, lines, names=2)
+
+
+def _counts_of_peers(questions: Iterable[Question]) -> Counts:
+    """Counts anew, as far as libraries are installed; of the others those that are kept."""
+    from vswin.costs.peers.counting import count_peer
+    from vswin.costs.peers.libraries import MissingLibraryError
+    from vswin.paper.peers import read_peers
+    from vswin.report.audit.peers import FILE, read_counts
+
+    models, kept = {model.id: model for model in read_peers().models}, read_counts()
+    found: dict[Question, PeerCost] = {}
+    missing: dict[str, list[str]] = {}
+    for each in questions:
+        print(f"counting {each.model} with {each.classes} classes", file=sys.stderr)
+        try:
+            found[each] = count_peer(models[each.model], each.classes)
+        except MissingLibraryError as error:
+            missing.setdefault(str(error), []).append(each.model)
+            if each in kept:
+                found[each] = kept[each]
+    for why, names in missing.items():
+        said = ", ".join(dict.fromkeys(names))
+        print(f"not counted anew, but as kept in {FILE}: {said}; {why}", file=sys.stderr)
+    return found
 
 
 def print_preset_cost(

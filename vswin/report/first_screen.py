@@ -54,7 +54,9 @@ def line_of(study: Study, judgement: Judgement, printed: PrintedEvidence | None)
         verdict=verdict_in_words(study, judgement),
         tone=judgement.verdict,
         evidence=judgement.evidence,
-        why=claim.why,
+        why=f"{claim.why} {judgement.doubt[:1].upper()}{judgement.doubt[1:]}.".strip()
+        if judgement.doubt
+        else claim.why,
     )
 
 

@@ -50,6 +50,8 @@ class Page:
     """What trains the runs that it lacks; empty where it can train none."""
     pictures: Pictures
     """What its pictures show, by name."""
+    audited: str = ""
+    """Where on the audit's page its printed numbers are; empty where none are printed."""
 
     def __repr__(self) -> str:
         parts = [section.title for section in self.sections if section.level == 2]
@@ -168,6 +170,7 @@ def make_page(study: Study) -> Page:
         command=command(study),
         training=training(study),
         pictures=pictures_of(study, judgements),
+        audited=study.name if study.printed else "",
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from vswin.report import systems
+from vswin.report.audit.data import Finding
 from vswin.report.compare import COSTS, Match, within
 from vswin.report.data import Row, Section, listing
 from vswin.report.study import Study
@@ -145,13 +146,22 @@ def costs_that_differ(study: Study) -> list[str]:
 
 
 def unfounded(study: Study) -> Iterator[str]:
-    """What a table prints that does not follow from the paper and is no cost of a row of ours."""
+    """What a table prints that there is evidence against and is no cost of a row of ours."""
+    if study.printed is None:
+        return
     costs = {(line["row"], line["metric"]) for line in study.cost_lines()}
-    for s in study.printed.suspicious if study.printed else ():
-        row = study.printed.row(s.row) if study.printed else None
-        if row is not None and (s.row, s.column) not in costs:
-            yield f"Printed {title_of(s.column)} of {s.row} is {row.cells[s.column]}. {s.evidence}"
-    yield from study.printed.remarks if study.printed else ()
+    found: dict[tuple[str, str, Finding], list[str]] = {}
+    for (row_id, column), doubt in study.doubts.items():
+        row = study.printed.row(row_id)
+        if row is not None and (row_id, column) not in costs:
+            found.setdefault((column, row.cells[column], doubt), []).append(row_id)
+    for (column, text, doubt), rows in found.items():
+        what = COSTS.get(column) or title_of(column)
+        yield (
+            f"In doubt (confidence {doubt.confidence}): {what} of {', '.join(rows)}, printed "
+            f"{text}. {doubt.evidence}"
+        )
+    yield from study.printed.remarks
 
 
 def recipe(study: Study) -> Section:

@@ -15,6 +15,8 @@ from vswin.costs.counting import Cost, Rule
 from vswin.models.registry import family_of
 from vswin.paper.printed import PrintedTable, read_paper
 from vswin.report import digits
+from vswin.report.audit.data import Finding
+from vswin.report.audit.doubts import doubts_in
 from vswin.report.compare import COSTS, Comparison, compare, status
 from vswin.report.data import Row, Runs, Terms, Value
 from vswin.report.pictures.shown import levels_of
@@ -310,9 +312,16 @@ class Study:
                     )
         return lines
 
+    @functools.cached_property
+    def doubts(self) -> Mapping[tuple[str, str], Finding]:
+        """The evidence against printed cells, as the audit has it, by row and column."""
+        return doubts_in(self.printed) if self.printed else {}
+
     def suspicion(self, row_id: str, metric: str) -> str:
         """The evidence against a printed number, empty if there is none."""
-        return (self.printed.suspicion(row_id, metric) if self.printed else None) or ""
+        column = self.printed.column(metric) if self.printed else None
+        found = self.doubts.get((row_id, column.id)) if column else None
+        return found.evidence if found else ""
 
     def plot(self) -> Figure:
         """Draws every seed of every row, and the controls, with what bounds them.

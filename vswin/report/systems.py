@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # a study shows its table itself
 
 HEADING = "whole test printed / ours (T)"
 UNKNOWN = "n/a"
+IN_DOUBT = " ?"
+"""Behind a printed number that there is evidence against."""
 
 
 def are_compared(study: Study) -> bool:
@@ -32,9 +34,34 @@ def shown(study: Study) -> list[str]:
 
 
 def cell(study: Study, row_id: str, column: str) -> str:
-    """What is printed there."""
+    """What is printed there, with a mark if it is in doubt."""
     row = study.printed.row(row_id) if study.printed else None
-    return row.cells[column] if row else ""
+    return row.cells[column] + mark(study, row_id, column) if row else ""
+
+
+def mark(study: Study, row_id: str, column: str) -> str:
+    """Of a cell that is in doubt; empty of others."""
+    return IN_DOUBT if (row_id, column) in study.doubts else ""
+
+
+def number(study: Study, row_id: str, metric: str) -> str | None:
+    """A printed number with such a mark; None where none is printed."""
+    found, column = study.number(row_id, metric), column_of(study, metric)
+    return found + mark(study, row_id, column) if found else None
+
+
+def column_of(study: Study, metric: str) -> str:
+    """The printed column of a metric, by id; empty if there is none."""
+    found = study.printed.column(metric) if study.printed else None
+    return found.id if found else ""
+
+
+def is_total_in_doubt(study: Study, row_id: str) -> bool:
+    """Whether the cost of a whole test is, that is, the FLOPs of a view.
+
+    Views alone that are in doubt are so for their order, clips × crops; the product has none.
+    """
+    return (row_id, column_of(study, "flops")) in study.doubts
 
 
 def total(study: Study, row_id: str) -> Decimal | None:
@@ -49,6 +76,7 @@ def total_in_words(study: Study, row_id: str) -> str:
     if printed is None or study.printed is None:
         return UNKNOWN
     text = str(printed.quantize(Decimal("0.001"), ROUND_HALF_UP))
+    text += IN_DOUBT if is_total_in_doubt(study, row_id) else ""
     if all(row.id != row_id for row in study.counted_rows):
         return text
     views = views_of(study.printed, row_id) or 0

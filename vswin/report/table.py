@@ -32,6 +32,8 @@ def the_table(study: Study) -> Section:
             notes.append("✓ equal to the printed digit, ✗ not.")
     notes.append(f"FLOPs are multiply-accumulates of {what} under counting rule `{study.rule}`.")
     notes += rounded_twice(study)
+    if study.doubts:
+        notes.append(f"{systems.IN_DOUBT.strip()} behind a printed cell: in doubt, see below.")
     notes += systems.notes(study)
     if study.evaluated:
         notes.append(
@@ -82,9 +84,9 @@ def _labels(study: Study, rows: list[str]) -> Iterator[Column]:
         yield (
             title,
             [
-                [*ours[row].labels.values()][place]
-                if row in ours
-                else systems.cell(study, row, columns[place].id)
+                systems.cell(study, row, columns[place].id)
+                if columns and study.printed and study.printed.row(row)
+                else [*ours[row].labels.values()][place]
                 for row in rows
             ],
         )
@@ -105,7 +107,7 @@ def _metric_by_metric(study: Study, rows: list[str]) -> Iterator[Column]:
     terms, ours = study.terms, {row.id: row for row in study.rows}
     for metric, title in terms.metrics.items():
         if study.prints(metric):
-            yield f"{title} printed", [study.number(row, metric) or "–" for row in rows]
+            yield f"{title} printed", [systems.number(study, row, metric) or "–" for row in rows]
         if _is_shown(study, metric) and study.is_trainable:
             whose = "ours" if study.printed else "(%)"
             yield (
@@ -119,7 +121,8 @@ def _apart(study: Study, rows: list[str]) -> Iterator[Column]:
     metrics, ours = study.terms.metrics, {row.id: row for row in study.rows}
     titles = " / ".join(metrics.values())
     if any(map(study.prints, metrics)):
-        printed = [" / ".join(study.number(row, m) or "–" for m in metrics) for row in rows]
+        found = ([systems.number(study, row, m) or "–" for m in metrics] for row in rows)
+        printed = [" / ".join(numbers) for numbers in found]
         yield f"{titles} printed", printed
     tested = [published.cell(study, ours[row]) if row in ours else "–" for row in rows]
     yield f"{titles}, published checkpoint tested here", tested
@@ -172,7 +175,7 @@ def _costs(study: Study, rows: list[str]) -> Iterator[Column]:
     """Costs at the paper's own size, beside the printed ones where there are any."""
     counted = {row.id: row for row in study.all_rows}
     for metric, title in COSTS.items():
-        is_printed, column = study.prints(metric), _column(study, metric)
+        is_printed, column = study.prints(metric), systems.column_of(study, metric)
         what = " printed / ours" if is_printed else " ours" if study.printed else ""
         yield (
             f"{title}{what} ({UNITS[metric]})",
@@ -189,18 +192,13 @@ def _costs(study: Study, rows: list[str]) -> Iterator[Column]:
         yield systems.HEADING, [systems.total_in_words(study, row) for row in rows]
 
 
-def _column(study: Study, metric: str) -> str:
-    """The printed column of a metric, by id; empty if there is none."""
-    found = study.printed.column(metric) if study.printed else None
-    return found.id if found else ""
-
-
 def _cost(study: Study, row: Row, metric: str, is_printed: bool) -> str:
     found, ours = study.comparison(row.id, metric), study.counted(row.id, metric)
     if not is_printed:
         return f"{ours:.3f}"
     mark = "" if found is None else " ✓" if found.exact else " ✗"
-    return f"{found.printed if found else '–'} / {ours:.3f}{mark}"
+    printed = systems.cell(study, row.id, systems.column_of(study, metric)) if found else "–"
+    return f"{printed} / {ours:.3f}{mark}"
 
 
 def _interval_note(study: Study) -> str:

@@ -30,14 +30,16 @@ def tradeoff_of(study: Study) -> Tradeoff | None:
     """The picture of that."""
     if not systems.are_compared(study) or study.printed is None:
         return None
+    found = tuple(s for row in study.printed.rows if (s := _system(study, row)) is not None)
+    hollow = " Hollow: accuracy or FLOPs are in doubt." * any(s.in_doubt for s in found)
     return Tradeoff(
         title=study.title,
         notes=(
             "Accuracies, views and FLOPs as printed. Marker: family; colour: data of the "
-            "pre-training; ringed and bold: the paper's own.",
+            f"pre-training; ringed and bold: the paper's own.{hollow}",
         ),
         metric=f"{study.terms.metrics[study.terms.headline]}, %",
-        systems=tuple(s for row in study.printed.rows if (s := _system(study, row)) is not None),
+        systems=found,
     )
 
 
@@ -56,6 +58,8 @@ def _system(study: Study, row: Row) -> System | None:
         tera=float(tera),
         top1=float(top1),
         is_ours=row.system == "ours",
+        in_doubt=systems.is_total_in_doubt(study, row.id)
+        or (row.id, systems.column_of(study, study.terms.headline)) in study.doubts,
     )
 
 

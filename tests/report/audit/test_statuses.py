@@ -21,7 +21,10 @@ from vswin.report.audit.basis import (
 )
 from vswin.report.audit.cells import cells_of
 from vswin.report.audit.collect import load_audit
+from vswin.report.audit.data import AS_BUILT, RECOMPUTED
+from vswin.report.audit.data import labels as labels_of
 from vswin.report.audit.page import STATUSES_FILE, statuses
+from vswin.report.audit.parts import headline, parts
 
 REFRESH = f"a status has changed: `vswin report audit --results-dir {RECORD}` writes it anew"
 NOTHING = Basis("", {}, {}, {}, {}, {}, {})
@@ -160,3 +163,26 @@ def test_a_setting_is_compared_with_the_experiment():
     assert found("table5", "win8", "window_size", NOTHING).status == "exact"
     assert found("table7", "ratio_1_0_1k", "ratio", NOTHING).status == "exact"
     assert found("table3", "swin_b", "pretrain", NOTHING).status == "exact"
+
+
+def test_what_was_counted_is_told_from_what_is_only_built_so(audit):
+    """A copy of a counted cost is recomputed; a setting, a shape and Swin-B by itself are not."""
+    labels = {cell.name: cell.finding.label for cell in audit.cells}
+    assert labels["table5.win8.flops"] == labels["table2.x3d_xl.flops"] == RECOMPUTED
+    assert labels["table1.swin_t.views"] == labels["table5.win8.window_size"] == AS_BUILT
+    text = {(n.where, n.of): n.finding.label for n in audit.text}
+    assert text["section 1", "parameters of Swin-L"] == RECOMPUTED
+    assert text[
+        "section 4.3", "relative decrease in computation, temporal window 8 against 16"
+    ] == (RECOMPUTED)
+    assert text["section 3.2", "number of tokens in a 3D window"] == AS_BUILT
+    base = "model size and complexity of Swin-B relative to the base model"
+    assert text["section 3.3", base] == AS_BUILT
+    for each in (*audit.cells, *audit.text):
+        assert each.finding.status == "exact" or not each.finding.recomputed
+    assert [part.title for part in parts(audit) if "where to pool Q) (" in part.title]
+    counted = labels_of(audit.findings())
+    assert headline(audit).startswith(
+        f"{len(audit.findings())} printed numbers: {counted[RECOMPUTED]} recomputed to the digit, "
+        f"{counted[AS_BUILT]} settings and definitions as built, "
+    )

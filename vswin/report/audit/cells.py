@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,14 +10,13 @@ from vswin.data.datasets import DATASETS
 from vswin.experiments.tables import Experiment
 from vswin.experiments.tables import Row as ExperimentRow
 from vswin.experiments.videos import SPAN
-from vswin.paper.arithmetic import in_words
-from vswin.paper.auditing import known_cells, paper_checks, training_of
+from vswin.paper.auditing import known_cells, training_of
 from vswin.paper.peers import read_peers
 from vswin.paper.printed import DASHES, Column, PrintedTable, Row
 from vswin.report.audit.basis import VIDEOS, Basis, PublishedTest
-from vswin.report.audit.data import CONFIDENCES, Cell, Finding
-from vswin.report.audit.peers import peer_finding, read_counts
-from vswin.report.audit.quantities import row_of, sides_of, video_protocol
+from vswin.report.audit.data import Cell, Finding
+from vswin.report.audit.doubts import beside_count, by_hand, with_remark
+from vswin.report.audit.quantities import row_of, video_protocol
 from vswin.report.compare import COSTS, UNITS, compare
 
 SETTLED = ("holds", "contradicted", "no effect")
@@ -51,12 +49,10 @@ def cells_of(printed: PrintedTable, basis: Basis) -> Iterator[Cell]:
     """Every audited cell of a table with its status, row by row."""
     for row in printed.rows:
         for column in printed.columns:
-            doubt = _doubt(printed, row, column)
+            doubt = by_hand(printed, row, column)
             if doubt or is_audited(row, column):
-                finding = _beside_count(printed, row, column, doubt) or doubt
+                finding = beside_count(printed, row, column, doubt) or doubt
                 finding = finding or status_of(printed, row, column, basis)
-                name = f"{printed.table}.{row.id}.{column.id}"
-                also = known_cells(printed.paper).remarks_on(name)
                 yield Cell(
                     paper=printed.paper,
                     table=printed.table,
@@ -65,9 +61,7 @@ def cells_of(printed: PrintedTable, basis: Basis) -> Iterator[Cell]:
                     printed=row.cells[column.id],
                     label=_label(printed, row),
                     heading=column.label or column.name,
-                    finding=dataclasses.replace(
-                        finding, evidence=f"{finding.evidence} {also}".rstrip()
-                    ),
+                    finding=with_remark(finding, printed, row, column),
                 )
 
 
@@ -98,43 +92,6 @@ def status_of(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> 
     return _memory(printed, row, basis)
 
 
-def _doubt(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
-    """The evidence against a cell: from its table, by hand, or from a check that fails."""
-    known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
-    for found in printed.suspicious:
-        if (found.row, found.column) == (row.id, column.id):
-            confidence = known.confidence if known else None
-            return Finding("suspicious", found.evidence, confidence=confidence or "high")
-    if known and known.status == "suspicious":
-        return Finding("suspicious", known.evidence, confidence=known.confidence or "")
-    for check in paper_checks(printed.paper).checks:
-        if f"{printed.table}.{row.id}.{column.id}" in check.doubts:
-            left, right, passes = sides_of(check)
-            words = f"{check.says}: {in_words(left)} against {in_words(right)}. {check.why}"
-            if not passes:
-                return Finding("suspicious", words.strip(), confidence="medium")
-    return None
-
-
-def _beside_count(
-    printed: PrintedTable, row: Row, column: Column, doubt: Finding | None
-) -> Finding | None:
-    """A cost of another system beside the count of its model, and what else is known of it.
-
-    None where nothing was counted. A count to the printed digit ends a doubt; a near one does not.
-    """
-    counted = peer_finding(printed, row, column, read_counts())
-    known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
-    if counted is None or counted.status == "exact":
-        return counted
-    also = doubt.evidence if doubt else known.evidence if known else ""
-    words = f"{counted.evidence} {also}".strip()
-    if doubt is None:
-        return dataclasses.replace(counted, evidence=words)
-    sure = min(filter(None, (counted.confidence, doubt.confidence)), key=CONFIDENCES.index)
-    return Finding("suspicious", words, confidence=sure)
-
-
 def _counted(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> Finding:
     """A cost beside the counted one."""
     metric = column.metric or ""
@@ -146,7 +103,7 @@ def _counted(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> F
     if not found.exact:
         words = f"{counted}, {found.ours} to the printed digit."
         return Finding("suspicious", words, confidence="high")
-    return Finding("exact", f"{counted}; `vswin cost {printed.table}`.")
+    return Finding("exact", f"{counted}; `vswin cost {printed.table}`.", recomputed=True)
 
 
 def _memory(printed: PrintedTable, row: Row, basis: Basis) -> Finding:
@@ -185,7 +142,7 @@ def _setting(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> F
 def _costs_are_exact(printed: PrintedTable, row: Row, basis: Basis) -> bool:
     """Whether a row's model has every cost that is printed for it."""
     costs = [c for c in printed.columns if c.metric in COSTS and printed.number(row.id, c.metric)]
-    found = [_doubt(printed, row, c) or status_of(printed, row, c, basis) for c in costs]
+    found = [by_hand(printed, row, c) or status_of(printed, row, c, basis) for c in costs]
     return all(finding.status == "exact" for finding in found)
 
 

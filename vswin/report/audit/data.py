@@ -10,6 +10,11 @@ from vswin.paper.text import STATUSES, Status
 
 CONFIDENCES = ("high", "medium", "low", "")
 """In the evidence against a number, the surest first."""
+RECOMPUTED, AS_BUILT = "exact: recomputed", "exact: as built"
+LABELS = (RECOMPUTED, AS_BUILT, *STATUSES[1:])
+"""What lists call the statuses: of `exact`, what was counted is told from what was only set so."""
+TEXT_AND_MODELS = "text and models"
+"""Checks of the text against what the project is built with, which is transcribed from the text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +27,16 @@ class Finding:
     """Claims about it, by id."""
     confidence: str = ""
     """In the evidence against a suspicious number."""
+    recomputed: bool = False
+    """Of what is exact: whether it is a counted cost, or follows from nothing else. Otherwise it is
+    a setting, a shape or a definition, which the project is built with."""
+
+    @property
+    def label(self) -> str:
+        """One of `LABELS`."""
+        if self.status != "exact":
+            return self.status
+        return RECOMPUTED if self.recomputed else AS_BUILT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,3 +126,9 @@ def counts(findings: Iterable[Finding]) -> dict[Status, int]:
     """How many there are of each status, zeros included."""
     found = [finding.status for finding in findings]
     return {status: found.count(status) for status in STATUSES}
+
+
+def labels(findings: Iterable[Finding]) -> dict[str, int]:
+    """How many there are of each label, zeros included."""
+    found = [finding.label for finding in findings]
+    return {label: found.count(label) for label in LABELS}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import re
 import shlex
 from pathlib import Path
+from typing import Literal
 
 import jinja2
 import markupsafe
@@ -17,6 +17,7 @@ from vswin.project import in_project, results_path
 from vswin.report.audit.basis import FILE, Basis, as_text, make_basis
 from vswin.report.audit.collect import load_audit
 from vswin.report.audit.data import Audit
+from vswin.report.audit.links import links_of
 from vswin.report.audit.parts import checks_in_words, headline, parts
 
 NAME = "audit"
@@ -54,8 +55,8 @@ def _write(audit: Audit, basis: Basis, root: Path) -> AuditFiles:
     )
     write_text(files.basis, as_text(basis))
     write_text(files.statuses, statuses(audit))
-    write_text(files.markdown, render("audit.md.j2", audit, root))
-    write_text(files.html, render("audit.html.j2", audit, root))
+    write_text(files.markdown, render("md", audit, root))
+    write_text(files.html, render("html", audit, root))
     return files
 
 
@@ -66,10 +67,10 @@ def statuses(audit: Audit) -> str:
     writer.writerow(["paper", "where", "row", "column", "printed", "status"])
     for cell in audit.cells:
         place = (cell.paper, cell.table, cell.row, cell.column)
-        writer.writerow([*place, cell.printed, cell.finding.status])
+        writer.writerow([*place, cell.printed, cell.finding.label])
     for number in audit.text:
         place = (number.paper, number.where, f"number {number.place}", number.kind)
-        writer.writerow([*place, number.printed, number.finding.status])
+        writer.writerow([*place, number.printed, number.finding.label])
     for check in audit.checks:
         place = (check.paper, "check", check.id, check.about)
         writer.writerow([*place, check.printed, "passes" if check.passes else "fails"])
@@ -83,27 +84,22 @@ def command(root: Path) -> str:
     return f"vswin report audit{results}"
 
 
-def render(template: str, audit: Audit, root: Path) -> str:
+def render(suffix: Literal["html", "md"], audit: Audit, root: Path) -> str:
     """Fills a template of vswin/report/templates."""
+    links = links_of(suffix, root, frozenset(cell.table for cell in audit.cells))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vswin.report", "templates"),
-        autoescape=template.endswith(".html.j2"),
+        autoescape=suffix == "html",
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters["rich"] = _as_html
+    environment.filters["rich"] = lambda text: markupsafe.Markup(links.linked(text))
     environment.filters["cell"] = lambda text: text.replace("|", "\\|")
-    return environment.get_template(template).render(
+    return environment.get_template(f"audit.{suffix}.j2").render(
         title="Every printed number",
         headline=[headline(audit), checks_in_words(audit)],
         parts=parts(audit),
         command=command(root),
     )
-
-
-def _as_html(text: str) -> markupsafe.Markup:
-    """Text for HTML; what is in backticks is code."""
-    escaped = str(markupsafe.escape(text))  # a plain string, or what is put in is escaped, too
-    return markupsafe.Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", escaped))

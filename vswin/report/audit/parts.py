@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from vswin.paper.printed import printed_table
-from vswin.paper.text import STATUSES, Status
 from vswin.report.audit.data import (
+    AS_BUILT,
     CONFIDENCES,
+    LABELS,
+    RECOMPUTED,
+    TEXT_AND_MODELS,
     Audit,
     Cell,
     CheckResult,
     Finding,
     TextNumber,
-    counts,
+    labels,
 )
 
-MEANINGS: dict[Status, str] = {
-    "exact": "recomputed here, to the printed digit",
+MEANINGS = {
+    RECOMPUTED: "counted here, to the printed digit, or what follows from such counts alone",
+    AS_BUILT: "a setting, a shape or a definition: models, runs and recipes here are built with "
+    "it, which says nothing about a result",
     "within": "found here within a tolerance: of an accuracy, fixed before anything was trained; "
     "of another work's cost, not fixed beforehand: wide enough for two ways to count one model",
     "tested": "not recomputed here, but a claim about it has a verdict",
@@ -26,8 +32,9 @@ MEANINGS: dict[Status, str] = {
     "printed elsewhere": "copied from another work, or about it",
     "suspicious": "there is evidence against it",
 }
-IN_SHORT: dict[Status, str] = {
-    "exact": "exact",
+IN_SHORT = {
+    RECOMPUTED: "recomputed to the digit",
+    AS_BUILT: "settings and definitions as built",
     "within": "within tolerance",
     "tested": "tested",
     "needs data": "waiting for data",
@@ -64,6 +71,8 @@ class Part:
     """A printed table in the colours of its statuses, above the lines; for HTML alone."""
     heading: str = ""
     """Of several parts, above this one."""
+    id: str = ""
+    """The table that it is about, to which others can link."""
 
     def __repr__(self) -> str:
         return f"<Part {self.title}: {len(self.lines)} lines>"
@@ -71,15 +80,24 @@ class Part:
 
 def headline(audit: Audit) -> str:
     """What a reader takes away who reads nothing else."""
-    found = counts(audit.findings())
-    said = ", ".join(f"{n} {IN_SHORT[status]}" for status, n in found.items() if n)
+    found = labels(audit.findings())
+    said = ", ".join(f"{n} {IN_SHORT[label]}" for label, n in found.items() if n)
     return f"{sum(found.values())} printed numbers: {said}."
 
 
 def checks_in_words(audit: Audit) -> str:
-    """How many checks pass."""
-    n, passed = len(audit.checks), sum(check.passes for check in audit.checks)
-    return f"{n} checks of numbers against each other: {passed} pass, {n - passed} fail."
+    """How many checks pass; apart, those of the text against what is built after it."""
+    built = [check for check in audit.checks if check.about == TEXT_AND_MODELS]
+    others = [check for check in audit.checks if check.about != TEXT_AND_MODELS]
+    said = _passing("printed numbers against each other", others)
+    if built:
+        said += f" {_passing('the text against what is built after it', built)}"
+    return said
+
+
+def _passing(what: str, checks: Sequence[CheckResult]) -> str:
+    passed = sum(check.passes for check in checks)
+    return f"{len(checks)} checks of {what}: {passed} pass, {len(checks) - passed} fail."
 
 
 def parts(audit: Audit) -> list[Part]:
@@ -98,17 +116,18 @@ def parts(audit: Audit) -> list[Part]:
 def _counts(audit: Audit) -> Part:
     """How many numbers of each paper have which status."""
     kinds = {
-        (paper, kind): counts(each.finding for each in of if each.paper == paper)
+        (paper, kind): labels(each.finding for each in of if each.paper == paper)
         for paper in dict.fromkeys(cell.paper for cell in audit.cells)
         for kind, of in (("tables", audit.cells), ("text", audit.text))
     }
     lines = [
-        [status, MEANINGS[status], *(str(found[status]) for found in kinds.values())]
-        for status in STATUSES
+        [label, MEANINGS[label], *(str(found[label]) for found in kinds.values())]
+        for label in LABELS
     ]
     lines.append(["together", "", *(str(sum(found.values())) for found in kinds.values())])
     header = ["status", "meaning", *(f"{TITLES.get(p, p)}: {kind}" for p, kind in kinds)]
     note = (
+        "What the claims are that are named here: [claim by claim](overview). "
         f"Counts and verdicts: `{audit.record}`; models of other works, with their sources: "
         "`vswin/paper/peers.yaml`; what was chosen there because it gives a printed number is said "
         "beside that number. Audited are all cells with a number or a setting; "
@@ -137,8 +156,11 @@ def _suspicious(audit: Audit) -> Part:
 
 
 def _where(each: Cell | TextNumber) -> str:
-    """As "Video Swin, Table 1" or "MViT, section A.2"."""
-    place = each.label.partition(":")[0] if isinstance(each, Cell) else each.where
+    """As "Video Swin, Table 1", which is a link, or "MViT, section A.2"."""
+    if isinstance(each, Cell):
+        place = f"[{each.label.partition(':')[0]}]({each.table})"
+    else:
+        place = each.where
     return f"{SHORT.get(each.paper, each.paper)}, {place}"
 
 
@@ -201,7 +223,7 @@ def _tables(audit: Audit) -> Iterator[Part]:
         cells = [cell for cell in audit.cells if cell.table == name]
         printed = printed_table(name)
         assert printed is not None
-        statuses = {(cell.row, cell.column): cell.finding.status for cell in cells}
+        statuses = {(cell.row, cell.column): cell.finding.label for cell in cells}
         grid = [
             [GridCell(row.cells[c.id], statuses.get((row.id, c.id), "")) for c in printed.columns]
             for row in printed.rows
@@ -210,18 +232,20 @@ def _tables(audit: Audit) -> Iterator[Part]:
             f"{printed.title}: {_first(printed.caption)} ({_in_short(c.finding for c in cells)})",
             ["row", "cells", "status", "evidence"],
             list(_grouped(cells)),
-            before=f"{printed.source}, discussed in section {printed.section}.",
+            before=f"{printed.source}, discussed in section {printed.section}. Beside ours: "
+            f"[{printed.title}]({name}).",
             is_folded=True,
             grid_header=[column.label for column in printed.columns],
             grid=grid,
             heading=heading,
+            id=name,
         )
         heading = ""
 
 
 def _first(caption: str) -> str:
     """Its first sentence."""
-    return caption.partition(". ")[0].removesuffix(".")
+    return re.split(r"\. (?=[A-Z])", caption, maxsplit=1)[0].removesuffix(".")
 
 
 def _grouped(cells: Sequence[Cell]) -> Iterator[list[str]]:
@@ -232,11 +256,11 @@ def _grouped(cells: Sequence[Cell]) -> Iterator[list[str]]:
     for (_, finding), found in groups.items():
         row = found[0].label.partition(": ")[2]
         said = ", ".join(f"{cell.heading} {cell.printed}" for cell in found)
-        yield [row, said, finding.status, finding.evidence]
+        yield [row, said, finding.label, finding.evidence]
 
 
 def _in_short(findings: Iterable[Finding]) -> str:
-    return ", ".join(f"{n} {status}" for status, n in counts(findings).items() if n)
+    return ", ".join(f"{n} {label}" for label, n in labels(findings).items() if n)
 
 
 def _texts(audit: Audit) -> Iterator[Part]:
@@ -256,7 +280,7 @@ def _texts(audit: Audit) -> Iterator[Part]:
                         sentence,
                         f"{number.printed} {unit}".strip(),
                         number.of,
-                        number.finding.status,
+                        number.finding.label,
                         number.finding.evidence,
                     ]
                 )

@@ -134,7 +134,7 @@ def peer_finding(printed: PrintedTable, row: Row, column: Column, counts: Counts
         words = f"{said} {chosen} Other rows of the column have products of attention in them."
         return Finding("suspicious", words, confidence=model.confidence)
     if compare(ours, text).exact:
-        return Finding("exact", f"{said} {chosen}".rstrip())
+        return Finding("exact", f"{said} {chosen}".rstrip(), recomputed=True)
     said = f"{said[:-1]}, {signed(apart, 1)} % (tolerance {tolerance:g} %). {chosen}".rstrip()
     if abs(apart) <= tolerance + 1e-9:
         return Finding("within", said)
@@ -154,7 +154,7 @@ def number(cost: PeerCost, model: PeerModel, metric: str) -> float:
 def _counted(model: PeerModel, question: Question, cost: PeerCost, metric: str) -> str:
     """What was counted, of what, and under which rule."""
     ours = f"{number(cost, model, metric):,.3f} {UNITS[metric]}"
-    said = f"Counted as `{model.id}` with {cost.libraries}: {ours}"
+    said = f"Counted as `{model.id}`, {model.says}, with {cost.libraries}: {ours}"
     if metric == "params":
         return f"{said} with {question.classes} classes"
     said += f" for {model.frames} frames of {model.size}×{model.size}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from vswin.paper.arithmetic import Span, evaluate, in_digits, in_words, names_in, printed_spans
+from vswin.paper.claims import paper_claims
+from vswin.paper.printed import FOLDER, PAPER, printed_table
 from vswin.paper.text import STATUSES, Number, Sentence, Status, paper_text
 from vswin.report.audit.basis import Basis, Verdict
 from vswin.report.audit.cells import SETTLED
-from vswin.report.audit.data import Cell, CheckResult, Finding, TextNumber
+from vswin.report.audit.data import TEXT_AND_MODELS, Cell, CheckResult, Finding, TextNumber
 from vswin.report.audit.quantities import is_cell, is_training, repeated, value_of
 
 WEAKEST: tuple[Status, ...] = (
@@ -70,7 +72,7 @@ def check_of(paper: str, name: str, number: Number) -> CheckResult | None:
     return CheckResult(
         paper=paper,
         id=name,
-        about="text and tables" if any(map(is_cell, _names(formulas))) else "text and models",
+        about="text and tables" if any(map(is_cell, _names(formulas))) else TEXT_AND_MODELS,
         compared=f"{number.of[:1].upper()}{number.of[1:]}: {said}",
         computed=computed,
         printed=number.number,
@@ -103,10 +105,10 @@ def finding_of(
     claims = f"Claims about it: {said}." if said else ""
     computed = f"{check.compared.partition(': ')[2]} = {check.computed}" if check else ""
 
-    def finding(status: Status, *evidence: str) -> Finding:
+    def finding(status: Status, *evidence: str, recomputed: bool = False) -> Finding:
         words = " ".join(part for part in (*evidence, number.evidence, claims) if part)
         confidence = number.confidence or ("high" if status == "suspicious" else "")
-        return Finding(status, words, number.claims, confidence)
+        return Finding(status, words, number.claims, confidence, recomputed)
 
     if check and not check.passes:
         return finding("suspicious", f"{computed}, printed {number.number}.")
@@ -124,7 +126,9 @@ def finding_of(
     if settled and status == "needs data":
         status = "tested"
     needed = _because(of, cells, status)
-    return finding(status, f"{computed}.", needed)
+    counted = [_is_recomputed(name, cells, by_id) for name in of]
+    recomputed = status == "exact" and bool(counted) and all(counted)
+    return finding(status, f"{computed}.", needed, recomputed=recomputed)
 
 
 def _verdict(found: Verdict) -> str:
@@ -141,6 +145,13 @@ def status_of(name: str, cells: Cells, by_id: Mapping[str, Finding]) -> Status:
         cell = cells.get(".".join(name.split(".")[:3]))
         return cell.finding.status if cell else "needs data"
     return "needs data" if is_training(name) else "exact"
+
+
+def _is_recomputed(name: str, cells: Cells, by_id: Mapping[str, Finding]) -> bool:
+    """Whether a formula names what was counted; a second number in a cell was not."""
+    cell = cells.get(name)
+    found = by_id.get(name) or (cell.finding if cell else None)
+    return found is not None and found.recomputed
 
 
 def _because(names: list[str], cells: Cells, status: Status) -> str:
@@ -165,7 +176,6 @@ def _because(names: list[str], cells: Cells, status: Status) -> str:
 def _as_entry(
     paper: str, sentence: Sentence, place: int, number: Number, finding: Finding
 ) -> TextNumber:
-    tables = re.findall(r"\btable[A-Z]?\d+", " ".join((*number.cell, *number.is_)))
     return TextNumber(
         paper=paper,
         where=sentence.where,
@@ -175,6 +185,17 @@ def _as_entry(
         unit=number.unit,
         kind=number.kind,
         of=number.of,
-        table=" ".join(dict.fromkeys(tables)),
+        table=" ".join(dict.fromkeys(_tables(paper, sentence, number))),
         finding=finding,
     )
+
+
+def _tables(paper: str, sentence: Sentence, number: Number) -> Iterator[str]:
+    """The tables and figures of its formulas and claims, and the one whose caption it is of."""
+    yield from re.findall(r"\btable[A-Z]?\d+", " ".join((*number.cell, *number.is_)))
+    yield from (c.table for c in paper_claims(paper) if c.table and c.id in number.claims)
+    if sentence.where.startswith("caption of "):
+        for path in sorted((FOLDER / paper).glob("*.yaml")):
+            printed = printed_table(path.stem) if path.name != PAPER else None
+            if printed and sentence.where == f"caption of {printed.title}":
+                yield printed.table

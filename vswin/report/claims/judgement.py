@@ -82,6 +82,8 @@ class Judgement:
     steps: tuple[Step, ...] = ()
     found: str = ""
     """What was found, in words, where one difference does not say it."""
+    doubt: str = ""
+    """What speaks against the numbers that decided, where those are only printed."""
 
     def __repr__(self) -> str:
         return f"<Judgement {self.claim.id} under {self.protocol}: {self.verdict}; {self.reason}>"

@@ -17,7 +17,7 @@ from vswin.report.claims import wording
 from vswin.report.claims.deciding import Decision, decide, rule_of
 from vswin.report.claims.distances import METRICS, judge_distances
 from vswin.report.claims.judgement import Judgement, Step, Verdict
-from vswin.report.claims.sources import Studies, counted, is_informative, own_frame
+from vswin.report.claims.sources import Studies, counted, in_doubt, is_informative, own_frame
 from vswin.report.statistics import MIN_SEEDS, holm, mean_tau, t_interval
 from vswin.report.study import Study
 
@@ -149,6 +149,8 @@ def _judge_counted(blank: Judgement, studies: Studies) -> Judgement:
     claim = blank.claim
     numbers = {ref: counted(claim, ref, studies) for ref in claim.rows}
     first, second, *_ = numbers.values()
+    doubted = [ref for ref in claim.rows if in_doubt(claim, ref, studies)]
+    doubt = f"what is printed of {' and '.join(doubted)} is in doubt" if doubted else ""
     difference: float | None = None
     match claim.kind:
         case "ratio":
@@ -161,7 +163,8 @@ def _judge_counted(blank: Judgement, studies: Studies) -> Judgement:
     return dataclasses.replace(
         blank,
         verdict="holds" if holds else "contradicted",
-        reason=wording.counts_in_words(claim, numbers),
+        reason="; ".join(filter(None, (wording.counts_in_words(claim, numbers), doubt))),
+        doubt=doubt,
         values=numbers,
         difference=difference,
     )

@@ -17,6 +17,7 @@ from vswin.paper.claims import TIMED, Claim, Counted
 from vswin.paper.printed import printed_table, read_paper
 from vswin.paper.quantities import printed_quantity
 from vswin.project import experiments_dir, preregistration_file, results_path
+from vswin.report.audit.doubts import doubts_in
 from vswin.report.collect import load_costs, load_study
 from vswin.report.compare import COSTS
 from vswin.report.statistics import t_interval
@@ -166,6 +167,20 @@ def counted(claim: Claim, ref: str, studies: Studies) -> float:
     if found is None:
         raise ClaimError(f"claim {claim.id}: {ref} has no {claim.metric}, counted or printed")
     return found
+
+
+def in_doubt(claim: Claim, ref: str, studies: Studies) -> bool:
+    """Whether what a claim compares of a row is only printed, and there is evidence against it."""
+    table, row = claim.table_of(ref) or "", ref.rpartition(".")[2]
+    printed = printed_table(table)
+    metric = "flops" if claim.metric == "test_flops" else claim.metric
+    column = printed.column(metric) if printed else None
+    if ref in claim.models or printed is None or column is None:
+        return False
+    with contextlib.suppress(UsageError):
+        if any(known.id == row for known in studies.costs(table).all_rows):
+            return False
+    return (row, column.id) in doubts_in(printed)
 
 
 def own_frame(claim: Claim, ref: str) -> float:

@@ -46,8 +46,9 @@ def draw(tradeoff: Tradeoff) -> Figure:
             MARKERS.get(system.family, "X"),
             color=COLOURS.get(system.data, INK),
             ms=9 if system.is_ours else 7.5,
-            mec=INK if system.is_ours else "white",
-            mew=1.2 if system.is_ours else 0.6,
+            mfc="white" if system.in_doubt else COLOURS.get(system.data, INK),
+            mec=_edge(system),
+            mew=1.5 if system.in_doubt else 1.2 if system.is_ours else 0.6,
             zorder=3 if system.is_ours else 4,  # the larger ones below
         )
     points = [(system.tera, system.top1) for system in systems]
@@ -61,6 +62,13 @@ def draw(tradeoff: Tradeoff) -> Figure:
     keys = [_key(name, "o", COLOURS.get(name, INK)) for name in data]
     _legend(figure, body, [_key("pre-training:", "", INK), *keys], 0.3)
     return figure
+
+
+def _edge(system: System) -> str:
+    """The colour around its point: of one in doubt its own, within which it is hollow."""
+    if system.in_doubt:
+        return COLOURS.get(system.data, INK)
+    return INK if system.is_ours else "white"
 
 
 def _ordered(names: Iterable[str], known: Mapping[str, str]) -> list[str]:

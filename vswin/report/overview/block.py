@@ -22,6 +22,8 @@ class Block:
     items: list[str] = dataclasses.field(default_factory=list)
     before: str = ""
     note: str = ""
+    ids: list[str] = dataclasses.field(default_factory=list)
+    """Of its lines, to which other pages can link; empty if none can."""
     tone: str = ""
     """The verdict whose colour it has."""
 

@@ -135,7 +135,8 @@ def claims_of(overview: Overview, verdict: Verdict) -> Block:
         before = claim.quote
     header = ["what the paper says", "as printed", "what was found", "evidence"]
     header += ["in sensitivity studies"] if overview.elsewhere else []
-    return Block(f"{TITLES[verdict]} ({len(found)})", header, lines, tone=verdict)
+    ids = [judgement.claim.id for judgement in found]
+    return Block(f"{TITLES[verdict]} ({len(found)})", header, lines, ids=ids, tone=verdict)
 
 
 def name_of(judgement: Judgement) -> str:

@@ -20,6 +20,8 @@ class System:
     """As printed, in %."""
     is_ours: bool
     """Whether it is of the paper that prints the table."""
+    in_doubt: bool
+    """Whether there is evidence against its accuracy or FLOPs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,5 +39,8 @@ class Tradeoff:
     @property
     def in_words(self) -> str:
         """For those who cannot see it."""
-        found = [f"{s.label} {s.tera:g} T, {s.top1:g} %" for s in self.systems]
+        found = [
+            f"{s.label} {s.tera:g} T, {s.top1:g} %{' (in doubt)' * s.in_doubt}"
+            for s in self.systems
+        ]
         return f"{self.title}. {self.metric} over the cost of a test: {'; '.join(found)}"

@@ -1,0 +1,71 @@
+"""What there is evidence against: in a table's own list, by hand, or by a count of its model.
+
+The audit and the pages of tables take doubts from here. Costs of our own models are no part of it:
+whoever shows them has the count beside them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from vswin.paper.arithmetic import in_words
+from vswin.paper.auditing import known_cells, paper_checks
+from vswin.paper.printed import Column, PrintedTable, Row
+from vswin.report.audit.data import CONFIDENCES, Finding
+from vswin.report.audit.peers import peer_finding, read_counts
+from vswin.report.audit.quantities import sides_of
+
+
+def doubts_in(printed: PrintedTable) -> dict[tuple[str, str], Finding]:
+    """The evidence against cells of a table, by row and column."""
+    found = {}
+    for row in printed.rows:
+        for column in printed.columns:
+            doubt = by_hand(printed, row, column)
+            doubt = beside_count(printed, row, column, doubt) or doubt
+            if doubt and doubt.status == "suspicious":
+                found[row.id, column.id] = with_remark(doubt, printed, row, column)
+    return found
+
+
+def with_remark(finding: Finding, printed: PrintedTable, row: Row, column: Column) -> Finding:
+    """And what there is to say of the cell besides."""
+    also = known_cells(printed.paper).remarks_on(f"{printed.table}.{row.id}.{column.id}")
+    return dataclasses.replace(finding, evidence=f"{finding.evidence} {also}".rstrip())
+
+
+def by_hand(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
+    """The evidence against a cell: from its table, by hand, or from a check that fails."""
+    known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
+    for found in printed.suspicious:
+        if (found.row, found.column) == (row.id, column.id):
+            confidence = known.confidence if known else None
+            return Finding("suspicious", found.evidence, confidence=confidence or "high")
+    if known and known.status == "suspicious":
+        return Finding("suspicious", known.evidence, confidence=known.confidence or "")
+    for check in paper_checks(printed.paper).checks:
+        if f"{printed.table}.{row.id}.{column.id}" in check.doubts:
+            left, right, passes = sides_of(check)
+            words = f"{check.says}: {in_words(left)} against {in_words(right)}. {check.why}"
+            if not passes:
+                return Finding("suspicious", words.strip(), confidence="medium")
+    return None
+
+
+def beside_count(
+    printed: PrintedTable, row: Row, column: Column, doubt: Finding | None
+) -> Finding | None:
+    """A cost of another system beside the count of its model, and what else is known of it.
+
+    None where nothing was counted. A count to the printed digit ends a doubt; a near one does not.
+    """
+    counted = peer_finding(printed, row, column, read_counts())
+    known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
+    if counted is None or counted.status == "exact":
+        return counted
+    also = doubt.evidence if doubt else known.evidence if known else ""
+    words = f"{counted.evidence} {also}".strip()
+    if doubt is None:
+        return dataclasses.replace(counted, evidence=words)
+    sure = min(filter(None, (counted.confidence, doubt.confidence)), key=CONFIDENCES.index)
+    return Finding("suspicious", words, confidence=sure)
