@@ -114,11 +114,11 @@ def test_a_count_gives_a_printed_cost_its_status(macs, status):
     assert bool(found.confidence) == (status == "suspicious")
 
 
-def test_a_count_by_layers_says_what_it_leaves_out():
+def test_a_count_by_layers_says_what_it_leaves_out_and_is_in_doubt():
     found = finding("table1.vit_b_vtn", "flops", layers=4_218_000_000_000, macs=4_400_000_000_000)
-    assert found.status == "exact"
+    assert found.status == "suspicious"
     assert "without products of attention; with them 4,400.000" in found.evidence
-    assert found.evidence.endswith("was taken because it gives the printed number.")
+    assert "was taken because it gives the printed number." in found.evidence
 
 
 def test_where_the_clip_is_not_documented_a_count_that_differs_is_no_evidence():
