@@ -33,7 +33,8 @@ def the_table(study: Study) -> Section:
     notes.append(f"FLOPs are multiply-accumulates of {what} under counting rule `{study.rule}`.")
     notes += rounded_twice(study)
     if study.doubts:
-        notes.append(f"{systems.IN_DOUBT.strip()} behind a printed cell: in doubt, see below.")
+        mark = systems.IN_DOUBT.strip()
+        notes.append(f"{mark} behind a printed cell: in doubt; “What was hard” has the evidence.")
     notes += systems.notes(study)
     if study.evaluated:
         notes.append(
