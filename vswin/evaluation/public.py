@@ -17,10 +17,11 @@ from vswin.data.video_data import Sampling, VideoData, ViewsTest, sampling_of
 from vswin.errors import UsageError
 from vswin.evaluation.views import VideoEvaluation, evaluate_in_views, score_views
 from vswin.models.build import build_model
+from vswin.models.errors import WeightsError
 from vswin.models.layouts import some
-from vswin.models.registry import family_of, resolve_config
+from vswin.models.registry import family, family_of, resolve_config
 from vswin.training.distributed import World
-from vswin.weights.checkpoint import Checkpoint
+from vswin.weights.checkpoint import Checkpoint, checkpoints_of
 from vswin.weights.files import read_checkpoint
 from vswin.weights.loading import load_checkpoint
 
@@ -89,41 +90,69 @@ def model_of(
         if checkpoint.other_head:
             what = f"one with a classifier that is not known here ({some(checkpoint.other_head)})"
         raise UsageError(f"{weights} is {what}; videos are tested with a trained video model")
+    if asked.frames and asked.size:
+        clips = family(checkpoint.family).clip_options(asked.frames, asked.size)
+        options |= {name: value for name, value in clips.items() if name in found.open}
     for option, question in found.open.items():
         if option not in options:
             raise UsageError(f"{weights} {question}")
     config = resolve_config(found.base, **found.options() | options)
-    fitting = _clip_options(weights, config, asked)
+    fitting = _clip_options(checkpoint, config, asked)
     model = build_model(found.base, **found.options() | options | fitting)
     positions = {"positions": "resize"} if fitting else {}
     load_checkpoint(model, checkpoint, expect="video", inflation=positions)
     return model.eval(), checkpoint
 
 
-def _clip_options(weights: Path, config: Any, asked: ClipsAsked) -> dict[str, Any]:
+def _clip_options(checkpoint: Checkpoint, config: Any, asked: ClipsAsked) -> dict[str, Any]:
     """The options that make a model with position tables fit the clips that are asked for.
 
     Raises:
         UsageError: if it does not fit them and is not to be made to, or has no such tables.
+        WeightsError: if its tables cannot be interpolated, as nothing says what they are for.
     """
-    family = family_of(config)
-    usual = family.natural_clips(config)
-    clips = asked.frames or usual.frames, asked.size or usual.size
-    fitting = family.clip_options(*clips)
+    made_for = family_of(config)
+    usual = made_for.natural_clips(config)
+    frames, size = asked.frames or usual.frames, asked.size or usual.size
+    fitting = made_for.clip_options(frames, size)
     if asked.resize_positions and not fitting:
         raise UsageError(
-            f"{weights} is of family {family.name}, which takes clips of any size and has no "
-            "position tables to resize; leave --resize-positions out"
+            f"{checkpoint.source} is of family {made_for.name}, which takes clips of any size and "
+            "has no position tables to resize; leave --resize-positions out"
         )
-    if clips == (usual.frames, usual.size):
+    if (frames, size) == (usual.frames, usual.size):
         return {}
-    if fitting and not asked.resize_positions:
-        frames, size = clips
+    if fitting and not (asked.resize_positions or _fits(checkpoint, config, fitting)):
+        _fit(checkpoint, config, fitting, "resize")
+        of_time = made_for.clip_options(frames, usual.size)
+        has = "" if _fits(checkpoint, config, of_time) else f"{usual.frames} frames of "
         raise UsageError(
-            f"{weights} has position tables for {usual.frames} frames of {usual.size}×{usual.size} "
-            f"pixels, not for {frames} of {size}×{size}; --resize-positions interpolates them"
+            f"{checkpoint.source} has position tables for {has}{usual.size}×{usual.size} pixels, "
+            f"not for {f'{frames} of ' if has else ''}{size}×{size}; "
+            "--resize-positions interpolates them"
         )
     return fitting
+
+
+def _fits(checkpoint: Checkpoint, config: Any, fitting: Mapping[str, Any]) -> bool:
+    """Whether position tables are already for such clips, or for clips of any size."""
+    try:
+        _fit(checkpoint, config, fitting, "exact")
+    except WeightsError:
+        return False
+    return True
+
+
+def _fit(checkpoint: Checkpoint, config: Any, fitting: Mapping[str, Any], positions: str) -> None:
+    """Tries whether a checkpoint is one of a model of such clips.
+
+    Raises:
+        WeightsError: if it is not.
+    """
+    choices = family_of(config).choices_with({"positions": positions})
+    sized = dataclasses.replace(config, **fitting)
+    adapt = checkpoints_of(checkpoint.family).adapt
+    adapt(checkpoint.weights, checkpoint.found, sized, choices, checkpoint.source)
 
 
 def dataset_with(num_classes: int) -> str | None:

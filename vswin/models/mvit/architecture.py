@@ -13,25 +13,23 @@ from torch import Tensor
 
 from vswin.models.errors import ModelError, WeightsError
 from vswin.models.fields import with_tuples
-from vswin.models.layouts import Kind
+from vswin.models.layouts import Kind, Layout
 from vswin.models.mvit.config import PRESETS, MViTConfig, Positions, Triple
-from vswin.models.mvit.layouts import EMBEDDING, NOTE
+from vswin.models.mvit.geometry import position_tables
+from vswin.models.mvit.layouts import EMBEDDING, NOTE, TABLES
 
 NOT_IN_WEIGHTS = ("drop_path", "head_dropout", "activation_checkpointing")
 """Fields that change nothing in evaluation."""
-SILENT = ("kv_stride", "kv_adaptive", "q_stride", "pool_norm_eps")
-"""Fields that shapes leave open."""
-SILENT_WITHOUT_POOLS = (
-    *("pooling", "pool_kernel", "num_heads", "q_pool_blocks"),
-    *("kv_pool_last_stage", "kv_unpooled_blocks"),
+SILENT = (
+    *("frames", "image_size", "patch_stride", "skip"),
+    *("kv_stride", "kv_adaptive", "q_stride", "pool_norm_eps"),
 )
-"""Fields that they leave open, too, where no convolution pools."""
-STRIDES: dict[Triple, Triple] = {
-    (3, 7, 7): (2, 4, 4),
-    (1, 7, 7): (1, 4, 4),
-    (1, 16, 16): (1, 16, 16),
-}
-"""Of the published patch embeddings, by their kernels."""
+"""Fields that shapes leave open. Position tables have a row for each token, not for each pixel, and
+a projection around an MLP may be of normalised tokens or not."""
+SILENT_WITHOUT_KV_POOLS = ("kv_pool_last_stage", "kv_unpooled_blocks")
+"""Fields that they leave open, too, where no convolution pools keys and values."""
+SILENT_WITHOUT_POOLS = ("pooling", "pool_kernel", "num_heads", "q_pool_blocks")
+"""And where no convolution pools at all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +40,12 @@ class Architecture:
     """Where the checkpoint is silent, as the most similar preset has it."""
     has_head: bool
     silent: tuple[str, ...]
-    """Fields that the checkpoint leaves open; none in ours, which say all."""
+    """Fields that the checkpoint leaves open; none in files of `save_weights(model, ...)` in our
+    layout, which say all."""
+    tables: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Rows of its position tables."""
+    says_kind: bool = True
+    """Whether it is certain that it is of images, or of videos."""
 
     @property
     def kind(self) -> Kind:
@@ -61,40 +64,43 @@ class Architecture:
 
     @property
     def open(self) -> Mapping[str, str]:
-        """Nothing: what shapes leave open is as in the preset."""
-        return {}
+        """The clips, where a joint table is of none that published models have.
+
+        What else shapes leave open is as in the preset.
+        """
+        is_joint = self.config.positions == "joint" and "image_size" in self.silent
+        if not is_joint or self.tables == position_tables(self.config):
+            return {}
+        rows = in_words(self.tables)
+        question = f"has {rows} and does not say for what clips; say it with --frames and --size"
+        return {name: question for name in ("frames", "image_size") if name in self.silent}
 
     def options(self) -> dict[str, Any]:
         """What `build_model(base, ...)` is to be told besides what it assumes."""
         return differences(self.config, PRESETS[self.base], NOT_IN_WEIGHTS)
 
     def size(self) -> str:
-        """Preset, channels, depths and heads, in words."""
+        """Preset, channels, depths and heads, in words; the clips only if it says them."""
         config = self.config
-        depths = "-".join(map(str, config.depths))
-        return (
-            f"{self.base} (C={config.embed_dim}, depths {depths}, heads {config.num_heads}, "
-            f"{config.frames}×{config.image_size}²)"
-        )
+        words = [
+            f"C={config.embed_dim}",
+            f"depths {'-'.join(map(str, config.depths))}",
+            *([] if "num_heads" in self.silent else [f"heads {config.num_heads}"]),
+            *([] if "image_size" in self.silent else [f"{config.frames}×{config.image_size}²"]),
+        ]
+        return f"{self.base} ({', '.join(words)})"
 
     def facts(self) -> dict[str, Any]:
         """What a user may want to know besides size and classes."""
         config = self.config
-        assumed = self.silent if self.says_clips else ("frames", "image_size", *self.silent)
         return {
             "frames": config.frames,
             "image_size": config.image_size,
             "positions": config.positions,
             "pooling": config.pooling,
             "kv_pool_last_stage": config.kv_pool_last_stage,
-            "assumed": ", ".join(f"{n}={getattr(config, n)!r}" for n in assumed) or "nothing",
+            "assumed": ", ".join(f"{n}={getattr(config, n)!r}" for n in self.silent) or "nothing",
         }
-
-    @property
-    def says_clips(self) -> bool:
-        """Whether it says what clips it is for: one joint table's rows may be of several."""
-        is_one_table = self.config.positions == "joint" and not self.config.is_image_model
-        return self.is_certain or not is_one_table
 
     @property
     def is_certain(self) -> bool:
@@ -113,8 +119,13 @@ def nearest(config: MViTConfig) -> str:
     return min(PRESETS, key=lambda name: len(differences(config, PRESETS[name], NOT_IN_WEIGHTS)))
 
 
+def in_words(rows: Mapping[str, int]) -> str:
+    """Of position tables: `pos_embed of 2049 rows`."""
+    return ", ".join(f"{name} of {count} rows" for name, count in rows.items())
+
+
 def architecture(
-    weights: Mapping[str, Tensor], entries: Mapping[str, Tensor], source: str, is_video: bool
+    weights: Mapping[str, Tensor], entries: Mapping[str, Tensor], source: str, layout: Layout
 ) -> Architecture:
     """Infers the model from weights under our names.
 
@@ -122,28 +133,55 @@ def architecture(
         weights: under our names and in our shapes.
         entries: all that the checkpoint holds, under its own names.
         source: the checkpoint's name, for errors.
-        is_video: whether its layout is one of video models alone.
+        layout: the checkpoint's.
 
     Raises:
         WeightsError: if weights are missing or contradict each other.
     """
-    has_head = "head.weight" in weights
-    if (note := _noted(entries, source)) is not None:
-        return Architecture(note, has_head, silent=())
-    found = _read_off(weights, source, is_video)
+    has_head, note = "head.weight" in weights, _noted(entries, source)
+    if all(field.name in note for field in dataclasses.fields(MViTConfig)):
+        return Architecture(MViTConfig(**note), has_head, silent=())
+    kind = layout.kind
+    if note:  # from a foreign layout: of images' clips it says that they have one frame
+        kind = "2d" if note.get("frames") == 1 else "video"
+    said = _read_off(weights, source) | note | ({"frames": 1} if kind == "2d" else {})
+    if layout.name == "torchvision":  # its model has no other skip
+        said["skip"] = "normalized"
     if has_head:
-        found["num_classes"] = len(weights["head.weight"])
+        said["num_classes"] = len(weights["head.weight"])
+    tables = {name: weights[name].shape[1] for name in TABLES if name in weights}
     try:
-        config = MViTConfig(**found)
-        preset = PRESETS[nearest(config)]
-        open_here = SILENT if "pooling" in found else (*SILENT, *SILENT_WITHOUT_POOLS)
-        silent = {n: getattr(preset, n) for n in open_here if n not in found}
-        return Architecture(dataclasses.replace(config, **silent), has_head, tuple(silent))
+        config, silent = _with_assumptions(said, tables, kind)
     except ModelError as error:
         raise WeightsError(f"{source} is of no model that can be built: {error}") from error
+    return Architecture(config, has_head, silent, tables, says_kind=kind is not None)
 
 
-def _read_off(weights: Mapping[str, Tensor], source: str, is_video: bool) -> dict[str, Any]:
+def _with_assumptions(
+    said: Mapping[str, Any], tables: Mapping[str, int], kind: Kind | None
+) -> tuple[MViTConfig, tuple[str, ...]]:
+    """The configuration of a checkpoint, and those of its fields that are assumed."""
+    silent = list(SILENT)
+    if "pooling" not in said or said.get("kv_stride") == (1, 1, 1):
+        silent += SILENT_WITHOUT_KV_POOLS
+    if "pooling" not in said:
+        silent += SILENT_WITHOUT_POOLS
+    silent = [name for name in silent if name not in said]
+    # Published embeddings overlap by about a half where kernels are odd, and not at all elsewhere.
+    stride = tuple(k // 2 + 1 if k % 2 else k for k in said["patch_kernel"])
+    clips = _clips(tables, said, said.get("patch_stride", stride), kind)
+    config = MViTConfig(**{"patch_stride": stride, **clips, **said})
+    preset = PRESETS[nearest(config)]
+    assumed = {n: getattr(preset, n) for n in silent if n not in ("patch_stride", *clips)}
+    if "num_heads" in assumed:
+        assumed["num_heads"] = math.gcd(preset.num_heads, config.embed_dim)
+    if "pooling" in assumed and (len(config.depths) > 1 or preset.kv_stride != (1, 1, 1)):
+        assumed["pooling"] = "max"  # convolutions would have weights
+    return dataclasses.replace(config, **assumed), tuple(silent)
+
+
+def _read_off(weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+    """What names and shapes say."""
     embed, kernel = _of(weights, EMBEDDING, source).shape[:2], _kernel(weights, EMBEDDING, source)
     numbers = [int(m[1]) for name in weights if (m := re.match(r"blocks\.(\d+)\.", name))]
     dims = [
@@ -151,13 +189,22 @@ def _read_off(weights: Mapping[str, Tensor], source: str, is_video: bool) -> dic
         for i in range(1 + max(numbers, default=-1))
     ]
     depths = tuple(dims.count(dim) for dim in sorted(set(dims)))
+    kinds: dict[str, Positions] = {
+        "pos_embed_temporal": "separate",
+        "pos_embed": "joint",
+        "pos_embed_spatial": "space",
+    }
     found: dict[str, Any] = {
         "depths": depths,
         "embed_dim": embed[0],
         "in_channels": embed[1],
         "patch_kernel": kernel,
-        "patch_stride": STRIDES.get(kernel, kernel),
+        "positions": next((kind for name, kind in kinds.items() if name in weights), "none"),
     }
+    if found["positions"] == "separate":
+        _of(weights, "pos_embed_spatial", source)
+    if len(depths) > 1 and not any(f"blocks.{i}.proj.weight" in weights for i in range(len(dims))):
+        found["skip"] = "none"
     pools = {
         part: [i for i in range(len(dims)) if f"blocks.{i}.attn.pool_{part}.weight" in weights]
         for part in "qk"
@@ -165,7 +212,7 @@ def _read_off(weights: Mapping[str, Tensor], source: str, is_video: bool) -> dic
     if pools["q"] or pools["k"]:
         found |= _pools(weights, depths, pools["q"], pools["k"], source)
         found["num_heads"] = max(1, embed[0] // found.pop("head_dim"))
-    return found | _positions(weights, found, source, is_video)
+    return found
 
 
 def _pools(
@@ -183,8 +230,7 @@ def _pools(
         "head_dim": weights[f"{name}.weight"].shape[0],
     }
     firsts = [sum(depths[:stage]) for stage in range(1, len(depths))]
-    if q_pools != firsts:
-        found["q_pool_blocks"] = tuple(q_pools)
+    found["q_pool_blocks"] = None if q_pools == firsts else tuple(q_pools)
     if not kv_pools:
         return found | {"kv_stride": (1, 1, 1)}
     found["kv_pool_last_stage"] = kv_pools[-1] >= sum(depths[:-1])
@@ -193,46 +239,37 @@ def _pools(
     return found
 
 
-def _positions(
-    weights: Mapping[str, Tensor], found: dict[str, Any], source: str, is_video: bool
-) -> dict[str, Any]:
-    """The kind of position tables, and the clips that they are for."""
-    stride = found["patch_stride"]
-    may_be_image = found["patch_kernel"][0] == 1 and not is_video
-    kinds: dict[str, Positions] = {"pos_embed_temporal": "separate", "pos_embed": "joint"}
-    kind = next((k for name, k in kinds.items() if name in weights), None)
-    rows = {name: weights[name].shape[1] for name in weights if name.startswith("pos_embed")}
-    if kind == "separate":
-        side = math.isqrt(_of(weights, "pos_embed_spatial", source).shape[1])
-        frames = rows["pos_embed_temporal"] * stride[0]
-    elif kind == "joint":
-        # One frame, or else what the published models of 224 pixels have.
-        side = math.isqrt(rows["pos_embed"] - 1)
-        frames = 1
-        if side * side != rows["pos_embed"] - 1 or not may_be_image:
-            side = 224 // stride[1]
-            frames = (rows["pos_embed"] - 1) // (side * side) * stride[0]
-    elif "pos_embed_spatial" in rows:
-        kind, side, frames = "space", math.isqrt(rows["pos_embed_spatial"]), 8 * stride[0]
-    else:
-        kind, side, frames = "none", 224 // stride[1], 8 * stride[0]
-    # A joint table does not say how many of its rows are time; what is wrong here is found later.
+def _clips(
+    tables: Mapping[str, int], said: Mapping[str, Any], stride: tuple[int, ...], kind: Kind | None
+) -> dict[str, int]:
+    """The clips that position tables may be for, with a patch embedding of that stride."""
+    time, side, frames = stride[0], max(1, 224 // stride[1]), 8 * stride[0]
+    if said["positions"] == "joint":
+        rest = max(0, tables["pos_embed"] - 1)
+        is_square = math.isqrt(rest) ** 2 == rest
+        if kind == "2d" or (kind is None and said["patch_kernel"][0] == 1 and is_square):
+            side, frames = math.isqrt(rest), 1
+        else:  # as the published models of 224 pixels
+            frames = rest // (side * side) * time
+    elif said["positions"] != "none":
+        side = math.isqrt(tables["pos_embed_spatial"])
+        frames = tables.get("pos_embed_temporal", 8) * time
     return {
-        "positions": kind,
-        "frames": max(2 if is_video else 1, frames),
+        "frames": max(2 if kind == "video" else 1, frames),
         "image_size": side * stride[1],
     }
 
 
-def _noted(entries: Mapping[str, Tensor], source: str) -> MViTConfig | None:
-    """The configuration that `vswin.save_weights` notes."""
-    note = entries.get(NOTE)
-    if note is None:
-        return None
+def _noted(entries: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+    """What `vswin.save_weights` notes: all fields of the configuration that were certain."""
+    if (note := entries.get(NOTE)) is None:
+        return {}
     try:
-        return MViTConfig(**with_tuples(json.loads(bytes(note.tolist()))))
+        fields = with_tuples(json.loads(bytes(note.tolist())))
+        MViTConfig(**fields)
     except (ValueError, TypeError, AttributeError, RuntimeError, ModelError) as error:
         raise WeightsError(f"{source}: its note {NOTE} cannot be read ({error})") from error
+    return fields
 
 
 def _kernel(weights: Mapping[str, Tensor], name: str, source: str) -> Triple:

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from vswin.models.errors import WeightsError
+from vswin.models.errors import ModelError, WeightsError
 from vswin.models.layouts import Action, Adapted, CheckpointCode, Layout, copied
 from vswin.models.mvit.architecture import (
     NOT_IN_WEIGHTS,
     Architecture,
     architecture,
     differences,
+    in_words,
 )
-from vswin.models.mvit.config import MViTConfig
-from vswin.models.mvit.geometry import patch_grid, position_tables
+from vswin.models.mvit.config import MViTConfig, Triple
+from vswin.models.mvit.geometry import (
+    blocks,
+    function_of,
+    grows,
+    patch_grid,
+    pools,
+    position_tables,
+)
 from vswin.models.mvit.layouts import EMBEDDING, LAYOUTS, NOT_WEIGHTS, NOTE, TABLES, recognise
 from vswin.models.mvit.positions import resized
 
 _TOKENS = ("cls_token", *TABLES)
-CLIP = {"frames", "image_size"}
+CLIP = ("frames", "image_size")
 """Fields that say what clips the position tables are for."""
 
 
@@ -50,7 +60,7 @@ def read(
         else:
             shaped[name] = value
     shaped = _joined(shaped, source)
-    return shaped, architecture(shaped, entries, source, layout.kind == "video")
+    return shaped, architecture(shaped, entries, source, layout)
 
 
 def _joined(weights: dict[str, Tensor], source: str) -> dict[str, Tensor]:
@@ -70,10 +80,14 @@ def _joined(weights: dict[str, Tensor], source: str) -> dict[str, Tensor]:
 
 def as_of(found: Architecture, config: MViTConfig) -> Architecture:
     """What is found in a known model's weights, unless the checkpoint says it itself."""
-    if found.is_certain:
+    if found.is_certain or _is_of_other_kind(found, config):
         return found
     num_classes = found.num_classes or config.num_classes
-    return dataclasses.replace(found, config=dataclasses.replace(config, num_classes=num_classes))
+    return Architecture(dataclasses.replace(config, num_classes=num_classes), found.has_head, ())
+
+
+def _is_of_other_kind(found: Architecture, config: MViTConfig) -> bool:
+    return found.says_kind and found.config.is_image_model != config.is_image_model
 
 
 def adapt(
@@ -84,6 +98,8 @@ def adapt(
     source: str,
 ) -> Adapted:
     """Weights for a model that is the checkpoint's own, of clips of another size if asked for.
+
+    What the checkpoint leaves open is as in the model.
 
     Args:
         weights: under our names.
@@ -96,50 +112,135 @@ def adapt(
     Raises:
         WeightsError: if it is another one; names the keyword of `build_model` that differs.
     """
-    differ = differences(found.config, config, (*NOT_IN_WEIGHTS, "num_classes", *found.silent))
+    differ = _differing(found, config)
+    if not differ and (why := _impossible(found, config)):
+        raise WeightsError(f"{source} {why}")
     rows = {name: weights[name].shape[1] for name in TABLES if name in weights}
-    if rows == position_tables(config):  # which may fit clips of several sizes
-        differ.pop("frames", None)
-        differ.pop("image_size", None)
-    clips_differ = bool(differ and rows) and differ.keys() <= CLIP
-    if not found.says_clips or rows != position_tables(found.config):
-        if clips_differ:
-            raise WeightsError(
-                f"{source}: {_sizes(rows)}, and nothing says of how many frames and of what size; "
-                f"wanted {_sizes(position_tables(config))}, or a file that says it, as those of "
-                "vswin.save_weights do"
-            )
-        differ = {name: value for name, value in differ.items() if name not in CLIP}
-    if clips_differ and inflation["positions"] == "resize":
-        return _resized(weights, found, config, rows)
-    if differ:
-        wanted = ", ".join(f"{name}={value!r}" for name, value in differ.items())
-        has = ", ".join(f"{name}={getattr(config, name)!r}" for name in differ)
+    grid = _table_grid(rows, found, config)
+    if grid is None and not differ:
         raise WeightsError(
-            f"{source} is of a model with {wanted}, but this one has {has}; build it with {wanted}"
-            + ("; or load it with positions='resize'" if clips_differ else "")
+            f"{source}: {in_words(rows)}, and nothing says of how many frames and of what size; "
+            f"wanted {in_words(position_tables(config))}, or a file that says it, as those of "
+            "vswin.save_weights do"
         )
+    clips = _clips(grid, found, config)
+    if grid and clips and not differ and inflation["positions"] == "resize":
+        return _resized(weights, rows, grid, config)
+    if differ or clips:
+        raise WeightsError(f"{source} {_another(differ, clips, found, config)}")
     return copied(weights, found, config, inflation, source)
 
 
-def _sizes(rows: Mapping[str, int]) -> str:
-    """Of position tables: `pos_embed of 2049 rows`."""
-    return ", ".join(f"{name} of {count} rows" for name, count in rows.items())
+def _differing(found: Architecture, config: MViTConfig) -> dict[str, Any]:
+    """The fields, with the checkpoint's values, that make its model another one; clips aside."""
+    clip = (config.frames, config.image_size, config.image_size)
+
+    def function(**changed: Any) -> tuple[Any, ...] | None:
+        try:
+            return function_of(dataclasses.replace(found.config, **changed), clip)
+        except ModelError:  # what is changed does not go with the rest
+            return None
+
+    own = {name: getattr(config, name) for name in found.silent}
+    aside = (*NOT_IN_WEIGHTS, *CLIP, "num_classes", *found.silent)
+    differ = differences(found.config, config, aside)
+    is_same = (found_function := function(**own)) == function_of(config, clip)
+    if is_same:
+        differ = {}
+    elif found_function is not None:  # without those that are only spelled differently
+        alike = {n for n in differ if function(**own, **{n: getattr(config, n)}) == found_function}
+        differ = {n: v for n, v in differ.items() if n not in alike} or differ
+    if _is_of_other_kind(found, config):
+        differ = {"frames": found.config.frames, **differ}
+    return differ
+
+
+def _impossible(found: Architecture, config: MViTConfig) -> str | None:
+    """Why the model cannot have what the checkpoint leaves open, whose values its weights bound."""
+    plans = blocks(config)
+    without_pools = "pooling" in found.silent
+    if without_pools and config.pooling == "conv" and pools(plans):
+        return (
+            "has no convolutions that pool, but this model has pooling='conv'; build it with "
+            "pooling='max', or without pools: kv_stride=(1, 1, 1), q_pool_blocks=()"
+        )
+    if not without_pools and "kv_stride" in found.silent and config.kv_stride == (1, 1, 1):
+        return (
+            "has convolutions that pool keys and values, but this model has kv_stride=(1, 1, 1); "
+            "build it with another one"
+        )
+    if "skip" in found.silent and config.skip == "none" and grows(plans):
+        return (
+            "has projections around its MLPs, but this model has skip='none'; build it with "
+            "skip='normalized' or skip='unnormalized'"
+        )
+    return None
+
+
+def _table_grid(rows: Mapping[str, int], found: Architecture, config: MViTConfig) -> Triple | None:
+    """(T', H', W') of the tokens that position tables are for, the model's where they hold none.
+
+    None if nothing says it.
+    """
+    kind, wanted = found.config.positions, patch_grid(config)
+    if kind == "none":
+        return wanted
+    if found.is_certain:
+        grid = patch_grid(found.config)
+    elif kind == config.positions and rows == position_tables(config):
+        return wanted
+    else:
+        is_joint = kind == "joint"
+        cells = rows["pos_embed"] - 1 if is_joint else rows["pos_embed_spatial"]
+        side = math.isqrt(cells)
+        if side * side != cells or (is_joint and not found.config.is_image_model):
+            return None
+        grid = rows.get("pos_embed_temporal", 1), side, side
+    return (wanted[0], *grid[1:]) if kind == "space" else grid
+
+
+def _clips(grid: Triple | None, found: Architecture, config: MViTConfig) -> dict[str, int]:
+    """Frames and size of the clips that tables for such a grid are for, where the model has others.
+
+    A checkpoint that does not say them gets the model's stride between tokens.
+    """
+    if grid is None or found.config.positions != config.positions:
+        return {}
+    return {
+        name: getattr(found.config, name) if found.is_certain else cells * stride
+        for name, cells, stride, wanted in zip(
+            ("frames", "image_size"), grid, config.patch_stride, patch_grid(config), strict=False
+        )
+        if cells != wanted
+    }
+
+
+def _another(
+    differ: Mapping[str, Any], clips: Mapping[str, int], found: Architecture, config: MViTConfig
+) -> str:
+    """That a checkpoint is of another model, and what to build."""
+    names = [field.name for field in dataclasses.fields(config)]
+    values = dict(sorted({**clips, **differ}.items(), key=lambda item: names.index(item[0])))
+    wanted = ", ".join(f"{name}={value!r}" for name, value in values.items())
+    has = ", ".join(f"{name}={getattr(config, name)!r}" for name in values)
+    hint = ""
+    if clips and "patch_stride" in found.silent:
+        hint += ", or with another patch_stride, which the file does not say"
+    if clips and not differ:
+        hint += "; or load it with positions='resize'"
+    return f"is of a model with {wanted}, but this one has {has}; build it with {wanted}{hint}"
 
 
 def _resized(
-    weights: Mapping[str, Tensor],
-    found: Architecture,
-    config: MViTConfig,
-    rows: Mapping[str, int],
+    weights: Mapping[str, Tensor], rows: Mapping[str, int], grid: Triple, config: MViTConfig
 ) -> Adapted:
-    """Weights with position tables for other clips."""
+    """Weights with position tables, which are for tokens of that grid, for other clips."""
     wanted = position_tables(config)
     tables = {name: weights[name] for name in rows}
-    grids = patch_grid(found.config), patch_grid(config)
     actions: dict[str, tuple[Action, ...]] = dict.fromkeys(weights, ("mapped",))
     actions |= {name: ("resized",) for name in rows if rows[name] != wanted[name]}
-    return Adapted({**weights, **resized(tables, *grids)}, actions, {"positions": "resize"})
+    tables = resized(tables, grid, patch_grid(config))
+    return Adapted({**weights, **tables}, actions, {"positions": "resize"})
 
 
 def write(
@@ -152,12 +253,17 @@ def write(
     """
     config = found.config
     if layout.kind is None:
-        note = json.dumps(dataclasses.asdict(config)).encode()
+        # What a foreign file leaves open stays open; its stochastic depth is not known either.
+        open_here = (*found.silent, *NOT_IN_WEIGHTS) if found.silent else ()
+        said = {n: v for n, v in dataclasses.asdict(config).items() if n not in open_here}
+        note = json.dumps(said).encode()
         return weights | {NOTE: torch.frombuffer(bytearray(note), dtype=torch.uint8).clone()}
     if layout.name == "torchvision":
-        if config.positions != "separate" or config.pooling == "max":
+        only = {"positions": "separate", "pooling": "conv", "skip": "normalized"}
+        other = {n: getattr(config, n) for n, v in only.items() if getattr(config, n) != v}
+        if other:
             raise WeightsError(
-                f"{source} has positions={config.positions!r} and pooling={config.pooling!r}, "
+                f"{source} has {' and '.join(f'{n}={v!r}' for n, v in other.items())}, "
                 "which torchvision's model has not; layout vswin or slowfast can hold it"
             )
         flat = {n: v.flatten(0, -2) for n, v in weights.items() if n in _TOKENS}

@@ -68,7 +68,8 @@ class MViTConfig:
     head_dropout: float = 0.5
     """Dropout before the classifier (section D.1)."""
     pool_norm_eps: float = 1e-6
-    """Epsilon of the LNs after pooling. 1e-5 is what the published weights were trained with."""
+    """Epsilon of the LNs after pooling. The public code had 1e-5 when the published weights were
+    trained, and PyTorchVideo 0.1.5 still has; SlowFast's and torchvision's run them with 1e-6."""
     activation_checkpointing: bool = False
     """Recompute each block's activations in the backward pass: less memory, more time, and no
     table's."""

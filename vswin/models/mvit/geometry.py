@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from vswin.models.errors import ModelError
 from vswin.models.mvit.config import MViTConfig, Triple
@@ -130,6 +131,32 @@ def blocks(config: MViTConfig, clip: Triple | None = None) -> tuple[BlockPlan, .
             _require_one_grid(config, plans[-1], block)
             grid = plans[-1].q_grid
     return tuple(plans)
+
+
+def function_of(config: MViTConfig, clip: Triple) -> tuple[Any, ...]:
+    """What a model computes of clips of a size: equal for all spellings of one architecture.
+
+    Raises:
+        ModelError: if the clip is too small.
+    """
+    plans = blocks(config, clip)
+    convolves = config.pooling == "conv"
+    return (
+        plans,
+        (config.in_channels, config.patch_kernel, config.patch_stride, config.positions),
+        (convolves, convolves and config.pool_norm_eps) if pools(plans) else None,
+        config.skip if grows(plans) else None,
+    )
+
+
+def pools(plans: tuple[BlockPlan, ...]) -> bool:
+    """Whether any queries, keys or values are pooled."""
+    return any(plan.q is not None or plan.kv is not None for plan in plans)
+
+
+def grows(plans: tuple[BlockPlan, ...]) -> bool:
+    """Whether channels change in any block, so that a skip connection has to be chosen."""
+    return any(plan.dim != plan.dim_out for plan in plans)
 
 
 def position_tables(config: MViTConfig) -> dict[str, int]:

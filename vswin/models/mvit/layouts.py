@@ -11,7 +11,7 @@ slowfast_2d     2d    the same for images: 2D patch embedding
 pytorchvideo    video facebookresearch/pytorchvideo: cls_positional_encoding, attn.q, .k, .v
 pytorchvideo_2d 2d    the same for images: 2D patch embedding
 torchvision     video torchvision.models.video.mvit_v1_b: conv_proj, pos_encoding
-vswin           both  ours; a note holds the configuration
+vswin           both  ours; a note holds the configuration, as far as it is known for certain
 =============== ===== ===========================================================================
 """
 
