@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from vswin.training.distributed import World
 from vswin.weights.checkpoint import Checkpoint, checkpoints_of
 from vswin.weights.files import read_checkpoint
 from vswin.weights.loading import load_checkpoint
+
+logger = logging.getLogger("vswin")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +104,8 @@ def model_of(
     model = build_model(found.base, **found.options() | options | fitting)
     positions = {"positions": "resize"} if fitting else {}
     load_checkpoint(model, checkpoint, expect="video", inflation=positions)
+    if (assumed := found.facts().get("assumed", "nothing")) != "nothing":
+        logger.warning("%s does not say all of its model; assumed: %s", weights, assumed)
     return model.eval(), checkpoint
 
 

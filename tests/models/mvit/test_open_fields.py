@@ -145,7 +145,9 @@ def test_clips_that_tables_do_not_hold_are_not_stated(tmp_path):
         model_of(path, ClipsAsked(frames=12, size=48))
 
 
-def test_a_file_without_convolutions_is_taken_for_a_model_that_pools_by_the_maximum(tmp_path):
+def test_a_file_without_convolutions_is_taken_for_a_model_that_pools_by_the_maximum(
+    tmp_path, caplog
+):
     model, path = build(pooling="max", frames=16), tmp_path / "weights.pth"
     vswin.save_weights(model, path, "pytorchvideo")
     found, _ = model_of(path)
@@ -153,3 +155,9 @@ def test_a_file_without_convolutions_is_taken_for_a_model_that_pools_by_the_maxi
     with torch.inference_mode():
         assert torch.equal(found(clip), model(clip))
     assert "pooling='max'" in read_checkpoint(path).found.facts()["assumed"]
+    assert "does not say all of its model; assumed: frames=16, " in caplog.text  # and it is said
+    assert "pooling='max'" in caplog.text
+    vswin.save_weights(model, path)
+    caplog.clear()
+    model_of(path)
+    assert not caplog.text
