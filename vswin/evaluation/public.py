@@ -104,8 +104,10 @@ def model_of(
     model = build_model(found.base, **found.options() | options | fitting)
     positions = {"positions": "resize"} if fitting else {}
     load_checkpoint(model, checkpoint, expect="video", inflation=positions)
-    if (assumed := found.facts().get("assumed", "nothing")) != "nothing":
-        logger.warning("%s does not say all of its model; assumed: %s", weights, assumed)
+    silent = getattr(found, "silent", ())  # a family's whose shapes always leave something open
+    assumed = [f"{n}={getattr(model.config, n)!r}" for n in silent if n not in options | fitting]
+    if assumed:
+        logger.warning("%s does not say all of its model; assumed: %s", weights, ", ".join(assumed))
     return model.eval(), checkpoint
 
 

@@ -59,9 +59,7 @@ def assert_loads(path, model, **options):
 def test_every_model_goes_to_a_foreign_layout_and_back_and_to_ours(name, layout, tmp_path):
     model, path = build(**MODELS[name]), tmp_path / "weights.pth"
     if layout == "torchvision" and name in HAS_NOT:
-        with pytest.raises(
-            WeightsError, match="torchvision's model has not|no place for pos"
-        ):
+        with pytest.raises(WeightsError, match="torchvision's model has not|no place for pos"):
             vswin.save_weights(model, path, layout)
         return
     vswin.save_weights(model, path, layout)
@@ -127,11 +125,14 @@ def test_what_weights_do_not_allow_is_refused_by_keyword(has, wants, words, tmp_
 
 
 @pytest.mark.parametrize(("positions", "fitting"), [("joint", (8, 32)), ("none", (4, 48))])
-def test_clips_that_are_asked_for_need_no_resizing_where_tables_fit(positions, fitting, tmp_path):
+def test_clips_that_are_asked_for_need_no_resizing_where_tables_fit(
+    positions, fitting, tmp_path, caplog
+):
     path, (frames, size) = tmp_path / "weights.pth", fitting
     vswin.save_weights(build(positions=positions, image_size=32), path, "slowfast")
     model, _ = model_of(path, ClipsAsked(frames=frames, size=size))
     assert (model.config.frames, model.config.image_size) == fitting
+    assert "assumed: patch_stride=(2, 4, 4), " in caplog.text  # and not what was asked for
 
 
 def test_clips_that_tables_do_not_hold_are_not_stated(tmp_path):
