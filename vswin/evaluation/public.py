@@ -131,8 +131,8 @@ def _clip_options(checkpoint: Checkpoint, config: Any, asked: ClipsAsked) -> dic
         return {}
     if fitting and not (asked.resize_positions or _fits(checkpoint, config, fitting)):
         _fit(checkpoint, config, fitting, "resize")
-        of_time = made_for.clip_options(frames, usual.size)
-        has = "" if _fits(checkpoint, config, of_time) else f"{usual.frames} frames of "
+        longer = made_for.clip_options(2 * usual.frames, usual.size)
+        has = "" if _fits(checkpoint, config, longer) else f"{usual.frames} frames of "
         raise UsageError(
             f"{checkpoint.source} has position tables for {has}{usual.size}×{usual.size} pixels, "
             f"not for {f'{frames} of ' if has else ''}{size}×{size}; "
