@@ -121,6 +121,19 @@ def test_weights_that_no_row_is_for_are_refused(project, tmp_path):
         measure_distances("mine", weights=[file])
 
 
+def test_weights_of_another_model_are_no_row_of_their_preset(project, tmp_path):
+    file, other = tmp_path / "weights.pth", SMALL | {"depths": (1, 2), "embed_dim": 16}
+    free = {"num_classes": 9, "kv_pool_last_stage": True}
+    save_weights(build_model("mvit_b_16x4", **(other | free)), file)
+    words = r"depths=\(1, 2\), embed_dim=16, which row trained of mine has not"
+    with pytest.raises(UsageError, match=words):
+        measure_distances("mine", kinds=["digits"], weights=[file], clips=1)
+    assert not DistanceRecord(project / "results", "mine").read()
+    save_weights(build_model("mvit_b_16x4", **(SMALL | free)), file)
+    record = measure_distances("mine", kinds=["digits"], weights=[file], clips=1)
+    assert [measured.row for measured in record.read()] == ["pooled", "trained"]
+
+
 def test_the_command_measures_a_table(project):
     done = vswin("distance", "mine", "--clips", "1", "--seeds", "2", cwd=project)
     assert done.returncode == 0, done.stderr
@@ -158,4 +171,5 @@ def test_the_command_shows_a_preset_with_trained_weights(project, tmp_path):
     assert [one["grid"] for one in shown] == pytest.approx([head.grid for head in heads])
     values = [head.grid for head in heads]
     done = vswin("distance", *at, cwd=project)
+    assert "mvit_b_16x4, but with depths=(1, 1), embed_dim=8, num_heads=2" in done.stdout
     assert f"lowest {min(values):.4f}, highest {max(values):.4f}" in done.stdout

@@ -90,16 +90,20 @@ def _of_table(
 def _of_preset(preset: str, kind: str, weights: list[Path], clips: int, as_json: bool) -> None:
     from vswin.data.sample_videos import SAMPLE_KINDS
     from vswin.evaluation.public import model_of
-    from vswin.launch.distances import initialised, measure
+    from vswin.launch.distances import differences, initialised, measure
     from vswin.models.registry import resolve_config
     from vswin.runs.distances import span
 
     if kind not in SAMPLE_KINDS:
         raise unknown("kind of clips", kind, SAMPLE_KINDS)
+    title = preset
     if weights:
         model, checkpoint = model_of(weights[0])
         if checkpoint.found.base != preset:
             raise UsageError(f"--weights {weights[0]} is of {checkpoint.found.base}, not {preset}")
+        others = differences(model.config, resolve_config(preset))
+        said = [f"{name}={value!r}" for name, value in others.items() if name != "num_classes"]
+        title += f", but with {', '.join(said)}" if said else ""
     else:
         model = initialised(resolve_config(preset), seed=0)
     heads = measure(model, kind, clips)
@@ -110,7 +114,7 @@ def _of_preset(preset: str, kind: str, weights: list[Path], clips: int, as_json:
     for head in heads:
         of_layer.setdefault(head.layer, []).append(head)
     lines = [(str(layer), str(len(of)), *_texts(span(of))) for layer, of in of_layer.items()]
-    print_table(preset, ("layer", "heads", "lowest", "highest", "range"), lines)
+    print_table(title, ("layer", "heads", "lowest", "highest", "range"), lines)
     print_line("all: lowest {}, highest {}, range {}".format(*_texts(span(heads))))
 
 

@@ -24,6 +24,12 @@ from vswin.runs.provenance import provenance
 
 CLIPS = 4
 """Clips of each kind that a distance is the mean over."""
+FREE = (
+    *("num_classes", "window_size", "kv_pool_last_stage", "pool_norm_eps"),
+    *("drop_path", "head_dropout", "activation_checkpointing"),
+)
+"""In what trained weights may differ from a row's model and still be measured as it: published
+files of MViT pool keys and values of the last stage, too, and Swin's have two sizes of windows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +69,9 @@ def measure_distances(
         on_clip: told how many clips are done, of how many.
 
     Raises:
-        UsageError: if a name is unknown, the table is not about distances, no row is for a file, or
-            what is on disk was measured with other settings.
+        UsageError: if a name is unknown, the table is not about distances, no row is for a file, a
+            file is of another model than its row, or what is on disk was measured with other
+            settings.
         WeightsError: if a file is no checkpoint of a video model.
         NotWritableError: if the results folder cannot be written.
     """
@@ -157,9 +164,22 @@ def _trained(
                 f"--weights {path} is of {preset}; {experiment.table} has rows for trained "
                 f"weights of: {wanted}"
             )
+        row = rows[preset]
+        others = differences(model.config, experiment.paper_model(row))
+        if said := [f"{name}={value!r}" for name, value in others.items() if name not in FREE]:
+            raise UsageError(
+                f"--weights {path} is of a model like {preset}, but with {', '.join(said)}, which "
+                f"row {row.id} of {experiment.table} has not; wanted weights of the row's own model"
+            )
         for kind in kinds:
-            measured = Measured(rows[preset].id, checkpoint.digest[:16], kind)
+            measured = Measured(row.id, checkpoint.digest[:16], kind)
             yield _Group(measured, functools.partial(_same, model))
+
+
+def differences(found: Any, wanted: Any) -> dict[str, Any]:
+    """The fields in which a configuration differs from another of its family, with its values."""
+    names = [field.name for field in dataclasses.fields(found)]
+    return {n: getattr(found, n) for n in names if getattr(found, n) != getattr(wanted, n)}
 
 
 def _same(model: nn.Module) -> nn.Module:
