@@ -12,6 +12,7 @@ import torch
 import vswin as vswin_package
 from tests.command import vswin, vswin_process
 from vswin import build_model, load_weights, save_weights
+from vswin.cli.options import model_keywords
 from vswin.project import project_root
 
 
@@ -199,6 +200,20 @@ def test_cost_takes_every_keyword_of_a_model():
     assert done.returncode == 0, done.stderr
     assert "depths=(2, 2, 10, 2), " in done.stdout
     assert "86.382 G multiply-accumulates, 34,850,608 parameters" in done.stdout
+
+
+def test_words_and_numbers_of_set_are_what_the_keyword_takes():
+    """Of ViT-B in Table A.2: 6 is a tuple of blocks where one is wanted, and no stride."""
+    pairs = ["q_pool_blocks=6", "kv_pool_last_stage=true", "positions=none", "kv_stride=8"]
+    assert model_keywords(pairs, ["vit_b_8x8"]) == {
+        "q_pool_blocks": (6,),
+        "kv_pool_last_stage": True,
+        "positions": "none",
+        "kv_stride": 8,
+    }
+    assert model_keywords(["q_pool_blocks=none"], ["swin_t", "vit_b_8x8"]) == {
+        "q_pool_blocks": None
+    }
 
 
 def test_list_says_what_a_row_varies():

@@ -271,7 +271,13 @@ def test_layouts_hold_what_they_are_for(tmp_path):
     split = build(window_size=(1, 3, 3), design="split")
     assert "no place for temporal_layers" in refuse(split, "mmaction2")
     assert "unknown layout 'mmaction'" in refuse(build(), "mmaction")
-    assert "ends in .pth" in refuse(build(), "vswin", "out.bin")
+    image_mvit = vswin.build_model(
+        "mvit_b_16_imagenet", depths=(1, 1), embed_dim=8, image_size=32, num_classes=3
+    )
+    assert "for video models: wanted slowfast_2d or pytorchvideo_2d" in refuse(
+        image_mvit, "slowfast"
+    )
+    assert "ends in .pth, .pyth" in refuse(build(), "vswin", "out.bin")
     assert "cannot write" in refuse(build(), "vswin", "no/such/folder/out.pth")
     for model in (split, build(window_size=(2, 3, 3), design="factorized")):
         path = tmp_path / "design.safetensors"

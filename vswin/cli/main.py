@@ -291,7 +291,7 @@ def cost(
         return
     options = model_options(window=window, design=design)
     options |= {} if classes is None else {"num_classes": classes}
-    said = model_keywords(keywords or ())
+    said = model_keywords(keywords or (), [each for each in name if each in presets()])
     if twice := said.keys() & options.keys():
         raise UsageError(f"--set {min(twice)}: another option says that already")
     options |= said

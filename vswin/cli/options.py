@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -184,15 +184,24 @@ def model_options(**words: str | None) -> dict[str, Any]:
     return found
 
 
-def model_keywords(pairs: Sequence[str]) -> dict[str, Any]:
+def model_keywords(pairs: Sequence[str], presets: Sequence[str] = ()) -> dict[str, Any]:
     """Overrides of a model's configuration, each from a text such as `kv_stride=1,4,4`.
 
-    Values are as in Python, and 1x4x4 is (1, 4, 4); a word is itself. Whether a model has such a
-    keyword is for `vswin.models.registry.resolve_config` to say.
+    Values are as in Python, and 1x4x4 is (1, 4, 4); a word is itself, but true and false are True
+    and False. Where a keyword takes tuples of any length, 6 is (6,); where it takes None, so is
+    none. Whether a model has such a keyword is for `vswin.models.registry.resolve_config` to say.
+
+    Args:
+        pairs: the texts.
+        presets: whose keywords they are; all are known.
 
     Raises:
         UsageError: if a text is not KEY=VALUE, or two say the same key.
     """
+    from vswin.models import registry
+
+    known = [registry.presets()[preset].config_type for preset in presets]
+    types = {name: hint for each in known for name, hint in get_type_hints(each).items()}
     found: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -200,14 +209,22 @@ def model_keywords(pairs: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"--set {pair}: wanted KEY=VALUE, such as pooling=max")
         if key in found:
             raise UsageError(f"--set {pair}: {key} is said twice")
-        found[key] = _value(text.strip())
+        found[key] = _value(text.strip(), types.get(key))
     return found
 
 
-def _value(text: str) -> Any:
+def _value(text: str, hint: Any) -> Any:
+    """What a text stands for, where a value of the type `hint` is wanted."""
+    words: dict[str, Any] = {"true": True, "false": False}
+    if type(None) in get_args(hint):
+        words["none"] = None
+    if text.lower() in words:
+        return words[text.lower()]
     if re.fullmatch(r"\d+(x\d+)+", text):
         text = text.replace("x", ",")
     try:
-        return ast.literal_eval(text)
+        value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
+    of_any_length = any(get_args(each)[1:] == (Ellipsis,) for each in (hint, *get_args(hint)))
+    return (value,) if of_any_length and type(value) is int else value

@@ -113,7 +113,9 @@ def inspect(
 @app.command()
 def convert(
     source: FileArgument,
-    target: Annotated[Path, typer.Argument(help="Where to write: .pth, .pt or .safetensors.")],
+    target: Annotated[
+        Path, typer.Argument(help="Where to write: .pth, .pyth, .pt or .safetensors.")
+    ],
     to: Annotated[
         str,
         typer.Option(

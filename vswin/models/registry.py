@@ -206,13 +206,23 @@ def resolve_config(name: str, **overrides: Any) -> Any:
     if name not in known:
         raise _unknown("preset", name, known)
     found = known[name]
-    options = [field.name for field in dataclasses.fields(found.config_type)]
+    options = _fields(found)
     for key in overrides:
         if key not in options:
+            owners = [each.name for each in families() if key in _fields(each)]
+            if owners:
+                raise ModelError(
+                    f"unknown model option {key!r} of {name}, which is of family {found.name}; "
+                    f"family {', '.join(owners)} has it"
+                )
             raise _unknown("model option", key, options)
     frozen = with_tuples(overrides)
     usual = found.presets[name]
     return dataclasses.replace(usual, **found.complete(usual, frozen))
+
+
+def _fields(of: Family) -> list[str]:
+    return [field.name for field in dataclasses.fields(of.config_type)]
 
 
 def overrides_of(words: Mapping[str, str]) -> dict[str, Any]:

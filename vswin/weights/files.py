@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from vswin.files import atomic_write
 from vswin.models.errors import ModelError, WeightsError
 from vswin.models.layouts import Kind, Layout, some
+from vswin.models.registry import family as family_named
 from vswin.models.registry import family_of
 from vswin.version import VERSION
 from vswin.weights.archives import ForeignPickleError, read_archive, read_legacy
@@ -31,8 +32,9 @@ from vswin.weights.formats import STATE_DICT, Format, format_of, what_folder
 from vswin.weights.loading import LoadReport, load_checkpoint
 from vswin.weights.unpickling import HarmfulFileError, Inert, what
 
-SUFFIXES = (".pth", ".pt", ".safetensors")
-"""Of files that are written; those that are read may be called anything."""
+SUFFIXES = (".pth", ".pyth", ".pt", ".safetensors")
+"""Of files that are written, .pyth as SlowFast calls its own; those that are read may be called
+anything."""
 
 
 def load_weights(
@@ -105,7 +107,7 @@ def read_checkpoint(source: str | os.PathLike[str] | Mapping[str, Any]) -> Check
 def save_weights(
     weights: nn.Module | Checkpoint, path: str | os.PathLike[str], layout: str = "vswin"
 ) -> None:
-    """Writes weights in a public layout, atomically; a .pth or .pt or a .safetensors file.
+    """Writes weights in a public layout, atomically; a .pth, .pyth or .pt or a .safetensors file.
 
     Lookup tables that a layout's own loader asks for are written, too, if they follow from the
     weights. The attn_mask of Microsoft's 2D layout depends on the image size; its loader makes it.
@@ -151,19 +153,24 @@ def to_layout(checkpoint: Checkpoint, layout: Layout) -> dict[str, Tensor]:
     Raises:
         WeightsError: if the layout is for the other kind of model, or has no names for a weight.
     """
-    found = checkpoint.found
+    found, code = checkpoint.found, checkpoints_of(checkpoint.family)
     if layout.kind not in (None, found.kind):
         words = {"2d": "2D (image)", "video": "video"}
+        way = ""
+        if found.kind == "2d":
+            fitting = [n for n, other in code.layouts.items() if other.kind in (None, "2d")]
+            way = f": wanted {' or '.join(fitting)}"
+            if family_named(checkpoint.family).inflation:
+                way = ": inflate it first, with vswin.load_weights"
         raise WeightsError(
             f"{checkpoint.source} is a {words[found.kind]} checkpoint, but layout {layout.name} is "
-            f"for {words[layout.kind]} models"
-            + (": inflate it first, with vswin.load_weights" if found.kind == "2d" else "")
+            f"for {words[layout.kind]} models" + way
         )
-    code = checkpoints_of(checkpoint.family)
     foreign = [name for name in checkpoint.weights if not layout.has(name)]
     foreign += checkpoint.other_head
     if foreign:
-        able = [n for n, other in code.layouts.items() if all(map(other.has, foreign))]
+        kind = (None, found.kind)
+        able = [n for n, o in code.layouts.items() if o.kind in kind and all(map(o.has, foreign))]
         hint = f"; {', '.join(able)} has" if able else ""
         raise WeightsError(f"layout {layout.name} has no place for {some(foreign)}{hint}")
     weights = {name: value.detach().cpu() for name, value in checkpoint.weights.items()}
