@@ -204,6 +204,9 @@ def test_activation_checkpointing_changes_no_gradient():
             ["kv_stride=(2, 4, 4)", "kernel is 1"],
         ),
         ({"q_pool_blocks": (True,)}, ["q_pool_blocks=(True,)", "numbers of the 4 blocks"]),
+        ({"q_pool_blocks": (1, 1)}, ["q_pool_blocks=(1, 1)", "each once"]),
+        ({"pool_norm_eps": float("inf")}, ["pool_norm_eps=inf", "a finite number > 0"]),
+        ({"kv_stride": (1, 7, 7)}, ["kv_stride=(1, 7, 7)", "q_stride=(1, 2, 2) up to block 1"]),
         ({"kv_unpooled_blocks": (4,)}, ["kv_unpooled_blocks=(4,)", "numbers of the 4 blocks"]),
         ({"kv_adaptive": 1}, ["kv_adaptive=1", "True or False"]),
         (
@@ -219,7 +222,10 @@ def test_activation_checkpointing_changes_no_gradient():
         ({"skip": True}, ["skip=True"]),
         ({"drop_path": 1}, ["drop_path=1.0", "a rate in [0, 1)"]),
         ({"image_size": 0}, ["image_size=0"]),
-        ({"window_size": (8, 7, 7)}, ["unknown model option 'window_size'", "kv_stride"]),
+        (
+            {"window_size": (8, 7, 7)},
+            ["unknown model option 'window_size'", "family mvit; family swin has"],
+        ),
         ({"patch_kernel": (2, 32, 32), "patch_stride": (2, 32, 32)}, ["smaller than patch_kernel"]),
     ],
     ids=str,
@@ -239,6 +245,10 @@ def test_a_clip_of_another_size_is_refused_by_name():
         model(torch.zeros(2, 3, 8, 20, 20))
     with pytest.raises(ModelError, match="torch.int64, wanted normalised floating point"):
         model(torch.zeros(2, 3, 4, 20, 20, dtype=torch.int64))
+    with pytest.raises(
+        ModelError, match="clip is torch.float16, and the model's weights are torch"
+    ):
+        model(torch.zeros(2, 3, 4, 20, 20, dtype=torch.float16))
 
 
 @pytest.mark.parametrize(

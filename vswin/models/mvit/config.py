@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Literal, get_args
 
 from vswin.models.fields import is_count, one_of, require
@@ -109,7 +110,8 @@ class MViTConfig:
             value = getattr(self, name)
             require(isinstance(value, float) and 0 <= value < 1, name, value, "a rate in [0, 1)")
         eps = self.pool_norm_eps
-        require(isinstance(eps, float) and eps > 0, "pool_norm_eps", eps, "a number > 0")
+        ok = isinstance(eps, float) and 0 < eps < math.inf
+        require(ok, "pool_norm_eps", eps, "a finite number > 0")
         for name, literal in (("pooling", Pooling), ("positions", Positions), ("skip", Skip)):
             value = getattr(self, name)
             require(value in get_args(literal), name, value, one_of(literal))
@@ -127,7 +129,9 @@ class MViTConfig:
                 ok = isinstance(value, tuple) and all(
                     type(block) is int and 0 <= block < count for block in value
                 )
-                require(ok, name, value, f"numbers of the {count} blocks, 0 to {count - 1}")
+                wanted = f"numbers of the {count} blocks, 0 to {count - 1}"
+                require(ok, name, value, f"a tuple of {wanted}")
+                require(len({*value}) == len(value), name, value, f"{wanted}, each once")
 
     def _require_strides(self) -> None:
         if self.pooling == "max":

@@ -112,21 +112,28 @@ def blocks(config: MViTConfig, clip: Triple | None = None) -> tuple[BlockPlan, .
     """The blocks of a model, for a clip of its own or another size.
 
     Raises:
-        ModelError: if the clip is too small.
+        ModelError: if the clip is too small, or a stride does not shrink as it should.
     """
     firsts = [sum(config.depths[:stage]) for stage in range(len(config.depths))]
     q_pooled = firsts[1:] if config.q_pool_blocks is None else config.q_pool_blocks
     q_pool = _pool(config, config.q_stride)
-    grid, kv_stride = patch_grid(config, clip), config.kv_stride
+    grid, kv_stride, is_whole = patch_grid(config, clip), config.kv_stride, True
     plans: list[BlockPlan] = []
     for stage, depth in enumerate(config.depths):
         dim, heads = config.embed_dim * 2**stage, config.num_heads * 2**stage
         for block in range(firsts[stage], firsts[stage] + depth):
             q = q_pool if block in q_pooled else None
             if q is not None and config.kv_adaptive:  # K, V keep their size where Q shrinks
+                is_whole &= _divides(config.q_stride, kv_stride)
                 kv_stride = _quotient(kv_stride, config.q_stride)
             grows = block + 1 in firsts
             kv = _kv_pool(config, stage, block, kv_stride)
+            if kv is not None and not is_whole:
+                raise ModelError(
+                    f"kv_stride={config.kv_stride} cannot shrink by q_stride={config.q_stride} "
+                    f"up to block {block}, so that keys and values would not keep their size; "
+                    "wanted a stride that can be divided as often, or kv_adaptive=False"
+                )
             plans.append(BlockPlan(dim, dim * (1 + grows), heads, grid, q, kv))
             _require_one_grid(config, plans[-1], block)
             grid = plans[-1].q_grid
@@ -195,6 +202,11 @@ def _pool(config: MViTConfig, stride: Triple) -> Pool | None:
         return Pool(config.pool_kernel, stride)
     pool = Pool.by_maximum(stride)
     return pool if pool.kernel != (1, 1, 1) else None
+
+
+def _divides(by: Triple, stride: Triple) -> bool:
+    """Whether a stride can shrink by another; one that is no larger has nothing left to give."""
+    return all(s % b == 0 or s <= b for s, b in zip(stride, by, strict=True))
 
 
 def _quotient(stride: Triple, by: Triple) -> Triple:

@@ -124,6 +124,12 @@ class MultiscaleViT(nn.Module):
             )
         if not clip.is_floating_point():
             raise ModelError(f"clip is {clip.dtype}, wanted normalised floating point {wanted}")
+        weights = self.cls_token.dtype
+        if clip.dtype != weights and not torch.is_autocast_enabled(clip.device.type):
+            raise ModelError(
+                f"clip is {clip.dtype}, and the model's weights are {weights}; wanted the same of "
+                "both, or torch.autocast"
+            )
         if shape[0] < 1:
             raise ModelError(f"clip has shape {shape}: every size must be at least 1")
 
