@@ -77,9 +77,10 @@ def classifier_of(
     weights = weights_file(weights)
     trained = trained_with(weights)
     asked = as_trained(asked, trained)
-    model, _ = model_of(weights, asked, **model_options(window=window))
+    model, checkpoint = model_of(weights, asked, **model_options(window=window))
     known = _classes_of(model.config.num_classes, dataset, classes, given, trained)
-    return Classifier(model, known, *clips_for(known.dataset or "", model, asked))
+    cut, test = clips_for(known.dataset or "", model, asked, checkpoint)
+    return Classifier(model, known, cut, test)
 
 
 def _given_classes(dataset: str | None, classes: Path | None) -> tuple[str, ...] | None:

@@ -76,7 +76,7 @@ def export(
     asked = as_trained(asked, trained)
     model, checkpoint = model_of(weights, asked, **model_options(window=window))
     guessed = None if trained else dataset_with(model.config.num_classes)
-    cut, test = clips_for(guessed or "", model, asked)
+    cut, test = clips_for(guessed or "", model, asked, checkpoint)
     shape = (model.config.in_channels, cut.frames, cut.size, cut.size)
     clips = _clips_of(videos, cut, test) if videos else None
     print(f"exporting for clips of {cut.frames} frames of {cut.size}×{cut.size} pixels", flush=True)

@@ -98,7 +98,7 @@ def features(
     asked = as_trained(asked, trained)
     model, checkpoint = model_of(weights, asked, **model_options(window=window))
     guessed = None if trained else dataset_with(model.config.num_classes)
-    cut, test = clips_for(guessed or "", model, asked)
+    cut, test = clips_for(guessed or "", model, asked, checkpoint)
     what = Extraction(cut, test, tokens, repr(model.config), checkpoint.digest)
     workers = decoders(device, 1) if workers is None else workers
     on = torch.device(device)

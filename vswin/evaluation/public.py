@@ -183,14 +183,28 @@ def require_classes_of(dataset: str, num_classes: int) -> tuple[str, ...]:
     return names
 
 
-def clips_for(dataset: str, model: Any, asked: ClipsAsked) -> tuple[VideoData, ViewsTest]:
+def clips_for(
+    dataset: str, model: Any, asked: ClipsAsked, checkpoint: Checkpoint | None = None
+) -> tuple[VideoData, ViewsTest]:
     """How a dataset's test clips are cut for a model, and their views.
+
+    Args:
+        dataset: a public one, or empty.
+        model: what is tested.
+        asked: of the clips.
+        checkpoint: whose weights it has; where its position tables were resized to another number
+            of frames, these are as far apart as those that it was trained with.
 
     Raises:
         UsageError: if several clips are wanted of a dataset whose clips are whole videos.
     """
     usual, sampling = family_of(model).natural_clips(model.config), sampling_of(dataset)
     sampling = asked.sampling or (usual.placing if sampling == "dense" else sampling)
+    stride = usual.stride
+    if checkpoint is not None:
+        found = checkpoint.found
+        trained = resolve_config(found.base, **found.options())
+        stride = family_of(trained).natural_clips(trained).stride
     test = asked.views or _usual_views(usual.views, sampling)
     several = next((each for each in (test, *asked.also) if each.clips > 1), None)
     if sampling == "segments" and several:
@@ -201,7 +215,7 @@ def clips_for(dataset: str, model: Any, asked: ClipsAsked) -> tuple[VideoData, V
     data = VideoData(
         dataset=dataset,
         frames=asked.frames or usual.frames,
-        stride=asked.stride or usual.stride,
+        stride=asked.stride or stride,
         size=asked.size or usual.size,
         sampling=sampling,
         pixels=usual.pixels,
@@ -243,7 +257,7 @@ def evaluate_weights(
         WeightsError, UsageError, UntestableError: as the functions that it calls.
     """
     model, checkpoint = model_of(weights, asked, **options or {})
-    data, test = clips_for(videos.dataset, model, asked)
+    data, test = clips_for(videos.dataset, model, asked, checkpoint)
     assert checkpoint.found.num_classes is not None  # or it would not have been taken
     require_classes_of(videos.dataset, checkpoint.found.num_classes)
     tests = list(dict.fromkeys((test, *asked.also)))

@@ -88,8 +88,9 @@ def test_clips_of_another_size_take_position_tables_that_are_resized_when_asked(
 
     model = vswin.build_model("mvit_b_16x4", **(SMALL | {"frames": 8, "image_size": 48})).eval()
     vswin.load_weights(model, weights, positions="resize")
-    data, test = clips_for("", model, ClipsAsked())
-    assert (data.frames, data.size) == (8, 48)
+    data, test = clips_for("", model, ClipsAsked(), read_checkpoint(weights))
+    # The stride is that of 16 x 4, with which the weights were trained, and not that of 8 x 8.
+    assert (data.frames, data.stride, data.size) == (8, 4, 48)
     wanted = predict_video(video, model, ["a", "b", "c"], data, test, torch.device("cpu"))
     found = {answer["label"]: answer["score"] for answer in json.loads(done.stdout)}
     assert found == pytest.approx({each.label: each.score for each in wanted}, abs=2e-6)
@@ -114,7 +115,10 @@ def test_each_preset_says_what_clips_it_is_meant_for():
     assert found["mvit_b_32x3"] == found["mvit_b_24_32x3"] == (32, 3, 224, "half", "5x1", "spans")
     assert found["mvit_b_64x3"] == (64, 3, 224, "half", "5x1", "spans")
     assert found["vit_b_8x8"] == (8, 8, 224, "half", "5x1", "spans")
+    assert found["mvit_b_16_imagenet"] == (1, 1, 224, "imagenet", "1x1", "spans")
     assert found["slowfast_r50_8x8"] == (32, 2, 256, "half", "10x3", "spans")
+    longer = resolve_config("mvit_b_16x4", frames=32, patch_stride=(4, 4, 4))  # Table A.4
+    assert presets()["mvit_b_16x4"].natural_clips(longer).stride == 2
     assert found["swin_t"] == (32, 2, 224, "imagenet", None, "dense")
 
 

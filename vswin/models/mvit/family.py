@@ -68,8 +68,14 @@ def shrink(
 
 
 def natural_clips(config: MViTConfig) -> NaturalClips:
-    """T x tau as the presets are called: 16 x 4, 32 x 3, 64 x 3; ViT-B 8 x 8. 5 x 1 views (D.1)."""
-    stride = {8: 8, 16: 4}.get(config.frames, 3)
+    """T x tau as the presets are called: 16 x 4, 32 x 3, 64 x 3; ViT-B 8 x 8. 5 x 1 views (D.1).
+
+    In Table A.4, models with cubes that are 4 frames apart take 32 x 2. An image is a clip of one
+    frame, normalised as ImageNet's are (section D.5).
+    """
+    if config.is_image_model:
+        return NaturalClips(config.image_size, 1, 1, "imagenet", "1x1", "spans")
+    stride = {8: 8, 16: 4}.get(config.frames, 2 if config.patch_stride[0] == 4 else 3)
     return NaturalClips(config.image_size, config.frames, stride, "half", "5x1", "spans")
 
 
