@@ -83,6 +83,12 @@ def test_a_sentence_must_hold_on_every_kind_of_clips(digits, photographs, noise,
     assert ("no verdict below 3 seeds" in found.reason) == (len(digits) < 3)
 
 
+def test_a_ratio_that_must_not_be_below_one_is_said_in_words():
+    found = judged(measured(digits=FOUR, photographs=FOUR, noise=FOUR), bounds={"low": 1.0})
+    assert found.verdict == "holds"
+    assert "wanted at least as much on each" in found.reason
+
+
 def test_no_verdict_without_all_kinds_or_with_nothing():
     found = judged(measured(digits=FOUR))
     assert found.verdict == "inconclusive"

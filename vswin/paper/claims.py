@@ -22,8 +22,9 @@ Kind = Literal["greater", "within", "equal", "trend", "interaction", "ratio", "l
 Evidence = Literal["counted", "built in", "open test", "at initialisation", "needs videos"]
 TestedOn = Literal["clips", "videos"]
 
-COUNTED = ("flops", "params", "test_flops", "views", "pretraining_images")
-"""Metrics that need no run; see `vswin.paper.quantities`."""
+COUNTED = ("flops", "params", "test_flops", "views", "pretraining_images", "memory")
+"""Metrics that need no run; see `vswin.paper.quantities`. Of memory (of a training step) there is
+a model, `vswin.costs.memory`, and only its order counts."""
 TIMED = ("test_seconds",)
 """Measured, and not in points."""
 ROWS: dict[Kind, tuple[int, int | None]] = {
@@ -160,6 +161,8 @@ class Claim(Strict):
             return f"margins have no meaning for {self.metric} in kind {self.kind}"
         if self.is_counted and self.kind not in ("greater", "trend", "ratio"):
             return f"{self.metric} is counted; it can be greater, a trend or a ratio"
+        if self.metric == "memory" and self.kind == "ratio":
+            return "only the order of memory can be told; it can be greater or a trend"
         return ""
 
     def _evidence_problem(self) -> str:

@@ -12,8 +12,8 @@ def fill(text: str, cell: Callable[[str], str]) -> str:
     """A text with its numbers.
 
     `{place}` is a cell, `{gain:a-b}` the difference of two, with as many decimals as they have,
-    `{saving:a/b}` by how many percent the first is below the second, and `{times:a/b}` how many
-    times the second the first is.
+    `{saving:a/b}` by how many percent the first is below the second, `{increase:a/b}` above it, and
+    `{times:a/b}` how many times the second the first is.
 
     Args:
         text: with placeholders.
@@ -30,9 +30,14 @@ def _filled(place: str, cell: Callable[[str], str]) -> str:
     if function == "gain" and places.count("-") == 1:
         first, second = (cell(name) for name in places.split("-"))
         return f"{float(first) - float(second):.{decimals(first)}f}"
-    if function in ("saving", "times") and places.count("/") == 1:
+    if function in ("saving", "increase", "times") and places.count("/") == 1:
         ratio = float(cell(places.split("/")[0])) / float(cell(places.split("/")[1]))
-        return f"{100 * (1 - ratio):.0f}" if function == "saving" else f"{ratio:.1f}"
+        texts = {
+            "saving": f"{100 * (1 - ratio):.0f}",
+            "increase": f"{100 * (ratio - 1):.0f}",
+            "times": f"{ratio:.1f}",
+        }
+        return texts[function]
     return cell(place)
 
 

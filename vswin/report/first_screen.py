@@ -83,7 +83,7 @@ def _ours(judgement: Judgement) -> str:
         return f"{judgement.difference:#.3g}{brackets} times"
     if judgement.claim.is_counted and judgement.values:
         between = " against " if len(judgement.values) == 2 else ", "
-        unit = UNITS.get(judgement.claim.metric, "")
+        unit = {**UNITS, "memory": "GiB"}.get(judgement.claim.metric, "")
         return f"{between.join(f'{v:.2f}' for v in judgement.values.values())} {unit}".rstrip()
     if judgement.difference is None:
         shares = [f"{value:.2f} %" for value in judgement.values.values()]
@@ -125,4 +125,6 @@ def negative(study: Study, judgements: Iterable[Judgement]) -> Section:
         text = "No claim: every one that was tested or counted holds."
         if count := sum(not line["exact"] for line in study.cost_lines()):
             text += f" But {count} printed cost{'s are' if count > 1 else ' is'} not as counted."
+        for remark in study.printed.remarks if study.printed else ():
+            text += f" But {remark[0].lower()}{remark[1:]}"
     return Section("What does not hold here", items=items, text=text, level=2)

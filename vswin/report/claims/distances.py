@@ -112,7 +112,10 @@ def judge_distances(blank: Judgement, distances: Distances) -> Judgement:
     of = "file" if blank.evidence == "needs videos" else "seed"
     said = {kind: f"{kind}: {in_words(each)}{unit}" for kind, each in found.items()}
     parts = [f"{said[kind]}, {each.n} {of}{'s' * (each.n > 1)}" for kind, each in found.items()]
-    wanted = f"wanted {wording.bounds_in_words(claim)}{unit} on each"
+    bounds = f"{wording.bounds_in_words(claim)}{unit}"
+    if claim.kind == "ratio":
+        bounds = wording.times_in_words(claim)
+    wanted = f"wanted {bounds} on each"
     few = f"no verdict below {MIN_SEEDS} seeds" if whole.n < MIN_SEEDS else ""
     lacking = ", ".join(kind for kind in KINDS if kind not in found)
     if lacking:

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable
 from pathlib import Path
 
-from vswin.costs.cache import cost_at
+from vswin.costs.cache import cost_at, memory_at
 from vswin.errors import UsageError, VswinError
 from vswin.experiments.library import Library
 from vswin.experiments.preregistration import RegisteredStudy, read_preregistration
@@ -146,7 +146,8 @@ def counted(claim: Claim, ref: str, studies: Studies) -> float:
     """What a claim compares of a row, counted on the paper's own model, or else as printed.
 
     Returns:
-        It in the unit of its column: 10^9 multiply-accumulates, 10^6 weights or images, views.
+        It in the unit of its column: 10^9 multiply-accumulates, 10^6 weights or images, views,
+        2^30 bytes of memory.
 
     Raises:
         ClaimError: if there is no such number.
@@ -160,6 +161,9 @@ def counted(claim: Claim, ref: str, studies: Studies) -> float:
         if any(known.id == row for known in study.all_rows):
             if claim.metric in COSTS:
                 return study.counted(row, claim.metric)
+            if claim.metric == "memory":
+                known = study.row(row)
+                return memory_at(known.model, known.input_size).gib
             views = printed_quantity(printed, row, "views") if printed else None
             if claim.metric == "test_flops" and views is not None:
                 return views * study.counted(row, "flops")

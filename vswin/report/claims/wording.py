@@ -10,7 +10,13 @@ from vswin.report.statistics import LEVEL
 from vswin.report.statistics.power import MOST_PAIRS, POWER
 from vswin.wording import signed
 
-OF_COUNTS = {**UNITS, "test_flops": "G", "pretraining_images": "M images", "views": "views"}
+OF_COUNTS = {
+    **UNITS,
+    "test_flops": "G",
+    "pretraining_images": "M images",
+    "views": "views",
+    "memory": "GiB",
+}
 """Units of what is counted."""
 
 
@@ -62,12 +68,14 @@ def doubts(decision: Decision) -> list[str]:
 def counts_in_words(claim: Claim, numbers: dict[str, float]) -> str:
     """What was counted, row by row, and for a ratio what is wanted."""
     unit = OF_COUNTS[claim.metric]
-    digits = "g" if claim.metric == "views" else ".3f"
+    digits = {"views": "g", "memory": ".1f"}.get(claim.metric, ".3f")
     values = list(numbers.values())
     between = " against " if len(values) == 2 else ", "
     text = f"{between.join(f'{value:{digits}}' for value in values)} {unit}"
     if claim.kind == "ratio":
-        text += f", {values[0] / values[1]:.3f} times; wanted {bounds_in_words(claim)} times"
+        text += f", {values[0] / values[1]:.3f} times; wanted {times_in_words(claim)}"
+    if claim.metric == "memory":
+        return f"{text}; by a model of it, whose order counts and not its digits"
     return f"{text}; counted"
 
 
@@ -77,6 +85,13 @@ def bounds_in_words(claim: Claim) -> str:
     if low is None or high is None:
         return f"at most {high:g}" if low is None else f"at least {low:g}"
     return f"{low:g} to {high:g}"
+
+
+def times_in_words(claim: Claim) -> str:
+    """Likewise of a ratio: `at least 1.2 times`; of one that is not below 1, `at least as much`."""
+    if claim.bounds and (claim.bounds.low, claim.bounds.high) == (1, None):
+        return "at least as much"
+    return f"{bounds_in_words(claim)} times"
 
 
 def points(number: float) -> str:
