@@ -18,8 +18,11 @@ def test_memory_of_a_preset_is_said_with_what_it_rests_on():
 
 
 def test_memory_for_programs():
-    done = vswin("cost", "swin_t", "table5", "--memory", "--batch", "8", "--json")
+    done = vswin("cost", "swin_t", "table5", "table3", "--memory", "--batch", "8", "--json")
     preset, *rows = json.loads(done.stdout)
+    of_table_3 = [row["row"] for row in rows if row["name"] == "table3"]
+    assert of_table_3 == ["swin_b", "mvit_b_64x3", "mvit_b_24_32x3"]  # as `vswin cost table3`
+    rows = [row for row in rows if row["name"] == "table5"]
     assert (preset["name"], preset["row"], preset["batch"], preset["printed"]) == (
         *("swin_t", None, 8, None),
     )

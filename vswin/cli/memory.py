@@ -77,7 +77,7 @@ def _of_preset(
 
 
 def _of_table(study: Study, batch: int | None) -> Iterator[Line]:
-    for row in study.distinct_rows:
+    for row in [*study.distinct_rows, *study.counted_only]:
         memory = memory_at(row.model, row.input_size, batch)
         printed, suspicion = study.number(row.id, METRIC), study.suspicion(row.id, METRIC)
         yield Line(row.id, row.input_size, memory, printed, suspicion)
