@@ -80,6 +80,8 @@ def test_the_committed_measurements_are_shown():
     times = f"{faster.speedup.min():.1f} to {faster.speedup.max():.1f} times as fast in less memory"
     readme = " ".join((ROOT / "README.md").read_text().split())
     assert f"`swin_t` and `swin_b` are {times}" in readme
+    for line in pd.read_csv(ROOT / "benchmarks" / "results" / "mvit.csv").itertuples():
+        assert f"{line.speedup:.2f} times as fast" in readme
 
 
 def test_the_readme_shows_the_committed_rehearsal():
