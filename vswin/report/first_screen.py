@@ -83,8 +83,10 @@ def _ours(judgement: Judgement) -> str:
         return f"{judgement.difference:#.3g}{brackets} times"
     if judgement.claim.is_counted and judgement.values:
         between = " against " if len(judgement.values) == 2 else ", "
-        unit = {**UNITS, "memory": "GiB"}.get(judgement.claim.metric, "")
-        return f"{between.join(f'{v:.2f}' for v in judgement.values.values())} {unit}".rstrip()
+        digits, unit = ".2f", UNITS.get(judgement.claim.metric, "")
+        if judgement.claim.metric == "memory":
+            digits, unit = ".1f", "GiB by the model below"
+        return f"{between.join(f'{v:{digits}}' for v in judgement.values.values())} {unit}".rstrip()
     if judgement.difference is None:
         shares = [f"{value:.2f} %" for value in judgement.values.values()]
         return shares[0] if judgement.evidence == "at initialisation" and shares else "–"
