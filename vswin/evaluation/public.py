@@ -201,7 +201,7 @@ def clips_for(
     usual, sampling = family_of(model).natural_clips(model.config), sampling_of(dataset)
     sampling = asked.sampling or (usual.placing if sampling == "dense" else sampling)
     stride = usual.stride
-    if checkpoint is not None:
+    if checkpoint is not None and asked.resize_positions:
         found = checkpoint.found
         trained = resolve_config(found.base, **found.options())
         stride = family_of(trained).natural_clips(trained).stride

@@ -88,7 +88,8 @@ def test_clips_of_another_size_take_position_tables_that_are_resized_when_asked(
 
     model = vswin.build_model("mvit_b_16x4", **(SMALL | {"frames": 8, "image_size": 48})).eval()
     vswin.load_weights(model, weights, positions="resize")
-    data, test = clips_for("", model, ClipsAsked(), read_checkpoint(weights))
+    resized = ClipsAsked(resize_positions=True)
+    data, test = clips_for("", model, resized, read_checkpoint(weights))
     # The stride is that of 16 x 4, with which the weights were trained, and not that of 8 x 8.
     assert (data.frames, data.stride, data.size) == (8, 4, 48)
     wanted = predict_video(video, model, ["a", "b", "c"], data, test, torch.device("cpu"))
