@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from vswin.experiments.laying import LAID
-from vswin.extras import MODULES
+from vswin.extras import MODULES, PACKAGES
 from vswin.project import project_root
 
 if sys.version_info >= (3, 11):
@@ -49,8 +49,9 @@ def test_every_dependency_is_pinned_and_gives_its_reason():
 
 
 def test_an_extra_has_the_modules_that_commands_ask_for():
-    names = {"scikit-learn": "sklearn"}
+    names = {"scikit-learn": "sklearn", "huggingface-hub": "huggingface_hub"}
     for extra, modules in MODULES.items():
+        assert [*PACKAGES[extra]] == PROJECT["optional-dependencies"][extra]
         listed = {names.get(found, found) for found in _packages(extra)}
         # nbformat comes with papermill, which reads notebooks by it.
         assert set(modules) - {"nbformat"} <= listed, extra

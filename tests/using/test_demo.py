@@ -35,7 +35,8 @@ def test_without_gradio_the_command_says_what_installs_it():
         done = command("demo", "-w", "weights.pth")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "error: this needs gradio, which is not installed: pip install 'vswin[demo]'"
+        "error: this needs gradio, which is not installed: "
+        "pip install 'gradio>=6.0,<7' 'matplotlib>=3.9'"
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import onnxruntime
@@ -14,6 +15,7 @@ from tests.peers import randomise_
 from tests.videos import moving, write_video
 from vswin.data.data_file import VARIABLE
 from vswin.data.transforms import normalise
+from vswin.extras import MissingExtraError
 from vswin.project import project_root
 from vswin.using.exporting import ExportError, export_model
 
@@ -129,3 +131,9 @@ def test_what_cannot_be_asked_for(words, said):
     done = command("export", "-w", "weights.pth", *words)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_without_onnx_it_says_what_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingExtraError, match="needs onnxscript.*pip install 'onnx>=.*pt2 needs"):
+        export_model(Unlike(), (3, 2, 4, 4), "onnx", tmp_path / "model.onnx", {})

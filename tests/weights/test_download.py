@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from vswin.errors import UsageError
+from vswin.extras import MissingExtraError
 from vswin.files import NotWritableError
 from vswin.models.errors import WeightsError
 from vswin.weights import http, local
@@ -314,5 +315,5 @@ def test_timms_files_come_from_the_hub_with_its_client(server, tmp_path, monkeyp
     with pytest.raises(DownloadError, match=f"{found.repository} on the hub: .* by hand"):
         download(found, tmp_path / "b")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(UsageError, match=r"pip install 'vswin\[hub\]'; fetch https://huggingface"):
+    with pytest.raises(MissingExtraError, match="install 'huggingface-hub>=.*; fetch https://hugg"):
         download(found, tmp_path / "c")

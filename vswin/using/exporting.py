@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from vswin.errors import UsageError, VswinError
+from vswin.extras import require_extra
 from vswin.files import TEMPORARY_PREFIX, naming
 
 Format = Literal["onnx", "pt2"]
@@ -30,8 +31,6 @@ TOLERANCE = 1e-4
 """Of the largest logit: by how much logits of the file may differ from the model's."""
 TRACED_BATCH, BATCHES = 2, (1, 3)
 """Clips that are exported with, and those that the file is tried with: the batch is open."""
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
-"""What ONNX is written, translated and run with."""
 
 
 class ExportError(VswinError):
@@ -85,13 +84,15 @@ def export_model(
         say: told what is being done, which takes a while for large models.
 
     Raises:
-        UsageError: if a library is missing, or int8 is asked for in another format.
+        UsageError: if int8 is asked for in another format.
+        MissingExtraError: if what ONNX is written and run with is not installed.
         ExportError: if the model cannot be exported, or the file does not give the same logits.
         NotWritableError: if the file cannot be written.
     """
     if int8 and to != "onnx":
         raise UsageError("int8 is for ONNX; wanted --to onnx with it")
-    _require_libraries(to)
+    if to == "onnx":
+        require_extra("export", "ONNX", "; --to pt2 needs nothing")
     model = model.eval()
     random = torch.randn(sum(BATCHES), *size, generator=torch.Generator().manual_seed(0))
     known = random if clips is None else torch.cat((random, clips))
@@ -216,14 +217,3 @@ def _quietly() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-def _require_libraries(to: Format) -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in NEEDED if find_spec(name) is None] if to == "onnx" else []
-    if missing:
-        raise UsageError(
-            f"ONNX needs {' and '.join(missing)}, not installed here: pip install 'vswin[export]'; "
-            "--to pt2 needs nothing"
-        )

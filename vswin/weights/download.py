@@ -55,8 +55,8 @@ def download(
         WeightsError: if what is there, or what was sent, is not what was published, or has changed
             since the first download. What was sent is not kept then.
         NotWritableError: if the folder cannot be written, or is full. What has arrived is kept.
-        UsageError: if the mirror is no address, or the file is on the Hugging Face hub and its
-            client is not installed.
+        UsageError: if the mirror is no address.
+        MissingExtraError: if the file is on the Hugging Face hub, and its client is not installed.
     """
     target = folder / found.file
     with naming(target):

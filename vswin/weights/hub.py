@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from vswin.errors import UsageError
+from vswin.extras import require_extra
 from vswin.files import naming
 from vswin.weights.http import DownloadError
 from vswin.weights.published import PublishedFile
@@ -26,16 +26,12 @@ def fetch_from_hub(found: PublishedFile, part: Path, otherwise: str) -> None:
         otherwise: the end of an error: what a person can do.
 
     Raises:
-        UsageError: if the client is not installed.
+        MissingExtraError: if the client is not installed.
         DownloadError: if the file cannot be fetched, or written.
     """
-    try:
-        from huggingface_hub import hf_hub_download
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{found.file} is on the Hugging Face hub, whose client is not installed: "
-            f"pip install 'vswin[hub]'{otherwise}"
-        ) from error
+    require_extra("hub", f"{found.file}, on the Hugging Face hub,", otherwise)
+    from huggingface_hub import hf_hub_download
+
     assert found.repository is not None  # or nobody would have come here
     folder = part.with_name(f"{part.name}.hub")
     try:
