@@ -42,7 +42,10 @@ def _print_beside_printed(study: Study, rule: Rule | None) -> None:
     lines = []
     for cell in study.cost_lines(rule):
         texts = (cell[name] for name in ("row", "metric", "printed"))
-        lines.append((*texts, f"{cell['counted']:.3f}", cell["status"], cell["evidence"]))
+        counted, why = f"{cell['counted']:.3f}", cell["evidence"]
+        if cell["logged"]:
+            why = f"{counted}, {cell['logged']}, {cell['ours']}: rounded twice"
+        lines.append((*texts, counted, cell["status"], why))
     header = ("row", "metric", "printed", "counted", "status", "evidence")
     print_table(f"{study.name}, rule {rule or study.rules_in_words}", header, lines, names=2)
     for words in unfounded(study):

@@ -52,6 +52,9 @@ class Paper(Strict):
     """Where it is, and which version."""
     rule: Literal["paper", "macs", "fvcore"]
     """The rule of `vswin.costs` by which its costs were counted."""
+    logged: dict[Id, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """Decimals to which a metric was rounded before it was rounded for a table, by metric: such a
+    cell may be rounded twice."""
 
 
 class Column(Strict):

@@ -24,16 +24,24 @@ class Comparison:
     """Rounded to the printed number of digits."""
     printed: str
     exact: bool
+    logged: str = ""
+    """What ours was rounded to before, if only that makes it the printed one."""
 
 
-def compare(ours: float, printed: str) -> Comparison:
+def compare(ours: float, printed: str, logged: int | None = None) -> Comparison:
     """Rounds `ours`, in the table's unit, to the digits of `printed` and compares the digits.
 
-    It rounds once: a count that was rounded to more digits before, and so became the printed one,
-    is not equal to it.
+    Args:
+        ours: in the table's unit.
+        printed: with its digits.
+        logged: decimals to which the printed number may have been rounded before.
     """
-    rounded = _rounded(Decimal(ours), decimals(printed))
-    return Comparison(rounded, printed, rounded == printed)
+    once = _rounded(Decimal(ours), decimals(printed))
+    if logged is not None and once != printed:
+        before = _rounded(Decimal(ours), logged)
+        if _rounded(Decimal(before), decimals(printed)) == printed:
+            return Comparison(printed, printed, True, before)
+    return Comparison(once, printed, once == printed)
 
 
 def status(found: Comparison, evidence: str) -> Status:
@@ -44,7 +52,7 @@ def status(found: Comparison, evidence: str) -> Status:
 
 
 def _rounded(number: Decimal, digits: int) -> str:
-    """To so many decimals, halves up, as people do."""
+    """To so many decimals, halves up, as people do; 83.55 has no neighbour that is even."""
     return str(number.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
 
 

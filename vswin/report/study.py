@@ -278,17 +278,19 @@ class Study:
         return line
 
     def comparison(self, row_id: str, metric: str, rule: Rule | None = None) -> Comparison | None:
-        """A printed cost beside ours; None where none is printed."""
+        """A printed cost beside ours, rounded as its paper does; None where none is printed."""
         printed = self.number(row_id, metric)
         if self.printed is None or printed is None:
             return None
-        return compare(self.counted(row_id, metric, rule), printed)
+        logged = self.printed.counted_as(row_id).logged.get(metric)
+        return compare(self.counted(row_id, metric, rule), printed, logged)
 
     def cost_lines(self, rule: Rule | None = None) -> list[dict[str, Any]]:
         """Every printed cost beside ours: row, metric, printed, counted, ours, exact, ...
 
-        `ours` has as many digits as `printed`; `evidence` speaks against the printed one, and
-        `status` sums up. A row that is printed twice is there once.
+        `ours` has as many digits as `printed`; `logged` is what it was rounded to before, if that
+        is what makes it equal; `evidence` speaks against the printed one, and `status` sums up. A
+        row that is printed twice is there once.
         """
         lines = []
         for row in [*self.distinct_rows, *self.counted_only]:
@@ -303,6 +305,7 @@ class Study:
                             "counted": self.counted(row.id, metric, rule),
                             "ours": found.ours,
                             "exact": found.exact,
+                            "logged": found.logged,
                             "evidence": evidence,
                             "status": status(found, evidence),
                         }

@@ -31,6 +31,7 @@ def the_table(study: Study) -> Section:
         if any(map(study.prints, COSTS)):
             notes.append("✓ equal to the printed digit, ✗ not.")
     notes.append(f"FLOPs are multiply-accumulates of {what} under counting rule `{study.rule}`.")
+    notes += rounded_twice(study)
     if study.doubts:
         mark = systems.IN_DOUBT.strip()
         notes.append(f"{mark} behind a printed cell: in doubt; “What was hard” has the evidence.")
@@ -46,6 +47,19 @@ def the_table(study: Study) -> Section:
         note=f"{' '.join(notes)} {_interval_note(study)}".strip(),
         picture="levels",
     )
+
+
+def rounded_twice(study: Study) -> list[str]:
+    """Why a count may be equal to the printed digit and not round to it; empty if none is so."""
+    found = [line for line in study.cost_lines() if line["logged"]]
+    if not found:
+        return []
+    first = found[0]
+    return [
+        f"Rounded twice: {', '.join(line['row'] for line in found)}. The paper's code logs two "
+        f"decimals, and the table rounds those: {first['counted']:.3f}, {first['logged']}, "
+        f"{first['ours']}."
+    ]
 
 
 def beside(study: Study) -> Section:

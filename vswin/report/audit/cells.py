@@ -96,8 +96,10 @@ def _counted(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> F
     """A cost beside the counted one."""
     metric = column.metric or ""
     text, ours = printed.number(row.id, metric) or "", basis.costs[printed.table][row.id][metric]
-    found = compare(ours, text)
+    found = compare(ours, text, printed.counted_as(row.id).logged.get(metric))
     counted = f"Counted: {ours:,.3f} {UNITS[metric]}"
+    if found.logged:
+        counted += f", which is logged as {found.logged} and rounded once more"
     if not found.exact:
         words = f"{counted}, {found.ours} to the printed digit."
         return Finding("suspicious", words, confidence="high")
