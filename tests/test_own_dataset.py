@@ -1,5 +1,6 @@
 """docs/own_dataset.md: its commands, one after the other, on rendered videos."""
 
+import json
 import re
 import shlex
 import shutil
@@ -11,6 +12,7 @@ import yaml
 
 import vswin
 from tests.command import vswin as command
+from tests.feeding import fed_to
 from tests.own import COLOURS, SMALL, own_project, own_videos
 from vswin.data.data_file import VARIABLE, Sources, load_sources
 from vswin.data.listed import listed_videos
@@ -51,6 +53,7 @@ def project(tmp_path, monkeypatch):
 def in_small(path):
     """The experiment that was written, with rows that are trained in seconds."""
     content = yaml.safe_load(path.read_text())
+    content["videos"]["views"] = "2x1"
     for row in content["rows"]:
         row |= {"frames": 4, "image_size": 32, "model": SMALL}
         few = {"epochs": 4, "batch_size": 4, "lr": 5e-3, "patience": 2}
@@ -86,6 +89,7 @@ def test_the_tutorial(project):
     assert sorted(answers) == [*COLOURS]
     assert all(folder.run_id[:20] in done["status"].stdout for folder in runs.values())
     _check_what_was_trained(project, runs)
+    _check_a_loop_of_ones_own(project, runs["head"].weights)
     split = project / "my_gestures_split.csv"
     lines = split.read_text().splitlines()
     moved = next(n for n, line in enumerate(lines) if line.endswith(",test"))
@@ -105,6 +109,21 @@ def test_the_shipped_examples_are_data_files():
     found = Sources.model_validate(yaml.safe_load(SHIPPED))
     assert [*found.own] == ["ucf101", "hmdb51"]
     assert all([*found.splits(name)] == ["train", "test"] for name in found.own)
+
+
+def _check_a_loop_of_ones_own(project, weights):
+    """It gets the clips of the run, not the model's usual ones, as predict does."""
+    model, transforms = vswin.load_model(weights)
+    assert (transforms.data.frames, transforms.data.size, str(transforms.test)) == (4, 32, "2×1")
+    assert vswin.transforms_for(model).data.frames == 32
+    with fed_to(type(model)) as fed:
+        done = command("predict", project / "new.mp4", "--weights", weights, "--json")
+    clips = transforms.read(project / "new.mp4")
+    assert torch.equal(clips, torch.cat(fed))
+    with torch.no_grad():
+        scores = model(clips).softmax(dim=-1).mean(dim=0)
+    found = {answer["label"]: answer["score"] for answer in json.loads(done.stdout)}
+    assert [found[label] for label in range(3)] == pytest.approx(scores.tolist(), abs=1e-5)
 
 
 def _check_what_was_trained(project, runs):

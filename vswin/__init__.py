@@ -3,6 +3,7 @@
 Models:
     build_model(preset, **options)      a model, as `build_model("swin_t", num_classes=400)`; with
                                         `weights="kinetics400"` the published one
+    load_model(file)                    a trained model and its clips, as `vswin predict` has them
     load_weights(model, source)         a checkpoint of any public layout into it
     save_weights(model, path, layout)   and out of it
     cost(model, input_size, rule)       multiply-accumulates and parameters, counted
@@ -42,6 +43,7 @@ if TYPE_CHECKING:  # editors complete these, and type checkers know what they ar
     from vswin.report.notebooks import check_parameters
     from vswin.report.overview.collect import load_overview
     from vswin.report.overview.page import write_overview
+    from vswin.runs.trained import load_model
     from vswin.weights.files import load_weights, save_weights
     from vswin.weights.named import build_model
 
@@ -53,6 +55,7 @@ HOME = {
     "attention_distance": "vswin.models.attention_distance",
     "read_clips": "vswin.evaluation.reading",
     "transforms_for": "vswin.evaluation.reading",
+    "load_model": "vswin.runs.trained",
     "load_weights": "vswin.weights.files",
     "save_weights": "vswin.weights.files",
     "load_study": "vswin.report",
@@ -69,6 +72,7 @@ __all__ = [
     "build_model",
     "check_parameters",
     "cost",
+    "load_model",
     "load_overview",
     "load_study",
     "load_weights",

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 import vswin
 from tests.command import vswin as command
+from tests.feeding import fed_to
 from tests.videos import moving, write_video
 from vswin.data.video import read_frames
 from vswin.errors import UsageError
@@ -32,19 +32,10 @@ def test_the_clips_and_the_scores_are_those_of_predict(case, tmp_path):
     model = vswin.build_model(preset, **small, num_classes=classes).eval()
     vswin.save_weights(model, tmp_path / "weights.safetensors")
     video = write_video(tmp_path / "video.mp4", moving(80))
-    fed = []
-
-    def note(module, args):
-        if type(module) is type(model):
-            fed.append(args[0].clone())
-
-    hook = register_module_forward_pre_hook(note)
     words = [word for key, value in options.items() for word in (f"--{key}", value)]
-    try:
-        weights = ("--weights", tmp_path / "weights.safetensors", "--top", 3)
+    weights = ("--weights", tmp_path / "weights.safetensors", "--top", 3)
+    with fed_to(type(model)) as fed:
         done = command("predict", video, *weights, *words, "--json")
-    finally:
-        hook.remove()
     assert done.returncode == 0, done.stderr
     clips = vswin.read_clips(video, model, **options)
     assert torch.equal(clips, torch.cat(fed))
@@ -68,6 +59,9 @@ def test_what_cannot_be_cut_is_refused():
         transforms.crop(np.zeros((4, 32, 32, 3)))
     with pytest.raises(UsageError, match="views 4x2: wanted clips x crops"):
         vswin.transforms_for(model, views="4x2")
+    for name in ("frames", "stride", "size"):
+        with pytest.raises(UsageError, match=f"{name}=0: wanted an integer of at least 1"):
+            vswin.transforms_for(model, **{name: 0})
     with pytest.raises(UsageError, match="unknown dataset 'sssv2'"):
         vswin.transforms_for(model, dataset="sssv2")
     with pytest.raises(ModelError, match="no model"):

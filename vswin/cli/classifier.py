@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vswin.cli.options import model_options
-from vswin.cli.trained import Trained, as_trained, trained_with
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # `vswin --help` has no use for torch
     from vswin.data.video_data import VideoData, ViewsTest
     from vswin.evaluation.public import ClipsAsked
+    from vswin.runs.trained import Trained
 
 DatasetOption = Annotated[
     str | None,
@@ -70,17 +70,14 @@ def classifier_of(
             model's, or do not go with the options.
         AnnotationError: if `--classes` has no names.
     """
-    from vswin.evaluation.public import clips_for, model_of
-    from vswin.weights.named import weights_file
+    from vswin.runs.trained import open_weights
 
     given = _given_classes(dataset, classes)
-    weights = weights_file(weights)
-    trained = trained_with(weights)
-    asked = as_trained(asked, trained)
-    model, checkpoint = model_of(weights, asked, **model_options(window=window))
-    known = _classes_of(model.config.num_classes, dataset, classes, given, trained)
-    cut, test = clips_for(known.dataset or "", model, asked, checkpoint)
-    return Classifier(model, known, cut, test)
+    opened = open_weights(weights, asked, **model_options(window=window))
+    count = opened.model.config.num_classes
+    known = _classes_of(count, dataset, classes, given, opened.trained)
+    clips = opened.clips(known.dataset or "")
+    return Classifier(opened.model, known, clips.data, clips.test)
 
 
 def _given_classes(dataset: str | None, classes: Path | None) -> tuple[str, ...] | None:

@@ -10,7 +10,6 @@ import typer
 
 from vswin.cli.classifier import require_video
 from vswin.cli.options import model_options
-from vswin.cli.trained import as_trained, trained_with
 from vswin.cli.videos import (
     FramesOption,
     ResizeOption,
@@ -63,24 +62,20 @@ def export(
     if int8 and to != "onnx":
         raise UsageError("--int8 goes with --to onnx")
 
-    from vswin.evaluation.public import clips_for, dataset_with, model_of
     from vswin.files import require_writable
+    from vswin.runs.trained import open_weights
     from vswin.using.exporting import TOLERANCE, export_model
-    from vswin.weights.named import weights_file
 
     videos = [require_video(path) for path in video or ()]
     require_writable(out.parent, "--out")
-    weights = weights_file(weights)
     asked = clips_asked(frames, None, size, None, resize_positions=resize_positions)
-    trained = trained_with(weights)
-    asked = as_trained(asked, trained)
-    model, checkpoint = model_of(weights, asked, **model_options(window=window))
-    guessed = None if trained else dataset_with(model.config.num_classes)
-    cut, test = clips_for(guessed or "", model, asked, checkpoint)
+    opened = open_weights(weights, asked, **model_options(window=window))
+    model, meant = opened.model, opened.clips()
+    cut, test = meant.data, meant.test
     shape = (model.config.in_channels, cut.frames, cut.size, cut.size)
     clips = _clips_of(videos, cut, test) if videos else None
     print(f"exporting for clips of {cut.frames} frames of {cut.size}×{cut.size} pixels", flush=True)
-    about = _about(checkpoint, cut)
+    about = _about(opened.checkpoint, cut)
     found = export_model(model, shape, to, out, about, clips, int8, _say)  # type: ignore[arg-type]
     beside = f" and {len(clips)} of {len(videos)} videos" if clips is not None else ""
     random = found.parity.clips - (0 if clips is None else len(clips))

@@ -10,7 +10,6 @@ import typer
 
 from vswin.cli.classifier import require_video
 from vswin.cli.options import DataFileOption, model_options, resumable, use_data_file
-from vswin.cli.trained import as_trained, trained_with
 from vswin.cli.videos import (
     DeviceOption,
     FramesOption,
@@ -80,26 +79,22 @@ def features(
 
     import torch
 
-    from vswin.evaluation.public import clips_for, dataset_with, model_of
     from vswin.files import require_writable
     from vswin.launch.pool import decoders
+    from vswin.runs.trained import open_weights
     from vswin.using.features import Extraction, extract_features
-    from vswin.weights.named import weights_file
 
     require_device_and_precision(device, "fp32")
     use_data_file(data_file)
     listed = _listed(videos or [], data, split)
     require_writable(out.parent, "--out")
-    weights = weights_file(weights)
-    trained = trained_with(weights)
     asked = clips_asked(
         frames, stride, size, "1x1" if tokens else views, resize_positions=resize_positions
     )
-    asked = as_trained(asked, trained)
-    model, checkpoint = model_of(weights, asked, **model_options(window=window))
-    guessed = None if trained else dataset_with(model.config.num_classes)
-    cut, test = clips_for(guessed or "", model, asked, checkpoint)
-    what = Extraction(cut, test, tokens, repr(model.config), checkpoint.digest)
+    opened = open_weights(weights, asked, **model_options(window=window))
+    model, clips = opened.model, opened.clips()
+    cut, test = clips.data, clips.test
+    what = Extraction(cut, test, tokens, repr(model.config), opened.checkpoint.digest)
     workers = decoders(device, 1) if workers is None else workers
     on = torch.device(device)
     with resumable(), progress_bar("videos", not as_json) as show:

@@ -18,7 +18,6 @@ from vswin.cli.options import (
     say_project,
     use_data_file,
 )
-from vswin.cli.trained import as_trained, trained_with
 from vswin.errors import UsageError
 from vswin.extras import require_extra
 from vswin.project import has_project
@@ -127,6 +126,7 @@ def evaluate(
     from vswin.evaluation.public import evaluate_weights
     from vswin.files import require_writable
     from vswin.launch.pool import decoders
+    from vswin.runs.trained import as_trained, trained_with
     from vswin.training.distributed import joined
     from vswin.training.processes import assisted
     from vswin.weights.files import require_file

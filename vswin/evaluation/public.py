@@ -19,6 +19,7 @@ from vswin.errors import UsageError
 from vswin.evaluation.views import VideoEvaluation, evaluate_in_views, score_views
 from vswin.models.build import build_model
 from vswin.models.errors import WeightsError
+from vswin.models.fields import is_count
 from vswin.models.layouts import some
 from vswin.models.registry import family, family_of, resolve_config
 from vswin.training.distributed import World
@@ -45,6 +46,17 @@ class ClipsAsked:
     """Whether the position tables of a model are interpolated to clips of that size."""
     sampling: Sampling | None = None
     """None: as the dataset's clips are sampled, and placed as the model's are."""
+
+    def __post_init__(self) -> None:
+        """Refuses what is no number of frames or pixels.
+
+        Raises:
+            UsageError: if it is one that no clip can have.
+        """
+        for name in ("frames", "stride", "size"):
+            value = getattr(self, name)
+            if value is not None and not is_count(value):
+                raise UsageError(f"{name}={value!r}: wanted an integer of at least 1")
 
 
 @dataclasses.dataclass(frozen=True)

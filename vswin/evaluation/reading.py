@@ -79,7 +79,9 @@ def transforms_for(
     stride: int | None = None,
     size: int | None = None,
 ) -> ClipTransforms:
-    """How clips are cut for a model, as `vswin predict` does it.
+    """How clips are cut for a model, as `vswin predict` does it with published weights.
+
+    A model does not know the run that it is of: `vswin.load_model` gives the clips of yours.
 
     Args:
         model: of `vswin.build_model`.
@@ -90,7 +92,8 @@ def transforms_for(
         size: height and width in pixels.
 
     Raises:
-        UsageError: if there is no such dataset, or it cannot be tested in these views.
+        UsageError: if there is no such dataset, it cannot be tested in these views, or a number is
+            below 1.
         ModelError: if it is no model of this package.
     """
     family_of(model)  # or it is none of ours

@@ -115,8 +115,9 @@ def save_weights(
     Args:
         weights: a model, or a checkpoint from `read_checkpoint`.
         path: where to; its suffix decides the format.
-        layout: the name of one that the weights' family has, such as those in
-            `vswin.models.swin.layouts`.
+        layout: "vswin", or what other programs read: of Swin "official_video", "mmaction2",
+            "torchvision", and of 2D weights "official_2d" and "timm_2d"; of MViT "slowfast",
+            "pytorchvideo", "torchvision", and of 2D weights "slowfast_2d" and "pytorchvideo_2d".
 
     Raises:
         WeightsError: if the layout or the suffix is unknown, or the layout cannot hold the weights.
