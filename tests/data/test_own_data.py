@@ -4,6 +4,7 @@ import pytest
 
 from tests.command import vswin
 from tests.lists import labels, touch, write
+from tests.own import own_videos
 from vswin.data.data_file import VARIABLE, load_sources
 from vswin.data.datasets import class_names, dataset
 from vswin.data.listed import listed_videos, listed_whole
@@ -107,6 +108,22 @@ def test_splits_that_share_a_file_are_refused(tmp_path, described):
     done = vswin("data", "check", "mine")
     assert done.returncode == 2
     assert "clips/a/1.mp4 is in the train and in the test split of mine" in done.stderr
+
+
+def test_a_check_ends_with_what_runs_make_of_bad_files(tmp_path, described):
+    described("mine: {classes: from folders, train: train, test: test}")
+    for split in ("train", "test"):
+        own_videos(tmp_path / split, each=2)
+    check = ("data", "check", "mine", "--jobs", 1, "--state", tmp_path / "state")
+    (tmp_path / "test" / "red" / "red_0.mp4").write_bytes(b"no video")
+    done = vswin(*check)
+    assert (done.returncode, "in the public list" in done.stdout) == (1, False)
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("next: ")
+    assert last.endswith("a test video that cannot be read counts as wrong")
+    (tmp_path / "train" / "red" / "red_1.mp4").write_bytes(b"no video")
+    last = vswin(*check).stdout.splitlines()[-1]
+    assert "1 of 6 training videos cannot be read, and training stops where more than 1 %" in last
 
 
 def test_labels_of_the_whole_are_compared(tmp_path, described):

@@ -297,7 +297,7 @@ def test_a_file_for_browsers_is_fetched_by_hand_and_its_digest_kept(server, tmp_
     assert download(found, tmp_path).digest == local.recorded(tmp_path / NAME)
 
 
-def test_timms_files_come_from_the_hub_with_its_client(server, tmp_path, monkeypatch):
+def test_timms_files_come_from_the_hub_with_its_client(server, tmp_path, monkeypatch, capfd):
     pytest.importorskip("huggingface_hub")
     found = find("timm/swin_tiny_patch4_window7_224.ms_in1k")
     path = f"/{found.repository}/resolve/main/model.safetensors"
@@ -314,6 +314,13 @@ def test_timms_files_come_from_the_hub_with_its_client(server, tmp_path, monkeyp
     del server.files[path]
     with pytest.raises(DownloadError, match=f"{found.repository} on the hub: .* by hand"):
         download(found, tmp_path / "b")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nobody answers
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the client's attempts
+    capfd.readouterr()
+    with pytest.raises(DownloadError, match="on the hub: .* by hand"):
+        download(found, tmp_path / "b")
+    assert capfd.readouterr() == ("", "")
+    assert [path for path in names(tmp_path / "b") if not path.startswith(".")] == []
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingExtraError, match="install 'huggingface-hub>=.*; fetch https://hugg"):
         download(found, tmp_path / "c")

@@ -117,6 +117,8 @@ def check(
     if known_dataset(dataset).is_own:
         require_apart(*lists)
     if not all(report.ok for report in reports):
+        if not as_json:
+            print(f"next: {_next(reports)}")
         raise typer.Exit(1)
 
 
@@ -242,6 +244,35 @@ def _print(reports: list[CheckReport]) -> None:
             print(f"{report.split}: … and {len(lines) - SHOWN:,} more; --json has all")
 
 
+def _next(reports: list[CheckReport]) -> str:
+    """What runs make of such a list and of such files, and what there is to do."""
+    from vswin.runs.resources import ExecutionSettings
+
+    if any(report.duplicates or report.unknown for report in reports):
+        return (
+            "mend the list; nothing is trained or tested on one with duplicate or unknown entries"
+        )
+    lost = {r.split: r.count("missing") + r.count("unreadable") for r in reports}
+    if not any(lost.values()):
+        return (
+            "runs can go on: of a damaged video they take the frames that can be decoded, and a "
+            "short one begins again; mend the files, or take them off the list, if you would "
+            "rather not"
+        )
+    examined = sum(report.examined for report in reports if report.split == "train")
+    limit = ExecutionSettings.max_replaced
+    if lost.get("train", 0) > limit * examined:
+        return (
+            f"mend these files, or take them off the list; {lost['train']} of {examined:,} "
+            f"training videos cannot be read, and training stops where more than {100 * limit:g} % "
+            "of an epoch's clips stand for such ones (vswin run --max-replaced SHARE allows more)"
+        )
+    return (
+        "mend these files, or take them off the list, or go on: a training video that cannot be "
+        "read is replaced by another, a test video that cannot be read counts as wrong"
+    )
+
+
 def _print_table(reports: list[CheckReport]) -> None:
     from vswin.data.datasets import dataset
 
@@ -256,7 +287,8 @@ def _print_table(reports: list[CheckReport]) -> None:
 
     public = {"train": known.train_videos, "val": known.test_videos, "test": known.test_videos}
     row("listed", lambda r: f"{r.listed:,}")
-    row("in the public list", lambda r: f"{n:,}" if (n := public.get(r.split)) else "")
+    if any(public.get(report.split) for report in reports):
+        row("in the public list", lambda r: f"{n:,}" if (n := public.get(r.split)) else "")
     row("classes", lambda r: f"{r.classes} of {known.num_classes}")
     row("present", lambda r: f"{r.present:,} of {r.examined:,} examined")
     row("of these read now", lambda r: f"{r.fresh:,}")

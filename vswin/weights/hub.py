@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vswin.extras import require_extra
@@ -13,6 +16,8 @@ from vswin.weights.published import PublishedFile
 
 FILE = "model.safetensors"
 """What timm calls the weights in each of its repositories."""
+ARRIVED = (".incomplete", ".safetensors")
+"""Of what the client writes, what a further attempt can go on with."""
 ENDPOINT = "HF_ENDPOINT"
 """The environment variable by which the client is told of a mirror of the hub."""
 
@@ -35,10 +40,13 @@ def fetch_from_hub(found: PublishedFile, part: Path, otherwise: str) -> None:
     assert found.repository is not None  # or nobody would have come here
     folder = part.with_name(f"{part.name}.hub")
     try:
-        fetched = hf_hub_download(
-            found.repository, FILE, local_dir=folder, endpoint=os.environ.get(ENDPOINT)
-        )
+        with _quietly():
+            fetched = hf_hub_download(
+                found.repository, FILE, local_dir=folder, endpoint=os.environ.get(ENDPOINT)
+            )
     except Exception as error:  # the client's own, the system's, and those of what it is made of
+        if not any(path.suffix in ARRIVED for path in folder.rglob("*")):
+            shutil.rmtree(folder, ignore_errors=True)
         why = " ".join(str(error).split()) or type(error).__name__
         raise DownloadError(
             f"{found.file} could not be fetched from {found.repository} on the hub: {why}"
@@ -47,3 +55,15 @@ def fetch_from_hub(found: PublishedFile, part: Path, otherwise: str) -> None:
     with naming(part):
         Path(fetched).replace(part)
         shutil.rmtree(folder)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without a line for each of the client's attempts; what ends them all is said once."""
+    known = logging.getLogger("huggingface_hub")
+    before = known.level
+    known.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        known.setLevel(before)
