@@ -163,9 +163,9 @@ def test_counts_are_kept_and_read_again(tmp_path):
     file = tmp_path / "peers.csv"
     file.write_text(as_csv(read_counts()))
     assert read_counts(file) == read_counts()
-    file.write_text(file.read_text().replace(",layers,", ",layer,", 1))
-    read_counts.cache_clear()
-    with pytest.raises(DamagedPeersError, match=r"peers\.csv is damaged; python tools/peers\.py"):
+    file = tmp_path / "damaged.csv"
+    file.write_text(as_csv(read_counts()).replace(",layers,", ",layer,", 1))
+    with pytest.raises(DamagedPeersError, match=r"\.csv is damaged; python tools/peers\.py"):
         read_counts(file)
     assert read_counts(tmp_path / "none.csv") == {}
 

@@ -21,7 +21,7 @@ from vswin.errors import VswinError
 from vswin.paper.peers import PeerModel, read_peers
 from vswin.paper.printed import Column, PrintedTable, Row, printed_table
 from vswin.paper.text import Status
-from vswin.project import project_root
+from vswin.project import experiments_dir
 from vswin.report.audit.data import Finding
 from vswin.report.compare import COSTS, UNITS, compare
 from vswin.wording import signed
@@ -81,7 +81,6 @@ def as_csv(counts: Counts) -> str:
     return text.getvalue()
 
 
-@functools.cache
 def read_counts(path: Path | None = None) -> Counts:
     """The counts that are kept; none if there is no such file.
 
@@ -91,7 +90,11 @@ def read_counts(path: Path | None = None) -> Counts:
     Raises:
         DamagedPeersError: if the file is not what was written.
     """
-    path = path or project_root() / FILE
+    return _read_counts(path or experiments_dir().parent / FILE)
+
+
+@functools.cache
+def _read_counts(path: Path) -> Counts:
     if not path.exists():
         return {}
     lines = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
