@@ -11,12 +11,11 @@ from benchmarks import page
 from benchmarks.__main__ import main
 from benchmarks.cuda import parity
 from benchmarks.cuda.cells import Cell, run_cells
-from benchmarks.cuda.setting import Setting
+from benchmarks.cuda.setting import PLAIN, THEIRS, VARIANTS, Setting
 from benchmarks.cuda.table import read_lines, write_cuda_csv
 from benchmarks.machine import RESULTS, BenchmarkError
 from tests.peers import import_torchvision
 from vswin.models.swin import attention
-from vswin.models.swin.variants import Variant
 from vswin.project import project_root
 
 CPU = torch.device("cpu")
@@ -77,14 +76,29 @@ def test_what_is_wrong_on_a_gpu_would_be_seen(monkeypatch):
     """A bias that is off by a little, in the logits' and the tables' errors."""
     import_torchvision()
     setting = Setting(CPU, tiny=True)
-    found = parity.errors(setting, Variant(), "fp32", setting.size)
+    found = parity.errors(setting, parity.Case(PLAIN, "fp32"))
     assert found["right"]
     assert 0 < found["worst_error"] < 1e-5
     whole = attention.biases_of
     monkeypatch.setattr(attention, "biases_of", lambda *a: [1.01 * x for x in whole(*a)])
-    found = parity.errors(setting, Variant(), "fp32", setting.size)
+    found = parity.errors(setting, parity.Case(PLAIN, "fp32"))
     assert not found["right"]
     assert found["table_error"] > 1e-3
+
+
+def test_a_model_computes_with_the_variant_that_a_cell_names():
+    import_torchvision()
+    setting = Setting(CPU, tiny=True)
+    ours, theirs = setting.pair("swin_t")
+    block = ours.layers[0].blocks[0]
+    for name in setting.variants:
+        with setting.taking("swin_t", name) as model:
+            assert model is ours
+            assert block.variant == block.attn.variant == VARIANTS[name]
+            model(setting.clip(1)).sum().backward()
+        assert block.variant is block.attn.variant is block.attn.qkv.weight.grad is None
+    with setting.taking("swin_t", THEIRS) as model:
+        assert model is theirs
 
 
 def test_a_cell_that_fails_is_a_line_and_what_no_time_is_left_for_is_named(tmp_path):
@@ -153,3 +167,20 @@ def test_a_file_of_something_else_is_refused(tmp_path, capsys):
     path.write_text("hello\n")
     assert main(["cuda", "page", "--lines", str(path)]) == 1
     assert "lines.jsonl, line 1: no line of this command" in capsys.readouterr().err
+
+
+def test_cards_are_not_mixed_in_a_table(measured, capsys):
+    """The card that is said is the one of every figure; what was measured anew is not asked."""
+    other = json.loads(measured.read_text().splitlines()[-2]) | {"machine": "another card"}
+    lines = measured.read_text()
+    measured.write_text(f"{json.dumps(other)}\n{lines}")
+    assert {line["machine"] for line in read_lines(measured)} == {"a card"}
+    measured.write_text(f"{lines}{json.dumps(other)}\n")
+    assert main(["cuda", "page", "--lines", str(measured)]) == 1
+    assert "lines of a card and of another card, and a table is of one" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_or_written_is_one_line(tmp_path, capsys):
+    for command in (["page"], ["C", "--tiny"]):
+        assert main(["cuda", *command, "--lines", str(tmp_path)]) == 1
+        assert capsys.readouterr().err.startswith("error: [Errno 21] Is a directory")

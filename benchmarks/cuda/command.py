@@ -82,7 +82,7 @@ def main(argv: list[str]) -> int:
         if args.tiny and args.lines == LINES:
             parser.error("--tiny measures nothing; say where its lines go with --lines FILE")
         return _measure(args.what, args.tiny, args.seconds, args.lines)
-    except BenchmarkError as error:
+    except (BenchmarkError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

@@ -8,32 +8,23 @@ from typing import get_args
 import torch
 
 from benchmarks.cuda.cells import Cell, Line
-from benchmarks.cuda.setting import THEIRS, VARIANTS, Setting
+from benchmarks.cuda.setting import PLAIN, THEIRS, Setting
 from benchmarks.machine import forget_peak, memory_mib
 from benchmarks.steps import Mode, step_of
-from vswin.models.swin.variants import Variant, take_
 
 GIB = 2.0**30
-PLAIN = next(name for name, variant in VARIANTS.items() if variant == Variant())
 HUGE = 32
 """Clips that torchvision's Swin-B is not tried with: they do not fit."""
 
 
 def cells(setting: Setting) -> list[Cell]:
     """What decides first: Swin-T at eight clips, trained and tested; Swin-B; other numbers."""
-    first, *others = setting.clips
-    cases = [(preset, mode, first) for preset in setting.presets for mode in ("train", "forward")]
-    cases += [
-        (preset, mode, clips)
-        for clips in others
-        for preset in setting.presets
-        for mode in ("train", "forward")
-    ]
-    assert {mode for _, mode, _ in cases} == set(get_args(Mode))
     found = [Cell("matmul", lambda: {"matmul_flop_per_s": setting.matmul_rate()}, 2)]
     return found + [
         _cell(setting, preset, mode, clips, who)
-        for preset, mode, clips in cases
+        for clips in setting.clips
+        for preset in setting.presets
+        for mode in reversed(get_args(Mode))  # training first
         for who in (PLAIN, THEIRS, *(name for name in setting.variants if name != PLAIN))
         if not (preset == "swin_b" and clips >= HUGE and who == THEIRS)
     ]
@@ -62,19 +53,12 @@ def _cell(setting: Setting, preset: str, mode: Mode, clips: int, who: str) -> Ce
 
 def step(setting: Setting, preset: str, mode: Mode, clips: int, who: str) -> Line:
     """Time, clips per second, share of the matrix rate, and peak memory beyond the model."""
-    model = setting.model(preset, who)
-    if who != THEIRS:
-        take_(model, VARIANTS[who])
-    try:
+    with setting.taking(preset, who) as model:
         run = step_of(model, setting.clip(clips), mode, torch.bfloat16)
         forget_peak(setting.device)
         before = memory_mib(setting.device)
         took = setting.timed(run)
         used = (memory_mib(setting.device) - before) * 2**20
-    finally:
-        if who != THEIRS:
-            take_(model, None)
-        model.zero_grad(set_to_none=True)
     setting.found["bytes", preset, mode, who, clips] = used
     return rates(setting, preset, mode, clips, took) | {"peak_gib": used / GIB}
 

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.cuda.cells import Cell, Line
-from benchmarks.cuda.setting import VARIANTS, Setting
-from vswin.models.swin.variants import Variant, take_
+from benchmarks.cuda.setting import PLAIN, Setting
 
 PRESET = "swin_t"
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp16": torch.float16}
@@ -36,62 +35,52 @@ class Reference:
     """By our names."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is compared."""
+
+    who: str
+    """The variant."""
+    precision: str
+    is_padded: bool = False
+    learns: str | None = None
+    """The weights that are not frozen, of `LEARNS`; None is all."""
+
+    @property
+    def name(self) -> str:
+        """Like "parity padded, by_size, fp32, bf16"."""
+        what = f"{self.learns} alone" if self.learns else self.who
+        return f"parity {'padded, ' if self.is_padded else ''}{what}, {self.precision}"
+
+
 def cells(setting: Setting) -> list[Cell]:
     """Every variant in every precision; a size that is padded; some weights frozen."""
-    found = [
-        _cell(setting, f"parity {name}, {precision}", VARIANTS[name], precision, setting.size)
-        for name in setting.variants
-        for precision in DTYPES
+    cases = [Case(who, precision) for who in setting.variants for precision in DTYPES]
+    cases += [Case(who, "bf16", is_padded=True) for who in setting.variants]
+    cases += [
+        Case(PLAIN, precision, learns=learns) for learns in LEARNS for precision in ("bf16", "fp32")
     ]
-    found += [
-        _cell(setting, f"parity padded, {name}, bf16", VARIANTS[name], "bf16", setting.padded)
-        for name in setting.variants
-    ]
-    return found + [
-        _cell(
-            setting,
-            f"parity {learns} alone, {precision}",
-            Variant(),
-            precision,
-            setting.size,
-            learns,
+    return [
+        Cell(
+            case.name,
+            functools.partial(errors, setting, case),
+            5 if case.precision == "bf16" else 8,
+            {"preset": PRESET, "precision": case.precision, "batch": 2},
         )
-        for learns in LEARNS
-        for precision in ("bf16", "fp32")
+        for case in cases
     ]
 
 
-def _cell(
-    setting: Setting,
-    name: str,
-    variant: Variant,
-    precision: str,
-    size: tuple[int, int, int],
-    learns: str | None = None,
-) -> Cell:
-    measure = functools.partial(errors, setting, variant, precision, size, learns)
-    what = {"preset": PRESET, "precision": precision, "batch": 2}
-    return Cell(name, measure, 5 if precision == "bf16" else 8, what)
-
-
-def errors(
-    setting: Setting,
-    variant: Variant,
-    precision: str,
-    size: tuple[int, int, int],
-    learns: str | None = None,
-) -> Line:
+def errors(setting: Setting, case: Case) -> Line:
     """Relative errors in norm, and whether all are within the bound."""
-    wanted = reference(setting, size)
-    model = setting.pair(PRESET)[0]
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(learns is None or LEARNS[learns](name))
-    take_(model, variant)
-    try:
-        logits, gradients, tested = _step(model, wanted.clips.float(), DTYPES[precision])
-    finally:
-        take_(model, None)
-        model.requires_grad_(True).zero_grad(set_to_none=True)
+    wanted = reference(setting, setting.padded if case.is_padded else setting.size)
+    with setting.taking(PRESET, case.who) as model:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(case.learns is None or LEARNS[case.learns](name))
+        try:
+            logits, gradients, tested = _step(model, wanted.clips.float(), DTYPES[case.precision])
+        finally:
+            model.requires_grad_(True)
     of = {name: _error(found, wanted.gradients[name]) for name, found in gradients.items()}
     of |= {"logits": _error(logits, wanted.logits), "evaluation": _error(tested, wanted.logits)}
     worst = max(of, key=of.__getitem__)
@@ -100,7 +89,7 @@ def errors(
         "worst": worst,
         "logits_error": of["logits"],
         "table_error": max((error for name, error in of.items() if "table" in name), default=None),
-        "right": all(error < BOUND[precision] for error in of.values()),
+        "right": all(error < BOUND[case.precision] for error in of.values()),
     }
 
 

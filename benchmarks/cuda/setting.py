@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 import torch
@@ -17,7 +18,7 @@ from benchmarks.peers import swin_peer
 from benchmarks.steps import clip_of
 from vswin.costs import counting
 from vswin.models.registry import build, resolve_config
-from vswin.models.swin.variants import AttentionKernel, NormKernel, Variant
+from vswin.models.swin.variants import AttentionKernel, NormKernel, Variant, take_
 from vswin.weights.checkpoint import parse_checkpoint
 from vswin.weights.loading import load_checkpoint
 
@@ -26,6 +27,7 @@ VARIANTS: dict[str, Variant] = {
     for norm, attention in itertools.product(get_args(NormKernel), get_args(AttentionKernel))
 }
 """Every variant by name; a kernel that is new in `vswin.models.swin.variants` is among them."""
+PLAIN = next(name for name, variant in VARIANTS.items() if variant == Variant())
 THEIRS = "torchvision"
 TINY = {"depths": (2, 1), "num_heads": (1, 1), "window_size": (2, 2, 2), "num_classes": 10}
 
@@ -90,9 +92,18 @@ class Setting:
             self._pairs[preset] = ours.to(self.device), theirs.to(self.device)
         return self._pairs[preset]
 
-    def model(self, preset: str, who: str) -> nn.Module:
-        """torchvision's, or ours, whatever the variant is called."""
-        return self.pair(preset)[who == THEIRS]
+    @contextlib.contextmanager
+    def taking(self, preset: str, who: str) -> Iterator[nn.Module]:
+        """torchvision's, or ours with the kernels of a variant, and afterwards as it was."""
+        model = self.pair(preset)[who == THEIRS]
+        try:
+            if who != THEIRS:
+                take_(model, VARIANTS[who])
+            yield model
+        finally:
+            if who != THEIRS:
+                take_(model, None)
+            model.zero_grad(set_to_none=True)
 
     def named_as_ours(self, preset: str, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
         """What torchvision's model has by parameter (weights or gradients), by our names."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.cuda.models import PLAIN
-from benchmarks.cuda.setting import THEIRS
+from benchmarks.cuda.setting import PLAIN, THEIRS
 from benchmarks.machine import RESULTS, BenchmarkError
 from vswin.files import write_text
 
@@ -23,13 +22,15 @@ def read_lines(path: Path = LINES) -> list[dict[str, Any]]:
     A cell that failed or was dropped after it had been measured stays measured.
 
     Raises:
-        BenchmarkError: if a line is none of ours, or of a `--tiny` command.
+        BenchmarkError: if a line is none of ours, or of a `--tiny` command, or if what is kept was
+            measured on several cards.
     """
     last: dict[str, dict[str, Any]] = {}
+    cards: dict[str, str] = {}
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             line = json.loads(text)
-            name, is_tiny = line["case"], line["tiny"]
+            name, is_tiny, card = line["case"], line["tiny"], line["machine"]
         except (ValueError, KeyError, TypeError):
             raise BenchmarkError(f"{path}, line {number}: no line of this command") from None
         if is_tiny:
@@ -37,7 +38,12 @@ def read_lines(path: Path = LINES) -> list[dict[str, Any]]:
                 f"{path}, line {number}: measured with --tiny, which means nothing"
             )
         if name not in last or not {"error", "dropped"} & line.keys():
-            last[name] = line
+            last[name], cards[name] = line, card
+    if len(found := sorted(set(cards.values()))) > 1:
+        raise BenchmarkError(
+            f"{path}: lines of {' and of '.join(found)}, and a table is of one card; measure each "
+            "with --lines FILE of its own, or remove the lines of the others"
+        )
     return list(last.values())
 
 

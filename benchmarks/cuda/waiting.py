@@ -10,9 +10,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.cuda.cells import Cell, Line
-from benchmarks.cuda.setting import THEIRS, VARIANTS, Setting
+from benchmarks.cuda.setting import THEIRS, Setting
 from benchmarks.steps import step_of
-from vswin.models.swin.variants import take_
 
 PRESET = "swin_t"
 
@@ -44,21 +43,14 @@ def three_steps(setting: Setting) -> Line:
 
 def one_step(setting: Setting, name: str, clips: int) -> Line:
     """Kernels, milliseconds that the device is busy, and of a step that nobody profiles."""
-    model = setting.model(PRESET, name)
-    if name != THEIRS:
-        take_(model, VARIANTS[name])
     on_gpu = setting.device.type == "cuda"
     activities = [ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]
-    try:
+    with setting.taking(PRESET, name) as model:
         step = step_of(model, setting.clip(clips), "train", torch.bfloat16)
         wall = setting.timed(step)
         with profile(activities=activities) as profiled:
             step()
             setting.wait()
-    finally:
-        if name != THEIRS:
-            take_(model, None)
-        model.zero_grad(set_to_none=True)
     wanted = "CUDA" if on_gpu else "CPU"
     kernels = [
         event

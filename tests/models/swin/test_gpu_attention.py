@@ -1,6 +1,6 @@
 """The fused kernel for a GPU: chosen by name alone, and right where Triton interprets it.
 
-tests/models/test_cuda.py has it on a GPU.
+tests/models/test_cuda_triton.py has it on a GPU.
 """
 
 import math
