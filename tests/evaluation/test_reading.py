@@ -19,20 +19,23 @@ MVIT = {"embed_dim": 8, "depths": (1, 1), "frames": 16, "image_size": 32}
 CASES = {
     "swin, some views": ("swin_t", SWIN, {"frames": 4, "stride": 3, "size": 32, "views": "2x3"}),
     "swin, segments": ("swin_t", SWIN, {"dataset": "ssv2", "frames": 4, "size": 32}),
+    "swin, segments by the number of classes": ("swin_t", SWIN, {"frames": 4, "size": 32}),
     "mvit, its own": ("mvit_b_16x4", MVIT, {}),
 }
-CLASSES = {"ssv2": 174}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_clips_and_the_scores_are_those_of_predict(case, tmp_path):
     preset, small, options = CASES[case]
     torch.manual_seed(0)
-    classes = CLASSES.get(options.get("dataset"), 7)
+    classes = 174 if "segments" in case else 7
     model = vswin.build_model(preset, **small, num_classes=classes).eval()
     vswin.save_weights(model, tmp_path / "weights.safetensors")
     video = write_video(tmp_path / "video.mp4", moving(80))
+    names = [f"name of {label}" for label in range(classes)]  # they say nothing of the clips
+    (tmp_path / "names.txt").write_text("\n".join(names))
     words = [word for key, value in options.items() for word in (f"--{key}", value)]
+    words += ["--classes", tmp_path / "names.txt"]
     weights = ("--weights", tmp_path / "weights.safetensors", "--top", 3)
     with fed_to(type(model)) as fed:
         done = command("predict", video, *weights, *words, "--json")
@@ -44,6 +47,7 @@ def test_the_clips_and_the_scores_are_those_of_predict(case, tmp_path):
     best = scores.topk(3)
     answers = json.loads(done.stdout)
     assert [answer["label"] for answer in answers] == best.indices.tolist()
+    assert [answer["class"] for answer in answers] == [names[n] for n in best.indices]
     assert [a["score"] for a in answers] == pytest.approx(best.values.tolist(), abs=1e-5)
     # The same step by step, by whatever decodes the video.
     transforms = vswin.transforms_for(model, **options)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,8 +33,6 @@ class Classes:
     """What a model's classes are called, as far as that is known."""
 
     names: Sequence[str]
-    dataset: str | None
-    """What the model was trained on."""
     note: str
     """What was assumed; empty if nothing was."""
 
@@ -76,7 +75,7 @@ def classifier_of(
     opened = open_weights(weights, asked, **model_options(window=window))
     count = opened.model.config.num_classes
     known = _classes_of(count, dataset, classes, given, opened.trained)
-    clips = opened.clips(known.dataset or "")
+    clips = opened.clips(dataset)
     return Classifier(opened.model, known, clips.data, clips.test)
 
 
@@ -118,16 +117,16 @@ def _classes_of(
 
     if given is not None and len(given) != count:
         raise UsageError(f"{classes} names {len(given)} classes, and the model has {count}")
-    trained_on = dataset or (trained.data.dataset if trained else None)
     if given is not None:
-        return Classes(given, trained_on, "")
+        return Classes(given, "")
+    trained_on = dataset or (trained.data.dataset if trained else None)
     if trained_on is not None:
-        return Classes(require_classes_of(trained_on, count), trained_on, "")
+        return Classes(require_classes_of(trained_on, count), "")
     if (assumed := dataset_with(count)) is not None:
         note = f"(the {count} classes are assumed to be those of {assumed}; --classes gives others)"
-        return Classes(require_classes_of(assumed, count), assumed, note)
+        return Classes(require_classes_of(assumed, count), note)
     note = f"(numbers from 0: {count} classes are no known dataset's; --classes names them)"
-    return Classes([f"class {label}" for label in range(count)], None, note)
+    return Classes([f"class {label}" for label in range(count)], note)
 
 
 def require_video(path: Path) -> Path:
@@ -136,15 +135,27 @@ def require_video(path: Path) -> Path:
     Raises:
         UsageError: if it is none; says what it is.
     """
-    from vswin.data.video import UnreadableVideoError, open_video
+    from vswin.data.video import open_video
 
     path = path.expanduser()
     if not path.exists():
         raise UsageError(f"{path}: there is no such file")
     if path.is_dir():
         raise UsageError(f"{path} is a folder; wanted a video file")
+    with named_by_hand(), open_video(path):
+        return path
+
+
+@contextlib.contextmanager
+def named_by_hand() -> Iterator[None]:
+    """Says of a video in the command line, which is on no list, that it cannot be read.
+
+    Raises:
+        UsageError: if it cannot.
+    """
+    from vswin.data.opening import UnreadableVideoError
+
     try:
-        with open_video(path):
-            return path
+        yield
     except UnreadableVideoError as error:
-        raise UsageError(f"{path} cannot be read as a video: {error.reason}") from error
+        raise UsageError(f"{error.path} cannot be read as a video: {error.reason}") from error

@@ -53,13 +53,11 @@ def demo(
     import torch
 
     from vswin.using.demo import answering, served
-    from vswin.using.heat_maps import method_of
 
     require_device_and_precision(device, "fp32")
     use_data_file(data_file)
     asked = clips_asked(frames, stride, size, views, resize_positions=resize_positions)
     ready = classifier_of(weights, asked, window, dataset, classes)
-    method_of(ready.model)  # a family without heat maps is refused now
     known = ready.classes
     answer = answering(ready.model, known.names, ready.cut, ready.test, torch.device(device), top)
     if known.note:

@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from vswin.cli.classifier import ClassesOption, DatasetOption, classifier_of, require_video
+from vswin.cli.classifier import (
+    ClassesOption,
+    DatasetOption,
+    classifier_of,
+    named_by_hand,
+    require_video,
+)
 from vswin.cli.options import DataFileOption, use_data_file
 from vswin.cli.videos import (
     DeviceOption,
@@ -63,7 +69,6 @@ def explain(
 
     from vswin.data.annotations import Video
     from vswin.data.clips import read_views
-    from vswin.data.opening import UnreadableVideoError
     from vswin.files import require_writable
     from vswin.using import explaining
     from vswin.using.heat_maps import method_of
@@ -80,10 +85,8 @@ def explain(
     if label is not None and not method.of_class:
         raise UsageError(f"--class {label}: {method.name} asks about no class; leave it out")
     asked_about = None if label is None else _number(label, names)
-    try:
+    with named_by_hand():
         (view,) = read_views(Video(video, -1, video.name), cut, ready.test)
-    except UnreadableVideoError as error:
-        raise UsageError(f"{video} cannot be read as a video: {error.reason}") from error
     on = torch.device(device)
     found = explaining.explain(ready.model.to(on), view, cut.pixels, on, asked_about)
     best = (-found.scores).argsort(kind="stable")[:top]

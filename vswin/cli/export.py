@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vswin.cli.classifier import require_video
+from vswin.cli.classifier import named_by_hand, require_video
 from vswin.cli.options import model_options
 from vswin.cli.videos import (
     FramesOption,
@@ -21,9 +21,7 @@ from vswin.cli.videos import (
 from vswin.errors import UsageError
 
 if TYPE_CHECKING:  # `vswin --help` has no use for torch
-    from torch import Tensor
-
-    from vswin.data.video_data import VideoData, ViewsTest
+    from vswin.data.video_data import VideoData
     from vswin.using.exporting import Difference
     from vswin.weights.checkpoint import Checkpoint
 
@@ -62,6 +60,8 @@ def export(
     if int8 and to != "onnx":
         raise UsageError("--int8 goes with --to onnx")
 
+    import torch
+
     from vswin.files import require_writable
     from vswin.runs.trained import open_weights
     from vswin.using.exporting import TOLERANCE, export_model
@@ -71,9 +71,10 @@ def export(
     asked = clips_asked(frames, None, size, None, resize_positions=resize_positions)
     opened = open_weights(weights, asked, **model_options(window=window))
     model, meant = opened.model, opened.clips()
-    cut, test = meant.data, meant.test
+    cut = meant.data
     shape = (model.config.in_channels, cut.frames, cut.size, cut.size)
-    clips = _clips_of(videos, cut, test) if videos else None
+    with named_by_hand():
+        clips = torch.cat([meant.read(path) for path in videos]) if videos else None
     print(f"exporting for clips of {cut.frames} frames of {cut.size}×{cut.size} pixels", flush=True)
     about = _about(opened.checkpoint, cut)
     found = export_model(model, shape, to, out, about, clips, int8, _say)  # type: ignore[arg-type]
@@ -99,18 +100,6 @@ def _words(found: Difference) -> str:
         f"logits differ by at most {found.logits:.1e} of the largest, the first class is the same "
         f"in {found.agreeing} of {found.clips}"
     )
-
-
-def _clips_of(videos: list[Path], cut: VideoData, test: ViewsTest) -> Tensor:
-    """The views in which the videos are tested, normalised: (n, 3, T, H, W)."""
-    import torch
-
-    from vswin.data.annotations import Video
-    from vswin.data.clips import read_views
-    from vswin.data.transforms import normalise
-
-    views = [read_views(Video(path, -1, path.name), cut, test) for path in videos]
-    return normalise(torch.cat(views), pixels=cut.pixels)
 
 
 def _about(checkpoint: Checkpoint, cut: VideoData) -> dict[str, Any]:

@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from vswin.cli.classifier import ClassesOption, DatasetOption, classifier_of, require_video
+from vswin.cli.classifier import (
+    ClassesOption,
+    DatasetOption,
+    classifier_of,
+    named_by_hand,
+    require_video,
+)
 from vswin.cli.options import DataFileOption, use_data_file
 from vswin.cli.videos import (
     DeviceOption,
@@ -22,7 +28,6 @@ from vswin.cli.videos import (
     clips_asked,
     require_device_and_precision,
 )
-from vswin.errors import UsageError
 
 
 def predict(
@@ -47,7 +52,6 @@ def predict(
     """
     import torch
 
-    from vswin.data.video import UnreadableVideoError
     from vswin.evaluation.public import predict_video
 
     require_device_and_precision(device, "fp32")
@@ -56,10 +60,8 @@ def predict(
     video = require_video(video)
     ready = classifier_of(weights, asked, window, dataset, classes)
     names, on = ready.classes.names, torch.device(device)
-    try:
+    with named_by_hand():
         answers = predict_video(video, ready.model, names, ready.cut, ready.test, on, top)
-    except UnreadableVideoError as error:
-        raise UsageError(f"{video} cannot be read as a video: {error.reason}") from error
     if as_json:
         shown = [{"label": a.label, "class": a.name, "score": round(a.score, 6)} for a in answers]
         print(json.dumps(shown))

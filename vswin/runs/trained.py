@@ -45,7 +45,7 @@ class Opened:
 
         Args:
             dataset: what it was trained on; None: as in its run, else the public dataset that has
-                as many classes; empty: none that is known.
+                as many classes.
 
         Raises:
             UsageError: if there is no such dataset, or it cannot be tested in these views.

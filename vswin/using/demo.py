@@ -64,6 +64,9 @@ def answering(
         test: the views over which scores are averaged; the heat map is of one, from the middle.
         device: where to compute.
         top: how many classes.
+
+    Raises:
+        UsageError: if the family has none.
     """
     model, method = model.to(device), method_of(model)
 
