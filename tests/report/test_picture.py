@@ -124,6 +124,13 @@ def forest(*extents):
     return Forest("A title " * 30, ("A note " * 40,), "points", claims)
 
 
+def test_the_end_of_an_interval_that_decides_keeps_its_sign_in_words():
+    close = dataclasses.replace(STEP, low=-1.03, high=-0.002)
+    (claim,) = forest(1.0).claims
+    shown = dataclasses.replace(forest(1.0), claims=(dataclasses.replace(claim, steps=(close,)),))
+    assert shown.in_words.endswith("first − second +1.00 [−1.03, −0.002]")
+
+
 STRIP = Strip("a row with a name that is long", (80.0, 81.0), 80.5, 79.0, 82.0, "1 of 2 learnt")
 CONTROL = dataclasses.replace(STRIP, by_seed=(8.0,), mean=8.0, low=math.nan, high=math.nan)
 BOUNDS = (Bound(8.3, "chance"), Bound(79.5, "a bound with a long name"), Bound(81.5, "another"))

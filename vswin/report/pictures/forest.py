@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from vswin.wording import signed
+
 
 @dataclasses.dataclass(frozen=True)
 class Step:
@@ -56,7 +58,8 @@ class Forest:
     def in_words(self) -> str:
         """For those who cannot see it."""
         found = [
-            f"{claim.verdict}: {step.label} {step.mean:+.2f} [{step.low:+.2f}, {step.high:+.2f}]"
+            f"{claim.verdict}: {step.label} {signed(step.mean)} "
+            f"[{signed(step.low)}, {signed(step.high)}]"
             for claim in self.claims
             for step in claim.steps
         ]
