@@ -14,12 +14,20 @@ from vswin.runs.store import Store
 
 @pytest.fixture
 def recorded(smoke_results, tmp_path):
-    """Two records of the same runs."""
+    """Two records of the same runs, the second of which took other times."""
     store = Store(smoke_results, "smoke")
     runs = [store.run(run_id) for run_id in store.run_ids()]
     for name in ("first", "again"):
         write_record(Store(tmp_path / name, "smoke").record("table5"), runs)
+    change_curves(tmp_path / "again", clips_per_second="1.0", train_seconds="99.0")
     return tmp_path
+
+
+def change_curves(folder, **values):
+    path = Store(folder, "smoke").record("table5") / records.CURVES
+    curves = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert {*values} <= {*curves.columns}
+    curves.assign(**values).to_csv(path, index=False)
 
 
 def compare(folder, *words):
@@ -31,6 +39,12 @@ def test_the_same_runs_are_the_same(recorded, capsys):
     assert compare(recorded) == 0
     assert "runs are the same; top-1 at most 0.00 points apart" in capsys.readouterr().out
     assert not (recorded / "first" / FILE).exists()
+
+
+def test_a_curve_that_is_another_is_told(recorded, capsys):
+    change_curves(recorded / "again", loss="0.25")
+    assert compare(recorded) == 1
+    assert "\n0 of " in capsys.readouterr().out
 
 
 def test_a_clip_that_is_ranked_differently_is_counted(recorded, capsys):
