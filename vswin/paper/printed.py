@@ -165,17 +165,10 @@ class PrintedTable(Strict):
         row = self.row(row_id)
         return read_paper((row.from_paper if row else None) or self.paper)
 
-    def suspicion(self, row_id: str, metric: str) -> str | None:
-        """The evidence against a number, None if there is none."""
-        column = self.column(metric)
-        return next(
-            (
-                s.evidence
-                for s in self.suspicious
-                if column and (s.row, s.column) == (row_id, column.id)
-            ),
-            None,
-        )
+    def suspicion(self, row_id: str, column_id: str) -> str | None:
+        """The evidence against a cell, None if the table lists none."""
+        found = (s for s in self.suspicious if (s.row, s.column) == (row_id, column_id))
+        return next((s.evidence for s in found), None)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from vswin.paper.peers import read_peers
 from vswin.paper.printed import DASHES, Column, PrintedTable, Row
 from vswin.report.audit.basis import VIDEOS, Basis, PublishedTest
 from vswin.report.audit.data import Cell, Finding
-from vswin.report.audit.doubts import beside_count, by_hand, with_remark
+from vswin.report.audit.doubts import known_of, with_remark
 from vswin.report.audit.quantities import row_of, video_protocol
 from vswin.report.compare import COSTS, UNITS, compare
 
@@ -49,10 +49,9 @@ def cells_of(printed: PrintedTable, basis: Basis) -> Iterator[Cell]:
     """Every audited cell of a table with its status, row by row."""
     for row in printed.rows:
         for column in printed.columns:
-            doubt = by_hand(printed, row, column)
-            if doubt or is_audited(row, column):
-                finding = beside_count(printed, row, column, doubt) or doubt
-                finding = finding or status_of(printed, row, column, basis)
+            known = known_of(printed, row, column)
+            if known or is_audited(row, column):
+                finding = known or status_of(printed, row, column, basis)
                 yield Cell(
                     paper=printed.paper,
                     table=printed.table,
@@ -142,7 +141,7 @@ def _setting(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> F
 def _costs_are_exact(printed: PrintedTable, row: Row, basis: Basis) -> bool:
     """Whether a row's model has every cost that is printed for it."""
     costs = [c for c in printed.columns if c.metric in COSTS and printed.number(row.id, c.metric)]
-    found = [by_hand(printed, row, c) or status_of(printed, row, c, basis) for c in costs]
+    found = [known_of(printed, row, c) or status_of(printed, row, c, basis) for c in costs]
     return all(finding.status == "exact" for finding in found)
 
 

@@ -21,11 +21,16 @@ def doubts_in(printed: PrintedTable) -> dict[tuple[str, str], Finding]:
     found = {}
     for row in printed.rows:
         for column in printed.columns:
-            doubt = by_hand(printed, row, column)
-            doubt = beside_count(printed, row, column, doubt) or doubt
-            if doubt and doubt.status == "suspicious":
-                found[row.id, column.id] = with_remark(doubt, printed, row, column)
+            known = known_of(printed, row, column)
+            if known and known.status == "suspicious":
+                found[row.id, column.id] = with_remark(known, printed, row, column)
     return found
+
+
+def known_of(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
+    """The evidence against a cell, or what the count of another system's model says of it."""
+    doubt = _doubt(printed, row, column)
+    return _beside_count(printed, row, column, doubt) or doubt
 
 
 def with_remark(finding: Finding, printed: PrintedTable, row: Row, column: Column) -> Finding:
@@ -34,13 +39,12 @@ def with_remark(finding: Finding, printed: PrintedTable, row: Row, column: Colum
     return dataclasses.replace(finding, evidence=f"{finding.evidence} {also}".rstrip())
 
 
-def by_hand(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
+def _doubt(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
     """The evidence against a cell: from its table, by hand, or from a check that fails."""
     known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
-    for found in printed.suspicious:
-        if (found.row, found.column) == (row.id, column.id):
-            confidence = known.confidence if known else None
-            return Finding("suspicious", found.evidence, confidence=confidence or "high")
+    if listed := printed.suspicion(row.id, column.id):
+        confidence = known.confidence if known else None
+        return Finding("suspicious", listed, confidence=confidence or "high")
     if known and known.status == "suspicious":
         return Finding("suspicious", known.evidence, confidence=known.confidence or "")
     for check in paper_checks(printed.paper).checks:
@@ -52,7 +56,7 @@ def by_hand(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
     return None
 
 
-def beside_count(
+def _beside_count(
     printed: PrintedTable, row: Row, column: Column, doubt: Finding | None
 ) -> Finding | None:
     """A cost of another system beside the count of its model, and what else is known of it.

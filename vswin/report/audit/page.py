@@ -16,7 +16,7 @@ from vswin.files import require_writable, write_text
 from vswin.project import in_project, results_path
 from vswin.report.audit.basis import FILE, Basis, as_text, make_basis
 from vswin.report.audit.collect import load_audit
-from vswin.report.audit.data import Audit
+from vswin.report.audit.data import LABELS, Audit
 from vswin.report.audit.links import links_of
 from vswin.report.audit.parts import checks_in_words, headline, parts
 
@@ -101,5 +101,6 @@ def render(suffix: Literal["html", "md"], audit: Audit, root: Path) -> str:
         title="Every printed number",
         headline=[headline(audit), checks_in_words(audit)],
         parts=parts(audit),
+        labels=LABELS,
         command=command(root),
     )
