@@ -118,6 +118,14 @@ def test_half_precision_rounds_once(dtype):
     assert x.grad.dtype == dtype
 
 
+def test_a_hook_of_a_layer_norm_is_called_in_half_precision_too():
+    seen, norm = [], torch.nn.LayerNorm(8)
+    norm.register_forward_hook(lambda *_: seen.append(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        layer_norm(torch.zeros(2, 8, dtype=torch.bfloat16), norm, half=True)
+    assert seen == [1]
+
+
 def test_half_precision_is_as_near_to_fp64_as_autocast_is():
     """Gradients of a whole model under autocast, at most half as far again."""
     model, clips = tiny(**DESIGNS["joint"]), torch.randn(2, 3, 9, 20, 27)
