@@ -1,6 +1,8 @@
 """Features in the order of the list, against the model itself; going on where it stopped."""
 
+import dataclasses
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -71,8 +73,27 @@ def test_tokens_and_going_on_where_it_stopped(folder, tmp_path):
         if done == 2:
             raise KeyboardInterrupt
 
+    def begun(what):
+        """How many are there already."""
+        seen = []
+
+        def look(done, count):
+            seen.append(done)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            extract_features(model, videos, what, out, torch.device("cpu"), 1, on_video=look)
+        return seen[0]
+
     with pytest.raises(KeyboardInterrupt):
         extract_features(model, videos, what, out, torch.device("cpu"), 1, on_video=stop)
+    assert begun(what) == 2
+    assert begun(dataclasses.replace(what, weights="others")) == 0
+    assert begun(dataclasses.replace(what, data=dataclasses.replace(CUT, stride=3))) == 0
+    before = paths[0].stat().st_mtime_ns
+    os.utime(paths[0], ns=(before, before + 10**9))  # another video by the same name
+    assert begun(what) == 1
+    os.utime(paths[0], ns=(before, before))
     seen = []
     extract_features(
         *(model, videos, what, out, torch.device("cpu"), 1),
