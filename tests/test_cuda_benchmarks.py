@@ -79,6 +79,8 @@ def test_what_is_wrong_on_a_gpu_would_be_seen(monkeypatch):
     found = parity.errors(setting, parity.Case(PLAIN, "fp32"))
     assert found["right"]
     assert 0 < found["worst_error"] < 1e-5
+    frozen = parity.errors(setting, parity.Case(PLAIN, "fp32", learns="head"))
+    assert frozen["table_error"] is None
     whole = attention.biases_of
     monkeypatch.setattr(attention, "biases_of", lambda *a: [1.01 * x for x in whole(*a)])
     found = parity.errors(setting, parity.Case(PLAIN, "fp32"))
