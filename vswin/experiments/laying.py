@@ -54,7 +54,7 @@ def lay_project(folder: Path) -> Path:
 
 def _copy(source: Path, target: Path) -> None:
     """A file, or those of a folder that are not hidden."""
-    for path in sorted(source.rglob("[!.]*")) if source.is_dir() else [source]:
+    for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
         part = path.relative_to(source)
         if path.is_file() and not any(name.startswith(".") for name in part.parts):
             (target / part).parent.mkdir(parents=True, exist_ok=True)
