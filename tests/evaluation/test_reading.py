@@ -1,5 +1,6 @@
 """A loop of one's own gets the tensors that the commands feed, and so their answers."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,8 +12,12 @@ from tests.command import vswin as command
 from tests.feeding import fed_to
 from tests.videos import moving, write_video
 from vswin.data.video import read_frames
+from vswin.data.video_data import VideoData, ViewsTest
 from vswin.errors import UsageError
+from vswin.evaluation.public import ClipsAsked
+from vswin.evaluation.reading import ClipTransforms
 from vswin.models.errors import ModelError
+from vswin.runs.trained import Opened, Trained, as_trained
 
 SWIN = {"embed_dim": 8, "depths": (1,), "num_heads": (2,), "window_size": (2, 4, 4)}
 MVIT = {"embed_dim": 8, "depths": (1, 1), "frames": 16, "image_size": 32}
@@ -54,6 +59,16 @@ def test_the_clips_and_the_scores_are_those_of_predict(case, tmp_path):
     decoded = read_frames(video, range(80))
     parts = [transforms.crop(decoded[wanted]) for wanted in transforms.frames(80, fps=25.0)]
     assert torch.equal(transforms.normalise(torch.cat(parts)), clips)
+
+
+def test_a_run_says_of_its_clips_what_nobody_else_does():
+    model = vswin.build_model("swin_t", **SWIN, num_classes=7)
+    data = VideoData("", frames=4, stride=3, size=32, sampling="segments")
+    trained = Trained(data, ViewsTest(1, 3))
+    asked = {ClipsAsked(): data, ClipsAsked(stride=2): dataclasses.replace(data, stride=2)}
+    for said, expected in asked.items():
+        opened = Opened(model, None, trained, as_trained(said, trained))
+        assert opened.clips() == ClipTransforms(expected, trained.test)
 
 
 def test_what_cannot_be_cut_is_refused():
