@@ -8,6 +8,7 @@ from vswin.report.claims import judge_claims
 from vswin.report.first_screen import first_screen, negative
 from vswin.report.headline import verdict_lines
 from vswin.report.page import make_page, render
+from vswin.report.pictures.tested import sensitivity_of
 from vswin.report.sensitivity import Sensitivity, changed, sensitivity
 
 UP, SAME, DOWN = [84.0, 84.4, 83.9, 84.2], [80.1, 80.5, 79.8, 80.2], [76.0, 76.4, 75.8, 76.1]
@@ -98,6 +99,19 @@ def test_an_answer_that_changes_is_on_the_first_screen(study):
     (cells,) = [cells for cells in table.lines if cells[0] == beats.says]
     assert cells[2].startswith("≠ contradicted (")
     assert table.header == ["claim", "here", "proxy_other"]
+
+
+def test_the_picture_sets_each_variation_beside_the_study(study):
+    other = varied(designs(SAME[:3], DOWN[:3], UP[:3]))
+    judged = judge_claims(study)
+    drawn = sensitivity_of(study, judged, [other])
+    (beats,) = [j for j in judged if j.claim.id == "joint_beats_factorized"]
+    (claim,) = [claim for claim in drawn.claims if claim.title == beats.says]
+    assert claim.verdict == beats.verdict == "holds"
+    assert [step.label for step in claim.steps] == ["here, n = 4", "≠ proxy_other, n = 3"]
+    assert [round(step.mean, 2) for step in claim.steps] == [3.98, -3.97]  # by hand
+    assert [step.tone for step in claim.steps] == ["holds", "contradicted"]
+    assert sensitivity_of(study, judged, []) is None
 
 
 def test_too_few_seeds_change_no_answer(study):

@@ -169,7 +169,7 @@ def make_page(study: Study) -> Page:
         sections=all_sections(study, judgements, variations),
         command=command(study),
         training=training(study),
-        pictures=pictures_of(study, judgements),
+        pictures=pictures_of(study, judgements, variations),
         audited=study.name if study.printed else "",
     )
 

@@ -48,7 +48,8 @@ def sensitivity(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) 
     if not others or not tested:
         return Section(TITLE, level=2)
     lines = [
-        [j.says, _answer(j), *(_marked(j, _same(j, other)) for other in others)] for j in tested
+        [j.says, _answer(j), *(_marked(j, same_claim(j, other)) for other in others)]
+        for j in tested
     ]
     varied = "; ".join(f"`{other.protocol}`: {other.varies}" for other in others)
     return Section(
@@ -57,6 +58,7 @@ def sensitivity(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) 
         lines,
         before=f"Variations that were declared beforehand, with fewer seeds. {varied}.",
         note="A verdict that is another one is marked with ≠.",
+        picture="sensitivity",
         level=2,
     )
 
@@ -65,21 +67,21 @@ def changed(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) -> I
     """In a line each: claims whose answer is another one under a variation."""
     for judgement in judgements:
         for other in others:
-            same = _same(judgement, other)
-            if same is not None and _differs(judgement, same):
+            same = same_claim(judgement, other)
+            if same is not None and differs(judgement, same):
                 yield (
                     f"{judgement.says} Here: {_answer(judgement)}. With {other.varies}: "
                     f"{_answer(same)}."
                 )
 
 
-def _same(judgement: Judgement, other: Sensitivity) -> Judgement | None:
+def same_claim(judgement: Judgement, other: Sensitivity) -> Judgement | None:
     """The claim's judgement under a variation; None where it was not tested there."""
     found = (j for j in other.judgements if j.claim.id == judgement.claim.id and j.steps)
     return next(found, None)
 
 
-def _differs(here: Judgement, there: Judgement) -> bool:
+def differs(here: Judgement, there: Judgement) -> bool:
     """Whether the answer is another one.
 
     It is if both are answers; and if one is inconclusive, only where the intervals have nothing in
@@ -110,4 +112,4 @@ def _answer(judgement: Judgement) -> str:
 def _marked(here: Judgement, there: Judgement | None) -> str:
     if there is None:
         return "–"
-    return f"{'≠ ' if _differs(here, there) else ''}{_answer(there)}"
+    return f"{'≠ ' if differs(here, there) else ''}{_answer(there)}"

@@ -100,7 +100,8 @@ def _panel(
         bottom = top + ROW * len(claim.steps)
         _shade(axis, claim, top, bottom, extent)
         for place, step in enumerate(claim.steps):
-            _step(axis, step, top + ROW * (place + 0.5), colour)
+            own = TONES.get(step.tone, SOFT) if step.tone else colour
+            _step(axis, step, top + ROW * (place + 0.5), own)
         axis.plot([0, 0], [top, bottom], color=INK, linewidth=1)
         top = bottom + GAP / 2
         if claim is not claims[-1]:

@@ -17,6 +17,8 @@ class Step:
     low: float
     """Of the 95 % interval; equal to the mean where there is none."""
     high: float
+    tone: str = ""
+    """The verdict on this step, where it has a colour of its own."""
 
 
 @dataclasses.dataclass(frozen=True)

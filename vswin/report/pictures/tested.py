@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from vswin.report.claims import Judgement
 from vswin.report.claims import Step as Judged
 from vswin.report.pictures.forest import Claim, Forest, Step
 from vswin.report.pictures.shown import place
+from vswin.report.sensitivity import Sensitivity, differs, same_claim
 from vswin.report.study import Study
 
 DIFFERENCES = ("greater", "trend", "interaction", "within", "equal")
@@ -21,11 +23,7 @@ def forest_of(study: Study, judgements: Sequence[Judgement]) -> Forest | None:
 
     Times have another unit, and no place on the same axis.
     """
-    tested = [
-        j
-        for j in judgements
-        if j.steps and j.claim.kind in DIFFERENCES and j.claim.metric not in TIMED
-    ]
+    tested = _in_points(judgements)
     if not tested:
         return None
     seeds = max(len(step.by_seed) for j in tested for step in j.steps)
@@ -35,13 +33,68 @@ def forest_of(study: Study, judgements: Sequence[Judgement]) -> Forest | None:
     ]
     if study.printed and not study.terms.comparable:
         notes.append("Not comparable with differences that are printed for Kinetics.")
-    names = sorted({study.terms.metrics.get(j.claim.metric, j.claim.metric) for j in tested})
     return Forest(
         title=f"{study.title}: the claims",
         notes=(" ".join(notes),),
-        unit=f"difference in {' and '.join(names)}{place(study)}, points",
+        unit=_unit(study, tested),
         claims=tuple(_claim(judgement) for judgement in tested),
     )
+
+
+def sensitivity_of(
+    study: Study, judgements: Sequence[Judgement], variations: Sequence[Sensitivity]
+) -> Forest | None:
+    """The difference that decides about a claim, here and under each variation; None without any.
+
+    A variation with another answer is marked, and each has the colour of its own verdict.
+    """
+    tested = [j for j in _in_points(judgements) if any(same_claim(j, v) for v in variations)]
+    claims = [claim for j in tested if (claim := _varied(j, variations))]
+    if not claims:
+        return None
+    return Forest(
+        title=f"{study.title}: what the answers depend on",
+        notes=("Differences between the same rows, paired over seeds, under each variation.",),
+        unit=_unit(study, tested),
+        claims=tuple(claims),
+    )
+
+
+def _varied(judgement: Judgement, variations: Sequence[Sensitivity]) -> Claim | None:
+    """The step that decides, here and where it was repeated; None if one seed decides nothing."""
+    decisive = [step for step in judgement.steps if step.interval is judgement.interval]
+    if not decisive:
+        return None
+    label = decisive[0].label
+    steps = [_renamed(decisive[0], "here", judgement)]
+    for variation in variations:
+        varied = same_claim(judgement, variation)
+        if varied is not None:
+            mark = "≠ " if differs(judgement, varied) else ""
+            found = [step for step in varied.steps if step.label == label]
+            steps += [_renamed(step, f"{mark}{variation.protocol}", varied) for step in found]
+    title = f"{judgement.says} ({label})" if len(judgement.steps) > 1 else judgement.says
+    return dataclasses.replace(_claim(judgement), title=title, steps=tuple(steps))
+
+
+def _renamed(step: Judged, where: str, judgement: Judgement) -> Step:
+    """A step called by where it was seen, with how many seeds, in the colour of that verdict."""
+    name = f"{where}, n = {len(step.by_seed)}"
+    return dataclasses.replace(_step(step), label=name, tone=judgement.verdict)
+
+
+def _in_points(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Those that were tested by differences in points."""
+    return [
+        j
+        for j in judgements
+        if j.steps and j.claim.kind in DIFFERENCES and j.claim.metric not in TIMED
+    ]
+
+
+def _unit(study: Study, tested: Sequence[Judgement]) -> str:
+    names = sorted({study.terms.metrics.get(j.claim.metric, j.claim.metric) for j in tested})
+    return f"difference in {' and '.join(names)}{place(study)}, points"
 
 
 def _claim(judgement: Judgement) -> Claim:

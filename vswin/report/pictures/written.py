@@ -12,17 +12,20 @@ from vswin.report.distances import distances_of
 from vswin.report.inference import inference_of
 from vswin.report.pictures.kept import Picture, digest, digest_in
 from vswin.report.pictures.shown import costs_of, curves_of, levels_of
-from vswin.report.pictures.tested import forest_of
+from vswin.report.pictures.tested import forest_of, sensitivity_of
+from vswin.report.sensitivity import Sensitivity
 from vswin.report.study import Study
 from vswin.report.tradeoff import tradeoff_of
 
-NAMES = ("claims", "distances", "levels", "curves", "tradeoff", "costs", "inference")
+NAMES = ("claims", "distances", "levels", "curves", "tradeoff", "costs", "inference", "sensitivity")
 """In the order in which they stand on a page."""
 Pictures = Mapping[str, Picture]
 """By name."""
 
 
-def pictures_of(study: Study, judgements: Sequence[Judgement]) -> Pictures:
+def pictures_of(
+    study: Study, judgements: Sequence[Judgement], variations: Sequence[Sensitivity]
+) -> Pictures:
     """What there is to show; no picture where nothing could be seen."""
     found: dict[str, Picture | None] = {
         "inference": inference_of(study),
@@ -32,6 +35,7 @@ def pictures_of(study: Study, judgements: Sequence[Judgement]) -> Pictures:
         "curves": curves_of(study),
         "costs": costs_of(study),
         "tradeoff": tradeoff_of(study),
+        "sensitivity": sensitivity_of(study, judgements, variations),
     }
     return {name: picture for name in NAMES if (picture := found[name]) is not None}
 
