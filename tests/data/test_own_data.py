@@ -1,5 +1,7 @@
 """Datasets of one's own: what data.yaml says of them, their lists, split and mistakes."""
 
+import json
+
 import pytest
 
 from tests.command import vswin
@@ -105,9 +107,13 @@ def test_splits_that_share_a_file_are_refused(tmp_path, described):
     for name in "ab":
         touch(tmp_path / "clips" / name, "1.mp4")
     described("mine: {classes: from folders, train: clips, test: clips}")
-    done = vswin("data", "check", "mine")
+    done = vswin("data", "check", "mine", "--json")
     assert done.returncode == 2
-    assert "clips/a/1.mp4 is in the train and in the test split of mine" in done.stderr
+    said = "clips/a/1.mp4 is in the train and in the test split of mine"
+    assert said in done.stderr
+    found = json.loads(done.stdout)
+    assert not found["ok"]
+    assert said in found["shared"]
 
 
 def test_a_check_ends_with_what_runs_make_of_bad_files(tmp_path, described):

@@ -19,7 +19,7 @@ from vswin.errors import UsageError
 from vswin.place import cache_folder
 
 if TYPE_CHECKING:  # imported by the commands themselves: `vswin --help` has no use for decoders
-    from vswin.data.annotations import VideoList
+    from vswin.data.annotations import AnnotationError, VideoList
     from vswin.data.check import CheckReport, OnProgress, Spread
 
 app = typer.Typer(help="Videos: whether they are all there and can be read.", no_args_is_help=True)
@@ -90,7 +90,6 @@ def check(
     use_data_file(data_file)
     from vswin.data.check import MIN_FRAMES, check_videos
     from vswin.data.datasets import dataset as known_dataset
-    from vswin.data.listed import require_apart
 
     reports: list[CheckReport] = []
     lists: list[VideoList] = []
@@ -109,17 +108,31 @@ def check(
             )
         reports.append(report)
         lists.append(found)
+    shared = _shared(lists) if known_dataset(dataset).is_own else None  # published lists stay
     if as_json:
+        ok = shared is None and all(report.ok for report in reports)
         content = {report.split: report.as_dict() for report in reports}
-        print(json.dumps({"ok": all(r.ok for r in reports), "splits": content}, indent=2))
+        print(json.dumps({"ok": ok, "shared": shared and str(shared), "splits": content}, indent=2))
     else:
         _print(reports)
-    if known_dataset(dataset).is_own:
-        require_apart(*lists)
+    if shared:
+        raise shared
     if not all(report.ok for report in reports):
         if not as_json:
             print(f"next: {_next(reports)}")
         raise typer.Exit(1)
+
+
+def _shared(lists: list[VideoList]) -> AnnotationError | None:
+    """What is wrong where a video is in two splits."""
+    from vswin.data.annotations import AnnotationError
+    from vswin.data.listed import require_apart
+
+    try:
+        require_apart(*lists)
+    except AnnotationError as error:
+        return error
+    return None
 
 
 def default_state(videos: VideoList) -> Path:
