@@ -10,6 +10,7 @@ from vswin.report.compare import within
 from vswin.report.data import Item, Row, Section
 from vswin.report.statistics import wilson_interval
 from vswin.runs.evaluated import Evaluated
+from vswin.wording import signed
 
 if TYPE_CHECKING:  # a study shows its table itself
     from vswin.report.study import Study
@@ -71,7 +72,7 @@ def _beside_print(study: Study, row: Row, found: Evaluated) -> Iterator[list[str
         if printed is not None and tolerance is not None:
             ours = 100 * found.metrics[metric]
             values = [printed, f"{ours:.2f}", _videos(found), _interval(found, metric, 2)]
-            apart = f"{ours - float(printed):+.2f}"
+            apart = signed(ours - float(printed))
             yield [row.id, title, *values, apart, within(ours, printed, tolerance)]
 
 

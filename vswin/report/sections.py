@@ -13,6 +13,7 @@ from vswin.report.study import Study
 from vswin.runs.record import RunRecord
 from vswin.runs.result import VideosDetails
 from vswin.tasks import title as title_of
+from vswin.wording import signed
 
 
 def costs_apart(study: Study) -> Section:
@@ -30,7 +31,7 @@ def accuracies(study: Study) -> Section:
             study.terms.metrics[metric],
             printed,
             "–" if ours is None else f"{ours:.2f}",
-            "–" if ours is None else f"{ours - float(printed):+.2f}",
+            "–" if ours is None else signed(ours - float(printed)),
             match,
         ]
         for row, metric, printed, ours, match in compared(study)

@@ -119,9 +119,9 @@ def test_p_is_that_of_a_normal_distribution():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("joint_beats_split", "+2.4 (z 9.2), clear"),
-        ("longer_window_is_better", "+0.2 (z 0.8), +0.3 (z 1.2), not resolvable"),
-        ("embeddings_begin_equally_well", "+0.0 (z 0.0), not resolvable"),
+        ("joint_beats_split", "+2.4 (z +9.2), clear"),
+        ("longer_window_is_better", "+0.2 (z +0.8), +0.3 (z +1.2), not resolvable"),
+        ("embeddings_begin_equally_well", "+0.0 (z +0.0), not resolvable"),
         ("saves_17_percent", "0.830 times"),
         ("model_is_three_times_smaller", "3.24 times"),
         ("level_on_ssv2", "69.6 %"),
@@ -136,9 +136,9 @@ def test_what_a_page_shows_of_a_claim(name, words):
 
 
 def test_lines_and_assumptions_are_readable():
-    assert FOUND["joint_beats_split"].line == "joint − split +2.4 points (z 9.2): clear"
+    assert FOUND["joint_beats_split"].line == "joint − split +2.4 points (z +9.2): clear"
     assert FOUND["longer_is_better"].line == (
-        "dim8 − dim4 +1.8 points (z 6.9); dim16 − dim8 +0.6 points (z 2.3): by a single test only"
+        "dim8 − dim4 +1.8 points (z +6.9); dim16 − dim8 +0.6 points (z +2.3): by a single test only"
     )
     assert FOUND["embeddings_begin_equally_well"].line.startswith("center − inflate +0.0 points")
     for videos in TESTED_VIDEOS.values():

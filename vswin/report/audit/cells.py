@@ -18,6 +18,7 @@ from vswin.report.audit.data import Cell, Finding
 from vswin.report.audit.doubts import known_of, with_remark
 from vswin.report.audit.quantities import row_of, video_protocol
 from vswin.report.compare import COSTS, UNITS, compare
+from vswin.wording import signed
 
 SETTLED = ("holds", "contradicted", "no effect")
 """Verdicts that say something of a claim."""
@@ -242,7 +243,7 @@ def _apart(printed: PrintedTable, row: Row, metric: str, ours: float) -> tuple[b
     tolerance = video_protocol(VIDEOS).tolerance
     apart = ours - float(printed.number(row.id, metric) or "nan")
     near = tolerance is not None and abs(apart) <= tolerance + 1e-9
-    return near, f"{ours:.2f}, {apart:+.2f} points; tolerance {tolerance}."
+    return near, f"{ours:.2f}, {signed(apart)} points; tolerance {tolerance}."
 
 
 def awaited_of(printed: PrintedTable, row: Row, basis: Basis) -> str:

@@ -20,6 +20,7 @@ from vswin.report.claims.judgement import Judgement, Step, Verdict
 from vswin.report.claims.sources import Studies, counted, in_doubt, is_informative, own_frame
 from vswin.report.statistics import MIN_SEEDS, holm, mean_tau, t_interval
 from vswin.report.study import Study
+from vswin.wording import signed
 
 Values = Mapping[str, Mapping[int, float]]
 """What a claim's rows measured, in %: by row and seed."""
@@ -227,7 +228,7 @@ def _judge_level(found: Judgement, owners: Mapping[str, Study]) -> Judgement:
         verdict="holds" if abs(difference) <= found.margin + 1e-9 else "contradicted",
         difference=difference,
         reason=(
-            f"{found.values[ref]:.2f} against {printed} as printed, {difference:+.2f} points; "
+            f"{found.values[ref]:.2f} against {printed} as printed, {signed(difference)} points; "
             f"margin {wording.points(found.margin)}, fixed beforehand"
         ),
     )

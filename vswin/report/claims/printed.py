@@ -96,14 +96,16 @@ class PrintedEvidence:
 
     @property
     def line(self) -> str:
-        """`joint − split +2.4 points (z 9.2): clear`, step by step."""
-        steps = (f"{s.label} {signed(s.difference, 1)} points (z {s.z:.1f})" for s in self.steps)
+        """`joint − split +2.4 points (z +9.2): clear`, step by step."""
+        steps = (
+            f"{s.label} {signed(s.difference, 1)} points (z {signed(s.z, 1)})" for s in self.steps
+        )
         return f"{'; '.join(steps)}: {self.resolution}"
 
     @property
     def short(self) -> str:
-        """`+2.4 (z 9.2), clear`, where it is said which rows are compared."""
-        steps = (f"{signed(s.difference, 1)} (z {s.z:.1f})" for s in self.steps)
+        """`+2.4 (z +9.2), clear`, where it is said which rows are compared."""
+        steps = (f"{signed(s.difference, 1)} (z {signed(s.z, 1)})" for s in self.steps)
         return f"{', '.join(steps)}, {self.resolution}"
 
 

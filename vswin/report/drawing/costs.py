@@ -19,6 +19,7 @@ from vswin.report.drawing.canvas import (
     widest,
 )
 from vswin.report.pictures.costs import Costs
+from vswin.wording import signed
 
 ROW, AXIS, LEGEND = 0.3, 0.6, 0.35
 
@@ -35,7 +36,7 @@ def draw(costs: Costs) -> Figure:
         axis.barh(place, band, left=-cost.rounding, height=0.7, color=PALE)
         colour = OURS if cost.exact else TONES["contradicted"]
         axis.plot([cost.percent], [place], "o", color=colour, ms=6)
-        beside(axis, place, f"{cost.percent:+.2f} %".replace("-", "−"), colour, bold=not cost.exact)
+        beside(axis, place, f"{signed(cost.percent)} %", colour, bold=not cost.exact)
     axis.axvline(0, color=INK, linewidth=1)
     axis.set_ylim(len(costs.costs) - 0.5, -0.5)
     axis.set_yticks(range(len(costs.costs)), [cost.label for cost in costs.costs], fontsize=9)

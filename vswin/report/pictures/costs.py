@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from vswin.wording import signed
+
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
@@ -32,5 +34,5 @@ class Costs:
     @property
     def in_words(self) -> str:
         """For those who cannot see it."""
-        found = [f"{cost.label} {cost.percent:+.2f} %" for cost in self.costs]
+        found = [f"{cost.label} {signed(cost.percent)} %" for cost in self.costs]
         return f"{self.title}. Ours against printed: {'; '.join(found)}"
