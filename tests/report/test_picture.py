@@ -1,8 +1,10 @@
 """Pictures: what they show, and that they are kept only while they show it."""
 
+import ast
 import dataclasses
 import io
 import math
+import typing
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,7 +15,7 @@ from vswin.report.claims import judge_claims
 from vswin.report.page import make_page
 from vswin.report.pictures.curves import Curves, RowCurves
 from vswin.report.pictures.forest import Claim, Forest, Step
-from vswin.report.pictures.kept import digest, digest_in
+from vswin.report.pictures.kept import DRAWING, SHARED, Picture, digest, digest_in
 from vswin.report.pictures.levels import Bound, Levels, Strip
 from vswin.report.pictures.tested import forest_of
 
@@ -53,6 +55,18 @@ def test_a_picture_is_drawn_once_and_again_when_a_number_changes(study, drawn):
     values[0] = values[0]._replace(value=values[0].value + 1e-7)
     write_report(dataclasses.replace(study, values=tuple(values)))
     assert [type(picture).__name__ for picture in drawn[3:]] == ["Forest", "Levels"]
+
+
+def test_what_a_picture_is_drawn_with_is_in_its_digest():
+    kinds = {kind.__module__.rpartition(".")[2] for kind in typing.get_args(Picture)}
+    for module in DRAWING.glob("*.py"):
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        used = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        used = {
+            name.rpartition(".")[2] for name in used if name.startswith("vswin.report.drawing.")
+        }
+        assert used <= set(SHARED), f"{module.name} draws with {used}"
+    assert {path.stem for path in DRAWING.glob("*.py")} == {*kinds, *SHARED, "__init__"}
 
 
 def test_what_is_not_whole_or_says_nothing_is_drawn_again(study, drawn):
