@@ -37,6 +37,16 @@ _WANTED = {
 }
 """What a value should be, by how the types of pydantic's errors begin."""
 
+PATTERNS = {
+    r"^[a-z0-9_]+$": "should have small letters, digits and _ alone, such as `win8`",
+    r"^[A-Za-z0-9_]+$": "should have letters, digits and _ alone, such as `tableA1`",
+    r"^([A-Za-z0-9_]+\.)?[a-z0-9_]+$": "should be a row or table.row, such as `table5.win8`",
+    r"^[1-9][0-9]*x[135]$": "should be clips x crops of a video, of 1, 3 or 5 crops, such as `4x3`",
+    r"^[0-9a-f]{64}$": "should be a SHA-256, 64 hexadecimal digits",
+    r"\S": "should have a word at least",
+}
+"""What a text should be, by the regular expression that it does not match."""
+
 
 class Strict(BaseModel):
     """Data from a file: unknown keys are refused, nothing changes afterwards."""
@@ -170,6 +180,8 @@ def in_plain_words(error: Any) -> str:
     if kind in _MISSING:
         is_item = bool(error["loc"]) and isinstance(error["loc"][-1], int)
         return f"item {error['loc'][-1] + 1} is missing" if is_item else "required key is missing"
+    if kind == "string_pattern_mismatch":
+        return PATTERNS[error["ctx"]["pattern"]]
     for name, words in _WANTED.items():
         if kind.startswith(name):
             return words

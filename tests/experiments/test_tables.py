@@ -1,15 +1,18 @@
 """Experiment and protocol files: what they mean, and that a broken one says where it is broken."""
 
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 
+from vswin import reading
 from vswin.errors import UsageError
 from vswin.experiments.library import Library
 from vswin.experiments.planning import plan_study
 from vswin.paper.printed import FOLDER, printed_table
 from vswin.project import experiments_dir
-from vswin.reading import ExperimentError
+from vswin.reading import PATTERNS, ExperimentError
 
 LIBRARY = Library(experiments_dir())
 PRINTED = [table for table in LIBRARY.tables() if printed_table(table)]
@@ -85,6 +88,13 @@ def broken(library, file, old, new):
     return path, line
 
 
+def test_every_pattern_that_a_text_must_match_is_known_in_words():
+    source = "".join(
+        f.read_text(encoding="utf-8") for f in Path(reading.__file__).parent.rglob("*.py")
+    )
+    assert set(re.findall(r"Field\(pattern=r\"([^\"]+)\"", source)) == set(PATTERNS)
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "words"),
     [
@@ -93,6 +103,7 @@ def broken(library, file, old, new):
         ("table5.yaml", "title: Temp", "title: [Temp", ["not valid YAML"]),
         ("table5.yaml", "table: table5", "table: table6", ["'table6'", "'table5'"]),
         ("table5.yaml", "id: dim8", "id: dim4", ["repeated: dim4"]),
+        ("table5.yaml", "id: dim8", "id: dim-8", ["rows.1.id", "small letters", "'dim-8'"]),
         (
             "table5.yaml",
             "preset: swin_t",
