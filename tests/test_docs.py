@@ -10,6 +10,7 @@ import vswin
 from tests.documents import DOCUMENTS
 from tools import readme
 from vswin.data.video_files import SUFFIXES
+from vswin.experiments.laying import lay_project
 from vswin.paper.printed import printed_table
 from vswin.project import project_root
 from vswin.report import load_study
@@ -19,14 +20,26 @@ from vswin.report.overview.collect import load_overview
 ROOT = project_root()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_links_lead_somewhere(document):
-    text = (ROOT / document).read_text()
+def require_links(document):
+    """Every link of a document leads to a heading, or to a file that is there."""
+    text = document.read_text()
     for target in re.findall(r"\]\(([^)]+)\)", text):
         if target.startswith("#"):
             assert f"# {target[1:]}\n" in text.lower(), f"{document}: {target}"
         elif not target.startswith("http"):
-            assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
+            assert (document.parent / target).exists(), f"{document}: {target}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document):
+    require_links(ROOT / document)
+
+
+def test_links_of_a_laid_project_lead_somewhere(tmp_path):
+    documents = [*lay_project(tmp_path / "project").rglob("*.md")]
+    assert len(documents) > 10
+    for document in documents:
+        require_links(document)
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])

@@ -1,4 +1,4 @@
-"""A project folder of one's own: experiments, notebooks, results, without a clone."""
+"""A project folder of one's own: experiments, notebooks, docs, results, without a clone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from vswin.files import TEMPORARY_PREFIX, naming
 from vswin.project import shipped_dir
 
 LAID = (
+    "docs",
     "notebooks",
     "results/reference/peers.csv",
+    "slurm/README.md",
     "slurm/cluster.example.toml",
     "data.example.yaml",
     "experiments",
