@@ -85,20 +85,36 @@ def imported_modules(tree):
             yield from imported_modules(node)
 
 
+GRAPH = {name: {*imported_modules(ast.parse(path.read_text()))} for name, path in MODULES.items()}
+
+
 def test_no_two_modules_import_each_other_in_whatever_way():
-    graph = {name: {*imported_modules(ast.parse(p.read_text()))} for name, p in MODULES.items()}
     try:
-        graphlib.TopologicalSorter(graph).prepare()
+        graphlib.TopologicalSorter(GRAPH).prepare()
     except graphlib.CycleError as error:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
 
 
+def test_no_folder_of_the_report_reaches_one_above_it():
+    above = []
+    for folder in ("audit", "overview", "claims", "doubts"):  # from the top down
+        start = f"vswin.report.{folder}."
+        reached, new = set(), {name for name in GRAPH if name.startswith(start)}
+        assert new, f"{start} is empty"
+        while new:
+            reached |= new
+            new = {other for name in new for other in GRAPH.get(name, ())} - reached
+        found = sorted(name for name in reached if name.startswith(tuple(above)))
+        assert not found, f"{start[:-1]} needs {found}"
+        above.append(start)
+
+
 def test_slurm_knows_nothing_of_what_is_launched_above_it():
-    for name, path in MODULES.items():
+    for name, found in GRAPH.items():
         if name.startswith("vswin.launch.slurm"):
             above = {
                 other
-                for other in imported_modules(ast.parse(path.read_text()))
+                for other in found
                 if other.startswith("vswin.launch.") and not other.startswith("vswin.launch.slurm")
             }
             assert not above, f"{name} imports {above}"

@@ -13,7 +13,7 @@ from vswin.costs.peers.counting import count_peer
 from vswin.files import write_text
 from vswin.paper.peers import read_peers
 from vswin.project import project_root
-from vswin.report.audit.peers import FILE, as_csv, questions
+from vswin.report.doubts.peers import FILE, as_csv, questions
 
 
 def main() -> None:

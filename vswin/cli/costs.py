@@ -17,7 +17,7 @@ from vswin.report.sections import unfounded
 
 if TYPE_CHECKING:  # only --peers needs it
     from vswin.costs.peers.counting import PeerCost
-    from vswin.report.audit.peers import Counts, Question
+    from vswin.report.doubts.peers import Counts, Question
 
 
 def print_table_cost(table: str, rule: Rule | None) -> None:
@@ -74,20 +74,20 @@ def print_peer_costs(tables: list[str]) -> None:
     """
     from vswin.paper.peers import read_peers
     from vswin.paper.printed import printed_table
-    from vswin.report.audit import peers
+    from vswin.report.doubts.cells import counted_peers
+    from vswin.report.doubts.peers import questions
 
     known = sorted({row.split(".")[0] for model in read_peers().models for row in model.rows})
     for table in tables:  # all of them before the first is counted
         if table not in known:
             raise UsageError(f"{table} has no other system to count; tables: {', '.join(known)}")
-    counts = _counts_of_peers(peers.questions(tuple(tables)))
+    counts = _counts_of_peers(questions(tuple(tables)))
     for table in tables:
         printed = printed_table(table)
         assert printed is not None  # or no model would stand for its rows
         lines = [
             (row.id, column.id, row.cells[column.id], found.status, found.evidence)
-            for row, column, found in peers.peer_findings(printed, counts)
-            if found
+            for row, column, found in counted_peers(printed, counts)
         ]
         header = ("row", "metric", "printed", "status", "evidence")
         print_table(f"{table}, other systems", header, lines, names=2)
@@ -98,7 +98,7 @@ def _counts_of_peers(questions: Iterable[Question]) -> Counts:
     from vswin.costs.peers.counting import count_peer
     from vswin.costs.peers.libraries import MissingLibraryError
     from vswin.paper.peers import read_peers
-    from vswin.report.audit.peers import FILE, read_counts
+    from vswin.report.doubts.peers import FILE, read_counts
 
     models, kept = {model.id: model for model in read_peers().models}, read_counts()
     found: dict[Question, PeerCost] = {}

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 
 from vswin.report import systems
-from vswin.report.audit.data import Finding
 from vswin.report.compare import COSTS, Match, within
 from vswin.report.data import Row, Section, listing
+from vswin.report.doubts.finding import Finding
 from vswin.report.study import Study
 from vswin.runs.record import RunRecord
 from vswin.runs.result import VideosDetails

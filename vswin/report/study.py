@@ -15,10 +15,10 @@ from vswin.costs.counting import Cost, Rule
 from vswin.models.registry import family_of
 from vswin.paper.printed import PrintedTable, read_paper
 from vswin.report import digits
-from vswin.report.audit.data import Finding
-from vswin.report.audit.doubts import doubts_in
 from vswin.report.compare import COSTS, Comparison, compare, status
 from vswin.report.data import Row, Runs, Terms, Value
+from vswin.report.doubts.cells import doubts_in
+from vswin.report.doubts.finding import Finding
 from vswin.report.pictures.shown import levels_of
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.report.table import the_table

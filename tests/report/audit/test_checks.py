@@ -15,8 +15,8 @@ from vswin.report.audit.checks import (
     same_system,
 )
 from vswin.report.audit.collect import load_audit
-from vswin.report.audit.quantities import cell_span, value_of
 from vswin.report.audit.texts import check_of, finding_of
+from vswin.report.doubts.quantities import cell_span, value_of
 
 NOTHING = Basis("", {}, {}, {}, {}, {}, {})
 

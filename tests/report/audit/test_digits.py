@@ -5,12 +5,12 @@ import pytest
 from vswin.paper.auditing import paper_checks
 from vswin.paper.printed import printed_table
 from vswin.paper.text import paper_text
-from vswin.report.audit import quantities
 from vswin.report.audit.basis import load_basis
 from vswin.report.audit.cells import cells_of
 from vswin.report.audit.checks import formulas_agree
 from vswin.report.audit.collect import load_audit
 from vswin.report.audit.texts import check_of, finding_of
+from vswin.report.doubts import quantities
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,10 @@ from vswin.report.audit.basis import (
 )
 from vswin.report.audit.cells import cells_of
 from vswin.report.audit.collect import load_audit
-from vswin.report.audit.data import AS_BUILT, RECOMPUTED
 from vswin.report.audit.data import labels as labels_of
 from vswin.report.audit.page import STATUSES_FILE, statuses
 from vswin.report.audit.parts import headline, parts
+from vswin.report.doubts.finding import AS_BUILT, RECOMPUTED
 
 REFRESH = f"a status has changed: `vswin report audit --results-dir {RECORD}` writes it anew"
 NOTHING = Basis("", {}, {}, {}, {}, {}, {})

@@ -14,10 +14,11 @@ from vswin.paper.auditing import known_cells, training_of
 from vswin.paper.peers import read_peers
 from vswin.paper.printed import DASHES, Column, PrintedTable, Row
 from vswin.report.audit.basis import VIDEOS, Basis, PublishedTest
-from vswin.report.audit.data import Cell, Finding
-from vswin.report.audit.doubts import known_of, with_remark
-from vswin.report.audit.quantities import row_of, video_protocol
+from vswin.report.audit.data import Cell
 from vswin.report.compare import COSTS, UNITS, compare
+from vswin.report.doubts.cells import known_of, with_remark
+from vswin.report.doubts.finding import Finding
+from vswin.report.doubts.quantities import row_of, video_protocol
 from vswin.wording import signed
 
 SETTLED = ("holds", "contradicted", "no effect")

@@ -11,7 +11,7 @@ from vswin.paper.auditing import Check, System, paper_checks
 from vswin.paper.printed import DASHES, PrintedTable, printed_table
 from vswin.report.audit.basis import Numbers
 from vswin.report.audit.data import CheckResult
-from vswin.report.audit.quantities import sides_of, value_of
+from vswin.report.doubts.quantities import sides_of, value_of
 from vswin.report.memory import METRIC as MEMORY
 from vswin.report.order import compare_order, order_in_words
 

@@ -7,36 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from vswin.paper.auditing import Difference
 from vswin.paper.text import STATUSES, Status
+from vswin.report.doubts.finding import LABELS, Finding
 
-CONFIDENCES = ("high", "medium", "low", "")
-"""In the evidence against a number, the surest first."""
-RECOMPUTED, AS_BUILT = "exact: recomputed", "exact: as built"
-LABELS = (RECOMPUTED, AS_BUILT, *STATUSES[1:])
-"""What lists call the statuses: of `exact`, what was counted is told from what was only set so."""
 TEXT_AND_MODELS = "text and models"
 """Checks of the text against what the project is built with, which is transcribed from the text."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """A status, and what it rests on."""
-
-    status: Status
-    evidence: str
-    claims: tuple[str, ...] = ()
-    """Claims about it, by id."""
-    confidence: str = ""
-    """In the evidence against a suspicious number."""
-    recomputed: bool = False
-    """Of what is exact: whether it is a counted cost, or follows from nothing else. Otherwise it is
-    a setting, a shape or a definition, which the project is built with."""
-
-    @property
-    def label(self) -> str:
-        """One of `LABELS`."""
-        if self.status != "exact":
-            return self.status
-        return RECOMPUTED if self.recomputed else AS_BUILT
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,9 +16,10 @@ from vswin.files import require_writable, write_text
 from vswin.project import in_project, results_path
 from vswin.report.audit.basis import FILE, Basis, as_text, make_basis
 from vswin.report.audit.collect import load_audit
-from vswin.report.audit.data import LABELS, Audit
+from vswin.report.audit.data import Audit
 from vswin.report.audit.links import links_of
 from vswin.report.audit.parts import checks_in_words, headline, parts
+from vswin.report.doubts.finding import LABELS
 
 NAME = "audit"
 STATUSES_FILE = "audit.csv"

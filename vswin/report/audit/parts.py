@@ -7,19 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from vswin.paper.printed import printed_table
-from vswin.report.audit.data import (
-    AS_BUILT,
-    CONFIDENCES,
-    LABELS,
-    RECOMPUTED,
-    TEXT_AND_MODELS,
-    Audit,
-    Cell,
-    CheckResult,
-    Finding,
-    TextNumber,
-    labels,
-)
+from vswin.report.audit.data import TEXT_AND_MODELS, Audit, Cell, CheckResult, TextNumber, labels
+from vswin.report.doubts.finding import AS_BUILT, CONFIDENCES, LABELS, RECOMPUTED, Finding
 
 MEANINGS = {
     RECOMPUTED: "counted here, to the printed digit, or what follows from such counts alone",

@@ -11,8 +11,9 @@ from vswin.paper.printed import FOLDER, PAPER, printed_table
 from vswin.paper.text import STATUSES, Number, Sentence, Status, paper_text
 from vswin.report.audit.basis import Basis, Verdict
 from vswin.report.audit.cells import SETTLED
-from vswin.report.audit.data import TEXT_AND_MODELS, Cell, CheckResult, Finding, TextNumber
-from vswin.report.audit.quantities import is_cell, is_training, repeated, value_of
+from vswin.report.audit.data import TEXT_AND_MODELS, Cell, CheckResult, TextNumber
+from vswin.report.doubts.finding import Finding
+from vswin.report.doubts.quantities import is_cell, is_training, repeated, value_of
 
 WEAKEST: tuple[Status, ...] = (
     "exact",

@@ -17,9 +17,9 @@ from vswin.paper.claims import TIMED, Claim, Counted
 from vswin.paper.printed import printed_table, read_paper
 from vswin.paper.quantities import printed_quantity
 from vswin.project import experiments_dir, preregistration_file, results_path
-from vswin.report.audit.doubts import doubts_in
 from vswin.report.collect import load_costs, load_study
 from vswin.report.compare import COSTS
+from vswin.report.doubts.cells import doubts_in
 from vswin.report.statistics import t_interval
 from vswin.report.study import Study
 from vswin.runs.distances import DistanceRecord, Distances

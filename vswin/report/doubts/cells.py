@@ -7,13 +7,14 @@ whoever shows them has the count beside them.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from vswin.paper.arithmetic import in_words
 from vswin.paper.auditing import known_cells, paper_checks
 from vswin.paper.printed import Column, PrintedTable, Row
-from vswin.report.audit.data import CONFIDENCES, Finding
-from vswin.report.audit.peers import peer_finding, read_counts
-from vswin.report.audit.quantities import sides_of
+from vswin.report.doubts.finding import CONFIDENCES, Finding
+from vswin.report.doubts.peers import Counts, peer_finding, read_counts
+from vswin.report.doubts.quantities import sides_of
 
 
 def doubts_in(printed: PrintedTable) -> dict[tuple[str, str], Finding]:
@@ -27,10 +28,30 @@ def doubts_in(printed: PrintedTable) -> dict[tuple[str, str], Finding]:
     return found
 
 
-def known_of(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
-    """The evidence against a cell, or what the count of another system's model says of it."""
+def counted_peers(printed: PrintedTable, counts: Counts) -> Iterator[tuple[Row, Column, Finding]]:
+    """The costs of a table's other systems that were counted, each with what is known of it."""
+    for row in printed.rows:
+        for column in printed.columns:
+            if peer_finding(printed, row, column, counts):
+                found = known_of(printed, row, column, counts)
+                assert found is not None  # a count says something
+                yield row, column, found
+
+
+def known_of(
+    printed: PrintedTable, row: Row, column: Column, counts: Counts | None = None
+) -> Finding | None:
+    """The evidence against a cell, or what the count of another system's model says of it.
+
+    Args:
+        printed: the table.
+        row: of it.
+        column: of it.
+        counts: of other systems' models; None are those that the project keeps.
+    """
     doubt = _doubt(printed, row, column)
-    return _beside_count(printed, row, column, doubt) or doubt
+    kept = read_counts() if counts is None else counts
+    return _beside_count(printed, row, column, doubt, kept) or doubt
 
 
 def with_remark(finding: Finding, printed: PrintedTable, row: Row, column: Column) -> Finding:
@@ -57,13 +78,13 @@ def _doubt(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
 
 
 def _beside_count(
-    printed: PrintedTable, row: Row, column: Column, doubt: Finding | None
+    printed: PrintedTable, row: Row, column: Column, doubt: Finding | None, counts: Counts
 ) -> Finding | None:
     """A cost of another system beside the count of its model, and what else is known of it.
 
     None where nothing was counted. A count to the printed digit ends a doubt; a near one does not.
     """
-    counted = peer_finding(printed, row, column, read_counts())
+    counted = peer_finding(printed, row, column, counts)
     known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
     if counted is None or counted.status == "exact":
         return counted

@@ -11,7 +11,7 @@ import csv
 import dataclasses
 import functools
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +22,8 @@ from vswin.paper.peers import PeerModel, read_peers
 from vswin.paper.printed import Column, PrintedTable, Row, printed_table
 from vswin.paper.text import Status
 from vswin.project import experiments_dir
-from vswin.report.audit.data import Finding
 from vswin.report.compare import COSTS, UNITS, compare
+from vswin.report.doubts.finding import Finding
 from vswin.wording import signed
 
 FILE = "results/reference/peers.csv"
@@ -107,16 +107,6 @@ def _read_counts(path: Path) -> Counts:
         }
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedPeersError(f"{path} is damaged; python tools/peers.py writes it") from error
-
-
-def peer_findings(
-    printed: PrintedTable, counts: Counts
-) -> Iterator[tuple[Row, Column, Finding | None]]:
-    """Every printed cost of a table's other systems with what its count says of it."""
-    for row in printed.rows:
-        for column in printed.columns:
-            if row.system == "other" and row.from_paper is None and column.metric in COSTS:
-                yield row, column, peer_finding(printed, row, column, counts)
 
 
 def peer_finding(printed: PrintedTable, row: Row, column: Column, counts: Counts) -> Finding | None:
