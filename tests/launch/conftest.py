@@ -1,7 +1,9 @@
-"""What the tests of profiles and of scripts share."""
+"""What several tests of launching need: a profile that is read, a Slurm, a place to be asked."""
 
 import pytest
 
+from tests.launch.fake_slurm import FakeSlurm
+from tests.launch.place import Place
 from vswin.launch.slurm.profile import load_profile
 
 
@@ -13,3 +15,17 @@ def read(tmp_path):
         return load_profile(path)
 
     return read
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A substitute that takes jobs and runs none."""
+    fake = FakeSlurm(tmp_path / "bin")
+    monkeypatch.setenv("PATH", fake.path)
+    monkeypatch.delenv("VSWIN_DATA", raising=False)
+    return fake
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)

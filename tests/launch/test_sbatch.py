@@ -1,24 +1,30 @@
-"""What sbatch is told on sites that want GPUs and memory asked for in their own way."""
+"""What sbatch is told: the script, GPUs and memory as each site wants them, and the environment."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
+import submitit
 
 from tests.command import vswin
-from tests.launch.fake_slurm import FakeSlurm
+from tests.launch.requests import request
 from vswin.experiments.planning import plan_study
 from vswin.launch.estimate import estimate_all
 from vswin.launch.proposal import Request, propose
+from vswin.launch.slurm.profile import Profile
 from vswin.launch.slurm.sbatch import (
+    SubmissionError,
     notebook_parameters,
     run_parameters,
     script,
     shape_of,
     submit_array,
 )
+from vswin.launch.submit import submit
 
+GOLDEN = Path(__file__).with_name("golden_sbatch.sh")
 RESOURCES = ("gpu", "gres", "mem", "tres")
 
 
@@ -40,6 +46,39 @@ def runs(profile, is_on_videos=True):
 
 def notebook(profile):
     return script(profile, notebook_parameters(profile, "n", Path("/c"), None), Path("/j"), 1)
+
+
+def test_the_scripts_text():
+    # Two nodes of eight GPUs, and everything that a site may ask for.
+    profile = Profile(
+        partition="gpu,long", account="lab", qos="high", constraint="a100", exclude="node[07,12]",
+        nodes=2, gpus_per_node=8, cpus_per_process=12, mem_gb_per_node=500.5, time="2-00:00:00",
+        setup=["module load cuda", "source '/my env/bin/activate'"], srun_args=["--cpu-bind=none"],
+        sbatch={"mail-user": "me@lab", "exclusive": True}, python="/my/python",
+    )  # fmt: skip
+    code, data = Path("/shared/my results/code/0123"), Path("/shared/data.yaml")
+    shape = shape_of(profile, threads=4, is_on_videos=True)
+    runs = run_parameters(profile, shape, "table1-abc", code, data)
+    folder = Path("/shared/my results/jobs/table1-abc")
+    text = script(profile, runs | {"array_parallelism": 3}, folder, count=16)
+    notebook = notebook_parameters(profile, "notebook-def", code, data)
+    text += script(profile, notebook | {"dependency": "afterany:7:8"}, folder, count=1)
+    assert text == GOLDEN.read_text()
+    arguments = shape.execute_arguments(profile)
+    assert arguments == ("--threads", "4", "--device", "cuda", "--workers", "11")
+
+
+def test_shapes_and_arguments():
+    profile = Profile(nodes=2, gpus_per_node=4, micro_batch=3, checkpoint_minutes=2.5)
+    digits = shape_of(profile, threads=1, is_on_videos=False)
+    assert (digits.nodes, digits.gpus, digits.processes_per_node) == (1, 1, 1)
+    videos = shape_of(profile, threads=1, is_on_videos=True)
+    assert (videos.gpus, videos.processes_per_node, videos.cpus_per_process) == (8, 4, 8)
+    words = " ".join(videos.execute_arguments(profile))
+    assert "--micro-batch 3 --workers 7 --checkpoint-minutes 2.5" in words
+    on_cpu = shape_of(Profile(nodes=2, processes_per_node=3), threads=2, is_on_videos=True)
+    assert (on_cpu.gpus, on_cpu.processes_per_node, on_cpu.cpus_per_process) == (0, 3, 2)
+    assert "--workers" not in on_cpu.execute_arguments(Profile())
 
 
 @pytest.mark.parametrize(
@@ -136,13 +175,39 @@ def test_srun_passes_on_what_is_set_where_the_site_wants_nothing_exported(read):
     assert "SLURM_EXPORT_ENV" not in runs(read(""))
 
 
-def test_an_option_of_the_profile_outweighs_the_users_variable(read, tmp_path, monkeypatch):
+def see_environment(executor, path):
+    return ["sh", "-c", f"env > {Path(executor.folder).parents[2]}/seen; exit 1"]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "seen", "profile"),
+    [
+        (("SLURM_JOB_ID", "SLURM_CPUS_PER_TASK"), "SLURM_CONF", {}),  # of a job it is itself in
+        # What would outweigh the script; the profile leaves the account open.
+        (("SBATCH_TIMELIMIT", "SBATCH_PARTITION"), "SBATCH_ACCOUNT", {"partition": "gpu"}),
+    ],
+    ids=["its job", "its options"],
+)
+def test_what_is_the_submitters_own_does_not_reach_its_jobs(
+    tmp_path, slurm, monkeypatch, hidden, seen, profile
+):
+    for name in (*hidden, seen):
+        monkeypatch.setenv(name, "mine")
+    monkeypatch.setattr(submitit.SlurmExecutor, "_make_submission_command", see_environment)
+    with pytest.raises(SubmissionError):
+        submit(request(tmp_path, **profile))
+    environment = (tmp_path / "results" / "seen").read_text()
+    assert f"{seen}=mine" in environment
+    for name in hidden:
+        assert name not in environment
+        assert os.environ[name] == "mine"
+
+
+def test_an_option_of_the_profile_outweighs_the_users_variable(read, tmp_path, slurm, monkeypatch):
     """sbatch would take the variable, whatever the script says."""
-    fake = FakeSlurm(tmp_path / "bin")
-    (fake.folder / "sbatch").write_text(
+    (slurm.folder / "sbatch").write_text(
         f'#!/bin/sh\nenv > {tmp_path}/seen\necho "Submitted batch job 7"\n'
     )
-    monkeypatch.setenv("PATH", fake.path)
     monkeypatch.setenv("SBATCH_RESERVATION", "mine")
     for profile, is_seen in ((read('[sbatch]\nreservation = "lab"'), False), (read(""), True)):
         shape = shape_of(profile, threads=1, is_on_videos=False)
@@ -162,13 +227,11 @@ def test_gpu_hours_do_not_depend_on_how_gpus_are_asked_for(read, tmp_path):
     assert min(hours.values()) > 10
 
 
-def test_submit_counts_gpus_of_a_kind(tmp_path, monkeypatch):
-    fake = FakeSlurm(tmp_path / "bin")
-    monkeypatch.setenv("PATH", fake.path)
+def test_submit_counts_gpus_of_a_kind(tmp_path, slurm):
     (tmp_path / "c.toml").write_text('gpus_per_node = "a100:4"\ngpu_option = "gres"\n')
     done = vswin("submit", "table5", "--protocol", "smoke", "--seeds", "1", "--yes", "--json",
                  "--profile", tmp_path / "c.toml", "--results-dir", tmp_path / "r")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [s["gpus"] for s in json.loads(done.stdout)["submissions"]] == [1, 0]
-    assert resources(fake.script("7")) == {"gres": "gpu:a100:1"}
-    assert resources(fake.script("8")) == {"mem": "8192MB"}
+    assert resources(slurm.script("7")) == {"gres": "gpu:a100:1"}
+    assert resources(slurm.script("8")) == {"mem": "8192MB"}
