@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import Cluster, one_machine, require_slurm
+from tests.slurm.cluster import Cluster, copy_of_project, one_machine, require_slurm
+from tests.slurm.sweep import EPOCHS, ONE, Sweep, run_here
 
 
 @contextlib.contextmanager
@@ -47,3 +48,20 @@ def slurm(_cluster):
 def undisturbed(smoke_results):
     """Table 5 under protocol smoke as it comes out without Slurm. Read only, please."""
     return smoke_results
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """A clone in which a smoke run trains for many epochs, so that something can happen to it."""
+    return copy_of_project(tmp_path_factory.mktemp("clone") / "vswin", epochs=EPOCHS)
+
+
+@pytest.fixture(scope="session")
+def reference(project, made_once):
+    """One run of that clone that nothing happened to; the results folder."""
+    return made_once("undisturbed", lambda results: run_here(project, results, *ONE))
+
+
+@pytest.fixture
+def sweep(slurm, project, tmp_path):
+    return Sweep(slurm, project, tmp_path, requeue=True)

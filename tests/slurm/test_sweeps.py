@@ -1,7 +1,4 @@
-"""Whatever happens to jobs on a real Slurm, the store ends up as if nothing had.
-
-Each scenario ends with the same comparison: bit for bit what a run gives that nobody disturbed.
-"""
+"""Sweeps on a real Slurm: what submitters do, what jobs are given, and what cannot begin."""
 
 import json
 import os
@@ -10,7 +7,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -18,117 +14,10 @@ import pytest
 import torch
 
 from tests.slurm import cluster as tools
+from tests.slurm.sweep import ONE, STUDY, Sweep, run_here
 from vswin.files import read_json
 from vswin.launch.slurm.profile import Profile
 from vswin.launch.slurm.sbatch import run_parameters, script, shape_of
-
-ROW = "dim4"
-STUDY = ("table5", "--protocol", "smoke", "--seeds", "1")
-ONE = (*STUDY, "--row", ROW)
-EPOCHS = 200
-
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory):
-    """A clone in which a smoke run trains for many epochs, so that something can happen to it."""
-    return tools.copy_of_project(tmp_path_factory.mktemp("clone") / "vswin", epochs=EPOCHS)
-
-
-@pytest.fixture(scope="session")
-def reference(project, made_once):
-    """One run of that clone that nothing happened to; the results folder."""
-    return made_once("undisturbed", lambda results: run_here(project, results, *ONE))
-
-
-def run_here(project, results, *study, variables=()):
-    command = [sys.executable, "-m", "vswin", "run", *study, "--results-dir", str(results)]
-    environment = {**os.environ, "PYTHONPATH": str(project), **dict(variables)}
-    done = subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-class Sweep:
-    """One run of table 5 on the cluster."""
-
-    def __init__(self, slurm, project, folder, **keys):
-        self.slurm, self.project, self.results = slurm, project, folder / "results"
-        self.profile = tools.profile(folder / "cluster.toml", **keys)
-
-    def vswin(self, command, *options, study=ONE, **how):
-        where = ("--results-dir", self.results)
-        return self.slurm.vswin(command, *study, *where, *options, project=self.project, **how)
-
-    def submit(self, *options, command="submit", **how):
-        """Submits; the id of the run's job, None if nothing was submitted."""
-        where = ("--profile", self.profile, "--no-notebook", "--json")
-        done = self.vswin(command, *where, *options, **how)
-        submissions = json.loads(done.stdout)["submissions"]
-        return submissions[0]["job_ids"][0] if submissions else None
-
-    def submit_raw(self, study, **how):
-        """Submits and returns what was printed."""
-        where = ("--profile", self.profile, "--no-notebook")
-        return self.vswin("submit", *where, study=study, **how)
-
-    @property
-    def run(self):
-        (folder,) = (self.results / "smoke" / "runs").glob("*")
-        return folder
-
-    @property
-    def status(self):
-        return read_json(self.run / "status.json") or {}
-
-    def told(self, code):
-        """Where the run stands, as `vswin status` says with that exit code."""
-        study = [word for word in ONE if word not in ("--row", ROW)]
-        answer = json.loads(self.vswin("status", "--json", study=study, code=code).stdout)
-        rows = [row for table in answer["tables"] for row in table["rows"]]
-        return {run["run_id"]: run for row in rows for run in row["runs"]}[self.run.name]
-
-    def wait_for_epoch(self, epoch, attempt=1):
-        def reached():
-            return self.status.get("epoch", 0) >= epoch and self.status["attempt"] == attempt
-
-        self.slurm.wait_for(reached, 60, f"epoch {epoch} of attempt {attempt}")
-
-    def process(self):
-        """The process that executes the run."""
-        return json.loads((self.run / "lock").read_text())["pid"]
-
-    def wait_until_done(self, job, states=("COMPLETED",)):
-        (state,) = self.slurm.wait_for_end(job, seconds=150)
-        assert state in states, self.log(job)
-
-    def log(self, job):
-        return "\n".join(path.read_text() for path in self.results.glob(f"*/jobs/*/{job}_*.out"))
-
-    def goes_on_when_requeued(self, job):
-        """Waits for the requeue, cuts Slurm's wait short, and waits for the end."""
-        self.slurm.wait_for(lambda: self.slurm.restarts(job), 45, f"{job} is requeued")
-        if self.slurm.state(job) == "PENDING":  # a slow machine may have gone on by itself
-            self.slurm.start_now(job)
-        self.wait_until_done(job)
-
-    def wait_until_down(self, node):
-        is_down = lambda: self.slurm.nodes()[node].startswith("down")  # noqa: E731
-        self.slurm.wait_for(is_down, 60, f"{node} is down")
-
-    def require_same(self, reference, attempts):
-        """The run went on from a checkpoint, and ended as one that nothing happened to."""
-        tools.assert_same_study(self.results, reference)
-        assert self.status["attempt"] == attempts
-        assert self.told(code=0)["state"] == "done"
-        assert self.submit() is None
-        lines = (self.run / "metrics.jsonl").read_text().splitlines()
-        assert len(lines) < EPOCHS + 3 * attempts  # it was not begun anew
-
-
-@pytest.fixture
-def sweep(slurm, project, tmp_path):
-    return Sweep(slurm, project, tmp_path, requeue=True)
 
 
 def test_a_table_as_an_array_over_both_nodes(slurm, tmp_path, undisturbed):
@@ -174,150 +63,6 @@ def test_two_nodes_train_one_run_together(slurm, tmp_path):
     tools.assert_same_study(tmp_path / "results", tmp_path / "here", "rehearsal")
     for path in (tmp_path / "results" / "rehearsal" / "runs").iterdir():
         assert read_json(path / "result.json")["execution"]["processes"] == 2
-
-
-def test_preemption(sweep, reference):
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    urgent = sweep.slurm.sbatch("--partition=urgent", "--nodes=2", "--exclusive", wrap="sleep 600")
-    sweep.slurm.wait_for_state(job, "PENDING", seconds=30)
-    assert sweep.told(code=0)["state"] == "queued"
-    assert sweep.submit() is None
-    sweep.slurm.run("scancel", urgent)
-    sweep.slurm.wait_for_end(urgent)
-    sweep.goes_on_when_requeued(job)
-    sweep.require_same(reference, attempts=2)
-
-
-def test_preemption_with_a_time_of_grace(slurm, tmp_path):
-    # SIGTERM comes first, to all processes; a job that ended then would not be put back.
-    clone = tools.copy_of_project(tmp_path / "vswin", epochs=2000)
-    sweep = Sweep(slurm, clone, tmp_path, partition="graceful")
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    slurm.sbatch("--partition=urgent", "--nodes=2", "--exclusive", wrap="sleep 2")
-    slurm.wait_for_state(job, "PENDING", seconds=60)
-    assert "Bypassing signal SIGTERM" in sweep.log(job)
-    slurm.start_now(job)
-    sweep.wait_for_epoch(sweep.status["epoch"] + 1, attempt=2)
-    slurm.run("scancel", job)
-
-
-def test_preemption_with_a_signal(sweep, reference):
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    sweep.slurm.signal(job)
-    sweep.goes_on_when_requeued(job)
-    sweep.require_same(reference, attempts=2)
-
-
-def test_a_signal_where_jobs_are_not_requeued(slurm, project, tmp_path, reference):
-    sweep = Sweep(slurm, project, tmp_path, requeue=False)
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    slurm.signal(job)
-    sweep.wait_until_done(job, ("FAILED",))
-    assert sweep.told(code=0)["state"] == "interrupted"  # whatever Slurm calls it
-    sweep.wait_until_done(sweep.submit())
-    sweep.require_same(reference, attempts=2)
-
-
-def test_the_time_limit(slurm, project, tmp_path, reference):
-    sweep = Sweep(slurm, project, tmp_path, signal_delay_s=60)
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    os.kill(sweep.process(), signal.SIGSTOP)  # or it would be done before Slurm looks at its limit
-    slurm.limit_minutes(job, 1)  # with its signal (Slurm wakes it for that) a minute before
-    slurm.wait_for_state(job, "PENDING", seconds=60)
-    slurm.limit_minutes(job, 30)
-    sweep.goes_on_when_requeued(job)
-    assert "Caught signal SIGUSR2" in sweep.log(job)
-    sweep.require_same(reference, attempts=2)
-
-
-def test_a_process_that_is_killed(sweep, reference):
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    os.kill(sweep.process(), signal.SIGKILL)
-    sweep.wait_until_done(job, ("FAILED",))
-    seen = sweep.told(code=1)
-    assert (seen["state"], seen["job_id"]) == ("failed", job)
-    assert sweep.submit() is None  # not without being told to
-    again = sweep.submit(command="retry")
-    sweep.wait_until_done(again)
-    sweep.require_same(reference, attempts=2)
-
-
-def test_a_node_that_fails(sweep, reference):
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    node = sweep.slurm.node(job)
-    sweep.slurm.kill_node(node)
-    sweep.wait_until_down(node)
-    sweep.goes_on_when_requeued(job)
-    assert sweep.slurm.node(job) != node
-    sweep.require_same(reference, attempts=2)
-
-
-def test_a_slurmd_that_dies_alone(sweep, reference):
-    # The run goes on, and nobody hears of it: Slurm starts it a second time, on the other node.
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    process, node = sweep.process(), sweep.slurm.node(job)
-    os.kill(process, signal.SIGSTOP)  # or it would be done before Slurm notices
-    sweep.slurm.kill_slurmd(node)
-    sweep.wait_until_down(node)
-    sweep.slurm.wait_for_state(job, "PENDING", seconds=45)
-    sweep.slurm.start_now(job)
-    sweep.wait_until_done(job, ("FAILED",))
-    assert f"is being written by process {process}" in sweep.log(job)
-    assert sweep.told(code=0)["state"] == "running"
-    assert sweep.submit() is None
-    os.kill(process, signal.SIGCONT)
-    sweep.slurm.wait_for((sweep.run / "result.json").exists, 180, "the run is complete")
-    sweep.require_same(reference, attempts=1)
-
-
-def test_scancel_and_then_submit_without_sacct(sweep, reference):
-    assert (
-        sweep.slurm.run("sacct", code=None).returncode != 0
-    )  # the store is enough in all of these
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    sweep.slurm.run("scancel", job)
-    sweep.wait_until_done(job, ("CANCELLED",))
-    assert sweep.told(code=0)["state"] == "cancelled"
-    again = sweep.submit()
-    sweep.wait_until_done(again)
-    sweep.require_same(reference, attempts=2)
-
-
-def test_vswin_cancel(sweep, reference):
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    sweep.vswin("cancel", "--yes", study=("table5", "--protocol", "smoke"))
-    sweep.wait_until_done(job, ("CANCELLED",))
-    sweep.wait_until_done(sweep.submit())
-    sweep.require_same(reference, attempts=2)
-
-
-def test_the_controller_restarts(sweep, reference, tmp_path):
-    (tmp_path / "other").mkdir()
-    job = sweep.submit()
-    sweep.wait_for_epoch(3)
-    process = sweep.process()
-    os.kill(process, signal.SIGSTOP)  # or it would be done before Slurm is back
-    sweep.slurm.stop_controller()
-    assert sweep.told(code=0)["state"] == "running"  # the store says so
-    other = Sweep(sweep.slurm, sweep.project, tmp_path / "other")
-    refused = other.submit_raw(ONE, code=1)
-    assert "Unable to contact slurm controller" in refused.stderr
-    sweep.slurm.start_controller()
-    os.kill(process, signal.SIGCONT)
-    sweep.wait_until_done(job)
-    sweep.require_same(reference, attempts=1)
-    again = other.submit()  # what was refused is no hindrance
-    sweep.slurm.run("scancel", again)
 
 
 def test_submit_twice_at_once(sweep, reference):
