@@ -2,7 +2,7 @@
 
 import pytest
 
-from vswin.data.annotations import AnnotationError, read_annotations
+from vswin.data.annotations import AnnotationError, read_annotations, require_clean
 
 
 def write(path, text, encoding="utf-8"):
@@ -22,6 +22,16 @@ def labels(videos):
 
 def ids(videos):
     return [video.id for video in videos.videos]
+
+
+def read(source, dataset="kinetics400", **kwargs):
+    """(id, label) of each video of a list without faults."""
+    videos = require_clean(read_annotations(dataset, source, **kwargs)).videos
+    return [(video.id, video.label) for video in videos]
+
+
+def unknown(source, dataset="kinetics400", **kwargs):
+    return read_annotations(dataset, source, **kwargs).unknown
 
 
 def error(*args, **kwargs):

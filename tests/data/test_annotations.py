@@ -1,80 +1,15 @@
 """Lists of videos: every format gives the same videos and labels, and mistakes are named."""
 
-import ast
-import importlib.util
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.lists import error, ids, labels, touch, write
 from vswin.data.annotations import AnnotationError, VideoList, read_annotations, require_clean
-from vswin.data.datasets import DATASETS, class_key, class_names, dataset
-from vswin.data.moving_digits import CLASSES, TASKS
+from vswin.data.datasets import class_names
 from vswin.errors import UsageError
 
 K400 = class_names("kinetics400")
-SSV2 = class_names("ssv2")
-
-
-# Class lists.
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_there_are_as_many_classes_as_the_dataset_has(name):
-    names = class_names(name)
-    assert len(names) == dataset(name).num_classes == len(set(names))
-    assert len({class_key(each) for each in names}) == len(names)
-    assert all(each == " ".join(each.split()) for each in names)
-
-
-@pytest.mark.parametrize("name", ["kinetics400", "kinetics600", "kinetics700"])
-def test_kinetics_classes_are_sorted_however_they_are_spelt(name):
-    names = list(class_names(name))
-    assert names == sorted(names)
-    assert names == sorted(names, key=lambda each: each.replace(" ", "_"))
-    assert names == sorted(names, key=lambda each: each.replace("'", "").replace(" ", "_"))
-
-
-def test_kinetics400_is_in_the_order_that_torchvision_trains_in():
-    package = importlib.util.find_spec("torchvision")
-    if package is None:
-        pytest.skip("no torchvision")
-    source = Path(package.origin).parent / "models" / "_meta.py"
-    lists = {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse(source.read_text()).body
-        if isinstance(node, ast.Assign)
-    }
-    assert list(K400) == lists["_KINETICS400_CATEGORIES"]
-
-
-def test_something_something_is_in_the_published_order():
-    """Its labels file sorts templates as strings: a space comes before a comma."""
-    assert list(SSV2) == sorted(SSV2)
-    known = {0: "Approaching something with your camera", 16: "Holding something"}
-    known |= {45: "Moving something up", 173: "Wiping something off of something"}
-    assert {label: SSV2[label] for label in known} == known
-
-
-def test_editions_of_kinetics_share_what_the_papers_say():
-    """arXiv 1907.06987: all but three of the 600 classes are among the 700."""
-    keys = {n: {class_key(each) for each in class_names(f"kinetics{n}")} for n in (600, 700)}
-    gone = {class_key(n) for n in ("bull fighting", "chopping vegetables", "picking fruit")}
-    assert keys[600] - keys[700] == gone
-
-
-def test_stand_ins_are_named_after_what_is_rendered():
-    names = class_names("digits_ssv2")
-    assert len(names) == len(TASKS["temporal"])
-    assert names[CLASSES.index(("left", "left"))] == "moving left"
-    assert names[CLASSES.index(("left", "up"))] == "moving left then up"
-    assert class_names("digits_kinetics")[7] == "digit 7"
-
-
-def test_an_unknown_dataset_is_refused():
-    with pytest.raises(UsageError, match="did you mean 'kinetics400'"):
-        class_names("kinetics40")
 
 
 # Kinetics CSV.
@@ -214,13 +149,6 @@ def test_path_lists(tmp_path, text, paths, wanted):
     ]
 
 
-def test_class_names_with_commas(tmp_path):
-    name = SSV2.index("Laying something on the table on its side, not upright")
-    text = f"12,{SSV2[name]}\n13,Holding something\n"
-    videos = read_annotations("ssv2", write(tmp_path / "list.csv", text))
-    assert (ids(videos), labels(videos)) == (["12", "13"], [name, 16])
-
-
 def test_absolute_paths(tmp_path):
     source = write(tmp_path / "list", f"{tmp_path}/v/a b/c.mp4 1\n/elsewhere/d.mp4 2\n")
     videos = read_annotations("kinetics400", source, tmp_path / "v")
@@ -229,14 +157,6 @@ def test_absolute_paths(tmp_path):
         Path("/elsewhere/d.mp4"),
     ]
     assert ids(videos) == ["a b/c", "/elsewhere/d"]
-
-
-def test_ids_of_something_something(tmp_path):
-    touch(tmp_path / "v", "7.webm", "8.mp4")
-    for text in ("7 3\n8 4\n9 5\n", "path frames label\n7 40 3\n8 52 4\n9 61 5\n"):
-        videos = read_annotations("ssv2", write(tmp_path / "list", text), tmp_path / "v")
-        assert labels(videos) == [3, 4, 5]
-        assert [v.path.name for v in videos.videos] == ["7.webm", "8.mp4", "9.webm"]
 
 
 def test_labels_out_of_range_and_without_label(tmp_path):
@@ -288,66 +208,6 @@ def test_other_folders_of_videos_are_refused_for_class_folders(tmp_path):
     assert read_annotations("kinetics400", tmp_path, tmp_path / "train")
     assert read_annotations("kinetics400", tmp_path, tmp_path)
     assert "leave out" in error("kinetics400", tmp_path, tmp_path / "elsewhere")
-
-
-# Something-Something JSON.
-
-
-def ssv2_items():
-    return [
-        {"id": "74225", "label": "spinning a cube", "template": "Spinning [something] so it spins"},
-        {
-            "id": 116154,
-            "label": "showing a monitor to the camera",
-            "template": "Showing [something] to the camera",
-            "placeholders": ["a monitor"],
-        },
-        {"id": "2", "template": "Putting [something] similar to other things that are "
-         "already on the table"},
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("prefix", ["", "something-something-v2-"])
-def test_something_something_json(tmp_path, prefix):
-    touch(tmp_path / "videos", "2.mp4", "116154.webm")
-    official = {name: str(label) for label, name in enumerate(SSV2)}
-    write(tmp_path / f"{prefix}labels.json", json.dumps(official))
-    write(tmp_path / f"{prefix}train.json", json.dumps(ssv2_items()))
-    write(tmp_path / f"{prefix}validation.json", json.dumps(ssv2_items()[1:2]))
-    write(tmp_path / f"{prefix}test.json", json.dumps([{"id": "5"}, {"id": "6"}]))
-    for source in (tmp_path, tmp_path / f"{prefix}train.json"):
-        videos = read_annotations("ssv2", source, tmp_path / "videos")
-        assert [video.path.name for video in videos.videos] == ["116154.webm", "2.mp4"]
-        assert [SSV2[label] for label in labels(videos)] == [
-            "Showing something to the camera",
-            "Putting something similar to other things that are already on the table",
-        ]
-        assert len(videos.unknown) == 1
-        assert videos.unknown[0].startswith("item 1 (id 74225): 'Spinning [something] so it spins'")
-    for split in ("val", "test"):
-        assert ids(read_annotations("ssv2", tmp_path, split=split)) == ["116154"]
-    videos = read_annotations("ssv2", tmp_path / f"{prefix}test.json", split="test")
-    assert (ids(videos), labels(videos)) == (["5", "6"], [-1, -1])
-    assert videos.videos[0].path == tmp_path / "5.webm"
-
-
-def test_another_order_of_classes_is_refused(tmp_path):
-    source = write(tmp_path / "train.json", json.dumps(ssv2_items()))
-    wrong = {name: str((label + 1) % 174) for label, name in enumerate(SSV2)}
-    # The one that lies beside the list is compared unasked.
-    beside = write(tmp_path / "labels.json", json.dumps(wrong))
-    text = error("ssv2", source)
-    assert str(beside) in text
-    assert "class 0 is 'Wiping something off of something', here it is 'Approaching" in text
-    good = write(tmp_path / "good.txt", "\n".join(SSV2))
-    assert read_annotations("ssv2", source, labels=good)
-    short = write(tmp_path / "short.json", json.dumps(SSV2[:-1]))
-    assert "has 173 classes, ssv2 has 174" in error("ssv2", source, labels=short)
-    odd = write(tmp_path / "odd.json", json.dumps({"Holding something": "first"}))
-    assert "labels should be numbers" in error("ssv2", source, labels=odd)
-    folders = write(tmp_path / "k400.txt", "\n".join(n.replace(" ", "_") for n in K400))
-    listed = write(tmp_path / "k400", "a.mp4 1")
-    assert read_annotations("kinetics400", listed, labels=folders)
 
 
 # What cannot be read at all.

@@ -5,58 +5,11 @@ import io
 
 import pytest
 
-from tests.lists import error, ids, labels, touch, write
+from tests.lists import error, ids, labels, read, touch, unknown, write
 from vswin.data.annotations import read_annotations, require_clean
-from vswin.data.datasets import class_key, class_names
+from vswin.data.datasets import class_names
 
 K400 = class_names("kinetics400")
-SSV2 = class_names("ssv2")
-
-
-def read(source, dataset="kinetics400", **kwargs):
-    """(id, label) of each video of a list without faults."""
-    videos = require_clean(read_annotations(dataset, source, **kwargs)).videos
-    return [(video.id, video.label) for video in videos]
-
-
-def unknown(source, dataset="kinetics400", **kwargs):
-    return read_annotations(dataset, source, **kwargs).unknown
-
-
-# Something-Something's and Jester's CSV: id;label.
-
-
-def test_test_answers_of_something_something(tmp_path):
-    names = [SSV2[k] for k in (0, 16, 45, 100, 173)]
-    names.append("Laying something on the table on its side, not upright")
-    text = "".join(f"{1000 + k};{name}\n" for k, name in enumerate(names))
-    source = write(tmp_path / "test-answers.csv", text)
-    wanted = [(row[0], SSV2.index(row[1])) for row in csv.reader(io.StringIO(text), delimiter=";")]
-    assert read(source, "ssv2") == wanted
-    assert read(write(tmp_path / "x", text.replace("\n", "\r\n"), "utf-8-sig"), "ssv2") == wanted
-    brackets = text.replace("something", "[something]")
-    assert read(write(tmp_path / "x", brackets), "ssv2") == wanted
-
-
-def test_the_folder_of_something_something_has_answers_for_its_test_split(tmp_path):
-    write(tmp_path / "test.json", '[{"id": "5"}]')
-    write(tmp_path / "test-answers.csv", "5;Holding something\n")
-    assert read(tmp_path, "ssv2", split="test") == [("5", 16)]
-
-
-def test_another_order_of_classes_beside_the_answers_is_refused(tmp_path):
-    write(tmp_path / "labels.json", '{"Holding something": "0"}')
-    source = write(tmp_path / "test-answers.csv", "5;Holding something\n")
-    assert "labels.json: class 0 is 'Holding something'" in error("ssv2", source)
-
-
-def test_jester_is_no_something_something(tmp_path):
-    source = write(tmp_path / "jester-v1-train.csv", "34870;Drumming Fingers\n56557;Sliding\n")
-    message = error("ssv2", source)
-    assert "line 1: 'Drumming Fingers' is no class of ssv2" in message
-    source = write(tmp_path / "jester-v1-test.csv", "34870\n56557\n")
-    videos = read_annotations("ssv2", source, split="test")
-    assert (ids(videos), labels(videos)) == (["34870", "56557"], [-1, -1])
 
 
 # Separators, quotes, spaces.
@@ -320,72 +273,3 @@ def test_more_columns_than_a_list_has(tmp_path):
     text = "a,x,300,3\nb,y,250,4\n"
     message = error("kinetics400", write(tmp_path / "list", text))
     assert "line 1: 4 columns; wanted path and label, or path, frames and label" in message
-
-
-# Labels.
-
-
-def test_labels_that_count_from_1_are_refused(tmp_path):
-    text = "".join(f"{k}.mp4 {k}\n" for k in range(1, 401))
-    message = error("kinetics400", write(tmp_path / "list", text))
-    assert "its labels go up to 400 and none is 0, as if they counted from 1" in message
-
-
-def test_labels_that_count_from_1_are_seen_by_the_folders(tmp_path):
-    """As in UCF101's lists."""
-    text = "".join(f"{K400[k].replace(' ', '_')}/{k}.avi {k + 1}\n" for k in range(0, 50, 7))
-    wanted = [(f"{K400[k].replace(' ', '_')}/{k}", k) for k in range(0, 50, 7)]
-    assert read(write(tmp_path / "trainlist01.txt", text)) == wanted
-    right = "".join(f"{K400[k].replace(' ', '_')}/{k}.avi {k}\n" for k in range(0, 50, 7))
-    assert read(write(tmp_path / "trainlist01.txt", right)) == wanted
-
-
-def test_folders_say_the_classes_of_paths_without_labels(tmp_path):
-    """As in UCF101's lists for testing."""
-    text = "clean_and_jerk/a b.avi\nx/yoga/c.avi\n/y/zumba/d.avi\n"
-    wanted = [class_key(name) for name in ("clean and jerk", "yoga", "zumba")]
-    videos = require_clean(read_annotations("kinetics400", write(tmp_path / "list", text)))
-    assert [class_key(K400[label]) for label in labels(videos)] == wanted
-    other = read_annotations("kinetics400", write(tmp_path / "list", text + "misc/e.avi\n"))
-    assert labels(other) == [-1] * 4
-
-
-def test_a_label_that_its_folder_contradicts_is_named(tmp_path):
-    text = "yoga/a.mp4 399\nzumba/b.mp4 399\nzumba/c.mp4,yoga\nmisc/d.mp4 5\n"
-    source = write(tmp_path / "list", text)
-    assert ids(read_annotations("kinetics400", source)) == ["zumba/b", "misc/d"]
-    yoga = K400.index("yoga")
-    assert unknown(source) == (
-        f"line 1: the label says 'zumba' (399), the folder 'yoga' ({yoga})",
-        f"line 3: the label says 'yoga' ({yoga}), the folder 'zumba' (399)",
-    )
-
-
-def test_two_labels_for_one_video_are_named(tmp_path):
-    source = write(tmp_path / "list", "a.mp4 3\nb.mp4 4\na.avi 5\n")
-    videos = read_annotations("kinetics400", source)
-    assert videos.duplicates == ("line 3: a is in line 1, too, there with label 3, here with 5",)
-
-
-@pytest.mark.parametrize("rows", ["a.avi 3\na.mp4 3\n", "a.avi 3\na.mp4 5\n", "a 3\na.avi 3\n"])
-def test_two_files_of_one_name_never_hide_each_other(tmp_path, rows):
-    source = write(tmp_path / "list", f"b.mp4 1\n{rows}")
-    touch(tmp_path, "a.avi", "b.mp4", "b.avi")
-    assert len(read_annotations("kinetics400", source).duplicates) == 1  # one file, named twice
-    touch(tmp_path, "a.mp4")
-    message = error("kinetics400", source)
-    assert "line 2 and line 3 have the same name, but are two files" in message
-    assert str(tmp_path / "a.avi") in message
-    assert str(tmp_path / "a.mp4") in message
-
-
-def test_files_of_one_name_in_folders_of_classes_never_hide_each_other(tmp_path):
-    source = write(tmp_path / "list", "a.mp4,yoga\na.mp4,zumba\n")
-    touch(tmp_path, "yoga/a.mp4", "zumba/a.mp4")
-    assert "line 1 and line 2 have the same name" in error("kinetics400", source)
-
-
-def test_classes_of_another_dataset_are_recognised(tmp_path):
-    new = [name for name in class_names("kinetics600") if name not in K400][:2]
-    source = write(tmp_path / "list", "".join(f"{name}.mp4,{name}\n" for name in new))
-    assert error("kinetics400", source).endswith("; kinetics600 has classes of these names")
