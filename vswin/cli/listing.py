@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from vswin.cli.terminal import print_line, print_table
@@ -9,7 +10,7 @@ from vswin.errors import UsageError
 from vswin.project import experiments_dir
 
 if TYPE_CHECKING:  # `vswin --help` does without
-    from vswin.experiments.tables import Experiment
+    from vswin.experiments.tables import Experiment, Row
     from vswin.paper.printed import PrintedTable
     from vswin.runs.config import RunConfig
 
@@ -57,63 +58,98 @@ def list_all() -> None:
         print_table("Sensitivity studies", ("protocol", "of", "what differs"), studies)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Standing:
+    """How far the rows of a table are under a protocol, seed 0."""
+
+    configs: dict[str, RunConfig]
+    """By row; empty where the protocol cannot run the table."""
+    states: dict[str, str]
+    """By row."""
+    lacking: dict[str, list[str]]
+    """What is not on this machine, and the rows that need it."""
+
+    def state(self, row: str, otherwise: str) -> str:
+        """A row's; where it cannot begin, why."""
+        state = self.states.get(row, otherwise)
+        lacks = any(row in rows for rows in self.lacking.values())
+        return "lacks data or weights" if lacks and state == "missing" else state
+
+
 def list_rows(table: str, protocol: str, results_dir: str) -> None:
     """The rows of a table, and where each stands under a protocol."""
     from vswin.data.data_file import load_sources
     from vswin.experiments.library import Library
-    from vswin.experiments.planning import plan_study
     from vswin.experiments.trained import trained_lines
-    from vswin.models.registry import family_of
     from vswin.paper.printed import printed_table
-    from vswin.runs.record import read_runs
-    from vswin.runs.requirements import missing_inputs
 
     library = Library(experiments_dir())
     experiment, printed = library.experiment(table), printed_table(table)
-    states: dict[str, str] = {}
-    lacking: dict[str, list[str]] = {}
-    configs: dict[str, RunConfig] = {}
     reason = library.why_not(experiment, protocol)
-    if not reason:
-        plan = plan_study(table, protocol, results_dir=results_dir)
-        first = [p for p in plan.runs if p.seed == 0]
-        configs = {p.row.id: p.config for p in first}
-        recorded = read_runs(plan.store.record(table))
-        for p in first:
-            state = str(plan.folder(p).state())
-            is_known = state == "missing" and p.config.run_id in recorded
-            states[p.row.id] = "recorded" if is_known else state
-        if any(p.config.data.kind == "videos" for p in first):
-            sources = load_sources()
-            for p in first:
-                for item in missing_inputs(p.config, plan.store, sources):
-                    lacking.setdefault(item, []).append(p.row.id)
-    lines = []
+    standing = _Standing({}, {}, {}) if reason else _standing(table, protocol, results_dir)
     kind = library.protocol(protocol).kind
-    for row in (row for row in experiment.rows if row.only_on in (None, kind, "costs")):
-        name = "not printed" if printed else ""
-        name = f"control: {row.control}" if row.is_control else name
-        if printed and (line := printed.row(row.id)):
-            name = ", ".join(line.cells[column.id] for column in printed.labels)
-        model = experiment.paper_model(row)
-        words = " ".join(family_of(model).slug(model, row.frames))
-        about = _in_words(configs[row.id]) if row.id in configs else []
-        state = "costs only" if row.only_on == "costs" or experiment.awaits else ""
-        state = state or states.get(row.id, f"not under {protocol}")
-        if state == "missing" and any(row.id in rows for rows in lacking.values()):
-            state = "lacks data or weights"
-        lines.append((row.id, name, row.preset, str(row.frames), words, "; ".join(about), state))
+    lines = [
+        _line(row, experiment, printed, standing, f"not under {protocol}")
+        for row in experiment.rows
+        if row.only_on in (None, kind, "costs")
+    ]
     columns = ("row", "printed as", "preset", "frames", "model", "data, test and start")
     print_table(f"{table}: {experiment.title}", (*columns, f"{protocol}, seed 0"), lines)
     if reason:
         print_line(f"{reason}.")
-    for words in (*_only_printed(experiment, printed), *trained_lines(experiment, configs)):
+    for words in (
+        *_only_printed(experiment, printed),
+        *trained_lines(experiment, standing.configs),
+    ):
         print_line(words)
-    if lacking:
+    if standing.lacking:
         print_line(f"Missing on this machine, as far as {load_sources().file} says:")
-        for item, rows in lacking.items():
-            which = "" if len(rows) == len(states) else f" ({', '.join(rows)})"
-            print_line(f"  {item}{which}")
+    for item, rows in standing.lacking.items():
+        which = "" if len(rows) == len(standing.states) else f" ({', '.join(rows)})"
+        print_line(f"  {item}{which}")
+
+
+def _standing(table: str, protocol: str, results_dir: str) -> _Standing:
+    """Reads the store, the record and, for videos, this machine's data file."""
+    from vswin.data.data_file import load_sources
+    from vswin.experiments.planning import plan_study
+    from vswin.runs.record import read_runs
+    from vswin.runs.requirements import missing_inputs
+
+    plan = plan_study(table, protocol, results_dir=results_dir)
+    first = [p for p in plan.runs if p.seed == 0]
+    recorded = read_runs(plan.store.record(table))
+    states: dict[str, str] = {}
+    lacking: dict[str, list[str]] = {}
+    for p in first:
+        state = str(plan.folder(p).state())
+        is_known = state == "missing" and p.config.run_id in recorded
+        states[p.row.id] = "recorded" if is_known else state
+    if any(p.config.data.kind == "videos" for p in first):
+        sources = load_sources()
+        for p in first:
+            for item in missing_inputs(p.config, plan.store, sources):
+                lacking.setdefault(item, []).append(p.row.id)
+    return _Standing({p.row.id: p.config for p in first}, states, lacking)
+
+
+def _line(
+    row: Row, experiment: Experiment, printed: PrintedTable | None, standing: _Standing, none: str
+) -> tuple[str, ...]:
+    """A row's cells; `none` is its state where the protocol has no run for it."""
+    from vswin.models.registry import family_of
+
+    name = "not printed" if printed else ""
+    name = f"control: {row.control}" if row.is_control else name
+    if printed and (found := printed.row(row.id)):
+        name = ", ".join(found.cells[column.id] for column in printed.labels)
+    model = experiment.paper_model(row)
+    words = " ".join(family_of(model).slug(model, row.frames))
+    config = standing.configs.get(row.id)
+    about = "; ".join(_in_words(config)) if config else ""
+    counted = row.only_on == "costs" or experiment.awaits
+    state = "costs only" if counted else standing.state(row.id, none)
+    return row.id, name, row.preset, str(row.frames), words, about, state
 
 
 def _only_printed(experiment: Experiment, printed: PrintedTable | None) -> list[str]:

@@ -154,24 +154,38 @@ def read_table(
             if not cells[part[0]]:
                 listing.left_out.append(f"{where}: it says no split")
             continue
-        found = None if label is None or problem else label_of(cells[label])
-        if problem:
-            listing.left_out.append(f"{where}: {problem}")
-        elif files and not cells[files[0]]:
-            listing.left_out.append(f"{where}: it names no file")
-        elif files and 0 < names_video(cells[files[0]]) < len(cells[files[0]]):
-            listing.left_out.append(
-                f"{where}: {cells[files[0]]!r} goes on after the name of a video's file"
-            )
-        elif files:
-            listing.entries.append(entry_of(where, cells[files[0]], found))
-        elif name := kinetics_name(*(cells[place] for place in times)):
-            listing.entries.append(Entry(where, name, name, ".mp4", found))
+        found = problem or _entry(where, cells, files, times, label)
+        if isinstance(found, Entry):
+            listing.entries.append(found)
         else:
-            youtube, start, end = (cells[place] for place in times)
-            reason = f"{start!r} to {end!r} are no seconds" if youtube else "it has no YouTube id"
-            listing.left_out.append(f"{where}: {reason}")
+            listing.left_out.append(f"{where}: {found}")
     return listing
+
+
+def _entry(
+    where: str, cells: list[str], files: list[int], times: list[int], label: int | None
+) -> Entry | str:
+    """What a row lists, or why it lists nothing.
+
+    Args:
+        where: for messages.
+        cells: of the row.
+        files: the column of the files' names; empty in Kinetics' CSV.
+        times: the columns of YouTube id, start and end, where there is none.
+        label: the column of the classes, None if there is none.
+    """
+    about = None if label is None else label_of(cells[label])
+    if files:
+        name = cells[files[0]]
+        if not name:
+            return "it names no file"
+        if 0 < names_video(name) < len(name):
+            return f"{name!r} goes on after the name of a video's file"
+        return entry_of(where, name, about)
+    youtube, start, end = (cells[place] for place in times)
+    if clip := kinetics_name(youtube, start, end):
+        return Entry(where, clip, clip, ".mp4", about)
+    return f"{start!r} to {end!r} are no seconds" if youtube else "it has no YouTube id"
 
 
 def _kinetics_columns(path: Path, header: Header) -> list[int]:
