@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from torch._subclasses import FakeTensor, FakeTensorMode
 from typer.testing import CliRunner
 
 import vswin
@@ -98,6 +99,25 @@ def test_a_default_gives_way_wherever_a_model_is_named():
     assert done.exit_code == 0, done.output
     asked = CliRunner().invoke(app, ["cost", "swin_t", "--design", "split", "--window", "1x7x7"])
     assert done.output == asked.output.replace(" window_size=(1, 7, 7),", "")
+
+
+@pytest.mark.parametrize(
+    ("preset", "small", "size"),
+    [
+        ("swin_t", {"depths": (2, 1), "num_heads": (1, 2), "drop_path": 0.2}, (8, 32, 32)),
+        ("mvit_b_16x4", {"depths": (1, 2), "drop_path": 0.2}, (16, 224, 224)),
+    ],
+)
+def test_of_fake_tensors_a_model_has_shapes_and_no_weights(preset, small, size):
+    real = vswin.build_model(preset, **small)
+    with FakeTensorMode():
+        model = vswin.build_model(preset, **small)
+        logits = model(torch.empty(2, 3, *size))
+    assert isinstance(logits, FakeTensor)
+    assert logits.shape == (2, 400)
+    assert str(model) == str(real)  # rates of stochastic depth are numbers
+    wanted = {name: weight.shape for name, weight in real.named_parameters()}
+    assert {name: weight.shape for name, weight in model.named_parameters()} == wanted
 
 
 def test_names_that_do_not_exist_are_refused_with_the_nearest():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._subclasses import FakeTensor
 
 from vswin.models.registry import build, initialise_, resolve_config
 
@@ -21,12 +22,14 @@ def build_model(name: str, **overrides: Any) -> nn.Module:
             has the preset's value, or the one that goes with what is given.
 
     Returns:
-        The model in training mode. Under `with torch.device("meta")` it has shapes and no weights.
+        The model in training mode. Under `with torch.device("meta")`, or where torch makes fake
+        tensors, it has shapes and no weights.
 
     Raises:
         ModelError: if the preset or an override is unknown, or a value is impossible.
     """
     model = build(resolve_config(name, **overrides))
-    if next(model.parameters()).device != torch.device("meta"):
+    first = next(model.parameters())
+    if first.device != torch.device("meta") and not isinstance(first, FakeTensor):
         initialise_(model)
     return model

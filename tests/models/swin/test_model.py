@@ -22,6 +22,11 @@ def tiny(**overrides):
     return vswin.build_model("swin_t", **(TINY | overrides))
 
 
+def autocast(model, clip):
+    with torch.autocast("cpu", torch.bfloat16):
+        return model(clip)
+
+
 @pytest.mark.parametrize(
     ("preset", "params"),
     [
@@ -168,6 +173,18 @@ def test_initialisation_is_seeded_and_scaled():
             lambda: tiny()(torch.zeros(1, 3, 4, 24, 24, dtype=torch.uint8)),
             ["uint8", "floating point"],
         ),
+        (
+            lambda: tiny()(torch.zeros(1, 3, 4, 24, 24, dtype=torch.float64)),
+            ["clip is torch.float64", "weights are torch.float32", "or torch.autocast"],
+        ),
+        (
+            lambda: autocast(tiny(), torch.zeros(1, 3, 4, 24, 24, dtype=torch.float64)),
+            ["clip is torch.float64", "weights are torch.float32", "autocast does not give fp64"],
+        ),
+        (
+            lambda: tiny().double()(torch.zeros(1, 3, 4, 24, 24)),
+            ["clip is torch.float32", "weights are torch.float64"],
+        ),
         (lambda: tiny()(torch.zeros(1, 3, 0, 24, 24)), ["at least 1"]),
         (lambda: tiny()([[1.0]]), ["clip is a list", "torch.Tensor"]),
     ],
@@ -178,3 +195,11 @@ def test_errors_say_what_was_wrong_and_wanted(call, words):
     assert "\n" not in str(error.value)
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_autocast_takes_clips_in_half_precision(dtype):
+    clip = torch.randn(1, 3, 4, 24, 24).to(dtype)
+    model = tiny().eval()
+    found, expected = autocast(model, clip), autocast(model, clip.float())
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)

@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from vswin.models.cpu import chunked
 from vswin.models.errors import ModelError
 from vswin.models.layers import MLP, DropPath
+from vswin.models.modes import require_dtype
 from vswin.models.mvit.attention import PoolingAttention, max_pool
 from vswin.models.mvit.config import MViTConfig, Skip, Triple
 from vswin.models.mvit.cpu import block as block_cpu
@@ -124,12 +125,7 @@ class MultiscaleViT(nn.Module):
             )
         if not clip.is_floating_point():
             raise ModelError(f"clip is {clip.dtype}, wanted normalised floating point {wanted}")
-        weights = self.cls_token.dtype
-        if clip.dtype != weights and not torch.is_autocast_enabled(clip.device.type):
-            raise ModelError(
-                f"clip is {clip.dtype}, and the model's weights are {weights}; wanted the same of "
-                "both, or torch.autocast"
-            )
+        require_dtype(clip, self.cls_token.dtype)
         if shape[0] < 1:
             raise ModelError(f"clip has shape {shape}: every size must be at least 1")
 

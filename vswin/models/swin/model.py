@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.checkpoint import checkpoint
 
 from vswin.models.errors import ModelError
 from vswin.models.layers import MLP, DropPath, feed_forward, layer_norm
+from vswin.models.modes import require_dtype
 from vswin.models.swin.attention import WindowAttention3D
 from vswin.models.swin.config import Triple, VideoSwinConfig
 from vswin.models.swin.cpu import inference as inference_cpu
@@ -35,7 +37,8 @@ class VideoSwinTransformer(nn.Module):
         self.config = config
         self.patch_embed = PatchEmbed3D(config.patch_size, config.in_channels, config.embed_dim)
         # "An increasing degree of stochastic depth": linear over all blocks (section 4.1).
-        rates = torch.linspace(0, config.drop_path, sum(config.depths), device="cpu").tolist()
+        with _disable_current_modes():  # numbers even where tensors are fake
+            rates = torch.linspace(0, config.drop_path, sum(config.depths), device="cpu").tolist()
         self.layers = nn.ModuleList()
         for stage, depth in enumerate(config.depths):
             first = sum(config.depths[:stage])
@@ -55,7 +58,7 @@ class VideoSwinTransformer(nn.Module):
         """Clips (B, in_channels, T, H, W), float -> logits (B, num_classes).
 
         Raises:
-            ModelError: if the clip has another shape.
+            ModelError: if the clip has another shape or type.
         """
         features = self.forward_features(clip)
         return self.head(self.dropout(features.mean(dim=(1, 2, 3))))
@@ -64,7 +67,7 @@ class VideoSwinTransformer(nn.Module):
         """Clips (B, in_channels, T, H, W) -> tokens (B, T', H', W', C) after the final LN.
 
         Raises:
-            ModelError: if the clip has another shape.
+            ModelError: if the clip has another shape or type.
         """
         self._check(clip)
         x = self.patch_embed(clip)
@@ -108,7 +111,12 @@ class PatchEmbed3D(nn.Module):
         self.norm = nn.LayerNorm(embed_dim)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """(B, in_channels, T, H, W) -> (B, T', H', W', C); zero-padded at the end if need be."""
+        """(B, in_channels, T, H, W) -> (B, T', H', W', C); zero-padded at the end if need be.
+
+        Raises:
+            ModelError: if the clip is of another type than the weights.
+        """
+        require_dtype(clip, self.proj.weight.dtype)
         clip = _pad_to_multiple(clip, self.patch_size)
         batch, channels, *size = clip.shape
         (t, h, w), (p, m, n) = (
