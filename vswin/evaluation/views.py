@@ -26,6 +26,7 @@ from vswin.data.transforms import normalise
 from vswin.data.video import UnreadableVideoError
 from vswin.data.video_data import Pixels
 from vswin.errors import VswinError
+from vswin.evaluation.sending import sent_ahead
 from vswin.files import DamagedFileError, read_json, write_json
 from vswin.tasks import SINGLE_LABEL, Task
 from vswin.tasks.task import Kept, as_json, from_json, joined
@@ -191,7 +192,8 @@ def evaluate_in_views(
         prefetch_factor=1 if workers else None,  # all views of a video are up to 0.7 GB
         pin_memory=world.device.type == "cuda",
     )
-    for number, (place, views) in enumerate(zip(mine, loader, strict=True), start=1):
+    sent = sent_ahead(loader, world.device)
+    for number, (place, views) in enumerate(zip(mine, sent, strict=True), start=1):
         # Video by video: what comes out depends on no other video, so neither on the processes.
         if isinstance(views, str):
             for test in lacking[place]:
