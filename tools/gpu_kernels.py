@@ -15,11 +15,8 @@ import tempfile
 from pathlib import Path
 
 import torch
-import triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
 
-from vswin.models.swin.gpu import kernels
+from vswin.models.swin.gpu import attention
 from vswin.models.swin.gpu.attention import ROWS, SUMMANDS, TILES
 
 TILED = ("forward", "query_gradients", "key_gradients", "score_gradients")
@@ -33,12 +30,16 @@ REGISTERS, SHARED = 65536, 227 * 1024
 """Of a multiprocessor of the H100 and H200."""
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description="What the kernels need, without a GPU.")
     parser.add_argument("--capability", type=int, default=90, help="90 for H100 and H200")
     parser.add_argument("--dtypes", nargs="+", default=["bf16"], choices=list(PRECISIONS))
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
+    if not attention.IS_INSTALLED:
+        parser.exit(1, "error: Triton is not installed; on Linux: pip install triton\n")
+    import triton
+
     print(f"Triton {triton.__version__}, compute capability {given.capability}, {WARPS} warps")
     print(
         f"{'kernel':<18}{'dtype':>6}{'registers':>10}{'spilled B':>10}{'shared KB':>10}{'fit':>5}"
@@ -52,6 +53,12 @@ def main() -> None:
 
 def needs(name: str, dtype: str, capability: int = 90) -> tuple[int, int, int]:
     """Registers of a thread, bytes spilled out of them, bytes of shared memory of a program."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from vswin.models.swin.gpu import kernels
+
     kernel = getattr(kernels, name)
     constants = (
         {"d": 32, "block": TILES[PRECISIONS[dtype]]}
@@ -80,6 +87,8 @@ def needs(name: str, dtype: str, capability: int = 90) -> tuple[int, int, int]:
 
 def usage(ptx: str) -> tuple[int, int]:
     """Registers of a thread, and bytes that it stores because they do not suffice."""
+    import triton
+
     assembler = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
     target = re.search(r"\.target (\w+)", ptx)
     assert target is not None

@@ -49,6 +49,19 @@ def test_compiled_for_an_h100_it_stays_in_its_registers():
     assert 4 * shared < 227 * 1024  # programs on a multiprocessor
 
 
+def test_without_triton_its_needs_are_one_line(monkeypatch, capsys):
+    from tools import gpu_kernels
+
+    monkeypatch.setattr(fused, "IS_INSTALLED", False)
+    with pytest.raises(SystemExit) as end:
+        gpu_kernels.main([])
+    assert end.value.code == 1
+    told = capsys.readouterr()
+    assert (told.out, told.err) == (
+        "", "error: Triton is not installed; on Linux: pip install triton\n"
+    )  # fmt: skip
+
+
 def test_a_shifted_block_is_one_call_and_two_for_its_gradients(monkeypatch):
     """Swin-T's third stage, with windows of eighteen sizes, on a device that only knows shapes."""
     monkeypatch.setattr(fused, "IS_INSTALLED", True)
