@@ -10,8 +10,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     # Each by itself: a machine with a GPU may lack what the others import.
     if arguments[:1] == ["cuda"]:
-        from benchmarks.cuda import command as cuda
-
+        try:
+            from benchmarks.cuda import command as cuda
+        except ModuleNotFoundError as error:
+            print(f"error: {error}; pip install torch torchvision pandas numpy", file=sys.stderr)
+            return 1
         return cuda.main(arguments[1:])
     from benchmarks import command
 

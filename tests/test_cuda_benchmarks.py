@@ -1,6 +1,7 @@
 """`python -m benchmarks cuda` on the CPU: every cell, what fails, what is dropped, the table."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -19,7 +20,10 @@ from vswin.models.swin import attention
 from vswin.project import project_root
 
 CPU = torch.device("cpu")
-LACKING = ("annotated_types", "pydantic", "fvcore", "iopath", "yacs", "termcolor", "av")
+LACKING = (
+    "annotated_types", "pydantic", "fvcore", "iopath", "yacs", "termcolor", "av", "rich", "typer",
+    "yaml", "safetensors", "sklearn", "scipy", "statsmodels", "matplotlib", "requests",
+)  # fmt: skip
 
 
 def lines_of(path):
@@ -69,7 +73,23 @@ def test_a_and_b_import_nothing_that_an_image_with_a_gpu_lacks():
         cwd=project_root(),
     )
     assert done.returncode == 0, done.stderr
-    assert "command C trains, and pydantic, annotated_types, av cannot be imported" in done.stderr
+    told = "pip install pydantic annotated-types av pyyaml safetensors scikit-learn scipy, without"
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "told"),
+    [
+        ("torchvision", "A", "torchvision cannot be imported, beside which models are measured"),
+        ("torchvision", "C", "torchvision cannot be imported, beside which models are measured"),
+        ("benchmarks.cuda.command", "B", "pip install torch torchvision pandas numpy"),
+    ],
+)
+def test_what_no_command_does_without_is_one_line(name, command, told, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, name, None)  # importing it is an error
+    monkeypatch.delattr("benchmarks.cuda.command", raising=False)
+    assert main(["cuda", command, "--tiny", "--lines", "nowhere"]) == 1
+    assert re.fullmatch(f"error: .*{told}.*\n", capsys.readouterr().err)
 
 
 def test_what_is_wrong_on_a_gpu_would_be_seen(monkeypatch):
@@ -164,11 +184,23 @@ def test_without_a_measurement_the_pages_say_so(tmp_path, capsys, monkeypatch):
     assert "no GPU was measured" in capsys.readouterr().out
 
 
-def test_a_file_of_something_else_is_refused(tmp_path, capsys):
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"hello",
+        b"\xff\xfe",
+        b'{"case": "\xe4", "tiny": false, "machine": "a"}',
+        b"[1]",
+        b'{"case": "a"}',
+        b"",
+    ],
+)
+def test_a_file_of_something_else_is_refused(text, tmp_path, capsys):
     path = tmp_path / "lines.jsonl"
-    path.write_text("hello\n")
+    path.write_bytes(text + b"\n")
     assert main(["cuda", "page", "--lines", str(path)]) == 1
-    assert "lines.jsonl, line 1: no line of this command" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told == f"error: {path}, line 1: no line of this command\n"
 
 
 def test_cards_are_not_mixed_in_a_table(measured, capsys):

@@ -49,11 +49,11 @@ def cells_of_b(setting: Setting) -> Iterator[list[Cell]]:
 @contextlib.contextmanager
 def cells_of_c(setting: Setting) -> Iterator[list[Cell]]:
     """Training from end to end."""
-    if lacking := environment.lacking():
+    if lacking := environment.lacking(environment.OF_C):
         raise BenchmarkError(
-            f"command C trains, and {', '.join(lacking)} cannot be imported; install vswin and its "
-            "requirements first: `pip install .`, without a network `pip install --no-index "
-            "--find-links WHEELS .`"
+            f"command C trains, and {', '.join(lacking)} cannot be imported: pip install "
+            f"{' '.join(environment.OF_C[name] for name in lacking)}, without a network with "
+            "--no-index --find-links WHEELS, a folder of wheels"
         )
     # Read when the GPU is first used, and wanted where results are to be the same to the bit.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -90,6 +90,11 @@ def main(argv: list[str]) -> int:
 def _measure(command: str, tiny: bool, budget: float | None, path: Path) -> int:
     if budget is None:
         budget = math.inf if tiny else BUDGET[command]
+    if lacking := environment.lacking(environment.OF_ALL):
+        raise BenchmarkError(
+            f"{', '.join(lacking)} cannot be imported, beside which models are measured; install "
+            f"the one for torch {torch.__version__}: pip install {' '.join(lacking)}"
+        )
     device = torch.device("cpu" if tiny else "cuda")
     setting = Setting(device, tiny)
     with CELLS[command](setting) as cells:

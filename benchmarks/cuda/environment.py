@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import subprocess
+from collections.abc import Iterable
 
 import torch
 
@@ -14,8 +15,13 @@ from benchmarks.cuda.cells import Cell, Line
 from benchmarks.cuda.setting import Setting
 
 NEEDED = ("torch", "torchvision", "triton", "numpy", "pandas", "rich")
-OF_C = ("pydantic", "annotated_types", "av", "yaml", "safetensors", "sklearn", "scipy")
-"""What command C imports besides, as modules."""
+OF_ALL = ("torchvision",)
+"""What every command imports where it is used; without the others none begins."""
+OF_C = {
+    "pydantic": "pydantic", "annotated_types": "annotated-types", "av": "av", "yaml": "pyyaml",
+    "safetensors": "safetensors", "sklearn": "scikit-learn", "scipy": "scipy",
+}  # fmt: skip
+"""What command C imports besides, as modules, and their packages."""
 
 
 def cells(setting: Setting) -> list[Cell]:
@@ -29,7 +35,7 @@ def cells(setting: Setting) -> list[Cell]:
 def environment(setting: Setting) -> Line:
     """Versions and sizes; nothing is timed."""
     found: Line = {"packages": {name: _version(name) for name in NEEDED}}
-    found |= {"lacking": lacking(), "cores": os.cpu_count(), "cuda": torch.version.cuda}
+    found |= {"lacking": lacking(OF_C), "cores": os.cpu_count(), "cuda": torch.version.cuda}
     if setting.device.type == "cuda":
         card = torch.cuda.get_device_properties(setting.device)
         found |= {
@@ -42,9 +48,9 @@ def environment(setting: Setting) -> Line:
     return found
 
 
-def lacking() -> list[str]:
-    """Modules of command C that are not installed."""
-    return [name for name in OF_C if importlib.util.find_spec(name) is None]
+def lacking(modules: Iterable[str]) -> list[str]:
+    """Those that are not installed."""
+    return [name for name in modules if importlib.util.find_spec(name) is None]
 
 
 def rates(setting: Setting) -> Line:

@@ -27,11 +27,11 @@ def read_lines(path: Path = LINES) -> list[dict[str, Any]]:
     """
     last: dict[str, dict[str, Any]] = {}
     cards: dict[str, str] = {}
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, text in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             line = json.loads(text)
-            name, is_tiny, card = line["case"], line["tiny"], line["machine"]
-        except (ValueError, KeyError, TypeError):
+            name, is_tiny, card = str(line["case"]), line["tiny"], str(line["machine"])
+        except (ValueError, KeyError, TypeError):  # a line that is no UTF-8 is a ValueError
             raise BenchmarkError(f"{path}, line {number}: no line of this command") from None
         if is_tiny:
             raise BenchmarkError(
