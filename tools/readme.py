@@ -18,9 +18,9 @@ from vswin.report.audit.data import Audit
 from vswin.report.audit.page import NAME as AUDIT
 from vswin.report.audit.parts import headline as audit_in_short
 from vswin.report.claims import VERDICTS
-from vswin.report.overview.blocks import claims_in_words, headline
 from vswin.report.overview.collect import load_overview
 from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts
+from vswin.report.overview.headline import claims_in_words, headline
 from vswin.report.overview.page import LINK, NAME
 from vswin.report.overview.tables import tables
 
@@ -35,7 +35,6 @@ def of_record(overview: Overview, audited: Audit) -> str:
     first = claims_in_words(overview)
     rest = headline(overview)[len(first) :]
     classes = by_evidence(overview.judgements)
-    said = [line for line in rest if line.partition(":")[0].lower() not in EVIDENCE.values()]
     parts = [
         "  \n".join(f"**{line}**" for line in first),
         f"[All of them, with evidence]({RECORD}/reports/{NAME}.md).",
@@ -48,7 +47,7 @@ def of_record(overview: Overview, audited: Audit) -> str:
                 for name, members in classes.items()
             ],
         ),
-        "\n".join(f"- {line}" for line in said),
+        "\n".join(f"- {line}" for line in rest),
         _table(tables(overview).header[:-1], [line[:-1] for line in tables(overview).lines]),
     ]
     return "\n\n".join(parts) + "\n"

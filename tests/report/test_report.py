@@ -222,7 +222,7 @@ def test_parts_stand_in_the_order_of_a_reproducibility_report(smoke_results):
     parts = [section.title for section in page.sections if section.level == 2]
     assert parts == [
         "The paper's claims",
-        "What does not hold here",
+        "What was not confirmed",
         "Scope",
         "Method",
         "Results",

@@ -72,8 +72,8 @@ def report(
 
 
 def _write_overview(protocol: str, results_dir: str) -> None:
-    from vswin.report.overview.blocks import headline
     from vswin.report.overview.collect import load_overview
+    from vswin.report.overview.headline import headline
     from vswin.report.overview.page import write_overview
 
     overview = load_overview(protocol, results_dir)

@@ -113,7 +113,7 @@ def _about(judgement: Judgement) -> str:
 
 
 def negative(study: Study, judgements: Iterable[Judgement]) -> Section:
-    """What does not hold, and what could not be told, as loud as what holds."""
+    """What is contradicted, has no effect or is inconclusive, as loud as what holds."""
     judged = list(judgements)
     items = [
         Item(j.says, verdict_in_words(study, j), f"{j.reason}. {j.claim.why}".strip(), j.verdict)
@@ -129,4 +129,4 @@ def negative(study: Study, judgements: Iterable[Judgement]) -> Section:
             text += f" But {count} printed cost{'s are' if count > 1 else ' is'} not as counted."
         for remark in study.printed.remarks if study.printed else ():
             text += f" But {remark[0].lower()}{remark[1:]}"
-    return Section("What does not hold here", items=items, text=text, level=2)
+    return Section("What was not confirmed", items=items, text=text, level=2)

@@ -9,6 +9,7 @@ from vswin.report.claims.sources import measured
 from vswin.report.data import Section
 from vswin.report.statistics import interquartile_mean, probability_of_improvement
 from vswin.report.study import Study
+from vswin.wording import signed
 
 TITLE = "Every test in numbers"
 HEADER = [
@@ -27,10 +28,10 @@ NOTE = (
     "Every p is one-sided, of the hypothesis that the claim does not hold, and is compared with "
     "2.5 %; of several steps it is the largest, and of an equality that of two one-sided tests. "
     "Sign-flip p: the same without a normal distribution. Holm p: adjusted for all open tests of "
-    "the paper under this protocol. P(larger): the share of all pairs of a run of the first row "
-    "and one of the second in which the first is larger. Tau: Kendall's, of a trend, mean over "
-    "seeds. Power: the chance that this many seeds with this spread confirm the claim if the true "
-    "difference is the margin (or 0 for within and equal)."
+    "the paper that were run under this protocol; no verdict rests on it. P(larger): the share of "
+    "all pairs of a run of the first row and one of the second in which the first is larger. Tau: "
+    "Kendall's, of a trend, mean over seeds. Power: the chance that this many seeds with this "
+    "spread confirm the claim if the true difference is the margin (or 0 for within and equal)."
 )
 
 
@@ -48,11 +49,11 @@ def _lines(study: Study, judgement: Judgement) -> Iterator[list[str]]:
     metric = judgement.claim.metric
     about = "" if metric == study.terms.headline else f" ({metric.replace('_', ' ')})"
     for number, step in enumerate(judgement.steps):
-        found, sign = step.interval, "+" if step.second else ""
+        found, words = step.interval, signed if step.second else "{:.2f}".format
         yield [
             f"{step.label}{about}",
-            f"{found.mean:{sign}.2f} [{found.low:{sign}.2f}, {found.high:{sign}.2f}]",
-            f"{interquartile_mean([*step.by_seed.values()]):{sign}.2f}",
+            f"{words(found.mean)} [{words(found.low)}, {words(found.high)}]",
+            words(interquartile_mean([*step.by_seed.values()])),
             _two(_larger(study, judgement, step)),
             *(of_claim if number == 0 else [""] * len(of_claim)),
         ]

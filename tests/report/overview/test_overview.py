@@ -10,8 +10,9 @@ from vswin.paper.claims import paper_claims
 from vswin.paper.printed import FOLDER, printed_table, read_paper
 from vswin.project import experiments_dir
 from vswin.report.overview.awaited import bill
-from vswin.report.overview.blocks import TITLES, blocks, headline
+from vswin.report.overview.blocks import TITLES, blocks
 from vswin.report.overview.data import by_evidence, count_in_words, counts
+from vswin.report.overview.headline import headline
 from vswin.report.overview.page import LINK, as_markdown, make_page, write_overview
 from vswin.report.overview.picture import picture_of
 from vswin.report.overview.plots import COLOURS, draw
@@ -46,8 +47,10 @@ def test_every_claim_and_every_table_is_on_the_page(overview, files):
 def test_what_does_not_hold_is_said_as_loudly_as_what_holds(overview):
     assert judgement(overview, "joint_beats_split").verdict == "holds"
     assert judgement(overview, "joint_beats_factorized").verdict == "contradicted"
-    (line,) = [text for text in headline(overview) if text.startswith("Does not hold on")]
-    assert "joint beats factorized" in line
+    (line,) = [text for text in headline(overview) if text.startswith("Contradicted on Moving")]
+    assert "joint beats factorized (−2.1 [" in line
+    (good,) = [text for text in headline(overview) if text.startswith("Holds on Moving Digits")]
+    assert "4 seeds" in good and "joint beats split" in good and "beats factorized" not in good
     assert "joint beats split" not in line
     first, second, *_ = (block for block in blocks(overview) if block.tone)
     assert first.title.startswith(TITLES["contradicted"])
@@ -55,6 +58,7 @@ def test_what_does_not_hold_is_said_as_loudly_as_what_holds(overview):
     shown = as_markdown(first)
     assert "`joint_beats_factorized`" in shown
     assert "contradicted on Moving Digits: joint − factorized = −2.10 points" in shown
+    assert "one-sided p of the contrary below 0.0001, not adjusted" in shown  # t = -36 with 3 d.f.
 
 
 def test_verdicts_are_counted_once_each(overview):
@@ -62,8 +66,10 @@ def test_verdicts_are_counted_once_each(overview):
     assert overview.papers == ["video_swin", "mvit"]
     for paper, line in zip(overview.papers, headline(overview), strict=False):
         judged = [j for j in overview.judgements if j.paper == paper]
-        title = read_paper(paper).title
-        assert line == f"{len(judged)} claims of {title}: {count_in_words(judged)}."
+        checks = [each for each in paper_claims(paper) if not each.quote]
+        also = f" (and {len(checks)} checks of the benchmark)" if checks else ""
+        what = f"{len(judged) - len(checks)} claims{also} of {read_paper(paper).title}"
+        assert line == f"{what}: {count_in_words(judged)}."
         assert len(judged) == len(paper_claims(paper))
     assert sum(counts(overview.judgements).values()) == number
     classes = by_evidence(overview.judgements)
@@ -72,6 +78,20 @@ def test_verdicts_are_counted_once_each(overview):
     assert [sum(bar.counts.values()) for bar in bars] == [len(each) for each in classes.values()]
     blocks_of_claims = [block for block in blocks(overview) if block.tone]
     assert sum(len(block.lines) for block in blocks_of_claims) == number
+
+
+def test_a_sentence_of_many_claims_is_named_once(overview):
+    """Section 3.3 has one sentence on the sizes of the models, which is six claims."""
+    (line,) = [text for text in headline(overview) if text.startswith("Contradicted by counting")]
+    assert "tiny has a quarter of the size (and 4 more of that sentence);" in line
+
+
+def test_what_waits_adds_up(overview):
+    here, videos = [text for text in headline(overview) if text.startswith("Waits for")]
+    numbers = re.findall(r"(\d+) (?:claims|checks)", f"{here} {videos}")
+    assert sum(map(int, numbers)) == counts(overview.judgements)["not run"]
+    (hours,) = re.findall(r"about ([\d,]+) GPU-hours", videos)
+    assert f"they take {hours} GPU-hours together" in tables(overview).note
 
 
 def test_an_answer_that_depends_on_the_benchmark_is_said_on_the_first_screen(overview):
@@ -153,13 +173,16 @@ def test_nothing_in_the_picture_is_cut_off(overview):
 
 def test_printed_differences_within_the_sampling_error_are_named(overview):
     """Section 4.3: 0.2 points between windows of 8 and 4 are less than 20k videos can tell."""
-    (line,) = [text for text in headline(overview) if text.startswith("Of the printed")]
-    assert "within the sampling error" in line
+    (line,) = [text for text in headline(overview) if text.startswith("Printed accuracies")]
     (block,) = [each for each in blocks(overview) if each.title.startswith("Printed differences")]
     found = {line[0].split("`")[1]: line[2] for line in block.lines}
     assert found["longer_window_is_better"] == "not resolvable"
     assert found["joint_beats_split"] == "clear"
-    assert f"{list(found.values()).count('not resolvable')} the difference is within" in line
+    different, of_them, once, within, equal, of_equal = map(int, re.findall(r"\d+", line))
+    assert different == of_them + once + within
+    assert different + equal == len(found)
+    assert within + of_equal == list(found.values()).count("not resolvable")
+    assert equal == 8  # an equality within the sampling error is no fault of the paper
 
 
 def test_a_row_that_is_printed_twice_counts_once(overview):

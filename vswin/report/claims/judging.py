@@ -320,7 +320,7 @@ def _verdict(
         return "inconclusive", [f"not clear of chance or of the ceiling: {', '.join(dull)}"]
     if decision.verdict == "inconclusive":
         return "inconclusive", [wording.unsettled(decision, steps)]
-    return decision.verdict, wording.doubts(decision)
+    return decision.verdict, [*wording.contrary(claim, decision), *wording.doubts(decision)]
 
 
 def _uninformative(claim: Claim, owners: Mapping[str, Study]) -> list[str]:

@@ -65,6 +65,15 @@ def doubts(decision: Decision) -> list[str]:
     return []
 
 
+def contrary(claim: Claim, decision: Decision) -> list[str]:
+    """How sure a contradiction is; of kinds with one step and one border."""
+    if decision.verdict != "contradicted" or claim.kind not in ("greater", "within", "interaction"):
+        return []
+    p = 1 - decision.p
+    shown = "below 0.0001" if p < 0.0001 else f"{p:.2g}"
+    return [f"one-sided p of the contrary {shown}, not adjusted for the number of claims"]
+
+
 def counts_in_words(claim: Claim, numbers: dict[str, float]) -> str:
     """What was counted, row by row, and for a ratio what is wanted."""
     unit = OF_COUNTS[claim.metric]

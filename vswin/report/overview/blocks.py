@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from vswin.paper.printed import read_paper
+from vswin.paper.claims import Evidence
 from vswin.report.claims import Judgement, Verdict, printed_in_words
 from vswin.report.overview.block import Block, number_of, place_of
 from vswin.report.overview.data import (
     EVIDENCE,
     Elsewhere,
     Overview,
-    by_evidence,
     count_in_words,
 )
 from vswin.report.overview.tables import (
     awaited,
     own,
     printed,
-    printed_differences,
-    printed_in_short,
     tables,
     unequal,
 )
@@ -30,73 +27,18 @@ from vswin.wording import signed
 SETTLED = ("holds", "contradicted", "no effect")
 """Verdicts that say something of the claim."""
 TITLES: dict[Verdict, str] = {
-    "contradicted": "Does not hold here",
+    "contradicted": "Contradicted",
     "holds": "Holds",
     "no effect": "No effect: surely less than the margin, either way",
     "inconclusive": "Inconclusive",
     "not run": "Not run",
 }
 """In the order of the page: what speaks against the paper stands first."""
-LOUD: dict[Verdict, str] = {
-    "contradicted": "Does not hold",
-    "no effect": "No effect",
-    "inconclusive": "Could not be told",
+UNTRAINED: dict[Evidence, str] = {
+    "counted": "by counting",
+    "at initialisation": "before the first step",
 }
-"""Verdicts whose claims the headline names; the picture below it names all."""
-UNTRAINED = ("counted", "at initialisation")
-"""Evidence that needs no training, and is of the paper's own models."""
-
-
-def headline(overview: Overview) -> list[str]:
-    """What a reader takes away who reads nothing else."""
-    judged = overview.judgements
-    lines = claims_in_words(overview)
-    lines += [
-        f"{EVIDENCE[name].capitalize()}: {count_in_words(members)}."
-        for name, members in by_evidence(judged).items()
-    ]
-    lines.append(_costs(overview))
-    for verdict, words in LOUD.items():
-        named: dict[str, list[str]] = {}
-        for judgement in judged:
-            if judgement.verdict == verdict:
-                named.setdefault(place(overview, judgement), []).append(name_of(judgement))
-        lines += [f"{words}{where}: {'; '.join(found)}." for where, found in named.items()]
-    if found := [name_of(j) for j in judged if changed(j, overview.elsewhere)]:
-        lines.append(f"Depends on how the benchmark is made: {'; '.join(found)}.")
-    lines += [printed_in_short(overview)] if printed_differences(overview) else []
-    bill = overview.bill
-    if bill.runs:
-        lines.append(
-            f"Accuracies on the papers' own datasets: not run. {bill.runs} runs at the paper's "
-            f"size would take about {bill.gpu_hours:,.0f} GPU-hours for one seed of each."
-        )
-    if without := [study for study in overview.studies if study.name not in bill.names]:
-        lines.append(
-            f"Counted alone, as no protocol trains them yet: {', '.join(map(number_of, without))}."
-        )
-    return lines
-
-
-def claims_in_words(overview: Overview) -> list[str]:
-    """How many claims each paper has, and what became of them."""
-    found = (
-        (paper, [j for j in overview.judgements if j.paper == paper]) for paper in overview.papers
-    )
-    return [
-        f"{len(judged)} claims of {read_paper(paper).title}: {count_in_words(judged)}."
-        for paper, judged in found
-    ]
-
-
-def _costs(overview: Overview) -> str:
-    """How many printed costs are counted to the digit, in all and in the tables of each paper."""
-    counts = []
-    for paper in overview.papers:
-        studies = [s for s in overview.studies if s.printed and s.printed.paper == paper]
-        cells = [cell["exact"] for study in studies for cell in study.cost_lines()]
-        counts.append(f"{sum(cells)} of {len(cells)} in {read_paper(paper).title}")
-    return f"Printed costs that are counted to the digit: {', '.join(counts)}."
+"""Evidence that needs no training, and is of the paper's own models, with how it was found."""
 
 
 def blocks(overview: Overview) -> list[Block]:
@@ -122,10 +64,11 @@ def claims_of(overview: Overview, verdict: Verdict) -> Block:
         claim = judgement.claim
         quote = "the same sentence." if claim.quote == before else f"“{claim.quote}”"
         quote = quote if claim.quote else "what the benchmark predicts."
+        tested = f"{judgement.says} {claim.why}".rstrip()
         others = ", ".join(_others(judgement, overview.elsewhere))
         lines.append(
             [
-                f"{place_of(overview, claim)}: {quote} Tested: {judgement.says}",
+                f"{place_of(overview, claim)}: {quote} Tested: {tested}",
                 printed_in_words(claim) or "–",
                 ours(overview, judgement),
                 EVIDENCE[judgement.evidence],

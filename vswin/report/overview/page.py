@@ -16,8 +16,9 @@ from vswin.files import atomic_write, require_writable, write_text
 from vswin.project import in_project
 from vswin.report.claims import VERDICTS
 from vswin.report.overview.block import Block
-from vswin.report.overview.blocks import blocks, headline
+from vswin.report.overview.blocks import blocks
 from vswin.report.overview.data import Overview
+from vswin.report.overview.headline import headline
 from vswin.report.overview.picture import Picture, picture_of
 from vswin.report.pictures.kept import digest_in
 

@@ -7,11 +7,13 @@ import hashlib
 import importlib.metadata
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from vswin.report.claims import Judgement
 from vswin.report.overview.blocks import in_points, name_of
 from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts
+from vswin.report.overview.headline import what_they_are
 
 Estimate = tuple[float, float, float]
 """A difference with the ends of its interval, in points; an unknown end is infinite."""
@@ -101,10 +103,10 @@ def picture_of(overview: Overview) -> Picture:
     seeds = sorted({len(j.seeds) for j in shown if j.steps})
     many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0] if seeds else 0}"
     return Picture(
-        title=f"What became of the papers' {len(judged)} claims",
+        title=f"What became of the papers' {what_they_are(judged)}",
         note=(
             f"Trained: protocol {overview.protocol} ({overview.title}), {many} seeds. "
-            "Bars: 95 % intervals of paired differences over seeds (Student's t)."
+            f"Whiskers: 95 % intervals of paired differences.{_left_out(judged)}"
         ),
         bars=tuple(
             Bar(EVIDENCE[name], {str(v): n for v, n in counts(members).items()})
@@ -126,6 +128,13 @@ def is_in_forest(judgement: Judgement) -> bool:
     claim = judgement.claim
     is_possible = bool(judgement.steps) or judgement.evidence in ("open test", "built in")
     return is_possible and claim.kind in ZONES and claim.margins is not None
+
+
+def _left_out(judged: Sequence[Judgement]) -> str:
+    """How many trained claims the forest lacks, as they are about no difference in points."""
+    trained = [j for j in judged if j.evidence in ("open test", "built in")]
+    lacking = sum(not is_in_forest(j) for j in trained)
+    return f" {lacking} claims of bounds or seconds: in the tables." if lacking else ""
 
 
 def _line(judgement: Judgement, overview: Overview) -> Line:

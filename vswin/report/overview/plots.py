@@ -85,7 +85,6 @@ def _forest(axis: Axes, picture: Picture, rows: int) -> None:
     axis.set_xticks([], minor=True)
     axis.set_yticks([])
     axis.spines[["top", "right", "left"]].set_visible(False)
-    axis.axvline(0, color=PALE, linewidth=0.8, zorder=2)
     axis.set_xlabel(picture.axis, fontsize=9.5)
     for place, found in _rows(picture):
         if isinstance(found, Group):
@@ -125,6 +124,7 @@ def _line(axis: Axes, place: int, line: Line, ends: tuple[float, float]) -> None
     if line.estimates:
         start, end = max(line.zone[0], ends[0]), min(line.zone[1], ends[1])
         axis.add_patch(Rectangle((start, place - 0.42), end - start, 0.84, color=TRUE, zorder=0))
+        axis.vlines(0, place - 0.5, place + 0.5, color=PALE, linewidth=0.8, zorder=2)
         for edge in (-line.margin, line.margin):
             axis.vlines(edge, place - 0.42, place + 0.42, color=BAND, linewidth=1.4, zorder=1)
     for step, (mean, low, high) in enumerate(line.estimates):

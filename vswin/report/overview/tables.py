@@ -33,6 +33,11 @@ def tables(overview: Overview) -> Block:
         "GPU-hours at the paper's size",
     ]
     note = "A row that is printed twice counts once. GPU-hours are for one seed of every row."
+    if bill:
+        note += (
+            f" Tables share runs: with each run once, they take {overview.bill.gpu_hours:,.0f} "
+            "GPU-hours together."
+        )
     return Block("Table by table", header, lines, note=note)
 
 
@@ -76,12 +81,16 @@ def printed_differences(overview: Overview) -> list[PrintedEvidence]:
 
 
 def printed_in_short(overview: Overview) -> str:
-    """How many of them chance alone could have made."""
-    found = [each.resolution for each in printed_differences(overview)]
+    """How many of them chance alone could have made; those that are called equal apart."""
+    found = printed_differences(overview)
+    equal = [each.resolution for each in found if each.claim.kind in ("within", "equal")]
+    other = [each.resolution for each in found if each.claim.kind not in ("within", "equal")]
     return (
-        f"Of the printed accuracies of {len(found)} claims, {found.count('clear')} differ clearly; "
-        f"in {found.count('not resolvable')} the difference is within the sampling error of the "
-        "validation set."
+        f"Printed accuracies, beside the sampling error of their validation set: of {len(other)} "
+        f"claims of a difference, {other.count('clear')} are clear of it, "
+        f"{other.count('by a single test only')} by a single test only, and "
+        f"{other.count('not resolvable')} are within it; of {len(equal)} claims of little or no "
+        f"difference, {equal.count('not resolvable')} are within it."
     )
 
 
