@@ -9,6 +9,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from vswin.models.cpu import chunked
 from vswin.models.cpu import mlp as mlp_cpu
+from vswin.models.modes import is_exporting
 
 
 class MLP(nn.Module):
@@ -69,7 +70,7 @@ class DropPath(nn.Module):
         if not self.active:
             return x
         shape = (x.shape[0],) + (1,) * (x.ndim - 1)
-        if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+        if torch.compiler.is_compiling() and not is_exporting():
             # An array's number is no part of what is compiled: blocks whose rates alone differ are
             # compiled once. It is none of the module's tensors, which can be left uninitialised.
             kept = torch.from_numpy(self._keep)

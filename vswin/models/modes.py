@@ -8,6 +8,14 @@ from torch import Tensor
 from vswin.models.errors import ModelError
 
 
+def is_exporting() -> bool:
+    """Whether torch.export asks: `torch.compiler.is_exporting`.
+
+    torch 2.11 compiles that as if it were true always.
+    """
+    return torch.compiler._is_exporting_flag
+
+
 def is_differentiated_or_mapped() -> bool:
     """Whether torch.func transforms what is computed: grad, vmap, jvp and those made of them."""
     return torch._C._are_functorch_transforms_active()  # as torch.autograd.Function asks itself
@@ -19,7 +27,7 @@ def is_transformed(x: Tensor) -> bool:
     So it is under torch.func, in torch.export, and where `x` is a tensor of another kind: fake,
     sharded, or one that somebody else defines.
     """
-    return type(x) is not Tensor or torch.compiler.is_exporting() or is_differentiated_or_mapped()
+    return type(x) is not Tensor or is_exporting() or is_differentiated_or_mapped()
 
 
 def require_dtype(clip: Tensor, weights: torch.dtype) -> None:

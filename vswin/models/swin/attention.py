@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from vswin.models.modes import is_differentiated_or_mapped
+from vswin.models.modes import is_differentiated_or_mapped, is_exporting
 from vswin.models.swin.config import Triple
 from vswin.models.swin.cpu import attention as attention_cpu
 from vswin.models.swin.gpu import attention as attention_gpu
@@ -63,7 +63,7 @@ class WindowAttention3D(nn.Module):
     def layout(self, x: Tensor, grid: Triple, shift_size: Triple) -> WindowLayout:
         """The windows for (B, T'*H'*W', C) tokens of a (T', H', W') grid."""
         window, shift = clip_window(grid, self.window_size, shift_size)
-        if torch.compiler.is_exporting():  # one call for each block; B may be left open
+        if is_exporting():  # one call for each block; B may be left open
             return window_layout(grid, self.window_size, shift_size, x.device, True, x.shape[0])
         batch, tokens = map(int, x.shape[:2])  # while traced, sizes are tensors
         if (variant := chosen(self.variant, x.device, batch)) is not None:
@@ -98,7 +98,7 @@ class WindowAttention3D(nn.Module):
     def _rows(self, index: Tensor) -> Tensor:
         """(S,) rows of B-hat -> (heads, S)."""
         table = self.relative_position_bias_table.t()
-        if torch.compiler.is_exporting():  # the simpler operator; its gradient is slower
+        if is_exporting():  # the simpler operator; its gradient is slower
             return table.index_select(1, index)
         return table.gather(1, index.expand(self.num_heads, -1))
 
@@ -158,7 +158,7 @@ def dot_product(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> 
 def merge_heads(out: Tensor) -> Tensor:
     """(n, heads, N, d) -> (n, N, C)."""
     out = out.transpose(1, 2)
-    if torch.compiler.is_exporting():
+    if is_exporting():
         # Kernels differ in how they lay out their result: a view of one may be none of another's.
         out = out.clone(memory_format=torch.contiguous_format)
     return out.flatten(2)

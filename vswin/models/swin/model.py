@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from vswin.models.errors import ModelError
 from vswin.models.layers import MLP, DropPath, feed_forward, layer_norm
-from vswin.models.modes import require_dtype
+from vswin.models.modes import is_exporting, require_dtype
 from vswin.models.swin.attention import WindowAttention3D
 from vswin.models.swin.config import Triple, VideoSwinConfig
 from vswin.models.swin.cpu import inference as inference_cpu
@@ -147,7 +147,7 @@ class Stage(nn.Module):
         """(B, T', H', W', C) -> (B, T', ceil(H'/2), ceil(W'/2), 2C); the same without merging."""
         grid = tuple(map(int, x.shape[1:4]))  # while traced, sizes are tensors
         tokens = x.flatten(1, 3)
-        exporting = torch.compiler.is_exporting()
+        exporting = is_exporting()
         for block in self.blocks:
             if self.activation_checkpointing and torch.is_grad_enabled() and not exporting:
                 tokens = checkpoint(block, tokens, grid, use_reentrant=False)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vswin.models.errors import ModelError
-from vswin.models.modes import is_differentiated_or_mapped
+from vswin.models.modes import is_differentiated_or_mapped, is_exporting
 from vswin.models.swin.config import Triple
 from vswin.models.swin.gpu.work import work
 from vswin.models.swin.variants import Variant, chosen
@@ -48,7 +48,7 @@ def takes(told: Variant | None, qkv: Tensor, layout: WindowLayout, heads: int) -
         ModelError: if the model was told to take them and they cannot. Where nobody told it and
             they are what a GPU takes by default, torch's attention does what they cannot.
     """
-    if told is None and torch.compiler.is_exporting():
+    if told is None and is_exporting():
         return False
     variant = chosen(told, qkv.device, layout.batch)
     if variant is None or variant.attention != "triton":
@@ -69,7 +69,7 @@ def _refusal(qkv: Tensor, width: int) -> str | None:
         return f"heads have {width} channels, wanted {', '.join(map(str, HEAD_WIDTHS))}"
     if qkv.dtype not in TILES:
         return f"tokens are {qkv.dtype}, wanted fp32, fp16 or bf16"
-    if torch.compiler.is_exporting() or is_differentiated_or_mapped():
+    if is_exporting() or is_differentiated_or_mapped():
         return "neither torch.export nor torch.func knows what to make of it"
     return None
 
