@@ -70,7 +70,7 @@ def contrary(claim: Claim, decision: Decision) -> list[str]:
     if decision.verdict != "contradicted" or claim.kind not in ("greater", "within", "interaction"):
         return []
     p = 1 - decision.p
-    shown = "below 0.0001" if p < 0.0001 else f"{p:.2g}"
+    shown = "below 0.0001" if p < 0.0001 else f"{p:.3g}"
     return [f"one-sided p of the contrary {shown}, not adjusted for the number of claims"]
 
 
