@@ -11,6 +11,7 @@
 # make test      installs, lints, checks types, runs the tests
 # make test-heavy  the tests that take a minute or so: the rehearsal on videos, the largest models
 # make test-slurm  the scenarios on a real Slurm, brought up on this machine (Debian, as root)
+# make test-peers  counts other works' models anew, beside the kept counts; installs their libraries
 # make test-demo  the page of `vswin demo` in a browser; installs what that needs (Chromium must be here)
 # make test-triton  the attention kernels for GPUs in Triton's interpreter; fetches Triton, 190 MB
 # make smoke     the same path as table5 in seconds; the accuracies mean nothing
@@ -22,7 +23,7 @@ VENV ?= .venv
 SEEDS ?= 1
 RESULTS ?= results
 
-.PHONY: install report smoke test test-heavy test-slurm test-demo test-triton lint bench lab lock clean
+.PHONY: install report smoke test test-heavy test-slurm test-peers test-demo test-triton lint bench lab lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -80,6 +81,15 @@ test-slurm: $(VENV)/.installed
 	  VSWIN_TEST_SLURM=1 VSWIN_TEST_SLURM_FOLDER=$$folder \
 	  $(VENV)/bin/python -m pytest --numprocesses 4 --dist worksteal tests/slurm
 
+# No pin is in the way of these libraries; transformers needs Python 3.11.
+$(VENV)/.peers: $(VENV)/.installed
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[peers]'
+	@touch $@
+
+test-peers: $(VENV)/.peers
+	@VSWIN_TEST_PEERS=1 $(VENV)/bin/python -m pytest -rs tests/costs/test_peers.py
+
 # Beside the environment: gradio wants an older Pillow than the one that results rest on.
 $(VENV)/.demo: $(VENV)/.installed
 	@grep -v '^pillow==' constraints.txt > $(VENV)/demo.txt
@@ -107,7 +117,7 @@ lab: $(VENV)/.installed
 	@JUPYTER_PREFER_ENV_PATH=1 $(VENV)/bin/jupyter lab notebooks
 
 lock:
-	uv pip compile --quiet --universal --python-version 3.10 --extra dev pyproject.toml \
+	uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra peers pyproject.toml \
 	  --no-annotate --no-header --output-file constraints.txt
 
 clean:
