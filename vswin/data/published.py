@@ -39,15 +39,14 @@ class Dataset:
 _CLASSES = Path(__file__).parent / "classes"
 
 _DATASETS = (
-    # Lists of the CVDF copy. Section 4.1 says ~240k and 20k, what could still be downloaded.
+    # Lists of the CVDF copy. Section 4.1 says how many could still be downloaded.
     Dataset("kinetics400", "Kinetics-400", 400, _CLASSES / "kinetics400.txt", 246_534, 19_906),
-    # The counts behind section 4.1's ~370k and 28.3k; the lists of the CVDF copy have 427,549 and
-    # 29,793.
+    # The counts that section 4.1 rounds; the lists of the CVDF copy have 427,549 and 29,793.
     Dataset("kinetics600", "Kinetics-600", 600, _CLASSES / "kinetics600.txt", 370_582, 28_313),
     # The edition of 2020 (arXiv 2010.10864); the CVDF copy lists 534,073 and 33,914. The edition of
     # 2019 (arXiv 1907.06987) has the same classes and 529,046 and 33,925 videos.
     Dataset("kinetics700", "Kinetics-700", 700, _CLASSES / "kinetics700.txt", 542_352, 34_125),
-    # Section 4.1 says 168.9K and 24.7K; the public lists have 168,913 and 24,777.
+    # The public lists, whose numbers section 4.1 cuts off.
     Dataset(
         "ssv2",
         "Something-Something v2",

@@ -1,7 +1,7 @@
 """Arithmetic of printed numbers, each of which stands for all the numbers that round to it.
 
-A difference of two printed numbers need not round to the printed difference: 7.0 of 16.8 is 41.7 %,
-and yet 41 % is possible, as 6.95 of 16.85 is 41.2 %. What a check asks is whether a printed number
+A difference of two printed numbers need not round to the printed difference: 3.0 of 7.1 is 42.3 %,
+and yet 43 % is possible, as 3.04 of 7.06 is 43.1 %. What a check asks is whether a printed number
 is possible, given the digits of those that it follows from.
 """
 
@@ -79,7 +79,7 @@ def printed_span(text: str, unit: str = "", is_about: bool = False) -> Span:
 
     Args:
         text: as printed; one number, in digits or as a word.
-        unit: if it is the letter that the number ends with (`28.2M` in M), that scales nothing.
+        unit: if it is the letter that the number ends with (`1.5M` in M), that scales nothing.
         is_about: of "about 20" only the digits before the closing zeros count, so that it stands
             for 15 to 25.
 

@@ -24,7 +24,7 @@ PAPER = "paper.yaml"
 DASHES = ("-", "–", "—", "")
 """How a table prints that a number is not known."""
 NUMBER = re.compile(r"\d+(\.\d+)?")
-"""How a cell with a number begins; what follows in the cell (`(−68.5)`, `×1×5`) is another one."""
+"""How a cell with a number begins; what follows in the cell (`(−1.5)`, `×1×5`) is another one."""
 
 
 class PrintedTableError(VswinError):

@@ -46,7 +46,7 @@ def test_flops(table: PrintedTable, row: str) -> Decimal | None:
 
 
 def views_of(table: PrintedTable, row: str) -> int | None:
-    """Clips times crops of a video's test: of a cell `4×3`, or behind the FLOPs in `70.5×1×5`."""
+    """Clips times crops of a video's test: of a cell `4×3`, or behind FLOPs, as in `G×1×5`."""
     column = table.column("flops")
     beside = _cell(table, row, column.id).partition("×")[2] if column else ""
     numbers = (_cell(table, row, "views") or beside).split("×")

@@ -44,7 +44,7 @@ class Number(Strict):
     """A number in a sentence."""
 
     number: Text
-    """As printed: 84.9, ~20×, +0.7%, half."""
+    """As printed, with its sign and its unit: ~2×, +1.0%, half."""
     of: str
     """What it is the number of, in a few words."""
     kind: Literal["result", "gain", "ratio", "size", "setting"]

@@ -36,8 +36,8 @@ TESTED_VIDEOS: Mapping[str, int] = {
     "ssv2": 24_777,
     IMAGENET: 50_000,
 }
-"""Validation videos by dataset, of ImageNet images. Section 4.1 of Video Swin Transformer says 20k,
-28.3k and, of Something-Something, 24.7k. Of Kinetics-400, which loses videos, those of the copy
+"""Validation videos by dataset, of ImageNet images. Section 4.1 of Video Swin Transformer has
+them in thousands. Of Kinetics-400, which loses videos, those of the copy
 that most public checkpoints are tested on; of Kinetics-700 those listed in the edition of 2019."""
 METRIC = "top1"
 """What the claims compare accuracies by."""

@@ -75,7 +75,7 @@ def cell_span(table: str, row: str, column: str, place: int = 1) -> Span:
 def cell_spans(table: str, row: str, column: str) -> list[Span]:
     """All numbers in a cell; empty if there is none.
 
-    A setting has not been rounded, nor have the views behind FLOPs (`70.5×1×5`).
+    A setting has not been rounded, nor have the views behind FLOPs (`G×1×5`).
     """
     found = _printed(table).row(row)
     text = found.cells.get(column, "") if found else ""
