@@ -36,7 +36,7 @@ def test_its_evidence_counts_what_200_more_classes_add():
     """Table 1's models have 400 classes; the head has a weight for each feature, and a bias."""
     counted = {"swin_b": (88_048_984, 1024), "swin_l_384": (199_999_516, 1536)}
     for row, (params, features) in counted.items():
-        evidence = printed_table("table2").suspicion(row, "params")
+        evidence = printed_table("table2").suspicion(row, "params").evidence
         (said,) = re.findall(r"\d+,\d+,\d+", evidence)
         assert int(said.replace(",", "")) == params + 200 * (features + 1)
 
@@ -44,6 +44,5 @@ def test_its_evidence_counts_what_200_more_classes_add():
 def test_suspicious_cells_of_table_7_cite_table_1():
     printed, first = printed_table("table7"), printed_table("table1")
     for metric in ("top1", "top5"):
-        assert f"Table 1 prints {first.number('swin_b', metric)} " in printed.suspicion(
-            "ratio_0_1_21k", metric
-        )
+        evidence = printed.suspicion("ratio_0_1_21k", metric).evidence
+        assert f"Table 1 prints {first.number('swin_b', metric)} " in evidence

@@ -96,6 +96,8 @@ class SuspiciousCell(Strict):
     row: Id
     column: Id
     evidence: str
+    confidence: Literal["high", "medium", "low"] = "high"
+    """In the evidence."""
 
 
 class PrintedTable(Strict):
@@ -165,10 +167,10 @@ class PrintedTable(Strict):
         row = self.row(row_id)
         return read_paper((row.from_paper if row else None) or self.paper)
 
-    def suspicion(self, row_id: str, column_id: str) -> str | None:
+    def suspicion(self, row_id: str, column_id: str) -> SuspiciousCell | None:
         """The evidence against a cell, None if the table lists none."""
         found = (s for s in self.suspicious if (s.row, s.column) == (row_id, column_id))
-        return next((s.evidence for s in found), None)
+        return next(found, None)
 
 
 @functools.cache

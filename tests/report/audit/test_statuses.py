@@ -1,12 +1,16 @@
 """The committed audit is what the code derives; each status comes from what it should."""
 
 import dataclasses
+import fnmatch
 
 import pytest
 
 from tests.own import own_project
 from vswin.files import read_json
+from vswin.paper.auditing import known_cells
+from vswin.paper.peers import read_peers
 from vswin.paper.printed import printed_table
+from vswin.paper.text import papers
 from vswin.project import results_path
 from vswin.report.audit.basis import (
     FILE,
@@ -71,6 +75,19 @@ def test_every_number_has_a_status_and_a_reason(audit):
     for each in (*audit.cells, *audit.text):
         assert each.finding.evidence, each
         assert each.finding.status != "suspicious" or each.finding.confidence, each
+
+
+def test_what_is_known_of_a_cell_is_said_of_it(audit):
+    """Of each cell that a line of the audit's files names; the first that names a cell counts."""
+    said, known = {cell.name: cell.finding.evidence for cell in audit.cells}, []
+    for paper in papers():
+        known += [(each.cells, each.evidence) for each in known_cells(paper).cells]
+        known += [(each.cells, each.says) for each in known_cells(paper).remarks]
+    known += [([f"{row}.*" for row in each.rows], each.why) for each in read_peers().unchecked]
+    for patterns, words in known:
+        for pattern in patterns:
+            named = fnmatch.filter(said, pattern)
+            assert any(words in said[name] for name in named), f"{pattern}: {words}"
 
 
 def test_every_printed_number_of_the_tables_is_audited(audit):

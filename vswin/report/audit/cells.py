@@ -78,12 +78,11 @@ def status_of(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> 
     known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
     if column.metric in COSTS and row.id in basis.costs.get(printed.table, {}):
         return _counted(printed, row, column, basis)
+    why_not = read_peers().why_not(f"{printed.table}.{row.id}") if column.metric in COSTS else ""
     if known:
-        return Finding(known.status, known.evidence, confidence=known.confidence or "")
+        words = f"{known.evidence} {why_not}".rstrip()
+        return Finding(known.status, words, confidence=known.confidence or "")
     if row.system == "other":
-        why_not = (
-            read_peers().why_not(f"{printed.table}.{row.id}") if column.metric in COSTS else ""
-        )
         words = f"{_source(row)}; not checked against it. {why_not}"
         return Finding("printed elsewhere", words.strip())
     if column.metric is None:

@@ -64,8 +64,7 @@ def _doubt(printed: PrintedTable, row: Row, column: Column) -> Finding | None:
     """The evidence against a cell: from its table, by hand, or from a check that fails."""
     known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
     if listed := printed.suspicion(row.id, column.id):
-        confidence = known.confidence if known else None
-        return Finding("suspicious", listed, confidence=confidence or "high")
+        return Finding("suspicious", listed.evidence, confidence=listed.confidence)
     if known and known.status == "suspicious":
         return Finding("suspicious", known.evidence, confidence=known.confidence or "")
     for check in paper_checks(printed.paper).checks:
@@ -82,14 +81,15 @@ def _beside_count(
 ) -> Finding | None:
     """A cost of another system beside the count of its model, and what else is known of it.
 
-    None where nothing was counted. A count to the printed digit ends a doubt; a near one does not.
+    None where nothing was counted. A count to the printed digit ends a doubt, a near one does not.
     """
     counted = peer_finding(printed, row, column, counts)
     known = known_cells(printed.paper).of(f"{printed.table}.{row.id}.{column.id}")
-    if counted is None or counted.status == "exact":
-        return counted
-    also = doubt.evidence if doubt else known.evidence if known else ""
-    words = f"{counted.evidence} {also}".strip()
+    if counted is None:
+        return None
+    doubt = None if counted.status == "exact" else doubt
+    also = known.evidence if known and known.status != "suspicious" else ""
+    words = " ".join(filter(None, (counted.evidence, doubt.evidence if doubt else "", also)))
     if doubt is None:
         return dataclasses.replace(counted, evidence=words)
     sure = min(filter(None, (counted.confidence, doubt.confidence)), key=CONFIDENCES.index)
