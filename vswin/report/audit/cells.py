@@ -108,7 +108,7 @@ def _counted(printed: PrintedTable, row: Row, column: Column, basis: Basis) -> F
 
 def _memory(printed: PrintedTable, row: Row, basis: Basis) -> Finding:
     """Memory of a training step, which one step on a GPU would tell, without data."""
-    said = "One training step on a GPU with so much memory, on any clips."
+    said = "One training step on a GPU with so much memory would tell, on any clips."
     ours = basis.memory.get(printed.table, {}).get(row.id)
     if ours is not None:
         said += (

@@ -16,7 +16,8 @@ MEANINGS = {
     "it, which says nothing about a result",
     "within": "found here within a tolerance: of an accuracy, fixed before anything was trained; "
     "of another work's cost, not fixed beforehand: wide enough for two ways to count one model",
-    "tested": "not recomputed here, but a claim about it has a verdict",
+    "tested": "not recomputed here, but a claim about it has a verdict: on Moving Digits, or on "
+    "the paper's videos once they were run",
     "needs data": "only data, weights and GPUs that are not here can tell; the line says which",
     "printed elsewhere": "copied from another work, or about it",
     "suspicious": "there is evidence against it",
@@ -116,12 +117,12 @@ def _counts(audit: Audit) -> Part:
     lines.append(["together", "", *(str(sum(found.values())) for found in kinds.values())])
     header = ["status", "meaning", *(f"{TITLES.get(p, p)}: {kind}" for p, kind in kinds)]
     note = (
-        "What the claims are that are named here: [claim by claim](overview). "
+        "The claims that are named here stand on a page of their own: [claim by claim](overview). "
         f"Counts and verdicts: `{audit.record}`; models of other works, with their sources: "
         "`vswin/paper/peers.yaml`; what was chosen there because it gives a printed number is said "
         "beside that number. Audited are all cells with a number or a setting; "
         "of the text every number that states a result, a gain, a ratio, a size or a setting. "
-        "Names are not, but where there is evidence against one."
+        "Names are audited only where there is evidence against one."
     )
     return Part("How many of which status", header, lines, note=note)
 
