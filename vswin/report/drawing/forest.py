@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -15,7 +16,6 @@ from matplotlib.patches import Patch, Rectangle
 from vswin.report.drawing.canvas import (
     ALLOWED,
     INK,
-    MARGIN,
     SOFT,
     TONES,
     WIDTH,
@@ -31,6 +31,8 @@ ROW, HEAD, GAP = 0.42, 0.21, 0.16
 """Inches of a difference, of a line of a claim's words, and between claims."""
 AXIS, LEGEND = 0.55, 0.3
 """Inches below an axis, and of the legend."""
+EDGE: dict[str, Any] = {"color": SOFT, "linewidth": 0.9, "linestyle": (0, (3, 3))}
+"""How a margin is drawn."""
 LONG = 30
 """Letters of a label that needs a second line."""
 ENLARGED = 6.0
@@ -125,17 +127,19 @@ def _limits(claims: Sequence[Claim]) -> tuple[float, float]:
 def _shade(
     axis: Axes, claim: Claim, top: float, bottom: float, limits: tuple[float, float]
 ) -> None:
-    """Where the interval must lie for the claim to hold, and where it shows no effect."""
+    """Where the interval must lie for the claim to hold; the margins, as lines.
+
+    An interval on one side of zero decides, also within the margin: so that is no area.
+    """
     low, high = max(claim.needs[0], limits[0]), min(claim.needs[1], limits[1])
     height = bottom - top
     axis.add_patch(Rectangle((low, top), high - low, height, color=ALLOWED, linewidth=0))
-    if claim.margin and _has_band(claim):
-        width = 2 * claim.margin
-        band = Rectangle((-claim.margin, top), width, height, color=MARGIN, alpha=0.75, linewidth=0)
-        axis.add_patch(band)
+    if claim.margin and _has_margins(claim):
+        for edge in (-claim.margin, claim.margin):
+            axis.plot([edge, edge], [top, bottom], **EDGE)
 
 
-def _has_band(claim: Claim) -> bool:
+def _has_margins(claim: Claim) -> bool:
     """Whether the claim is about a difference from zero, of which a small one is no effect."""
     return bool(claim.margin) and 0 in claim.needs
 
@@ -179,8 +183,8 @@ def _legend(figure: Figure, forest: Forest, body: float) -> None:
         Line2D([], [], marker="D", color=SOFT, ms=6, mec="white", label="mean, 95 % interval"),
         Patch(color=ALLOWED, label="the interval must lie here to hold"),
     ]
-    if any(map(_has_band, forest.claims)):
-        handles.append(Patch(color=MARGIN, label="no effect: within the margin"))
+    if any(map(_has_margins, forest.claims)):
+        handles.append(Line2D([], [], **EDGE, label="margins: across zero between them, no effect"))
     figure.legend(
         handles=handles,
         loc="upper left",
