@@ -24,9 +24,9 @@ import pandas as pd
 from vswin.errors import UsageError, VswinError
 from vswin.files import write_text
 from vswin.project import results_path
+from vswin.report.overview.repeated import FILE
 from vswin.runs.record import RunRecord, read_curves, read_predictions, read_runs
 
-FILE = "reproduced.csv"
 TIMES = ("clips_per_second", "train_seconds")
 """Columns of a curve that are another each time."""
 

@@ -16,6 +16,7 @@ from vswin.report.overview.headline import headline
 from vswin.report.overview.page import LINK, as_markdown, make_page, write_overview
 from vswin.report.overview.picture import picture_of
 from vswin.report.overview.plots import COLOURS, draw
+from vswin.report.overview.repeated import repeated
 from vswin.report.overview.tables import tables
 from vswin.wording import signed
 
@@ -103,6 +104,18 @@ def test_an_answer_that_depends_on_the_benchmark_is_said_on_the_first_screen(ove
         "joint beats split: holds" in item and "`proxy_speed2` contradicted" in item
         for item in block.items
     )
+
+
+def test_what_was_made_a_second_time_is_said(overview, tmp_path):
+    head = "called,protocol,same_curve,clips_that_differ,difference"
+    lines = ["twice,proxy,True,0,+0.0000", "twice,proxy,True,3,-0.2500", "twice,paper,True,0,+9.0"]
+    (tmp_path / "reproduced.csv").write_text("\n".join([head, *lines]) + "\n")
+    again = dataclasses.replace(overview, results_dir=tmp_path)
+    assert repeated(again).lines == [["twice", "2", "1", "0.25"]]
+    assert headline(again)[-1] == (
+        "Made a second time: 1 of 2 runs the same, clip by clip, top-1 at most 0.25 apart (twice)."
+    )
+    assert len(headline(again)) == len(headline(overview)) + 1
 
 
 def test_the_same_results_give_the_same_bytes(overview, files):

@@ -14,6 +14,7 @@ from vswin.report.overview.data import (
     Overview,
     count_in_words,
 )
+from vswin.report.overview.repeated import repeated
 from vswin.report.overview.tables import (
     awaited,
     own,
@@ -50,6 +51,7 @@ def blocks(overview: Overview) -> list[Block]:
         printed(overview),
         awaited(overview),
         sensitivity(overview),
+        repeated(overview),
         Block("How to read this", items=list(_explained(overview))),
         Block("Where the numbers come from", items=list(_provenance(overview))),
     ]

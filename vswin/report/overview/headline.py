@@ -9,6 +9,7 @@ from vswin.report.claims import Judgement, Verdict
 from vswin.report.overview.block import number_of
 from vswin.report.overview.blocks import UNTRAINED, changed, in_points, name_of, place
 from vswin.report.overview.data import Overview, count_in_words
+from vswin.report.overview.repeated import repeated_in_short
 from vswin.report.overview.tables import printed_differences, printed_in_short
 
 NAMED: dict[Verdict, str] = {
@@ -39,7 +40,7 @@ def headline(overview: Overview) -> list[str]:
         lines.append(f"Depends on how the benchmark is made: {'; '.join(found)}.")
     lines += _waiting(overview)
     lines += [printed_in_short(overview)] if printed_differences(overview) else []
-    return lines
+    return [*filter(None, [*lines, repeated_in_short(overview)])]
 
 
 def claims_in_words(overview: Overview) -> list[str]:
