@@ -169,6 +169,30 @@ def test_what_waits_for_data_names_it_with_weights_command_and_hours(audit):
         assert words in cell.finding.evidence
 
 
+def test_a_setting_of_the_training_waits_for_the_run_that_is_named(audit):
+    text = {(n.where, n.of): n.finding for n in audit.text}
+    for of, row in (
+        ("batch size on K400 and K600", "table1 --row swin_b_1k"),
+        ("multiplier of the backbone learning rate", "table1 --row swin_b_1k"),
+        ("weight decay of Swin-S", "table1 --row swin_s"),
+        ("training length on SSv2", "table3 --row swin_b"),
+    ):
+        finding = text["section 4.1", of]
+        assert finding.status == "needs data", of
+        for words in (f"`vswin run {row} --protocol paper_printed`", ".pth", "GPU-hours"):
+            assert words in finding.evidence, of
+    unrun = [n for n in audit.text if n.paper == "mvit" and n.where.startswith("section D.")]
+    assert {n.finding.status for n in unrun if n.printed == "half-period"} == {"needs data"}
+    for each in unrun:
+        assert each.finding.status != "needs data" or "GPU-hours" in each.finding.evidence, each
+
+
+def test_a_ratio_to_another_work_is_tested_by_its_claim_and_a_copy_is_not(audit):
+    text = {(n.where, n.printed): n.finding.status for n in audit.text}
+    assert text["abstract", "~3×"] == text["abstract", "~20×"] == "tested"
+    assert text["section 1", "647.5M"] == "printed elsewhere"
+
+
 def test_evidence_of_the_table_stands_above_a_count():
     basis = dataclasses.replace(
         NOTHING, costs={"table1": {"swin_b": {"flops": 281.576, "params": 88.1}}}

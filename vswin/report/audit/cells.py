@@ -246,7 +246,7 @@ def _apart(printed: PrintedTable, row: Row, metric: str, ours: float) -> tuple[b
     return near, f"{ours:.2f}, {signed(apart)} points; tolerance {tolerance}."
 
 
-def awaited_of(printed: PrintedTable, row: Row, basis: Basis) -> str:
+def awaited_of(printed: PrintedTable, row: Row, basis: Basis, protocol: str = VIDEOS) -> str:
     """What would settle an accuracy: the data, the weights, the command and its GPU-hours."""
     found = row_of(printed.table, row.id)
     data = DATASETS[printed.dataset].title if printed.dataset in DATASETS else "ImageNet-1K"
@@ -261,7 +261,7 @@ def awaited_of(printed: PrintedTable, row: Row, basis: Basis) -> str:
             f"about {hours:,.0f} GPU-hours{source}."
         )
     weights = weights_of(*found)
-    command = f"vswin run {printed.table} --row {row.id} --protocol {VIDEOS}"
+    command = f"vswin run {printed.table} --row {row.id} --protocol {protocol}"
     said = f"{data}{f', {weights}' if weights else ''}; `{command}`, about {hours:,.0f} GPU-hours"
     if trained := found[1].tests:
         before = basis.hours[printed.table].get(trained, 0)

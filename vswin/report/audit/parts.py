@@ -16,8 +16,8 @@ MEANINGS = {
     "it, which says nothing about a result",
     "within": "found here within a tolerance: of an accuracy, fixed before anything was trained; "
     "of another work's cost, not fixed beforehand: wide enough for two ways to count one model",
-    "tested": "not recomputed here, but a claim about it has a verdict: on Moving Digits, or on "
-    "the paper's videos once they were run",
+    "tested": "not recomputed here, but a claim about it has a verdict: by counting, on Moving "
+    "Digits, or on the paper's videos once they were run",
     "needs data": "only data, weights and GPUs that are not here can tell; the line says which",
     "printed elsewhere": "copied from another work, or about it",
     "suspicious": "there is evidence against it",

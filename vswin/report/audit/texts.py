@@ -10,10 +10,16 @@ from vswin.paper.claims import paper_claims
 from vswin.paper.printed import FOLDER, PAPER, printed_table
 from vswin.paper.text import STATUSES, Number, Sentence, Status, paper_text
 from vswin.report.audit.basis import Basis, Verdict
-from vswin.report.audit.cells import SETTLED
+from vswin.report.audit.cells import SETTLED, awaited_of
 from vswin.report.audit.data import TEXT_AND_MODELS, Cell, CheckResult, TextNumber
 from vswin.report.doubts.finding import Finding
-from vswin.report.doubts.quantities import is_cell, is_training, repeated, value_of
+from vswin.report.doubts.quantities import (
+    is_cell,
+    is_training,
+    repeated,
+    trained_row,
+    value_of,
+)
 
 WEAKEST: tuple[Status, ...] = (
     "exact",
@@ -25,6 +31,8 @@ WEAKEST: tuple[Status, ...] = (
 )
 """What follows from several numbers is as sure as the least sure of them; the surest first."""
 assert {*WEAKEST} == {*STATUSES}
+PRINTED = "paper_printed"
+"""The protocol that trains with the settings of the text."""
 Cells = Mapping[str, Cell]
 """By what formulas call them."""
 
@@ -124,9 +132,10 @@ def finding_of(
     status: Status = "exact"
     for name in of:
         status = max(status, status_of(name, cells, by_id), key=WEAKEST.index)
-    if settled and status == "needs data":
+    # A ratio to another work's number is no copy of it: a claim with a verdict says more.
+    if settled and (status == "needs data" or (status == "printed elsewhere" and number.is_)):
         status = "tested"
-    needed = _because(of, cells, status)
+    needed = _because(of, cells, status, basis)
     counted = [_is_recomputed(name, cells, by_id) for name in of]
     recomputed = status == "exact" and bool(counted) and all(counted)
     return finding(status, f"{computed}.", needed, recomputed=recomputed)
@@ -155,7 +164,7 @@ def _is_recomputed(name: str, cells: Cells, by_id: Mapping[str, Finding]) -> boo
     return found is not None and found.recomputed
 
 
-def _because(names: list[str], cells: Cells, status: Status) -> str:
+def _because(names: list[str], cells: Cells, status: Status, basis: Basis) -> str:
     """What there is to say of the cells that make a number so sure; of settings, a training."""
     if status not in ("within", "needs data", "tested", "suspicious"):
         return ""
@@ -166,12 +175,25 @@ def _because(names: list[str], cells: Cells, status: Status) -> str:
         for cell in deciding:
             labels.setdefault(cell.finding.evidence, []).append(cell.label)
         return " ".join(f"As {' and '.join(of)}: {said}" for said, of in labels.items())
-    if any(map(is_training, names)):
+    if settings := [name for name in names if is_training(name)]:
         return (
-            "A setting of the training, which the project has; what it is worth, only a training "
-            "can tell. Those of the model and of the test count as built."
+            "A setting of the training, which the project has; only a training can tell what it "
+            f"is worth{_training(settings[0], basis)}. Settings of the model and of the test count "
+            "as built."
         )
     return ""
+
+
+def _training(setting: str, basis: Basis) -> str:
+    """The data, weights, command and GPU-hours of a training with a setting of the text."""
+    found = trained_row(setting)
+    if found is None:
+        return ""
+    table, row_id = found
+    printed = printed_table(table)
+    row = printed.row(row_id) if printed else None
+    assert printed and row
+    return f": {awaited_of(printed, row, basis, PRINTED).removesuffix('.')}"
 
 
 def _as_entry(

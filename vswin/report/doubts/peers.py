@@ -135,7 +135,7 @@ def peer_finding(printed: PrintedTable, row: Row, column: Column, counts: Counts
     said = " ".join(filter(None, (said, *also)))
     status: Status = "suspicious" if model.documented else "printed elsewhere"
     if not model.documented:
-        said += " A source that leaves something open makes no evidence."
+        said += " Its source leaves something open, so this is no evidence against the print."
     return Finding(status, said, confidence=model.confidence if model.documented else "")
 
 

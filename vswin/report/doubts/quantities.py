@@ -116,6 +116,26 @@ def is_training(name: str) -> bool:
     return kind == "recipe" or (kind in ("preset", "experiment") and rest[-1] in TRAINED)
 
 
+def trained_row(setting: str) -> tuple[str, str] | None:
+    """Table and row of the first training with a recipe's setting, as `recipe.lr.swin_b.ssv2`.
+
+    None for a setting of a model, which no recipe of the project trains.
+    """
+    kind, _, preset, *rest = setting.split(".")
+    if kind != "recipe":
+        return None
+    (data,) = rest
+    for table in _library().tables():
+        experiment = experiment_of(table) if printed_table(table) else None
+        if experiment is None or experiment.videos is None or experiment.videos.dataset != data:
+            continue
+        for row in experiment.rows:
+            start = experiment.start_of(row).pretrained
+            if row.preset == preset and start == STARTS.get(data, "imagenet_1k"):
+                return table, row.id
+    return None
+
+
 def is_cell(name: str) -> bool:
     """Whether it names a printed cell."""
     return name.startswith("table")
