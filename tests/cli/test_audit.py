@@ -48,6 +48,8 @@ def test_a_reader_sees_numbers_failed_checks_and_the_sum():
     assert done.returncode == 0, done.stderr
     assert "…" not in done.stdout
     assert "swin_b_21k_top1" in done.stdout
+    assert "suspicious," in done.stdout  # and how sure, on the next line of the column
+    assert "│ low " in done.stdout
     assert "printed numbers" in done.stdout.splitlines()[-2]
     assert "checks" in done.stdout.splitlines()[-1]
 

@@ -15,6 +15,7 @@ from vswin.errors import unknown
 
 if TYPE_CHECKING:  # `vswin --help` does without
     from vswin.report.audit.data import Audit, Cell, TextNumber
+    from vswin.report.doubts.finding import Finding
 
 
 def audit(
@@ -34,7 +35,8 @@ def audit(
 
     Without --results-dir it rests on the project's own record, results/reference. With --json,
     `cells`, `text` and `checks` are lists of objects, and `counts` has a number for each status. Of
-    `exact`, what was counted here is `recomputed`; all else is a setting as built.
+    `exact`, what was counted here is `recomputed`; all else is a setting as built. Of what is
+    `suspicious`, the evidence has high, medium or low confidence.
     """
     from vswin.report.audit.basis import RECORD, is_kept
     from vswin.report.audit.collect import load_audit
@@ -133,7 +135,7 @@ def _number(number: TextNumber) -> dict[str, Any]:
 
 def _print_numbers(found: Audit) -> None:
     cells = [
-        (c.table, c.row, c.column, c.printed, c.finding.label, c.finding.evidence)
+        (c.table, c.row, c.column, c.printed, _status(c.finding), c.finding.evidence)
         for c in found.cells
     ]
     text = [
@@ -142,7 +144,7 @@ def _print_numbers(found: Audit) -> None:
             str(n.place),
             n.of,
             n.printed,
-            n.finding.label,
+            _status(n.finding),
             n.finding.evidence,
         )
         for n in found.text
@@ -153,6 +155,12 @@ def _print_numbers(found: Audit) -> None:
     if text:
         columns = ("where", "number", "of", "printed", "status", "evidence")
         print_table("Numbers of the text", columns, text, names=2)
+
+
+def _status(finding: Finding) -> str:
+    """In doubt: how sure the evidence is, too."""
+    doubt = f", {finding.confidence}" if finding.status == "suspicious" else ""
+    return f"{finding.label}{doubt}"
 
 
 def _print_checks(found: Audit) -> None:
