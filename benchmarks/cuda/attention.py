@@ -52,7 +52,7 @@ def attention(setting: Setting, stage: int, clips: int, backend: str) -> Line:
         for group in cut.groups:
             windows[group.volume] += group.count * clips
         sizes = {
-            str(volume): {"windows": count, **_times(setting, count, volume, heads, backend)}
+            str(volume): {"windows": count, **_tried(setting, count, volume, heads, backend)}
             for volume, count in windows.items()
         }
         scores = sum(heads * count * volume**2 for volume, count in windows.items())
@@ -62,6 +62,16 @@ def attention(setting: Setting, stage: int, clips: int, backend: str) -> Line:
                 line[f"{kind}_{way}_scores_per_s"] = scores / took
         line[f"{kind}_sizes"] = sizes
     return line
+
+
+def _tried(setting: Setting, windows: int, volume: int, heads: int, backend: str) -> Line:
+    """As `_times`, or why the backend refuses windows of this size, as cuDNN does with some."""
+    try:
+        return _times(setting, windows, volume, heads, backend)
+    except RuntimeError as error:
+        if backend != "CUDNN_ATTENTION":
+            raise
+        return {"error": str(error).strip().split("\n")[0][:300]}
 
 
 def _times(setting: Setting, windows: int, volume: int, heads: int, backend: str) -> Line:

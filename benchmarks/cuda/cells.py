@@ -32,6 +32,8 @@ class Cell:
     """What it should take on an H100, a guess; with less time left it is dropped."""
     what: Line = dataclasses.field(default_factory=dict)
     """What is measured, as columns of the table."""
+    prepares: tuple[str, ...] = ()
+    """Cells that need what this one leaves in its process."""
 
 
 @dataclasses.dataclass
@@ -41,6 +43,9 @@ class Outcome:
     measured: int = 0
     failed: int = 0
     dropped: list[str] = dataclasses.field(default_factory=list)
+    lost: str | None = None
+    """The cell after which this process can do nothing more on the GPU; those after it were not
+    tried."""
 
 
 def about(device: torch.device) -> Line:
@@ -62,7 +67,8 @@ def run_cells(cells: Iterable[Cell], budget: float, about_all: Line, path: Path)
     """Measures one cell after the other, the most important ones first, and writes each at once.
 
     A cell that fails is a line with its error, and one for which no time is left a line that says
-    so; neither is the end. Lines are added to those that the file has.
+    so; neither is the end, unless a kernel has gone astray: then no later one would run. Lines are
+    added to those that the file has.
 
     Args:
         cells: in the order of their importance.
@@ -87,6 +93,9 @@ def run_cells(cells: Iterable[Cell], budget: float, about_all: Line, path: Path)
             file.flush()
             os.fsync(file.fileno())
             print(_shown(line), file=sys.stderr, flush=True)
+            if "error" in line and not _gpu_works():
+                outcome.lost = cell.name
+                break
     return outcome
 
 
@@ -113,9 +122,19 @@ def _measured(cell: Cell) -> Line:
         found = {"error": f"{type(error).__name__}: {said[0]}"[:300]}
     gc.collect()  # what failed holds memory by its traceback
     gc.freeze()
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and _gpu_works():
         torch.cuda.empty_cache()
     return found | {"took_s": round(time.perf_counter() - begun, 2)}
+
+
+def _gpu_works() -> bool:
+    """Whether no kernel of this process has gone astray, which makes all that follow errors."""
+    try:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _shown(line: Line) -> str:

@@ -8,15 +8,16 @@ import math
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 
 from benchmarks.cuda import attention, compiled, environment, models, parity, waiting
-from benchmarks.cuda.cells import Cell, about, run_cells
+from benchmarks.cuda.cells import Cell, Line, about, run_cells
 from benchmarks.cuda.setting import Setting
-from benchmarks.cuda.table import LINES, TABLE, read_lines, write_cuda_csv
+from benchmarks.cuda.table import LINES, TABLE, all_lines, made_with, read_lines, write_cuda_csv
 from benchmarks.machine import BenchmarkError
 
 BUDGET = {"A": 420.0, "B": 570.0, "C": 480.0}
@@ -81,13 +82,13 @@ def main(argv: list[str]) -> int:
             parser.error("torch sees no GPU here; --tiny runs all of it on the CPU, as a test")
         if args.tiny and args.lines == LINES:
             parser.error("--tiny measures nothing; say where its lines go with --lines FILE")
-        return _measure(args.what, args.tiny, args.seconds, args.lines)
+        return _measure(args.what, args.tiny, args.seconds, args.lines, args.rest)
     except (BenchmarkError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def _measure(command: str, tiny: bool, budget: float | None, path: Path) -> int:
+def _measure(command: str, tiny: bool, budget: float | None, path: Path, rest: bool) -> int:
     if budget is None:
         budget = math.inf if tiny else BUDGET[command]
     if lacking := environment.lacking(environment.OF_ALL):
@@ -96,13 +97,47 @@ def _measure(command: str, tiny: bool, budget: float | None, path: Path) -> int:
             f"the one for torch {torch.__version__}: pip install {' '.join(lacking)}"
         )
     device = torch.device("cpu" if tiny else "cuda")
-    setting = Setting(device, tiny)
+    setting = Setting(device, tiny, time.perf_counter() + budget)
+    about_all = about(device) | {"command": command, "tiny": tiny}
+    known: dict[str, bool] = {}  # by name, whether the cell has nothing but errors
+    for line in _before(path, about_all):
+        if rest:
+            models.remember(setting, line)
+            known[line["case"]] = "error" in line and known.get(line["case"], True)
     with CELLS[command](setting) as cells:
-        outcome = run_cells(cells, budget, about(device) | {"command": command, "tiny": tiny}, path)
-    print(f"{outcome.measured} cells measured, {outcome.failed} failed: {path}")
+        wanted = [c for c in cells if not {c.name, *c.prepares} <= known.keys()]
+        outcome = run_cells(wanted, budget, about_all, path)
+    failed = outcome.failed + sum(known.get(c.name, False) for c in cells if c not in wanted)
+    print(f"{outcome.measured} cells measured, {failed} failed: {path}")
     if outcome.dropped:
         print(f"no time was left for {len(outcome.dropped)}: {'; '.join(outcome.dropped)}")
-    return 1 if outcome.failed else 0
+    left = setting.until - time.perf_counter()
+    if outcome.lost is not None and left > 1:
+        print(f"after {outcome.lost!r} the GPU obeys a new process alone, which does the rest")
+        sys.stdout.flush()
+        asked = [command, "--rest", "--lines", str(path), "--seconds", f"{left:.0f}"]
+        asked += ["--tiny"] if tiny else []
+        os.execv(sys.executable, [sys.executable, "-m", "benchmarks", "cuda", *asked])
+    return 1 if failed else 0
+
+
+def _before(path: Path, about_all: Line) -> list[Line]:
+    """Lines that the file has by this commit, without those of cells that were dropped.
+
+    Raises:
+        BenchmarkError: if what is measured now could not stand in a table with what the file has.
+    """
+    found = []
+    for line in all_lines(path) if path.exists() else []:
+        if line["tiny"] != about_all["tiny"] or made_with(line) != made_with(about_all):
+            of = f"{made_with(line)}{', --tiny' if line['tiny'] else ''}"
+            raise BenchmarkError(
+                f"{path} has lines of {of}, and this is {made_with(about_all)}; wanted --lines "
+                "with a file of its own"
+            )
+        if "dropped" not in line and line["commit"] == about_all["commit"]:
+            found.append(line)
+    return found
 
 
 def _page(path: Path) -> int:
@@ -116,6 +151,13 @@ def _page(path: Path) -> int:
     return 0
 
 
+def seconds(text: str) -> float:
+    """More than 0, as argparse wants to have it said."""
+    if not (found := float(text)) > 0:  # so it is of what is no number
+        raise argparse.ArgumentTypeError(f"{text}: wanted more than 0")
+    return found
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks cuda",
@@ -126,6 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("what", choices=[*CELLS, "page"])
     parser.add_argument("--lines", type=Path, default=LINES, help="file that a line is added to")
-    parser.add_argument("--seconds", type=float, help="the command's budget; --tiny has none")
+    parser.add_argument("--seconds", type=seconds, help="the command's budget; --tiny has none")
+    parser.add_argument(
+        "--rest", action="store_true", help="only cells that the file has no line of by this commit"
+    )
     parser.add_argument("--tiny", action="store_true", help="a test of it all, on the CPU")
     return parser

@@ -21,6 +21,7 @@ import torch
 from benchmarks.cuda.cells import Cell, Line
 from benchmarks.cuda.models import rates
 from benchmarks.cuda.setting import PLAIN, THEIRS, Setting
+from benchmarks.machine import forget_peak, memory_mib
 from benchmarks.steps import Mode, step_of
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +70,9 @@ def cells(setting: Setting, cache: str) -> list[Cell]:
     for preset in dict.fromkeys(case.preset for case in wanted):
         of_preset = [case for case in wanted if case.preset == preset]
         prepare = functools.partial(compile_all, setting, of_preset, cache)
-        found.append(Cell(f"compiling {preset}", prepare, 20 if setting.tiny else 100))
+        names = tuple(case.name for case in of_preset)
+        guess = 20 if setting.tiny else 100
+        found.append(Cell(f"compiling {preset}", prepare, guess, prepares=names))
         for case in of_preset:
             what = dataclasses.asdict(case) | {"variant": case.who, "compiled": True}
             what["batch"] = what.pop("clips")
@@ -80,23 +83,24 @@ def cells(setting: Setting, cache: str) -> list[Cell]:
 
 
 def compile_all(setting: Setting, wanted: list[Case], cache: str) -> Line:
-    """Seconds until the last process has done its first step, or was ended."""
+    """Seconds until the last process has done its first step, or was ended, as it is too slow."""
     if setting.tiny:
         return {"processes": 0}
     start = time.perf_counter()
-    running = [subprocess.Popen(**_process(setting, case, cache, turns=0)) for case in wanted]
-    late = 0
-    for process in running:
+    end = min(start + COMPILE_SECONDS, setting.until)
+    running = {case: subprocess.Popen(**_process(setting, case, cache, turns=0)) for case in wanted}
+    for case, process in running.items():
         try:
-            process.wait(max(1.0, COMPILE_SECONDS - (time.perf_counter() - start)))
+            process.wait(max(1.0, end - time.perf_counter()))
         except subprocess.TimeoutExpired:
             process.kill()
-            late += 1
+            setting.found["too slow", case] = time.perf_counter() - start
+    late = sum(("too slow", case) in setting.found for case in wanted)
     return {
         "processes": len(running),
         "compile_s": time.perf_counter() - start,
         "too_slow": late,
-        "failed": sum(process.wait() != 0 for process in running) - late,
+        "failed": sum(process.wait() != 0 for process in running.values()) - late,
     }
 
 
@@ -104,9 +108,14 @@ def time_one(setting: Setting, case: Case, cache: str) -> Line:
     """As the eager cells.
 
     Raises:
-        RuntimeError: with the process's last words, if it fails.
+        RuntimeError: with the process's last words, if it fails; at once, if the case was not
+            compiled in time, for that would take all that is left.
     """
-    limit = None if setting.tiny else TIME_SECONDS
+    if (seconds := setting.found.get(("too slow", case))) is not None:
+        raise RuntimeError(f"compiling was ended after {seconds:.0f} s")
+    limit = None
+    if not setting.tiny:
+        limit = max(1.0, min(TIME_SECONDS, setting.until - time.perf_counter()))
     done = subprocess.run(**_process(setting, case, cache, turns=10), timeout=limit, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
@@ -138,9 +147,14 @@ def main(argument: str) -> None:
     with setting.taking(case.preset, case.who) as model:
         run = torch.compile(model, dynamic=False, backend=backend)
         step = step_of(model, setting.clip(case.clips), case.mode, torch.bfloat16, run)
+        forget_peak(setting.device)
+        before = memory_mib(setting.device)
         first = setting.timed(step, turns=1, before=0)
         if asked["turns"]:
-            print(json.dumps({"first_s": first, "step_s": setting.timed(step, asked["turns"])}))
+            forget_peak(setting.device)  # what compiling took
+            took = setting.timed(step, asked["turns"])
+            used = (memory_mib(setting.device) - before) / 2**10
+            print(json.dumps({"first_s": first, "step_s": took, "peak_gib": used}))
 
 
 if __name__ == "__main__":

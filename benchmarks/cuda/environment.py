@@ -19,7 +19,7 @@ OF_ALL = ("torchvision",)
 """What every command imports where it is used; without the others none begins."""
 OF_C = {
     "pydantic": "pydantic", "annotated_types": "annotated-types", "av": "av", "yaml": "pyyaml",
-    "safetensors": "safetensors", "sklearn": "scikit-learn", "scipy": "scipy",
+    "safetensors": "safetensors", "sklearn": "scikit-learn", "scipy": "scipy", "rich": "rich",
 }  # fmt: skip
 """What command C imports besides, as modules, and their packages."""
 

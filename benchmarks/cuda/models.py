@@ -45,10 +45,13 @@ def largest_cells(setting: Setting) -> list[Cell]:
 
 
 def _cell(setting: Setting, preset: str, mode: Mode, clips: int, who: str) -> Cell:
-    what = {"preset": preset, "mode": mode, "batch": clips, "variant": who, "compiled": False}
     guess = 1 + clips * (0.1 if preset == "swin_t" else 0.25)
     measure = functools.partial(step, setting, preset, mode, clips, who)
-    return Cell(f"{preset} {mode} {clips}, {who}", measure, guess, what)
+    return Cell(f"{preset} {mode} {clips}, {who}", measure, guess, _what(preset, mode, clips, who))
+
+
+def _what(preset: str, mode: Mode, clips: int, who: str) -> Line:
+    return {"preset": preset, "mode": mode, "batch": clips, "variant": who, "compiled": False}
 
 
 def step(setting: Setting, preset: str, mode: Mode, clips: int, who: str) -> Line:
@@ -59,8 +62,16 @@ def step(setting: Setting, preset: str, mode: Mode, clips: int, who: str) -> Lin
         before = memory_mib(setting.device)
         took = setting.timed(run)
         used = (memory_mib(setting.device) - before) * 2**20
-    setting.found["bytes", preset, mode, who, clips] = used
-    return rates(setting, preset, mode, clips, took) | {"peak_gib": used / GIB}
+    found = rates(setting, preset, mode, clips, took) | {"peak_gib": used / GIB}
+    remember(setting, _what(preset, mode, clips, who) | found)
+    return found
+
+
+def remember(setting: Setting, line: Line) -> None:
+    """Keeps the memory of a step for `largest`; a line of another cell says nothing."""
+    if line.get("compiled") is False and "peak_gib" in line:
+        key = (*(line[name] for name in ("preset", "mode", "variant", "batch")),)
+        setting.found["bytes", key] = line["peak_gib"] * GIB
 
 
 def rates(setting: Setting, preset: str, mode: Mode, clips: int, took: float) -> Line:
@@ -82,7 +93,7 @@ def largest(setting: Setting, preset: str, who: str) -> Line:
     known = sorted(
         (clips, used)
         for clips in setting.clips
-        if (used := setting.found.get(("bytes", preset, "train", who, clips))) is not None
+        if (used := setting.found.get(("bytes", (preset, "train", who, clips)))) is not None
     )
     if len(known) < 2:
         raise RuntimeError("the memory of two numbers of clips must have been measured before")

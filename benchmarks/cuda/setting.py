@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import functools
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
@@ -15,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peers import swin_peer
-from benchmarks.steps import clip_of
 from vswin.costs import counting
 from vswin.models.registry import build, resolve_config
 from vswin.models.swin.variants import AttentionKernel, NormKernel, Variant, take_
@@ -39,6 +39,8 @@ class Setting:
     device: torch.device
     tiny: bool = False
     """Whether everything is so small that a CPU does it in seconds; the figures mean nothing."""
+    until: float = math.inf
+    """When the command's budget is used up, by `time.perf_counter`."""
     found: dict[Any, Any] = dataclasses.field(default_factory=dict)
     """What cells tell those after them: rates, and the memory of a step."""
 
@@ -113,8 +115,10 @@ class Setting:
         return {name: parameter.detach() for name, parameter in target.named_parameters()}
 
     def clip(self, clips: int, size: tuple[int, int, int] | None = None) -> Tensor:
-        """(B, 3, T, H, W)."""
-        return clip_of((clips, 3, *(size or self.size)), self.device)
+        """(B, 3, T, H, W) random numbers, drawn on the device: a CPU takes seconds for many."""
+        generator = torch.Generator(self.device).manual_seed(1)
+        shape = (clips, 3, *(size or self.size))
+        return torch.randn(shape, generator=generator, device=self.device)
 
     def macs(self, preset: str) -> float:
         """Multiply-accumulates of a clip, as the paper counts them."""

@@ -16,35 +16,55 @@ LINES = RESULTS / "cuda.jsonl"
 TABLE = RESULTS / "cuda.csv"
 
 
+def all_lines(path: Path = LINES) -> list[dict[str, Any]]:
+    """Every line of a file.
+
+    Raises:
+        BenchmarkError: if one is none of ours.
+    """
+    lines = []
+    for number, text in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            line = json.loads(text)
+            whole = {"case", "tiny", "machine", "torch", "commit"} <= line.keys()
+            if not whole or not isinstance(line["case"], str):
+                raise ValueError
+        except (ValueError, AttributeError):  # a line that is no UTF-8 is a ValueError
+            raise BenchmarkError(f"{path}, line {number}: no line of this command") from None
+        lines.append(line)
+    return lines
+
+
 def read_lines(path: Path = LINES) -> list[dict[str, Any]]:
     """The last measurement of each cell, in the order in which cells were first met.
 
     A cell that failed or was dropped after it had been measured stays measured.
 
     Raises:
-        BenchmarkError: if a line is none of ours, or of a `--tiny` command, or if what is kept was
-            measured on several cards.
+        BenchmarkError: if there are none, if one is none of ours or of a `--tiny` command, or if
+            what is kept was measured on several cards or with several versions of torch.
     """
     last: dict[str, dict[str, Any]] = {}
-    cards: dict[str, str] = {}
-    for number, text in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            line = json.loads(text)
-            name, is_tiny, card = str(line["case"]), line["tiny"], str(line["machine"])
-        except (ValueError, KeyError, TypeError):  # a line that is no UTF-8 is a ValueError
-            raise BenchmarkError(f"{path}, line {number}: no line of this command") from None
-        if is_tiny:
+    for number, line in enumerate(all_lines(path), start=1):
+        if line["tiny"]:
             raise BenchmarkError(
                 f"{path}, line {number}: measured with --tiny, which means nothing"
             )
-        if name not in last or not {"error", "dropped"} & line.keys():
-            last[name], cards[name] = line, card
-    if len(found := sorted(set(cards.values()))) > 1:
+        if line["case"] not in last or not {"error", "dropped"} & line.keys():
+            last[line["case"]] = line
+    if not last:
+        raise BenchmarkError(f"{path} is empty: nothing was measured")
+    if len(found := sorted({made_with(line) for line in last.values()})) > 1:
         raise BenchmarkError(
-            f"{path}: lines of {' and of '.join(found)}, and a table is of one card; measure each "
+            f"{path}: lines of {' and of '.join(found)}, and a table is of one; measure each "
             "with --lines FILE of its own, or remove the lines of the others"
         )
     return list(last.values())
+
+
+def made_with(line: dict[str, Any]) -> str:
+    """Card and torch, of which a table has one."""
+    return f"{line['machine']} with torch {line['torch']}"
 
 
 def write_cuda_csv(lines: list[dict[str, Any]], path: Path = TABLE) -> Path:
