@@ -9,6 +9,7 @@ from vswin.report import load_study, write_report
 from vswin.report.claims import judge_claims
 from vswin.report.page import make_page
 from vswin.runs.store import Store
+from vswin.wording import signed
 
 
 def complete(results, table, tops, protocol="paper"):
@@ -45,7 +46,7 @@ def test_an_accuracy_is_reproduced_within_the_tolerance(tmp_path, top1, match):
     found = section(page, "Printed accuracies")
     lines = {(line[0], line[1]): line[2:] for line in found.lines}
     inflate, center = sorted({name for name, _ in lines}, key=lambda n: "enter" in n)
-    assert lines[inflate, "top-1"] == ["78.8", f"{top1:.2f}", f"{top1 - 78.8:+.2f}", match]
+    assert lines[inflate, "top-1"] == ["78.8", f"{top1:.2f}", signed(top1 - 78.8), match]
     assert lines[inflate, "top-5"][-1] == "reproduced"
     assert lines[center, "top-1"] == ["78.8", "–", "–", "not run"]
     assert "1 points" in found.note

@@ -170,6 +170,7 @@ def test_every_committed_report_can_be_made_from_the_committed_record(tmp_path):
     for record in committed.glob("*/record"):
         shutil.copytree(record, tmp_path / record.relative_to(committed))
     shutil.copytree(committed / "distances", tmp_path / "distances")
+    shutil.copy(committed / "reproduced.csv", tmp_path)
     done = vswin("report", "all", "--results-dir", str(tmp_path))
     assert done.returncode == 0, done.stderr
     made = [*tmp_path.glob("reports/*.md"), *tmp_path.glob("*/tables/*.csv")]
