@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from benchmarks.cuda.table import beside_torchvision
+from benchmarks.cuda.table import beside_torchvision, comparisons, largest_batches
 from benchmarks.machine import RESULTS, BenchmarkError
 from benchmarks.models import CASES
 from vswin.files import write_text
@@ -68,6 +68,8 @@ def _content(results: Path) -> dict[str, Any]:
         "less_memory": bool((cpu.ours_peak_mib < cpu.torchvision_peak_mib).all()),
         "cuda": cuda,
         "on_gpu": [] if cuda is None else beside_torchvision(cuda),
+        "compared": (0, []) if cuda is None else comparisons(cuda),
+        "largest": [] if cuda is None else largest_batches(cuda),
         "defaults": DEFAULTS,
         "modelled": all(line.because == UNMEASURED for line in DEFAULTS),
         "profiles": {case: _Profile(lines) for case, lines in profile.groupby("case", sort=False)},

@@ -116,3 +116,31 @@ def beside_torchvision(table: pd.DataFrame) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def comparisons(table: pd.DataFrame) -> tuple[int, list[str]]:
+    """For the page: how many results were compared, and the cells in which they were not right.
+
+    Args:
+        table: cuda.csv.
+    """
+    if "right" not in table:
+        return 0, []
+    compared = table[table.right.notna()]
+    return len(compared), list(compared.case[compared.right.astype(str) != "True"])
+
+
+def largest_batches(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """For the page: by preset the most clips that fitted in training, ours and torchvision's.
+
+    Args:
+        table: cuda.csv.
+    """
+    if not {"expected", "batch", "variant"} <= set(table):
+        return []
+    lines = table[table.expected.notna()]
+    return [
+        {"preset": preset, "ours": int(clips[PLAIN]), "theirs": int(clips[THEIRS])}
+        for preset, group in lines.groupby("preset", sort=False)
+        if {PLAIN, THEIRS} <= set((clips := group.set_index("variant").batch).index)
+    ]
