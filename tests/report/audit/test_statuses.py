@@ -193,6 +193,14 @@ def test_a_ratio_to_another_work_is_tested_by_its_claim_and_a_copy_is_not(audit)
     assert text["section 1", "647.5M"] == "printed elsewhere"
 
 
+def test_most_of_what_is_copied_is_found_in_another_paper(audit):
+    copied = [cell for cell in audit.cells if cell.finding.status == "printed elsewhere"]
+    unchecked = [cell for cell in copied if "not checked against it" in cell.finding.evidence]
+    assert len(unchecked) < len(copied) / 4
+    (own,) = [cell for cell in copied if cell.name == "table1.mvit_b_32x3.top5"]
+    assert "2104.11227, Table 4" in own.finding.evidence
+
+
 def test_evidence_of_the_table_stands_above_a_count():
     basis = dataclasses.replace(
         NOTHING, costs={"table1": {"swin_b": {"flops": 281.576, "params": 88.1}}}

@@ -19,7 +19,8 @@ MEANINGS = {
     "tested": "not recomputed here, but a claim about it has a verdict: by counting, on Moving "
     "Digits, or on the paper's videos once they were run",
     "needs data": "only data, weights and GPUs that are not here can tell; the line says which",
-    "printed elsewhere": "copied from another work, or about it",
+    "printed elsewhere": "copied from another work, or about it; the line says which "
+    "paper prints it, too, or that this was not checked",
     "suspicious": "there is evidence against it",
 }
 IN_SHORT = {
