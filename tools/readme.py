@@ -17,12 +17,11 @@ from vswin.report.audit.collect import load_audit
 from vswin.report.audit.data import Audit
 from vswin.report.audit.page import NAME as AUDIT
 from vswin.report.audit.parts import headline as audit_in_short
-from vswin.report.claims import VERDICTS
+from vswin.report.overview.block import number_of
 from vswin.report.overview.collect import load_overview
-from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts
+from vswin.report.overview.data import Overview
 from vswin.report.overview.headline import claims_in_words, headline
-from vswin.report.overview.page import LINK, NAME
-from vswin.report.overview.tables import tables
+from vswin.report.overview.page import NAME
 
 README = project_root() / "README.md"
 RECORD = "results/reference"
@@ -34,30 +33,18 @@ def of_record(overview: Overview, audited: Audit) -> str:
     """What the README shows of an overview and of the audit, as Markdown."""
     first = claims_in_words(overview)
     rest = headline(overview)[len(first) :]
-    classes = by_evidence(overview.judgements)
+    pages = [
+        f"[{number_of(study)}]({RECORD}/reports/{study.name}.md)" for study in overview.studies
+    ]
     parts = [
         "  \n".join(f"**{line}**" for line in first),
         f"[All of them, with evidence]({RECORD}/reports/{NAME}.md).",
         f"**{audit_in_short(audited)}** [Each with its status]({RECORD}/reports/{AUDIT}.md).",
         f"![Every claim with its verdict]({RECORD}/reports/{NAME}.png)",
-        _table(
-            ["what a verdict rests on", *VERDICTS],
-            [
-                [EVIDENCE[name], *(str(counts(members).get(v, "")) for v in VERDICTS)]
-                for name, members in classes.items()
-            ],
-        ),
         "\n".join(f"- {line}" for line in rest),
-        _table(tables(overview).header[:-1], [line[:-1] for line in tables(overview).lines]),
+        f"Table by table: {', '.join(pages)}.",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(header: list[str], lines: list[list[str]]) -> str:
-    """A table in Markdown; links to reports lead to those of the record."""
-    rows = [header, ["---"] * len(header), *lines]
-    text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return LINK.sub(rf"[\1]({RECORD}/reports/\2.md)", text)
 
 
 def updated(readme: str, shown: str) -> str:
