@@ -100,8 +100,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     print(lines.drop(columns=["called", "protocol"]).to_string(index=False))
     same = lines["same_curve"] & (lines["clips_that_differ"] == 0)
-    apart = lines["difference"].astype(float).abs().max()
-    print(f"{same.sum()} of {len(lines)} runs are the same; top-1 at most {apart:.2f} points apart")
+    apart = lines["difference"].astype(float)
+    print(
+        f"{same.sum()} of {len(lines)} runs are the same; top-1 at most {apart.abs().max():.2f} "
+        f"points apart, root mean square {np.sqrt((apart**2).mean()):.2f}"
+    )
     return 0 if same.all() else 1
 
 

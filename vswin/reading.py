@@ -38,12 +38,12 @@ _WANTED = {
 """What a value should be, by how the types of pydantic's errors begin."""
 
 PATTERNS = {
-    r"^[a-z0-9_]+$": "should have small letters, digits and _ alone, such as `win8`",
-    r"^[A-Za-z0-9_]+$": "should have letters, digits and _ alone, such as `tableA1`",
+    r"^[a-z0-9_]+$": "should be lower-case letters, digits and _, such as `win8`",
+    r"^[A-Za-z0-9_]+$": "should be letters, digits and _, such as `tableA1`",
     r"^([A-Za-z0-9_]+\.)?[a-z0-9_]+$": "should be a row or table.row, such as `table5.win8`",
-    r"^[1-9][0-9]*x[135]$": "should be clips x crops of a video, of 1, 3 or 5 crops, such as `4x3`",
+    r"^[1-9][0-9]*x[135]$": "should be clips x crops, with 1, 3 or 5 crops, such as `4x3`",
     r"^[0-9a-f]{64}$": "should be a SHA-256, 64 hexadecimal digits",
-    r"\S": "should have a word at least",
+    r"\S": "should not be empty",
 }
 """What a text should be, by the regular expression that it does not match."""
 

@@ -262,7 +262,7 @@ def test_a_missing_setting_or_source_is_named(copy):
     shutil.copy(FOLDER / "official.yaml", path)
     for entry in ({"value": 1}, {"value": 1, "source": " "}):
         with pytest.raises(
-            ExperimentError, match=r"fields.epochs.0.source: (required|should have a word)"
+            ExperimentError, match=r"fields.epochs.0.source: (required|should not be empty)"
         ):
             change(copy, "epochs", [entry])
     with pytest.raises(ExperimentError, match="fields.epochs: should have at least 1"):

@@ -103,7 +103,7 @@ def test_every_pattern_that_a_text_must_match_is_known_in_words():
         ("table5.yaml", "title: Temp", "title: [Temp", ["not valid YAML"]),
         ("table5.yaml", "table: table5", "table: table6", ["'table6'", "'table5'"]),
         ("table5.yaml", "id: dim8", "id: dim4", ["repeated: dim4"]),
-        ("table5.yaml", "id: dim8", "id: dim-8", ["rows.1.id", "small letters", "'dim-8'"]),
+        ("table5.yaml", "id: dim8", "id: dim-8", ["rows.1.id", "lower-case letters", "'dim-8'"]),
         (
             "table5.yaml",
             "preset: swin_t",

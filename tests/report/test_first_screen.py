@@ -111,6 +111,8 @@ def test_the_picture_sets_each_variation_beside_the_study(study):
     assert [step.label for step in claim.steps] == ["here, n = 4", "≠ proxy_other, n = 3"]
     assert [round(step.mean, 2) for step in claim.steps] == [3.98, -3.97]  # by hand
     assert [step.tone for step in claim.steps] == ["holds", "contradicted"]
+    assert "holds: here, n = 4 +3.98" in drawn.in_words
+    assert "contradicted: ≠ proxy_other, n = 3 −3.97" in drawn.in_words
     assert sensitivity_of(study, judged, []) is None
 
 

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import io
 import math
+import shutil
 import typing
 
 import pytest
@@ -57,7 +58,18 @@ def test_a_picture_is_drawn_once_and_again_when_a_number_changes(study, drawn):
     assert [type(picture).__name__ for picture in drawn[3:]] == ["Forest", "Levels"]
 
 
-def test_what_a_picture_is_drawn_with_is_in_its_digest():
+def test_only_what_a_picture_is_drawn_with_is_in_its_digest(tmp_path, monkeypatch):
+    shutil.copytree(DRAWING, tmp_path / "drawing")
+    monkeypatch.setattr("vswin.report.pictures.kept.DRAWING", tmp_path / "drawing")
+    picture, kept = forest(1.0), set()
+    for name in ("levels", "forest", "canvas"):
+        kept.add(digest(picture))
+        with (tmp_path / "drawing" / f"{name}.py").open("a") as file:
+            file.write("# another line")
+    assert len(kept | {digest(picture)}) == 3  # as before, and for each of forest and canvas
+
+
+def test_modules_draw_with_nothing_that_a_digest_lacks():
     kinds = {kind.__module__.rpartition(".")[2] for kind in typing.get_args(Picture)}
     for module in DRAWING.glob("*.py"):
         tree = ast.parse(module.read_text(encoding="utf-8"))

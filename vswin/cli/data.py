@@ -108,7 +108,7 @@ def check(
             )
         reports.append(report)
         lists.append(found)
-    shared = _shared(lists) if known_dataset(dataset).is_own else None  # published lists stay
+    shared = _shared(lists) if known_dataset(dataset).is_own else None  # others are as published
     if as_json:
         ok = shared is None and all(report.ok for report in reports)
         content = {report.split: report.as_dict() for report in reports}

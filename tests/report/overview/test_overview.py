@@ -6,6 +6,7 @@ import re
 import pytest
 
 from vswin.experiments.library import Library
+from vswin.files import DamagedFileError
 from vswin.paper.claims import paper_claims
 from vswin.paper.printed import FOLDER, printed_table, read_paper
 from vswin.project import experiments_dir
@@ -116,6 +117,9 @@ def test_what_was_made_a_second_time_is_said(overview, tmp_path):
         "Made a second time: 1 of 2 runs the same, clip by clip, top-1 at most 0.25 apart (twice)."
     )
     assert len(headline(again)) == len(headline(overview)) + 1
+    (tmp_path / "reproduced.csv").write_text("called,protocol\ntwice,proxy\n")
+    with pytest.raises(DamagedFileError, match=r"reproduced.csv lacks columns"):
+        repeated(again)
 
 
 def test_the_same_results_give_the_same_bytes(overview, files):

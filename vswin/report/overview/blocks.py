@@ -23,6 +23,7 @@ from vswin.report.overview.tables import (
     unequal,
 )
 from vswin.report.registration import registration_line
+from vswin.report.sensitivity import differs
 from vswin.wording import signed
 
 SETTLED = ("holds", "contradicted", "no effect")
@@ -112,13 +113,8 @@ def in_points(judgement: Judgement) -> str:
 
 def changed(judgement: Judgement, elsewhere: Sequence[Elsewhere]) -> list[Elsewhere]:
     """The sensitivity studies that give another answer; too few seeds for one change nothing."""
-    found = []
-    for other in elsewhere:
-        there = other.of(judgement.claim.id)
-        verdicts = {judgement.verdict, there.verdict} if there else set()
-        if len(verdicts) == 2 and verdicts <= {*SETTLED}:
-            found.append(other)
-    return found
+    there = ((other, other.of(judgement.claim.id)) for other in elsewhere)
+    return [other for other, found in there if found and differs(judgement, found)]
 
 
 def _others(judgement: Judgement, elsewhere: Sequence[Elsewhere]) -> Iterator[str]:

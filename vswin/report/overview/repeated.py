@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from vswin.files import DamagedFileError
 from vswin.report.overview.block import Block
 from vswin.report.overview.data import Overview
 
@@ -12,8 +13,16 @@ FILE = "reproduced.csv"
 """In a record: a line for each run that was made again; results/README.md says more."""
 
 
+COLUMNS = {"called", "protocol", "same_curve", "clips_that_differ", "difference"}
+"""Of it, those that are read."""
+
+
 def repeated(overview: Overview) -> Block:
-    """What was other the second time, how many runs are the same, and how far top-1 is off."""
+    """What was other the second time, how many runs are the same, and how far top-1 is off.
+
+    Raises:
+        DamagedFileError: if the file is not what the tool writes.
+    """
     found: dict[str, list[dict[str, str]]] = {}
     for line in _lines(overview.results_dir / FILE):
         if line["protocol"] == overview.protocol:
@@ -42,7 +51,10 @@ def _lines(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        lines = list(csv.DictReader(file))
+    if not all(line.keys() >= COLUMNS for line in lines):
+        raise DamagedFileError(f"{path} lacks columns; `tools/reproduced.py --keep` writes it anew")
+    return lines
 
 
 def _same(lines: list[dict[str, str]]) -> int:

@@ -60,7 +60,7 @@ class Forest:
     def in_words(self) -> str:
         """For those who cannot see it."""
         found = [
-            f"{claim.verdict}: {step.label} {signed(step.mean)} "
+            f"{step.tone or claim.verdict}: {step.label} {signed(step.mean)} "
             f"[{signed(step.low)}, {signed(step.high)}]"
             for claim in self.claims
             for step in claim.steps

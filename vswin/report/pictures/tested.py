@@ -48,20 +48,19 @@ def sensitivity_of(
 
     A variation with another answer is marked, and each has the colour of its own verdict.
     """
-    tested = [j for j in _in_points(judgements) if any(same_claim(j, v) for v in variations)]
-    claims = [claim for j in tested if (claim := _varied(j, variations))]
-    if not claims:
+    drawn = [(j, claim) for j in _in_points(judgements) if (claim := _varied(j, variations))]
+    if not drawn:
         return None
     return Forest(
         title=f"{study.title}: what the answers depend on",
         notes=("Differences between the same rows, paired over seeds, under each variation.",),
-        unit=_unit(study, tested),
-        claims=tuple(claims),
+        unit=_unit(study, [judgement for judgement, _ in drawn]),
+        claims=tuple(claim for _, claim in drawn),
     )
 
 
 def _varied(judgement: Judgement, variations: Sequence[Sensitivity]) -> Claim | None:
-    """The step that decides, here and where it was repeated; None if one seed decides nothing."""
+    """The step that decides, here and where it was repeated; None if it was not, or none does."""
     decisive = [step for step in judgement.steps if step.interval is judgement.interval]
     if not decisive:
         return None
@@ -73,6 +72,8 @@ def _varied(judgement: Judgement, variations: Sequence[Sensitivity]) -> Claim | 
             mark = "≠ " if differs(judgement, varied) else ""
             found = [step for step in varied.steps if step.label == label]
             steps += [_renamed(step, f"{mark}{variation.protocol}", varied) for step in found]
+    if len(steps) == 1:
+        return None
     title = f"{judgement.says} ({label})" if len(judgement.steps) > 1 else judgement.says
     return dataclasses.replace(_claim(judgement), title=title, steps=tuple(steps))
 
