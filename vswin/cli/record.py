@@ -24,12 +24,13 @@ def record(
     """Put the complete runs of a table into three small files, from which reports can be made.
 
     They are OUTPUT/PROTOCOL/record/TABLE/{runs.jsonl,curves.csv,predictions.npz}. What was recorded
-    there before stays; a run that is there already is replaced.
+    there before stays; a run that is there already is replaced. Runs that the table shares with
+    others come from the records of those, too.
     """
     from vswin.experiments.library import Library
     from vswin.experiments.planning import PresentRuns, study_runs
     from vswin.project import experiments_dir, results_path
-    from vswin.runs.record import write_record
+    from vswin.runs.record import read_runs, write_record
     from vswin.runs.store import Store
 
     say_project()
@@ -37,18 +38,21 @@ def record(
     chosen = library.protocol(protocol)
     folders = (results_dir, absolute(str(output)))
     source, target = (Store(results_path(each), protocol) for each in folders)
-    complete = [run.run_id for run in source if run.result() is not None]
-    present = PresentRuns(complete)
+    complete = {run.run_id for run in source if run.result() is not None}
+    recorded = {folder: set(read_runs(folder)) for folder in target.records()}
     written = False
     for name in library.tables() if table == "all" else [table]:
+        folder = target.record(name)
+        others = {other: ids for other, ids in recorded.items() if other != folder}
+        present = PresentRuns(complete.union(*others.values()))
         planned = study_runs(library.experiment(name), chosen, present=present)
-        configs = [each for p in planned for each in (p.config, *p.config.ancestors)]
-        ids = [i for i in dict.fromkeys(config.run_id for config in configs) if i in complete]
-        if ids:
-            folder = target.record(name)
-            records = write_record(folder, [source.run(run_id) for run_id in ids])
+        ids = {each.run_id for p in planned for each in (p.config, *p.config.ancestors)}
+        here = sorted(ids & complete)
+        if here or any(ids & those for those in others.values()):
+            copied = {other: ids & those for other, those in others.items()}
+            records = write_record(folder, map(source.run, here), copied)
             kib = sum(path.stat().st_size for path in folder.iterdir()) / 1024
-            print(f"{name}: {len(records)} runs, {len(ids)} of them from here, {kib:.0f} KiB")
+            print(f"{name}: {len(records)} runs, {len(here)} of them from here, {kib:.0f} KiB")
             print(f"  {folder}")
             written = True
     if not written:

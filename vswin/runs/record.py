@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,9 @@ def record_of(run: RunFolder) -> RunRecord | None:
     return RunRecord(run.run_id, run.config(), result, run.provenance() or {})
 
 
-def write_record(folder: Path, runs: Iterable[RunFolder]) -> dict[str, RunRecord]:
+def write_record(
+    folder: Path, runs: Iterable[RunFolder], copied: Mapping[Path, Collection[str]] | None = None
+) -> dict[str, RunRecord]:
     """Adds complete runs to a record, which is made if there is none.
 
     What was recorded before stays, unless it is of a run that is given. The same runs give the
@@ -70,6 +72,7 @@ def write_record(folder: Path, runs: Iterable[RunFolder]) -> dict[str, RunRecord
     Args:
         folder: where the record is or will be.
         runs: those that are not complete are left out.
+        copied: other records, and the ids of their runs that this one lacks. Tables share runs.
 
     Returns:
         All that is now recorded, by run id.
@@ -80,6 +83,12 @@ def write_record(folder: Path, runs: Iterable[RunFolder]) -> dict[str, RunRecord
         DamagedFileError: if another file cannot be read.
     """
     records, curves, predictions = read_runs(folder), read_curves(folder), read_predictions(folder)
+    for other, ids in (copied or {}).items():
+        their_runs, their_curves = read_runs(other), read_curves(other)
+        their_predictions = read_predictions(other)
+        for run_id in set(ids) - records.keys():
+            records[run_id], curves[run_id] = their_runs[run_id], their_curves[run_id]
+            predictions[run_id] = their_predictions[run_id]
     for run in runs:
         if record := record_of(run):
             records[run.run_id] = record

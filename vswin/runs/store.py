@@ -230,6 +230,11 @@ class Store:
         """<results>/<protocol>/record/<table>, see `vswin.runs.record`."""
         return self.results_dir / self.protocol / "record" / table
 
+    def records(self) -> list[Path]:
+        """The folders of all records that exist, in order."""
+        lists = (self.results_dir / self.protocol).glob("record/*/runs.jsonl")
+        return sorted(path.parent for path in lists)
+
     @property
     def reports_dir(self) -> Path:
         """<results>/reports."""
