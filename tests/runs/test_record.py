@@ -83,17 +83,22 @@ def test_tests_that_differ_are_not_stacked(store, tmp_path):
 def test_runs_that_tables_share_are_taken_from_the_record_of_another(smoke_results, tmp_path):
     given = ("--protocol", "smoke", "--output")
     folders = ("--results-dir", str(smoke_results))
+    without = ("--results-dir", str(tmp_path / "without_runs"))
     for output, table, source in (
-        ("copied", "table5", folders),
-        ("copied", "table6", ("--results-dir", str(tmp_path / "without_runs"))),
         ("made", "table6", folders),
+        ("beside", "table5", folders),
+        ("beside", "table6", without),
+        ("moved", "table6", ("--results-dir", str(tmp_path / "beside"))),
     ):
         done = vswin("record", table, *source, *given, str(tmp_path / output))
         assert done.returncode == 0, done.stderr
-    copied, made = (tmp_path / each / "smoke" / "record" / "table6" for each in ("copied", "made"))
-    assert read_runs(copied)
+    made, *copied = (
+        tmp_path / o / "smoke" / "record" / "table6" for o in ("made", "beside", "moved")
+    )
+    assert read_runs(made)
     for path in made.iterdir():
-        assert (copied / path.name).read_bytes() == path.read_bytes(), path.name
+        for copy in copied:
+            assert (copy / path.name).read_bytes() == path.read_bytes(), copy / path.name
 
 
 def test_what_is_not_complete_is_left_out(store, tmp_path):

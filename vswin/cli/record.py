@@ -24,8 +24,8 @@ def record(
     """Put the complete runs of a table into three small files, from which reports can be made.
 
     They are OUTPUT/PROTOCOL/record/TABLE/{runs.jsonl,curves.csv,predictions.npz}. What was recorded
-    there before stays; a run that is there already is replaced. Runs that the table shares with
-    others come from the records of those, too.
+    there before stays; a run that is there already is replaced. Runs that have no folder any more
+    come from the records in both results folders, those of other tables included.
     """
     from vswin.experiments.library import Library
     from vswin.experiments.planning import PresentRuns, study_runs
@@ -39,20 +39,20 @@ def record(
     folders = (results_dir, absolute(str(output)))
     source, target = (Store(results_path(each), protocol) for each in folders)
     complete = {run.run_id for run in source if run.result() is not None}
-    recorded = {folder: set(read_runs(folder)) for folder in target.records()}
+    records = dict.fromkeys([*target.records(), *source.records()])
+    recorded = {folder: set(read_runs(folder)) for folder in records}
+    present = PresentRuns(complete.union(*recorded.values()))
     written = False
     for name in library.tables() if table == "all" else [table]:
         folder = target.record(name)
-        others = {other: ids for other, ids in recorded.items() if other != folder}
-        present = PresentRuns(complete.union(*others.values()))
         planned = study_runs(library.experiment(name), chosen, present=present)
         ids = {each.run_id for p in planned for each in (p.config, *p.config.ancestors)}
         here = sorted(ids & complete)
-        if here or any(ids & those for those in others.values()):
-            copied = {other: ids & those for other, those in others.items()}
-            records = write_record(folder, map(source.run, here), copied)
+        copied = {other: ids & those for other, those in recorded.items() if other != folder}
+        if here or any(copied.values()):
+            runs = write_record(folder, map(source.run, here), copied)
             kib = sum(path.stat().st_size for path in folder.iterdir()) / 1024
-            print(f"{name}: {len(records)} runs, {len(here)} of them from here, {kib:.0f} KiB")
+            print(f"{name}: {len(runs)} runs, {len(here)} from their folders, {kib:.0f} KiB")
             print(f"  {folder}")
             written = True
     if not written:
