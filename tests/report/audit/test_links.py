@@ -41,21 +41,26 @@ def test_every_link_of_the_pages_leads_to_a_file_and_to_a_place_in_it(pages):
                 continue
             target, place = urldefrag(address)
             assert (REPORTS / (target or name)).is_file(), (name, address)
-            # Figures are in the audit's text alone, which has no place for them.
-            if place and not place.startswith("figure"):
+            if place:
                 assert place in pages[target or name].ids, (name, address)
 
 
-def test_every_link_of_the_audit_in_markdown_leads_somewhere_too():
-    text = (REPORTS / "audit.md").read_text()
-    found = set(re.findall(r"\]\(([^)\s]+)\)", text))
-    assert any(address.startswith("overview.md#") for address in found)
-    for address in found:
-        if not address.startswith(AWAY):
-            target, place = urldefrag(address)
-            file = REPORTS / (target or "audit.md")
-            assert file.is_file(), address
-            assert not place or f'id="{place}"' in file.read_text(), address
+def test_every_link_of_the_pages_in_markdown_leads_somewhere_too():
+    texts = {path.name: path.read_text() for path in REPORTS.glob("*.md")}
+    headings = {
+        name: {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.M)}
+        for name, text in texts.items()
+    }
+    for name, text in texts.items():
+        for address in set(re.findall(r"\]\(([^)\s]+)\)", text)):
+            if not address.startswith(AWAY):
+                target, place = urldefrag(address)
+                assert (REPORTS / (target or name)).is_file(), (name, address)
+                there = target or name
+                if place and place not in headings[there]:
+                    assert f'id="{place}"' in texts[there], (name, address)
+    assert "(overview.md#" in texts["audit.md"]
+    assert "(audit.md#figureA4)" in texts["figureA4.md"]
 
 
 def test_audit_tables_and_overview_lead_to_each_other(pages):

@@ -63,7 +63,7 @@ class Part:
     heading: str = ""
     """Of several parts, above this one."""
     id: str = ""
-    """The table that it is about, to which others can link."""
+    """The table or figure that it is about, to which others can link."""
 
     def __repr__(self) -> str:
         return f"<Part {self.title}: {len(self.lines)} lines>"
@@ -277,5 +277,14 @@ def _texts(audit: Audit) -> Iterator[Part]:
                 )
             title = f"{where[:1].upper()}{where[1:]} ({_in_short(n.finding for n in found)})"
             header = ["sentence", "number", "of", "status", "evidence"]
-            yield Part(title, header, lines, is_folded=True, heading=heading)
+            place = _figure_of(where, audit)
+            yield Part(title, header, lines, is_folded=True, heading=heading, id=place)
             heading = ""
+
+
+def _figure_of(where: str, audit: Audit) -> str:
+    """The figure whose caption it is, where that is all that is audited of it."""
+    title = re.sub(r"\W", "", where.removeprefix("caption of "))
+    name = title[:1].lower() + title[1:]
+    has_cells = any(cell.table == name for cell in audit.cells)
+    return name if printed_table(name) and not has_cells else ""
