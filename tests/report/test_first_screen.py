@@ -59,7 +59,7 @@ def test_what_limits_a_test_stands_beside_it(study):
     assert "start from random weights" in said.why
     page = make_page(study)
     for template in ("report.md.j2", "report.html.j2"):
-        assert render(template, page).count(said.why) == 2  # there, and where it does not hold
+        assert render(template, page).count(said.why) == 1
 
 
 def test_what_does_not_hold_is_said_as_loudly():

@@ -116,7 +116,7 @@ def negative(study: Study, judgements: Iterable[Judgement]) -> Section:
     """What is contradicted, has no effect or is inconclusive, as loud as what holds."""
     judged = list(judgements)
     items = [
-        Item(j.says, verdict_in_words(study, j), f"{j.reason}. {j.claim.why}".strip(), j.verdict)
+        Item(j.says, verdict_in_words(study, j), f"{j.reason}.", j.verdict)
         for wanted in ("contradicted", "no effect", "inconclusive")
         for j in judged
         if j.verdict == wanted

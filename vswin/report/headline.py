@@ -68,7 +68,8 @@ def _costs(study: Study) -> list[str]:
         return []
     exact = sum(cell["exact"] for cell in cells)
     lines = [f"Costs: {exact} of {len(cells)} printed cells reproduced to the digit."]
-    return lines + [f"Not as printed: {words}" for words in costs_that_differ(study)]
+    apart = "; ".join(words for words, _ in costs_that_differ(study))
+    return [*lines, f"Not as printed: {apart}. “What was hard” says why."] if apart else lines
 
 
 def _counts(found: Sequence[str], kinds: Sequence[str]) -> str:

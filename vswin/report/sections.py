@@ -69,8 +69,9 @@ def other_systems(study: Study) -> Section:
 
 def scope(study: Study) -> Section:
     """What is in the report and what is not."""
-    rows = [row.label for row in study.distinct_rows]
+    rows, beside = ([row.label for row in found] for found in (study.distinct_rows, study.beside))
     items = [f"{len(rows)} row{'s' * (len(rows) > 1)}: {'; '.join(rows)}."]
+    items += [f"Beside them, printed nowhere: {'; '.join(beside)}."] if beside else []
     checks = [
         row.label.removeprefix("control: ") for row in study.all_rows if row.control != "none"
     ]
@@ -81,7 +82,7 @@ def scope(study: Study) -> Section:
             "nothing of ours is set against them."
         )
     if not study.is_trainable:
-        items.append(f"Not in it: accuracies. {study.why_not_run}.")
+        items.append("Not in it: accuracies.")
     return listing("Scope", items, level=2)
 
 
@@ -128,20 +129,20 @@ def decisions(study: Study) -> Section:
 
 def suspicious(study: Study) -> Iterator[str]:
     """Printed cells that ours are not equal to, or that do not follow from the paper."""
-    for words in costs_that_differ(study):
-        yield f"Not as printed: {words}"
+    for words, evidence in costs_that_differ(study):
+        yield f"Not as printed: {words}. {evidence}".rstrip()
     yield from unfounded(study)
 
 
-def costs_that_differ(study: Study) -> list[str]:
-    """Printed costs that ours are not equal to; those of one kind for one reason in a line."""
+def costs_that_differ(study: Study) -> list[tuple[str, str]]:
+    """Printed costs that ours are not equal to, with the evidence; those of one reason together."""
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for line in study.cost_lines():
         if not line["exact"] or line["evidence"]:
             reason = (line["metric"], line["printed"], line["ours"], line["evidence"])
             found.setdefault(reason, []).append(line["row"])
     return [
-        f"{COSTS[metric]} of {', '.join(rows)}, printed {printed}, ours {ours}. {evidence}".rstrip()
+        (f"{COSTS[metric]} of {', '.join(rows)}, printed {printed}, ours {ours}", evidence)
         for (metric, printed, ours, evidence), rows in found.items()
     ]
 
