@@ -17,11 +17,13 @@ from vswin.report.audit.collect import load_audit
 from vswin.report.audit.data import Audit
 from vswin.report.audit.page import NAME as AUDIT
 from vswin.report.audit.parts import headline as audit_in_short
-from vswin.report.overview.block import number_of
+from vswin.report.overview.block import LINK, number_of
 from vswin.report.overview.collect import load_overview
 from vswin.report.overview.data import Overview
 from vswin.report.overview.headline import claims_in_words, headline
 from vswin.report.overview.page import NAME
+from vswin.report.overview.repeated import repeated_in_short
+from vswin.report.overview.tables import printed_in_short
 
 README = project_root() / "README.md"
 RECORD = "results/reference"
@@ -33,6 +35,8 @@ def of_record(overview: Overview, audited: Audit) -> str:
     """What the README shows of an overview and of the audit, as Markdown."""
     first = claims_in_words(overview)
     rest = headline(overview)[len(first) :]
+    rest += [printed_in_short(overview), *filter(None, [repeated_in_short(overview)])]
+    links = {link[1]: link[3] for line in rest for link in LINK.finditer(line)}
     pages = [
         f"[{number_of(study)}]({RECORD}/reports/{study.name}.md)" for study in overview.studies
     ]
@@ -41,8 +45,9 @@ def of_record(overview: Overview, audited: Audit) -> str:
         f"[All of them, with evidence]({RECORD}/reports/{NAME}.md).",
         f"**{audit_in_short(audited)}** [Each with its status]({RECORD}/reports/{AUDIT}.md).",
         f"![Every claim with its verdict]({RECORD}/reports/{NAME}.png)",
-        "\n".join(f"- {line}" for line in rest),
+        "\n".join("- " + LINK.sub(r"[\1]", line) for line in rest),
         f"Table by table: {', '.join(pages)}.",
+        "\n".join(f"[{name}]: {RECORD}/reports/{NAME}.md#{claim}" for name, claim in links.items()),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -72,6 +72,7 @@ def report(
 
 
 def _write_overview(protocol: str, results_dir: str) -> None:
+    from vswin.report.overview.block import plain
     from vswin.report.overview.collect import load_overview
     from vswin.report.overview.headline import headline
     from vswin.report.overview.page import write_overview
@@ -79,7 +80,7 @@ def _write_overview(protocol: str, results_dir: str) -> None:
     overview = load_overview(protocol, results_dir)
     files = write_overview(overview)
     for line in headline(overview):
-        print_line(line)
+        print_line(plain(line))
     _print_files([files.html, files.markdown, files.png])
 
 

@@ -1,15 +1,20 @@
 """A part of the overview's page, and how texts in it name things.
 
-In a text, `code` is in backticks, and `[title](table)` leads to the report of that table.
+In a text, `code` is in backticks, `[title](table)` leads to the report of that table, and
+`[name](#claim)` to the claim's line.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from vswin.paper.claims import Claim
 from vswin.report.overview.data import Overview
 from vswin.report.study import Study
+
+LINK = re.compile(r"\[([^\]]+)\]\((#?)([\w.]+)\)")
+"""In a text: what is shown, and the page that it leads to, without a suffix, or a place in this."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +41,11 @@ def place_of(overview: Overview, claim: Claim) -> str:
     study = overview.study(claim.table)
     table = f"[{number_of(study)}]({study.name}), " if study else ""
     return f"{table}{claim.where}, `{claim.id}`"
+
+
+def plain(text: str) -> str:
+    """A text without its links."""
+    return LINK.sub(r"\1", text)
 
 
 def number_of(study: Study) -> str:

@@ -16,6 +16,7 @@ from vswin.report.overview.data import (
 )
 from vswin.report.overview.repeated import repeated
 from vswin.report.overview.tables import (
+    as_printed,
     awaited,
     own,
     printed,
@@ -38,7 +39,7 @@ TITLES: dict[Verdict, str] = {
 """In the order of the page: what speaks against the paper stands first."""
 UNTRAINED: dict[Evidence, str] = {
     "counted": "by counting",
-    "at initialisation": "before the first step",
+    "at initialisation": "at initialisation",
 }
 """Evidence that needs no training, and is of the paper's own models, with how it was found."""
 
@@ -72,7 +73,7 @@ def claims_of(overview: Overview, verdict: Verdict) -> Block:
         lines.append(
             [
                 f"{place_of(overview, claim)}: {quote} Tested: {tested}",
-                printed_in_words(claim) or "–",
+                printed_in_words(claim) or as_printed(claim) or "–",
                 ours(overview, judgement),
                 EVIDENCE[judgement.evidence],
                 *([others] if overview.elsewhere else []),
@@ -88,6 +89,11 @@ def claims_of(overview: Overview, verdict: Verdict) -> Block:
 def name_of(judgement: Judgement) -> str:
     """A claim's name, for lists and pictures."""
     return judgement.claim.id.replace("_", " ")
+
+
+def link_to(judgement: Judgement) -> str:
+    """Its name, which leads to its line."""
+    return f"[{name_of(judgement)}](#{judgement.claim.id})"
 
 
 def ours(overview: Overview, judgement: Judgement) -> str:
@@ -136,7 +142,7 @@ def sensitivity(overview: Overview) -> Block:
         for other in overview.elsewhere
     ]
     items = [
-        f"{name_of(judgement)}: {judgement.verdict} ({in_points(judgement)}); under "
+        f"{link_to(judgement)}: {judgement.verdict} ({in_points(judgement)}); under "
         f"`{other.protocol}` {there.verdict} ({in_points(there)})."
         for judgement in overview.judgements
         for other in changed(judgement, overview.elsewhere)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vswin.paper.printed import read_paper
-from vswin.report.claims import Judgement, Verdict
+from vswin.report.claims import Judgement, Verdict, distances
+from vswin.report.claims.wording import bounds_in_words
 from vswin.report.overview.block import number_of
-from vswin.report.overview.blocks import UNTRAINED, changed, in_points, name_of, place
-from vswin.report.overview.data import Overview, count_in_words
-from vswin.report.overview.repeated import repeated_in_short
-from vswin.report.overview.tables import printed_differences, printed_in_short
+from vswin.report.overview.blocks import UNTRAINED, changed, in_points, link_to, place
+from vswin.report.overview.data import Overview, outcome, with_notes
 
 NAMED: dict[Verdict, str] = {
     "contradicted": "Contradicted",
-    "no effect": "No effect beyond the margin",
+    "no effect": "Less than the margin either way",
     "inconclusive": "Inconclusive",
 }
 """Verdicts whose claims the first lines name; what holds by counting is too much to name."""
@@ -32,15 +31,12 @@ def headline(overview: Overview) -> list[str]:
             if judgement.verdict == verdict:
                 where.setdefault(place(overview, judgement), []).append(judgement)
         lines += [
-            f"{words}{on or _untrained(found)}: "
-            f"{'; '.join(map(_with_interval, found) if on else _by_sentence(found))}."
+            f"{words}{on or _untrained(found)}: {'; '.join(_by_sentence(overview, found))}."
             for on, found in where.items()
         ]
-    if found := [name_of(j) for j in judged if changed(j, overview.elsewhere)]:
+    if found := [link_to(j) for j in judged if changed(j, overview.elsewhere)]:
         lines.append(f"Depends on how the benchmark is made: {'; '.join(found)}.")
-    lines += _waiting(overview)
-    lines += [printed_in_short(overview)] if printed_differences(overview) else []
-    return [*filter(None, [*lines, repeated_in_short(overview)])]
+    return [*lines, *_waiting(overview)]
 
 
 def claims_in_words(overview: Overview) -> list[str]:
@@ -48,8 +44,8 @@ def claims_in_words(overview: Overview) -> list[str]:
     lines = []
     for paper in overview.papers:
         judged = [j for j in overview.judgements if j.paper == paper]
-        what = f"{what_they_are(judged)} of {read_paper(paper).title}"
-        lines.append(f"{what}: {count_in_words(judged)}.")
+        claims = sum(bool(j.claim.quote) for j in judged)
+        lines.append(f"{claims} claims of {read_paper(paper).title}: {outcome(judged)}.")
     return lines
 
 
@@ -62,17 +58,11 @@ def what_they_are(judged: Sequence[Judgement]) -> str:
 
 def _costs(overview: Overview) -> str:
     """How many printed costs are counted to the digit, and what counting says of claims."""
-    counts, equal, all_cells = [], 0, 0
-    for paper in overview.papers:
-        studies = [s for s in overview.studies if s.printed and s.printed.paper == paper]
-        cells = [cell["exact"] for study in studies for cell in study.cost_lines()]
-        counts.append(f"{sum(cells)} of {len(cells)} in {read_paper(paper).title}")
-        equal, all_cells = equal + sum(cells), all_cells + len(cells)
+    cells = [cell["exact"] for study in overview.studies for cell in study.cost_lines()]
     counted = [j for j in overview.judgements if j.evidence == "counted"]
     return (
-        f"Costs, counted on the papers' models: {equal} of {all_cells} printed cells to the digit "
-        f"({', '.join(counts)}); of {len(counted)} claims that can be counted, "
-        f"{count_in_words(counted)}."
+        f"Costs, counted on the papers' models: {sum(cells)} of {len(cells)} printed cells to the "
+        f"digit; of {len(counted)} claims that can be counted, {with_notes(counted)}."
     )
 
 
@@ -80,14 +70,13 @@ def _trained(trained: Sequence[Judgement]) -> str:
     """What holds of the claims that were trained for; that there is nothing, too."""
     seeds = sorted({len(j.seeds) for j in trained})
     many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
-    names = [
-        f"{name_of(j)}{' (built in)' * (j.evidence == 'built in')}"
-        for j in trained
-        if j.verdict == "holds"
-    ]
+    held = [j for j in trained if j.verdict == "holds"]
+    names = [link_to(j) for j in held if j.evidence != "built in"]
+    built_in = [link_to(j) for j in held if j.evidence == "built in"]
+    also = f". Built into the benchmark: {'; '.join(built_in)}" if built_in else ""
     return (
         f"Holds on Moving Digits (small models on synthetic clips, {many} seeds; not comparable "
-        f"with Kinetics): {'; '.join(names) or 'nothing'}."
+        f"with Kinetics): {'; '.join(names) or 'nothing'}{also}."
     )
 
 
@@ -98,21 +87,36 @@ def _untrained(judged: Sequence[Judgement]) -> str:
     return f" {' or '.join(found)}" if evidence <= {*UNTRAINED} else ""
 
 
-def _by_sentence(judged: Sequence[Judgement]) -> Iterator[str]:
-    """The first claim of each sentence by name, the others in number."""
-    sentences: dict[str, list[str]] = {}
+def _by_sentence(overview: Overview, judged: Sequence[Judgement]) -> Iterator[str]:
+    """The first claim of each sentence with what was found, the others in number."""
+    sentences: dict[str, list[Judgement]] = {}
     for judgement in judged:
-        claim = judgement.claim
-        sentences.setdefault(claim.quote or claim.id, []).append(name_of(judgement))
+        sentences.setdefault(judgement.claim.quote or judgement.claim.id, []).append(judgement)
+    before = ""
     for first, *others in sentences.values():
-        yield f"{first} (and {len(others)} more of that sentence)" if others else first
+        found, wanted = _why(overview, first)
+        what = "ratio" if all(j.claim.kind == "ratio" for j in (first, *others)) else "claim"
+        also = f"and {len(others)} other {what}{'s' * (len(others) > 1)} of that sentence"
+        parts = ["the same" if found == before else found, wanted, also if others else ""]
+        yield f"{link_to(first)} ({'; '.join(filter(None, parts))})"
+        before = found
 
 
-def _with_interval(judgement: Judgement) -> str:
-    found, margin = in_points(judgement), judgement.margin
-    if found and margin and judgement.verdict == "no effect":
-        found += f", margin ±{margin:g}"
-    return f"{name_of(judgement)} ({found})" if found else name_of(judgement)
+def _why(overview: Overview, judgement: Judgement) -> tuple[str, str]:
+    """What was found, in a few words, and what would have been wanted."""
+    claim, study = judgement.claim, overview.study(judgement.claim.table)
+    wanted = f"wanted {bounds_in_words(claim)}" if claim.bounds else ""
+    if study and claim.metric in distances.METRICS:
+        unit = " times" if claim.kind == "ratio" else distances.METRICS[claim.metric][1]
+        by_kind = distances.intervals(study.distances, claim)
+        means = ", ".join(f"{each.mean:.3g}" for each in by_kind.values())
+        return f"{means}{unit} on {', '.join(by_kind)}", wanted
+    if claim.is_counted and claim.kind == "ratio":
+        return f"{judgement.difference:.3g} times", wanted
+    if not (points := in_points(judgement)):
+        return judgement.reason.partition("; ")[0], wanted
+    is_small = judgement.verdict == "no effect" and judgement.margin
+    return f"{points} points", f"margin ±{judgement.margin:g}" if is_small else ""
 
 
 def _waiting(overview: Overview) -> Iterator[str]:
@@ -129,7 +133,7 @@ def _waiting(overview: Overview) -> Iterator[str]:
     bill, videos = overview.bill, len(waiting) - len(here)
     if bill.runs:
         without = [study for study in overview.studies if study.name not in bill.names]
-        also = f"; {len(without)} tables and figures have no protocol yet" if without else ""
+        also = f"; {len(without)} tables and figures cannot be trained here yet" if without else ""
         yield (
             f"Waits for the papers' datasets: {videos} claims and every printed accuracy. The "
             f"{bill.runs} runs of {len(bill.names)} tables would take about {bill.gpu_hours:,.0f} "

@@ -15,7 +15,7 @@ import markupsafe
 from vswin.files import atomic_write, require_writable, write_text
 from vswin.project import in_project
 from vswin.report.claims import VERDICTS
-from vswin.report.overview.block import Block
+from vswin.report.overview.block import LINK, Block
 from vswin.report.overview.blocks import blocks
 from vswin.report.overview.data import Overview
 from vswin.report.overview.headline import headline
@@ -24,8 +24,6 @@ from vswin.report.pictures.kept import digest_in
 
 NAME = "overview"
 DEFAULT_PROTOCOL = "proxy"
-LINK = re.compile(r"\[([^\]]+)\]\(([\w.]+)\)")
-"""In a text: what is shown, and the page that it leads to, without a suffix."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +92,13 @@ def drawn(picture: Picture, before: Path) -> bytes:
     return plots.png(picture)
 
 
+def first_lines(page: Page) -> str:
+    """The first lines as Markdown, for a notebook."""
+    return _template("headline.md.j2").render(page=page)
+
+
 def as_markdown(block: Block) -> str:
-    """A part of the page as Markdown, for a notebook."""
+    """A part of the page likewise."""
     return _template("block.md.j2").render(block=block)
 
 
@@ -113,13 +116,22 @@ def _template(name: str) -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters["rich"] = _as_html
-    environment.filters["linked"] = lambda text: LINK.sub(r"[\1](\2.md)", text)
+    environment.filters["linked"] = _as_markdown
     environment.globals["tones"] = [verdict.replace(" ", "-") for verdict in VERDICTS]
     return environment.get_template(name)
+
+
+def _address(link: re.Match[str], suffix: str) -> str:
+    """Where a link leads to: a report's page, or a place in this one."""
+    return f"#{link[3]}" if link[2] else f"{link[3]}.{suffix}"
+
+
+def _as_markdown(text: str) -> str:
+    return LINK.sub(lambda link: f"[{link[1]}]({_address(link, 'md')})", text)
 
 
 def _as_html(text: str) -> markupsafe.Markup:
     """Text for HTML: what is in backticks is code, links lead to the pages of reports."""
     escaped = str(markupsafe.escape(text))  # a plain string, or what is put in is escaped, too
-    linked = LINK.sub(r'<a href="\2.html">\1</a>', escaped)
+    linked = LINK.sub(lambda link: f'<a href="{_address(link, "html")}">{link[1]}</a>', escaped)
     return markupsafe.Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", linked))

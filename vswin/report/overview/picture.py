@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vswin.report.claims import Judgement
 from vswin.report.overview.blocks import in_points, name_of
-from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts
+from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts, with_notes
 from vswin.report.overview.headline import what_they_are
 
 Estimate = tuple[float, float, float]
@@ -27,6 +27,8 @@ class Bar:
 
     label: str
     counts: dict[str, int]
+    text: str
+    """The same in words."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Group:
 
     title: str
     lines: tuple[Line, ...]
+    waiting: int
+    """Claims that nothing was run for; they have no line."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +101,7 @@ def picture_of(overview: Overview) -> Picture:
     judged = overview.judgements
     shown = [j for j in judged if is_in_forest(j)]
     groups = {
-        table: tuple(_line(j, overview) for j in shown if j.claim.table == table)
+        table: [j for j in shown if j.claim.table == table]
         for table in dict.fromkeys(j.claim.table for j in shown)
     }
     seeds = sorted({len(j.seeds) for j in shown if j.steps})
@@ -109,12 +113,18 @@ def picture_of(overview: Overview) -> Picture:
             f"Whiskers: 95 % intervals of paired differences.{_left_out(judged)}"
         ),
         bars=tuple(
-            Bar(EVIDENCE[name], {str(v): n for v, n in counts(members).items()})
+            Bar(
+                EVIDENCE[name], {str(v): n for v, n in counts(members).items()}, with_notes(members)
+            )
             for name, members in by_evidence(judged).items()
         ),
         groups=tuple(
-            Group(study.title if (study := overview.study(table)) else "A paper as a whole", lines)
-            for table, lines in groups.items()
+            Group(
+                study.title if (study := overview.study(table)) else "A paper as a whole",
+                tuple(_line(j, overview) for j in found if j.steps),
+                sum(not j.steps for j in found),
+            )
+            for table, found in groups.items()
         ),
         elsewhere=tuple(
             o.protocol.removeprefix(f"{overview.protocol}_") for o in overview.elsewhere
@@ -134,7 +144,7 @@ def _left_out(judged: Sequence[Judgement]) -> str:
     """How many trained claims the forest lacks, as they are about no difference in points."""
     trained = [j for j in judged if j.evidence in ("open test", "built in")]
     lacking = sum(not is_in_forest(j) for j in trained)
-    return f" {lacking} claims of bounds or seconds: in the tables." if lacking else ""
+    return f"\n{lacking} claims of bounds or seconds: in the tables." if lacking else ""
 
 
 def _line(judgement: Judgement, overview: Overview) -> Line:

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from vswin.report.drawing.canvas import TONES, as_png
+from vswin.report.drawing.canvas import LETTER, TONES, as_png
 from vswin.report.overview.picture import Group, Line, Picture, reach
 
 COLOURS = TONES | {"not run": "#b5b5b5"}
 """By verdict, in the order in which they are counted."""
 MARKS = {"holds": "✓", "contradicted": "✗", "no effect": "0", "inconclusive": "?", "not run": "·"}
 TRUE, BAND, INK, PALE = "#e3f2e8", "#d5d5d5", "#222222", "#666666"
-WIDTH, NAMES, RIGHT = 10.9, 3.55, 3.35
+WIDTH, NAMES, RIGHT = 11.1, 3.55, 3.85
 """Inches: of the figure, of the names to the left of the forest, of the words to the right."""
+SMALL = 10
+"""Points: of all letters but titles'; on a narrow page they are a fifth smaller."""
 COLUMN = 0.4
 """Inches: of a sensitivity study's column."""
 ROW, BAR = 0.3, 0.34
 """Inches: heights of a line of the forest and of a bar."""
 LINEAR = 2.0
 """Points around zero in which the axis is linear; farther out it is logarithmic."""
-TICKS = (-50, -20, -5, -2, -1, 0, 1, 2, 5, 20, 50)
+TICKS = (0, -1, 1, -2, 2, -5, 5, -10, 10, -20, 20, -50, 50, -3, 3, -30, 30, -4, 4)
+"""What the axis may be labelled with, the most wanted first."""
+APART = 0.3
+"""Inches between two labels of the axis, at least."""
 
 
 def draw(picture: Picture) -> Figure:
     """Bars of counted verdicts above the forest of claims, all named."""
-    rows = sum(1 + len(group.lines) for group in picture.groups)
-    top, between, bottom = 0.85, 0.85 if picture.elsewhere else 0.4, 0.95
+    is_run = any(group.lines for group in picture.groups)
+    rows = sum(1 + len(group.lines) for group in picture.groups) if is_run else 0
+    top, between, bottom = 1.05, 0.85 if picture.elsewhere else 0.4, 0.95
     bars, forest = BAR * len(picture.bars), ROW * rows
     height = top + bars + (between + forest + bottom if rows else 0.3)
     width = WIDTH + COLUMN * len(picture.elsewhere) + (0.4 if picture.elsewhere else 0)
     figure = Figure(figsize=(width, height))
     figure.text(0.15 / width, 1 - 0.32 / height, picture.title, fontsize=15, weight="bold")
-    figure.text(0.15 / width, 1 - 0.6 / height, picture.note, fontsize=9.5, color=PALE)
+    looks: dict[str, Any] = {"fontsize": SMALL, "color": PALE, "va": "top"}
+    figure.text(0.15 / width, 1 - 0.44 / height, picture.note, **looks)
     upper = figure.add_axes(
         (NAMES / width, 1 - (top + bars) / height, (WIDTH - NAMES - RIGHT) / width, bars / height)
     )
@@ -44,7 +53,7 @@ def draw(picture: Picture) -> Figure:
         share = (WIDTH - NAMES - RIGHT) / width
         lower = figure.add_axes((NAMES / width, bottom / height, share, forest / height))
         _forest(lower, picture, rows)
-        _key(figure, height)
+        _key(figure, height, has_marks=bool(picture.elsewhere))
     return figure
 
 
@@ -57,7 +66,7 @@ def _bars(axis: Axes, picture: Picture) -> None:
         axis.text(
             -0.01, place, bar.label, transform=axis.get_yaxis_transform(), ha="right", va="center"
         )
-        start, words = 0, []
+        start = 0
         for verdict, colour in COLOURS.items():
             if count := bar.counts.get(verdict, 0):
                 axis.barh(place, count, 0.74, left=start, color=colour)
@@ -71,29 +80,34 @@ def _bars(axis: Axes, picture: Picture) -> None:
                     weight="bold",
                 )
                 start += count
-                words.append(f"{count} {'hold' if verdict == 'holds' and count > 1 else verdict}")
-        axis.text(start + 0.02 * most, place, ", ".join(words), va="center", fontsize=9, color=PALE)
+        room = (RIGHT + (1 - start / most) * (WIDTH - NAMES - RIGHT)) / LETTER
+        parts = bar.text.replace(" ", "\u00a0").replace(",\u00a0", ", ")  # no part is broken
+        words = textwrap.fill(parts, int(room))
+        axis.text(start + 0.02 * most, place, words, va="center", fontsize=SMALL, color=PALE)
 
 
 def _forest(axis: Axes, picture: Picture, rows: int) -> None:
     low, high = reach(picture)
     low, high = min(1.25 * low, -LINEAR), max(1.25 * high, LINEAR)
-    axis.set_xscale("symlog", linthresh=LINEAR, linscale=1.2)
+    axis.set_xscale("symlog", linthresh=LINEAR, linscale=0.9)
     axis.set(xlim=(low, high), ylim=(rows - 0.5, -0.5))
-    ticks = [tick for tick in TICKS if low <= tick <= high]
+    ticks = _ticks(axis, low, high)
     axis.set_xticks(ticks, [f"{tick:+d}".replace("-", "−").replace("+0", "0") for tick in ticks])
     axis.set_xticks([], minor=True)
     axis.set_yticks([])
     axis.spines[["top", "right", "left"]].set_visible(False)
-    axis.set_xlabel(picture.axis, fontsize=9.5)
+    axis.set_xlabel(picture.axis, fontsize=SMALL)
     for place, found in _rows(picture):
         if isinstance(found, Group):
             left = (0.15 - NAMES) / (WIDTH - NAMES - RIGHT)
             _beside(axis, left, place + 0.1, found.title, ha="left", weight="bold", fontsize=10)
+            if found.waiting:
+                words = f"{found.waiting} not run"
+                _beside(axis, 1.02, place + 0.1, words, ha="left", color=PALE, fontsize=SMALL)
         else:
             _line(axis, place, found, (low, high))
     if picture.elsewhere:
-        looks = {"ha": "right", "va": "bottom", "fontsize": 8.5, "color": PALE}
+        looks = {"ha": "right", "va": "bottom", "fontsize": SMALL, "color": PALE}
         _beside(axis, _column(0) - 0.06, -0.6, "sensitivity studies:", **looks)
     for place, title in enumerate(picture.elsewhere):
         _beside(
@@ -105,9 +119,21 @@ def _forest(axis: Axes, picture: Picture, rows: int) -> None:
             va="bottom",
             rotation=35,
             rotation_mode="anchor",
-            fontsize=8.5,
+            fontsize=SMALL,
             color=PALE,
         )
+
+
+def _ticks(axis: Axes, low: float, high: float) -> list[int]:
+    """What the axis is labelled with: as much as there is place for."""
+    found: dict[int, float] = {}
+    for tick in TICKS:
+        place = (WIDTH - NAMES - RIGHT) * axis.transLimits.transform(
+            axis.transScale.transform((tick, 0))
+        )[0]
+        if low <= tick <= high and all(abs(place - other) >= APART for other in found.values()):
+            found[tick] = place
+    return sorted(found)
 
 
 def _rows(picture: Picture) -> Iterator[tuple[int, Group | Line]]:
@@ -120,7 +146,7 @@ def _line(axis: Axes, place: int, line: Line, ends: tuple[float, float]) -> None
     """One claim: where it would be true, what counts as no difference, and what was found."""
     colour = COLOURS[line.verdict]
     name = f"{line.name} ({line.note})" if line.note else line.name
-    _beside(axis, -0.02, place, name, ha="right", fontsize=9.5)
+    _beside(axis, -0.02, place, name, ha="right", fontsize=SMALL)
     if line.estimates:
         start, end = max(line.zone[0], ends[0]), min(line.zone[1], ends[1])
         axis.add_patch(Rectangle((start, place - 0.42), end - start, 0.84, color=TRUE, zorder=0))
@@ -131,8 +157,8 @@ def _line(axis: Axes, place: int, line: Line, ends: tuple[float, float]) -> None
         at = place + 0.5 * ((step + 0.5) / len(line.estimates) - 0.5)
         axis.plot([max(low, ends[0]), min(high, ends[1])], [at, at], color=colour, linewidth=2)
         axis.plot(mean, at, "o", color=colour, markersize=4.5, zorder=3)
-    _beside(axis, 1.02, place, line.verdict, ha="left", color=colour, weight="bold", fontsize=9.5)
-    _beside(axis, 1.27, place, line.text, ha="left", fontsize=9, color=PALE)
+    _beside(axis, 1.02, place, line.verdict, ha="left", color=colour, weight="bold", fontsize=SMALL)
+    _beside(axis, 1.31, place, line.text, ha="left", fontsize=SMALL, color=PALE)
     for number, verdict in enumerate(line.elsewhere):
         _beside(
             axis,
@@ -158,9 +184,9 @@ def _beside(axis: Axes, x: float, place: float, text: str, **looks: object) -> N
     axis.text(x, place, text, transform=axis.get_yaxis_transform(), **looks)  # type: ignore[arg-type]
 
 
-def _key(figure: Figure, height: float) -> None:
+def _key(figure: Figure, height: float, has_marks: bool) -> None:
     handles = [
-        Patch(color=colour, label=f"{MARKS[verdict]}  {verdict}")
+        Patch(color=colour, label=f"{MARKS[verdict]}  {verdict}" if has_marks else verdict)
         for verdict, colour in COLOURS.items()
     ]
     handles += [
@@ -173,7 +199,7 @@ def _key(figure: Figure, height: float) -> None:
         bbox_to_anchor=(0.01, 0.08 / height),
         ncols=len(handles),
         frameon=False,
-        fontsize=9,
+        fontsize=SMALL,
         handlelength=1.2,
         columnspacing=1.3,
     )

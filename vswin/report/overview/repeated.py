@@ -18,7 +18,7 @@ COLUMNS = {"called", "protocol", "same_curve", "clips_that_differ", "difference"
 
 
 def repeated(overview: Overview) -> Block:
-    """What was other the second time, how many runs are the same, and how far top-1 is off.
+    """What was other the second time, in how many runs what is the same, how far top-1 is off.
 
     Raises:
         DamagedFileError: if the file is not what the tool writes.
@@ -29,9 +29,21 @@ def repeated(overview: Overview) -> Block:
             found.setdefault(line["called"], []).append(line)
     return Block(
         "Made a second time",
-        ["the second time", "runs", "the same, clip by clip", "top-1 at most apart, points"],
         [
-            [called, str(len(lines)), str(_same(lines)), _apart(lines)]
+            "the second time",
+            "runs",
+            "training curves that are identical",
+            "runs whose answers are, clip by clip",
+            "top-1 at most apart, points",
+        ],
+        [
+            [
+                called,
+                str(len(lines)),
+                str(sum(line["same_curve"] == "True" for line in lines)),
+                str(sum(line["clips_that_differ"] == "0" for line in lines)),
+                f"{max(abs(float(line['difference'])) for line in lines):.2f}",
+            ]
             for called, lines in found.items()
         ],
         note=f"Run by run: `{FILE}` beside the record, by `tools/reproduced.py`.",
@@ -41,8 +53,9 @@ def repeated(overview: Overview) -> Block:
 def repeated_in_short(overview: Overview) -> str:
     """The same in a line; empty if nothing was repeated."""
     found = [
-        f"{same} of {runs} runs the same, clip by clip, top-1 at most {apart} apart ({called})"
-        for called, runs, same, apart in repeated(overview).lines
+        f"training curves identical in {curves} of {runs} runs, test answers in {answers} of "
+        f"{runs}, top-1 at most {apart} points apart ({called})"
+        for called, runs, curves, answers, apart in repeated(overview).lines
     ]
     return f"Made a second time: {'; '.join(found)}." if found else ""
 
@@ -55,12 +68,3 @@ def _lines(path: Path) -> list[dict[str, str]]:
     if not all(line.keys() >= COLUMNS for line in lines):
         raise DamagedFileError(f"{path} lacks columns; `tools/reproduced.py --keep` writes it anew")
     return lines
-
-
-def _same(lines: list[dict[str, str]]) -> int:
-    """Runs with the same curve and the same answer for each clip."""
-    return sum(n["same_curve"] == "True" and n["clips_that_differ"] == "0" for n in lines)
-
-
-def _apart(lines: list[dict[str, str]]) -> str:
-    return f"{max(abs(float(line['difference'])) for line in lines):.2f}"

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from vswin.paper.claims import Claim
+from vswin.paper.printed import printed_table, read_paper
+from vswin.paper.quantities import printed_quantity
 from vswin.report.claims.printed import PrintedEvidence, assumptions, printed_evidence
+from vswin.report.claims.wording import OF_COUNTS
 from vswin.report.overview.block import Block, number_of, place_of
-from vswin.report.overview.data import Overview, count_in_words
+from vswin.report.overview.data import Overview, count_in_words, outcome
+from vswin.report.sections import costs_that_differ
 from vswin.report.study import Study
 
 
@@ -20,7 +27,7 @@ def tables(overview: Overview) -> Block:
             [
                 f"[{study.title}]({study.name})",
                 f"{sum(cell['exact'] for cell in cells)} of {len(cells)}" if cells else "none",
-                count_in_words(judged) or "none",
+                outcome(judged) or "none",
                 _trained(study),
                 f"{hours.gpu_hours:,.0f}" if hours else "–",
             ]
@@ -32,13 +39,24 @@ def tables(overview: Overview) -> Block:
         f"trained under `{overview.protocol}`",
         "GPU-hours at the paper's size",
     ]
-    note = "A row that is printed twice counts once. GPU-hours are for one seed of every row."
+    note = (
+        f"Cost cells as printed: {'; '.join(_exact(overview))}. A row that is printed twice counts "
+        "once. GPU-hours are for one seed of every row."
+    )
     if bill:
         note += (
             f" Tables share runs: with each run once, they take {overview.bill.gpu_hours:,.0f} "
             "GPU-hours together."
         )
     return Block("Table by table", header, lines, note=note)
+
+
+def _exact(overview: Overview) -> Iterator[str]:
+    """Paper by paper, how many printed costs are counted to the digit."""
+    for paper in overview.papers:
+        studies = [s for s in overview.studies if s.printed and s.printed.paper == paper]
+        cells = [cell["exact"] for study in studies for cell in study.cost_lines()]
+        yield f"{sum(cells)} of {len(cells)} in {read_paper(paper).title}"
 
 
 def own(overview: Overview) -> Block:
@@ -65,13 +83,24 @@ def _trained(study: Study) -> str:
 def unequal(overview: Overview) -> Block:
     """Printed costs that ours are not equal to, with the evidence."""
     items = [
-        f"[{number_of(study)}]({study.name}): {cell['metric']} of `{cell['row']}` is printed as "
-        f"{cell['printed']}, ours is {cell['ours']}. {cell['evidence']}".rstrip()
+        f"[{number_of(study)}]({study.name}): {words}. {evidence}".rstrip()
         for study in overview.studies
-        for cell in study.cost_lines()
-        if not cell["exact"]
+        for words, evidence in costs_that_differ(study)
     ]
     return Block("Cost cells that are not as printed", items=items)
+
+
+def as_printed(claim: Claim) -> str:
+    """What is printed of each row that a claim compares: "95 against 88 G"; empty if one is not."""
+    found = []
+    for ref in claim.rows:
+        table, row = printed_table(claim.table_of(ref) or ""), ref.rpartition(".")[2]
+        if table is None or (number := printed_quantity(table, row, claim.metric)) is None:
+            return ""
+        found.append(table.number(row, claim.metric) or f"{number:g}")
+    between = " against " if len(found) == 2 else ", "
+    unit = "G" if claim.metric == "memory" else OF_COUNTS.get(claim.metric, "")
+    return f"{between.join(found)} {unit}".rstrip()
 
 
 def printed_differences(overview: Overview) -> list[PrintedEvidence]:
@@ -81,16 +110,16 @@ def printed_differences(overview: Overview) -> list[PrintedEvidence]:
 
 
 def printed_in_short(overview: Overview) -> str:
-    """How many of them chance alone could have made; those that are called equal apart."""
+    """How many of them chance alone could hardly have made; those that are called equal apart."""
     found = printed_differences(overview)
     equal = [each.resolution for each in found if each.claim.kind in ("within", "equal")]
     other = [each.resolution for each in found if each.claim.kind not in ("within", "equal")]
     return (
-        f"Printed accuracies, beside the sampling error of their validation set: of {len(other)} "
-        f"claims of a difference, {other.count('clear')} are clear of it, "
-        f"{other.count('by a single test only')} by a single test only, and "
-        f"{other.count('not resolvable')} are within it; of {len(equal)} claims of little or no "
-        f"difference, {equal.count('not resolvable')} are within it."
+        f"Printed accuracies: of {len(other)} claims of a difference, {other.count('clear')} "
+        "exceed the sampling error of the validation set after Holm's correction for several "
+        f"tests, {other.count('by a single test only')} only before it, "
+        f"{other.count('not resolvable')} do not; of {len(equal)} claims of little or no "
+        f"difference, {equal.count('not resolvable')} do not."
     )
 
 
@@ -102,7 +131,8 @@ def printed(overview: Overview) -> Block:
     ]
     header = ["claim", "printed difference", "beside its sampling error"]
     title = "Printed differences beside the sampling error of their validation set"
-    return Block(title, header, lines, note=assumptions(overview.papers))
+    before = printed_in_short(overview) if lines else ""
+    return Block(title, header, lines, before=before, note=assumptions(overview.papers))
 
 
 def awaited(overview: Overview) -> Block:
