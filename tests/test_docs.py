@@ -1,6 +1,7 @@
 """What the documents point to is there."""
 
 import re
+from urllib.parse import urldefrag
 
 import pandas as pd
 import pytest
@@ -21,13 +22,15 @@ ROOT = project_root()
 
 
 def require_links(document):
-    """Every link of a document leads to a heading, or to a file that is there."""
+    """Every link of a document leads to a heading, to a file or to a place in one."""
     text = document.read_text()
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert f"# {target[1:]}\n" in text.lower(), f"{document}: {target}"
-        elif not target.startswith("http"):
-            assert (document.parent / target).exists(), f"{document}: {target}"
+    for target in re.findall(r"\]\(([^)]+)\)|^\[[^\]]+\]: (\S+)$", text, re.M):
+        file, place = urldefrag("".join(target))
+        if not file:
+            assert f"# {place}\n" in text.lower(), f"{document}: {target}"
+        elif not file.startswith("http"):
+            assert (document.parent / file).exists(), f"{document}: {target}"
+            assert not place or f'id="{place}"' in (document.parent / file).read_text(), target
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
