@@ -81,6 +81,7 @@ def test_a_sentence_must_hold_on_every_kind_of_clips(digits, photographs, noise,
     assert "wanted 3.5 to 4.5 times on each" in found.reason
     assert [part.split(":")[0] for part in found.found.split("; ")] == list(KINDS)
     assert ("no verdict below 3 seeds" in found.reason) == (len(digits) < 3)
+    assert ("may lie between" in found.reason) == (digits is TWO)
 
 
 def test_a_ratio_that_must_not_be_below_one_is_said_in_words():

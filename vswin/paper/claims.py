@@ -101,6 +101,8 @@ class Claim(Strict):
     quote: str = ""
     """The sentence, verbatim. Empty in an ablation of one's own, and in what the benchmark predicts
     of itself."""
+    name: str = ""
+    """What it is called in lists and pictures, where its id does not say it; with placeholders."""
     says: Annotated[str, Field(min_length=1)]
     """What is tested, in our words; its numbers are placeholders, see `vswin.paper.placeholders`"""
     kind: Kind
@@ -196,6 +198,10 @@ class Claim(Strict):
         """
         return fill(self.says, self._cell)
 
+    def short_name(self) -> str:
+        """Its name in a few words."""
+        return fill(self.name, self._cell) or self.id.replace("_", " ")
+
     def _cell(self, place: str) -> str:
         *table, name, column = place.split(".") if "." in place else ("", place)
         printed = printed_table(table[0] if table else self.table or "")
@@ -223,6 +229,7 @@ class ClaimsFile(Strict):
             if claim.kind == "level":
                 _require_printed(claim)
             claim.filled()
+            claim.short_name()
         return self
 
 

@@ -27,12 +27,12 @@ def on_costs(kind, rows, protocol="proxy", **keys):
 def test_counted_claims_need_no_run():
     found = on_costs("trend", ["dim4", "dim8", "dim16"], metric="flops")
     assert found.verdict == "holds"
-    assert "19.730, 43.945, 105.827 G; counted" in found.reason
+    assert "dim4 19.730, dim8 43.945, dim16 105.827 G; counted" in found.reason
     assert (found.p, found.interval, found.seeds, found.margin) == (None, None, (), None)
     found = on_costs("trend", ["dim16", "dim8", "dim4"], metric="flops")
     assert found.verdict == "contradicted"
     found = on_costs("greater", ["win16", "win8"], metric="params")
-    assert (found.verdict, found.reason) == ("holds", "28.531 against 28.158 M; counted")
+    assert (found.verdict, found.reason) == ("holds", "win16 28.531 against win8 28.158 M; counted")
     assert on_costs("greater", ["win8", "win16"], metric="params").verdict == "contradicted"
 
 
@@ -46,11 +46,11 @@ def test_counted_claims_need_no_run():
     ],
 )
 def test_ratio_of_costs(bounds, verdict):
-    """87.889 of 105.831 G: 16.95 % less."""
+    """87.889 of 105.827 G: 16.95 % less."""
     found = on_costs("ratio", ["win8", "win16"], metric="flops", bounds=bounds)
     assert found.verdict == verdict
     assert found.difference == pytest.approx(1 - 0.1695, abs=5e-5)
-    assert "0.830 times; wanted " in found.reason
+    assert "win8 87.889 against win16 105.827 G, 0.830 times as much; wanted " in found.reason
 
 
 def test_costs_are_the_papers_under_any_protocol():
@@ -123,6 +123,8 @@ def test_times_are_compared_seed_by_seed(smoke_results):
     found = judge(slower, Studies("smoke", smoke_results))
     assert found.difference is not None
     assert " s; 1 paired seed" in found.reason
+    least = ", ".join(f"{row} {seconds:.1f}" for row, seconds in found.values.items())
+    assert f"the fastest of each: {least} s; rows were tested at different times" in found.reason
 
 
 @pytest.mark.parametrize(("metric", "column"), [("easiest", "top1"), ("order", "order")])

@@ -152,6 +152,7 @@ def test_bound(values, bounds, verdict):
     found = judged(claim("bound", ["win8"], bounds=bounds), win8=values)
     assert found.verdict == verdict, found.reason
     assert found.steps[0].label == "win8"
+    assert f"single seeds from {min(values):.1f} to {max(values):.1f} %" in found.reason
 
 
 def test_a_bound_on_one_side_has_no_verdict_beyond_the_other():

@@ -2,7 +2,8 @@
 
 The paper's sentences say nothing of the clips. So a sentence holds if it holds on every kind of
 clips that was measured: what decides is the interval from the lowest end to the highest of the
-intervals over seeds, one for each kind.
+intervals over seeds, one for each kind. Where it is too large on one kind and too small on another,
+that decides nothing: the paper's clips may lie between them.
 """
 
 from __future__ import annotations
@@ -107,7 +108,12 @@ def judge_distances(blank: Judgement, distances: Distances) -> Judgement:
         needs = "it needs trained weights; " if trained else ""
         return dataclasses.replace(blank, reason=f"{needs}{how} measures it")
     first, whole = next(iter(found.values())), _hull(list(found.values()))
-    verdict = settle(rule_of("bound", bounds=claim.bounds), [whole], [whole])
+    rule = rule_of("bound", bounds=claim.bounds)
+    verdict = settle(rule, [whole], [whole])
+    on_each = [settle(rule, [interval], [interval]) for interval in found.values()]
+    both_sides = ""
+    if verdict == "inconclusive" and all(each == "contradicted" for each in on_each):
+        both_sides = "too much on some and too little on others; the paper's clips may lie between"
     unit = " times" if claim.kind == "ratio" else METRICS[claim.metric][1]
     of = "file" if blank.evidence == "needs videos" else "seed"
     said = {kind: f"{kind}: {in_words(each)}{unit}" for kind, each in found.items()}
@@ -123,7 +129,7 @@ def judge_distances(blank: Judgement, distances: Distances) -> Judgement:
     return dataclasses.replace(
         blank,
         verdict=verdict,
-        reason="; ".join(filter(None, (*parts, wanted, few, lacking))),
+        reason="; ".join(filter(None, (*parts, wanted, both_sides, few, lacking))),
         difference=first.mean,
         interval=first if first.n > 1 else None,
         seeds=tuple(range(whole.n)),

@@ -178,7 +178,7 @@ def _judge_own_frame(blank: Judgement) -> Judgement:
     return dataclasses.replace(
         blank,
         verdict="holds" if _is_within(claim, share) else "contradicted",
-        reason=f"{share:.2f} %; wanted {wording.bounds_in_words(claim)} %; before the first step",
+        reason=f"{share:.2f} %; wanted {wording.bounds_in_words(claim)} %; at initialization",
         values={ref: share},
     )
 
@@ -237,7 +237,7 @@ def _judge_level(found: Judgement, owners: Mapping[str, Study]) -> Judgement:
 def _judge_steps(found: Judgement, values: Values, owners: Mapping[str, Study]) -> Judgement:
     claim, seeds = found.claim, found.seeds
     steps = tuple(steps_of(claim, values, seeds))
-    reason = wording.tested(claim, steps, found.margin)
+    reason = "; ".join([wording.tested(claim, steps, found.margin), *wording.spread(claim, values)])
     found = dataclasses.replace(
         found,
         verdict="inconclusive",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vswin.paper.claims import TIMED, Claim
 from vswin.report.claims.deciding import Decision
 from vswin.report.claims.judgement import Step
@@ -27,8 +29,10 @@ def tested(claim: Claim, steps: tuple[Step, ...], margin: float | None) -> str:
     n = steps[0].interval.n
     seeds = "seed" if n == 1 else "seeds"
     parts.append(f"{n} {seeds}" if claim.kind == "bound" else f"{n} paired {seeds}")
-    if margin is not None:
+    if margin is not None and claim.kind in ("within", "equal"):
         parts.append(f"margin {points(margin)}, fixed beforehand")
+    elif margin is not None:
+        parts.append(f"no effect would be within ±{points(margin)}, fixed beforehand")
     if claim.bounds:
         parts.append(f"wanted {bounds_in_words(claim)} %")
     return "; ".join(parts)
@@ -42,6 +46,27 @@ def step_in_words(step: Step, unit: str = "points") -> str:
     if found.n > 1:
         text += f" [{in_words(found.low)}, {in_words(found.high)}]"
     return text
+
+
+def spread(claim: Claim, values: Mapping[str, Mapping[int, float]]) -> list[str]:
+    """What a mean with its interval leaves out, of each row's values by seed.
+
+    Of a level, between which values the seeds lie: some may have learnt, others not. Of times, the
+    least ones: what else the machine did while a row was tested makes it slower, never faster.
+    """
+    if claim.kind == "bound":
+        return [
+            f"single seeds from {min(by_seed.values()):.1f} to {max(by_seed.values()):.1f} %"
+            for by_seed in values.values()
+            if len(by_seed) > 1
+        ]
+    if claim.metric in TIMED:
+        least = [f"{_row(claim, r)} {min(by_seed.values()):.1f}" for r, by_seed in values.items()]
+        return [
+            f"the fastest of each: {', '.join(least)} s; rows were tested at different times, and "
+            "what else the machine did then is in these times"
+        ]
+    return []
 
 
 def unsettled(decision: Decision, steps: tuple[Step, ...]) -> str:
@@ -78,14 +103,19 @@ def counts_in_words(claim: Claim, numbers: dict[str, float]) -> str:
     """What was counted, row by row, and for a ratio what is wanted."""
     unit = OF_COUNTS[claim.metric]
     digits = {"views": "g", "memory": ".1f"}.get(claim.metric, ".3f")
-    values = list(numbers.values())
-    between = " against " if len(values) == 2 else ", "
-    text = f"{between.join(f'{value:{digits}}' for value in values)} {unit}"
+    named = [f"{_row(claim, ref)} {value:{digits}}" for ref, value in numbers.items()]
+    text = f"{(' against ' if len(named) == 2 else ', ').join(named)} {unit}"
     if claim.kind == "ratio":
-        text += f", {values[0] / values[1]:.3f} times; wanted {times_in_words(claim)}"
+        first, second = numbers.values()
+        text += f", {first / second:.3f} times as much; wanted {times_in_words(claim)}"
     if claim.metric == "memory":
         return f"{text}; by a model of it, whose order counts and not its digits"
     return f"{text}; counted"
+
+
+def _row(claim: Claim, ref: str) -> str:
+    """A row's id, without the table if that is the claim's."""
+    return ref.removeprefix(f"{claim.table}.")
 
 
 def bounds_in_words(claim: Claim) -> str:

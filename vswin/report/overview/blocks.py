@@ -88,7 +88,7 @@ def claims_of(overview: Overview, verdict: Verdict) -> Block:
 
 def name_of(judgement: Judgement) -> str:
     """A claim's name, for lists and pictures."""
-    return judgement.claim.id.replace("_", " ")
+    return judgement.claim.short_name()
 
 
 def link_to(judgement: Judgement) -> str:
@@ -160,7 +160,8 @@ def _seeds(other: Elsewhere) -> str:
 
 def _explained(overview: Overview) -> Iterator[str]:
     yield (
-        "Evidence: what is counted is exact and needs no training. What is built into the "
+        "Evidence: what is counted needs no training and is exact, but for memory, of which a "
+        "model tells the order alone. What is built into the "
         "benchmark had to come out so if all works: a positive control, no discovery. An open test "
         "could have come out either way."
     )
@@ -173,10 +174,10 @@ def _explained(overview: Overview) -> Iterator[str]:
         )
     yield (
         "Verdicts: differences are paired over seeds (initial weights, data order), with "
-        "two-sided 95 % intervals (Student's t). A claim holds if the whole interval lies where "
-        "it is true, and is contradicted if none of it does; there is no effect if the interval "
-        "lies within the margin around zero; all else is inconclusive. Margins were fixed before "
-        "the runs."
+        "two-sided 95 % intervals (Student's t). The first that fits counts: a claim holds if the "
+        "whole interval lies where it is true, however small the difference; it is contradicted if "
+        "none of it does; there is no effect if the interval lies within the margin around zero; "
+        "all else is inconclusive. Margins were fixed before the runs."
     )
 
 
