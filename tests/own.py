@@ -1,5 +1,6 @@
 """A project with an ablation of one's own: experiments that are no tables of a paper."""
 
+import importlib
 import shutil
 
 import numpy as np
@@ -25,6 +26,23 @@ def own_project(folder, text=MINE, name="mine"):
     shutil.copytree(root / "experiments", folder / "experiments")
     (folder / "experiments" / f"{name}.yaml").write_text(text)
     return folder
+
+
+KNOW_THE_PROJECT = (
+    "vswin.project",
+    "vswin.data.data_file",
+    "vswin.launch.processes",
+    "vswin.launch.slurm.snapshot",
+    "vswin.report.audit.links",
+    "vswin.report.notebooks",
+)
+"""Modules with a name for the function that finds it; one that is imported later would keep it."""
+
+
+def use_project(monkeypatch, folder):
+    """Takes a folder for the project, until the test ends."""
+    for module in [importlib.import_module(name) for name in KNOW_THE_PROJECT]:
+        monkeypatch.setattr(module, "project_root", lambda: folder)
 
 
 COLOURS = {"blue": (40, 40, 200), "green": (40, 200, 40), "red": (200, 40, 40)}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import vswin
-from tests.own import own_project
+from tests.own import own_project, use_project
 from tests.results import complete, of_top1
 from tests.videos import numbered, write_video
 from vswin.data.annotations import Video, VideoList
@@ -123,7 +123,7 @@ def test_a_notebook_shows_a_study_as_its_table(smoke_results, tmp_path, monkeypa
     assert "<th>top-1 printed</th>" in shown
     assert shown.count("<tr") == 7
     project = own_project(tmp_path)
-    monkeypatch.setattr("vswin.project.project_root", lambda: project)
+    use_project(monkeypatch, project)
     own = load_study("mine", "smoke", results_dir=tmp_path / "results")._repr_html_()
     assert own.startswith("<p>mine: Windows in time. Protocol smoke: smoke test (")
     assert "<td>split</td>" in own

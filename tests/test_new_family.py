@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.flop_counter import FlopCounterMode
 
 import vswin
+from tests.own import use_project
 from vswin.errors import UsageError
 from vswin.launch.pool import prepare
 from vswin.models import registry
@@ -256,7 +257,7 @@ def toy_experiments(toy, tmp_path, monkeypatch):
     content = yaml.safe_load(protocol.read_text())
     content["models"]["toy_conv"] = {"in_channels": 1}
     protocol.write_text(yaml.safe_dump(content))
-    monkeypatch.setattr("vswin.project.project_root", lambda: project)
+    use_project(monkeypatch, project)
 
 
 def test_what_its_rows_say_is_carried_over_or_refused(toy_experiments):

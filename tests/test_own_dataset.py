@@ -13,7 +13,7 @@ import yaml
 import vswin
 from tests.command import vswin as command
 from tests.feeding import fed_to
-from tests.own import COLOURS, SMALL, own_project, own_videos
+from tests.own import COLOURS, SMALL, own_project, own_videos, use_project
 from vswin.data.data_file import VARIABLE, Sources, load_sources
 from vswin.data.listed import listed_videos
 from vswin.data.lists.listing import AnnotationError
@@ -43,7 +43,7 @@ def project(tmp_path, monkeypatch):
     (folder / "weights").mkdir()
     model = vswin.build_model("swin_t", **SMALL, num_classes=5)
     save_weights(model, folder / "weights" / PUBLISHED, "official_video")
-    monkeypatch.setattr("vswin.project.project_root", lambda: folder)
+    use_project(monkeypatch, folder)
     monkeypatch.setattr("vswin.data.data_file.project_root", lambda: folder)
     monkeypatch.setenv(VARIABLE, str(folder / "data.yaml"))  # for the runs' own processes
     monkeypatch.chdir(folder)

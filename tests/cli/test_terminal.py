@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.small import saved
 from tests.command import vswin
-from tests.own import own_project
+from tests.own import own_project, use_project
 from tests.results import complete
 from vswin.cli import listing
 from vswin.experiments.library import Library
@@ -100,7 +100,7 @@ def test_no_word_of_a_header_is_broken_beside_long_names(tmp_path, monkeypatch):
         f"  - {{id: a_name_of_a_row_that_is_long_{n}, preset: swin_t}}\n" for n in range(2)
     )
     project = own_project(tmp_path, f"table: mine\ntitle: t\nrows:\n{rows}")
-    monkeypatch.setattr("vswin.project.project_root", lambda: project)
+    use_project(monkeypatch, project)
     plan = plan_study("mine", "smoke", 1)
     folder = plan.folder(plan.runs[0])
     folder.create(plan.runs[0].config)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.command import vswin
-from tests.own import MINE, own_project
+from tests.own import MINE, own_project, use_project
 from vswin.errors import UsageError
 from vswin.experiments.library import Library
 from vswin.experiments.planning import first_runs, plan_study
@@ -15,7 +15,7 @@ from vswin.report import load_study
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     folder = own_project(tmp_path)
-    monkeypatch.setattr("vswin.project.project_root", lambda: folder)
+    use_project(monkeypatch, folder)
     return folder
 
 

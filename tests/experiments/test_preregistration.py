@@ -6,7 +6,7 @@ import hashlib
 import pytest
 import yaml
 
-from tests.own import own_project
+from tests.own import own_project, use_project
 from tools.preregister import main
 from vswin.errors import UsageError
 from vswin.experiments.library import Library
@@ -154,7 +154,7 @@ def test_a_run_notes_the_digest_of_what_was_registered(registered, tmp_path):
 def test_the_tool_writes_what_is_asked_for_once(tmp_path, monkeypatch, capsys):
     folder = own_project(tmp_path)
     (folder / "experiments" / "preregistration.yaml").unlink(missing_ok=True)  # this project's
-    monkeypatch.setattr("vswin.project.project_root", lambda: folder)
+    use_project(monkeypatch, folder)
     given = ["--tables", "table5", "--sensitivity", "proxy_speed2=4", "--seeds", "5", "--more"]
     assert main([*given, "table5.win9=7"]) == 2
     assert capsys.readouterr().err.startswith("error: table5.win9 is no row here")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.command import vswin
-from tests.own import own_project
+from tests.own import own_project, use_project
 from vswin.errors import UsageError
 from vswin.experiments.planning import plan_study
 from vswin.experiments.tables import Experiment
@@ -31,7 +31,7 @@ rows:
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     folder = own_project(tmp_path)
-    monkeypatch.setattr("vswin.project.project_root", lambda: folder)
+    use_project(monkeypatch, folder)
     monkeypatch.setenv("COLUMNS", "200")
     return lambda text: (folder / "experiments" / "mine.yaml").write_text(HEAD + text)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.command import vswin
-from tests.own import own_project
+from tests.own import own_project, use_project
 from vswin.errors import UsageError
 from vswin.experiments.planning import plan_study
 from vswin.experiments.rows import runs_of_store
@@ -24,7 +24,7 @@ rows:
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     folder = own_project(tmp_path, MINE)
-    monkeypatch.setattr("vswin.project.project_root", lambda: folder)
+    use_project(monkeypatch, folder)
     return folder
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.command import vswin
-from tests.own import own_project
+from tests.own import own_project, use_project
 from vswin import attention_distance, build_model, save_weights
 from vswin.data.sample_videos import sample_clips
 from vswin.errors import UsageError
@@ -40,7 +40,7 @@ rows:
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     found = own_project(tmp_path, MINE)
-    monkeypatch.setattr("vswin.project.project_root", lambda: found)
+    use_project(monkeypatch, found)
     return found
 
 

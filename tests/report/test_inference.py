@@ -4,7 +4,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from typer.testing import CliRunner
 
-from tests.own import own_project
+from tests.own import own_project, use_project
 from vswin.cli.main import app
 from vswin.report import drawing, load_costs, load_study, write_report
 from vswin.report.inference import header, inference, inference_of, lines
@@ -66,7 +66,7 @@ def test_it_is_in_the_report_and_on_the_command_line(tmp_path):
 def test_an_ablation_of_ones_own_can_ask_for_it(tmp_path, monkeypatch):
     text = "{table: mine, title: t, test_clips: [2, 4], rows: [{id: tiny, preset: swin_t}]}"
     project = own_project(tmp_path, text)
-    monkeypatch.setattr("vswin.project.project_root", lambda: project)
+    use_project(monkeypatch, project)
     study = load_costs("mine")
     gflops = study.counted("tiny", "flops")
     assert lines(study) == [["tiny", f"{gflops / 500:.3f}", f"{gflops / 250:.3f}", "–"]]

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import vswin
 from tests.command import vswin as command
-from tests.own import MINE, own_project
+from tests.own import MINE, own_project, use_project
 from tests.results import CELL, complete, of_top1
 from vswin.experiments.planning import plan_study
 from vswin.project import project_root
@@ -44,7 +44,7 @@ def seeds(request):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     folder = own_project(tmp_path)
-    monkeypatch.setattr("vswin.project.project_root", lambda: folder)
+    use_project(monkeypatch, folder)
     return folder
 
 

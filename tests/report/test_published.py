@@ -8,7 +8,7 @@ import torch
 
 import vswin
 from tests.command import vswin as command
-from tests.own import own_project
+from tests.own import own_project, use_project
 from tests.peers import randomise_
 from tests.report.test_videos import complete
 from tests.videos import moving, write_video
@@ -53,7 +53,7 @@ def project(tmp_path, monkeypatch):
         write_video(folder / f"{number}.mp4", moving(count, side=40), fps=30)
     lines = [f"{folder / f'{n}.mp4'} {7 * n}" for n in range(3)]
     (folder / "list.txt").write_text("\n".join(lines) + "\n")
-    monkeypatch.setattr("vswin.project.project_root", lambda: folder)
+    use_project(monkeypatch, folder)
     return folder
 
 

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from tests.own import MINE, own_project
+from tests.own import MINE, own_project, use_project
 from vswin.experiments.library import Library
 from vswin.experiments.preregistration import Plan, as_yaml, register
 from vswin.report import load_study
@@ -21,7 +21,7 @@ NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
 def registered(smoke_results, tmp_path, monkeypatch):
     """A study of smoke runs in a project that has registered them; as `line(seeds, digest)`."""
     folder = own_project(tmp_path, MINE)
-    monkeypatch.setattr("vswin.project.project_root", lambda: folder)
+    use_project(monkeypatch, folder)
     file = folder / "experiments" / "preregistration.yaml"
     study = load_study("table5", "smoke", results_dir=smoke_results)
 

@@ -178,7 +178,7 @@ def _judge_own_frame(blank: Judgement) -> Judgement:
     return dataclasses.replace(
         blank,
         verdict="holds" if _is_within(claim, share) else "contradicted",
-        reason=f"{share:.2f} %; wanted {wording.bounds_in_words(claim)} %; at initialization",
+        reason=f"{share:.2f} %; wanted {wording.bounds_in_words(claim)} %; at initialisation",
         values={ref: share},
     )
 
