@@ -320,7 +320,8 @@ def _verdict(
         return "inconclusive", [f"not clear of chance or of the ceiling: {', '.join(dull)}"]
     if decision.verdict == "inconclusive":
         return "inconclusive", [wording.unsettled(decision, steps)]
-    return decision.verdict, [*wording.contrary(claim, decision), *wording.doubts(decision)]
+    contrary = wording.contrary(claim, decision.verdict, decision.p)
+    return decision.verdict, [*filter(None, [contrary]), *wording.doubts(decision)]
 
 
 def _uninformative(claim: Claim, owners: Mapping[str, Study]) -> list[str]:

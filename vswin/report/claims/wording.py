@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vswin.paper.claims import TIMED, Claim
 from vswin.report.claims.deciding import Decision
-from vswin.report.claims.judgement import Step
+from vswin.report.claims.judgement import Step, Verdict
 from vswin.report.compare import UNITS
 from vswin.report.statistics import LEVEL
 from vswin.report.statistics.power import MOST_PAIRS, POWER
@@ -90,13 +90,13 @@ def doubts(decision: Decision) -> list[str]:
     return []
 
 
-def contrary(claim: Claim, decision: Decision) -> list[str]:
-    """How sure a contradiction is; of kinds with one step and one border."""
-    if decision.verdict != "contradicted" or claim.kind not in ("greater", "within", "interaction"):
-        return []
-    p = 1 - decision.p
-    shown = "below 0.0001" if p < 0.0001 else f"{p:.3g}"
-    return [f"one-sided p of the contrary {shown}, not adjusted for the number of claims"]
+def contrary(claim: Claim, verdict: Verdict, p: float | None) -> str:
+    """How sure a contradiction is, from the p of the claim; of kinds with one step and one border."""
+    one_border = claim.kind in ("greater", "within", "interaction")
+    if verdict != "contradicted" or p is None or not one_border:
+        return ""
+    shown = "below 0.0001" if 1 - p < 0.0001 else f"{1 - p:.3g}"
+    return f"one-sided p of the contrary {shown}, not adjusted for the number of claims"
 
 
 def counts_in_words(claim: Claim, numbers: dict[str, float]) -> str:

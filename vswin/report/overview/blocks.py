@@ -111,10 +111,12 @@ def in_points(judgement: Judgement) -> str:
     """The difference that decides, with its interval: "+7.5 [+7.0, +8.0]"."""
     if judgement.difference is None:
         return ""
-    text, interval = signed(judgement.difference, 1), judgement.interval
+    numbers, interval = [judgement.difference], judgement.interval
     if interval is not None and math.isfinite(interval.low):
-        text += f" [{signed(interval.low, 1)}, {signed(interval.high, 1)}]"
-    return text
+        numbers += [interval.low, interval.high]
+    digits = 1 if all(round(number, 1) for number in numbers) else 2
+    mean, *ends = (signed(number, digits) for number in numbers)
+    return f"{mean} [{', '.join(ends)}]" if ends else mean
 
 
 def changed(judgement: Judgement, elsewhere: Sequence[Elsewhere]) -> list[Elsewhere]:

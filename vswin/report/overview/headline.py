@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from vswin.paper.printed import read_paper
 from vswin.report.claims import Judgement, Verdict, distances
-from vswin.report.claims.wording import bounds_in_words
+from vswin.report.claims.wording import bounds_in_words, contrary
 from vswin.report.overview.block import number_of
 from vswin.report.overview.blocks import UNTRAINED, changed, in_points, link_to, place
 from vswin.report.overview.data import Overview, outcome, with_notes
@@ -116,7 +116,8 @@ def _why(overview: Overview, judgement: Judgement) -> tuple[str, str]:
     if not (points := in_points(judgement)):
         return judgement.reason.partition("; ")[0], wanted
     is_small = judgement.verdict == "no effect" and judgement.margin
-    return f"{points} points", f"margin ±{judgement.margin:g}" if is_small else ""
+    how_sure = contrary(claim, judgement.verdict, judgement.p)
+    return f"{points} points", f"margin ±{judgement.margin:g}" if is_small else how_sure
 
 
 def _waiting(overview: Overview) -> Iterator[str]:
