@@ -91,7 +91,7 @@ def doubts(decision: Decision) -> list[str]:
 
 
 def contrary(claim: Claim, verdict: Verdict, p: float | None) -> str:
-    """How sure a contradiction is, from the p of the claim; of kinds with one step and one border."""
+    """How sure a contradiction is, from the claim's p; of kinds with one step and one border."""
     one_border = claim.kind in ("greater", "within", "interaction")
     if verdict != "contradicted" or p is None or not one_border:
         return ""
