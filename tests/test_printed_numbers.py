@@ -101,7 +101,8 @@ def searched():
     names = [f for f in listed.stdout.splitlines() if f.endswith(SEARCHED)]
     names = [f for f in names if not APART.fullmatch(f) and (ROOT / f).exists()]
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in names}
-    texts["README.md"] = re.sub(r"^\|.*", "", texts["README.md"], flags=re.MULTILINE)
+    made = re.compile(r"^\|[^\n]*|<!-- python tools/readme.py.*?<!-- end", re.MULTILINE | re.DOTALL)
+    texts["README.md"] = made.sub("", texts["README.md"])
     return texts
 
 

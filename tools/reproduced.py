@@ -25,7 +25,8 @@ from vswin.errors import UsageError, VswinError
 from vswin.files import write_text
 from vswin.project import results_path
 from vswin.report.overview.repeated import FILE
-from vswin.runs.record import RunRecord, read_curves, read_predictions, read_runs
+from vswin.runs.record import RunRecord, read_curves, read_predictions, read_records, read_runs
+from vswin.runs.store import Store
 
 TIMES = ("clips_per_second", "train_seconds")
 """Columns of a curve that are another each time."""
@@ -39,10 +40,10 @@ def compared(record: Path, again: Path, called: str) -> Iterator[dict[str, objec
         StoreError: if a run is not of this code's versions.
     """
     for folder in sorted(again.glob("*/record/*")):
-        there = record / folder.relative_to(again)
-        first, second = read_runs(there), read_runs(folder)
-        curves, ranks = read_curves(there), read_predictions(there)
-        curves_again, ranks_again = read_curves(folder), read_predictions(folder)
+        there = read_records(Store(record, folder.parents[1].name))
+        first, curves, ranks = there.runs, there.curves, there.predictions
+        second, curves_again = read_runs(folder), read_curves(folder)
+        ranks_again = read_predictions(folder)
         for run_id in sorted(first.keys() & second.keys()):
             names = sorted(ranks[run_id].keys() & ranks_again[run_id].keys())
             differ = [ranks[run_id][name] != ranks_again[run_id][name] for name in names]

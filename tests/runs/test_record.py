@@ -11,7 +11,15 @@ from tests.command import vswin
 from vswin.files import DamagedFileError
 from vswin.project import project_root
 from vswin.report import load_study, write_report
-from vswin.runs.record import read_curves, read_predictions, read_runs, record_of, write_record
+from vswin.report.collect import studies_in
+from vswin.runs.record import (
+    read_curves,
+    read_predictions,
+    read_records,
+    read_runs,
+    record_of,
+    write_record,
+)
 from vswin.runs.store import Store, StoreError
 
 
@@ -80,25 +88,32 @@ def test_tests_that_differ_are_not_stacked(store, tmp_path):
     assert "score" not in found[second.run_id]  # one entry for each class, not for each clip
 
 
-def test_runs_that_tables_share_are_taken_from_the_record_of_another(smoke_results, tmp_path):
-    given = ("--protocol", "smoke", "--output")
-    folders = ("--results-dir", str(smoke_results))
-    without = ("--results-dir", str(tmp_path / "without_runs"))
-    for output, table, source in (
-        ("made", "table6", folders),
-        ("beside", "table5", folders),
-        ("beside", "table6", without),
-        ("moved", "table6", ("--results-dir", str(tmp_path / "beside"))),
-    ):
-        done = vswin("record", table, *source, *given, str(tmp_path / output))
+def test_a_run_that_tables_share_is_recorded_once_and_known_to_both(smoke_results, tmp_path):
+    def record(table, source, output):
+        given = ("--protocol", "smoke", "--results-dir", str(source), "--output", str(output))
+        done = vswin("record", table, *given)
         assert done.returncode == 0, done.stderr
-    made, *copied = (
-        tmp_path / o / "smoke" / "record" / "table6" for o in ("made", "beside", "moved")
-    )
-    assert read_runs(made)
-    for path in made.iterdir():
-        for copy in copied:
-            assert (copy / path.name).read_bytes() == path.read_bytes(), copy / path.name
+        return {path: path.read_bytes() for path in output.rglob("record/*/*")}
+
+    both = tmp_path / "both"
+    before = record("table5", smoke_results, both)
+    assert record("table6", smoke_results, both) == before  # what it shares is replaced there
+    shared = load_study("table6", "smoke", results_dir=both).runs
+    assert shared == load_study("table6", "smoke", results_dir=smoke_results).runs
+    assert shared
+    made = record("table6", smoke_results, tmp_path / "made")
+    moved = record("table6", both, tmp_path / "moved")  # from a record, without folders of runs
+    assert [*moved.values()] == [*made.values()]
+
+
+def test_a_record_that_changes_is_read_again(store, tmp_path):
+    first, second, *_ = store
+    target = Store(tmp_path, "smoke")
+    write_record(target.record("table5"), [first])
+    assert read_records(target).runs.keys() == {first.run_id}
+    write_record(target.record("table5"), [second])
+    write_record(target.record("table6"), [])
+    assert read_records(target).runs.keys() == {first.run_id, second.run_id}
 
 
 def test_what_is_not_complete_is_left_out(store, tmp_path):
@@ -179,7 +194,8 @@ def test_reports_made_from_a_record_are_those_made_from_the_runs(smoke_results, 
             rb" (`|<code>)vswin run [^`<]*(`|</code>) trains what is missing\.", b"", original
         )
         assert made.replace(bytes(tmp_path), bytes(smoke_results)) == without, page.name
-    assert len(list((tmp_path / "reports").iterdir())) == 5  # of nothing else
+    made = {path.name.partition(".")[0] for path in (tmp_path / "reports").iterdir()}
+    assert made == {table for table, _ in studies_in(smoke_results, "smoke")}  # nothing else
 
 
 TO_THE_PROJECT = re.compile(r"\[([^\]]+)\]\((?:\.\./)+\w[^)]*\)")

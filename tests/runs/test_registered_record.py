@@ -15,7 +15,8 @@ from vswin.experiments.registered_runs import registration_problems
 from vswin.project import experiments_dir, preregistration_file, project_root
 from vswin.report.statistics import LEVEL
 from vswin.runs.provenance import preregistration_digest
-from vswin.runs.record import read_runs
+from vswin.runs.record import read_records, read_runs
+from vswin.runs.store import Store
 
 ROOT = project_root()
 RECORD = ROOT / "results" / "reference"
@@ -77,7 +78,7 @@ def test_every_page_says_how_much_of_what_was_registered_is_there(registered):
         if not page.exists():
             continue
         wanted = {(row.first, seed) for row in rows.values() for seed in range(row.seeds)}
-        recorded = read_runs(RECORD / study.protocol / "record" / table).values()
+        recorded = read_records(Store(RECORD, study.protocol)).runs.values()
         there = wanted & {(run.config.with_seed(0).run_id, run.config.seed) for run in recorded}
         said = f"{len(there)} of {len(wanted)}" if there else f"none of {len(wanted)}"
         assert f"{said} registered runs" in page.read_text(), table

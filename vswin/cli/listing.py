@@ -113,12 +113,12 @@ def _standing(table: str, protocol: str, results_dir: str) -> _Standing:
     """Reads the store, the record and, for videos, this machine's data file."""
     from vswin.data.data_file import load_sources
     from vswin.experiments.planning import plan_study
-    from vswin.runs.record import read_runs
+    from vswin.runs.record import read_records
     from vswin.runs.requirements import missing_inputs
 
     plan = plan_study(table, protocol, results_dir=results_dir)
     first = [p for p in plan.runs if p.seed == 0]
-    recorded = read_runs(plan.store.record(table))
+    recorded = read_records(plan.store).runs
     states: dict[str, str] = {}
     lacking: dict[str, list[str]] = {}
     for p in first:

@@ -26,7 +26,7 @@ from vswin.report.study import Study
 from vswin.runs.config import RunConfig
 from vswin.runs.distances import DistanceRecord
 from vswin.runs.evaluated import Evaluated, Evaluations, tests_of
-from vswin.runs.record import Curve, RunRecord, read_curves, read_runs
+from vswin.runs.record import Curve, RunRecord, read_records
 from vswin.runs.result import Result
 from vswin.runs.store import Store
 from vswin.tasks import SINGLE_LABEL
@@ -164,8 +164,8 @@ def _runs(experiment: Experiment, protocol: Protocol, seeds: int | None, store: 
     """The complete runs by row and seed, and by id their curves and what they started from."""
     found: dict[str, dict[int, RunRecord]] = {}
     sources: dict[str, RunRecord | None] = {}
-    recorded = read_runs(store.record(experiment.table))
-    curves = read_curves(store.record(experiment.table))
+    curves: dict[str, Curve] = {}
+    records = read_records(store)
 
     # Rows that say the same share a run, and runs share a source; each is read once.
     result_of = functools.cache(lambda run_id: store.run(run_id).result())
@@ -174,16 +174,16 @@ def _runs(experiment: Experiment, protocol: Protocol, seeds: int | None, store: 
         """What a folder says, or else the record."""
         run_id, result = config.run_id, result_of(config.run_id)
         if result is None:
-            return recorded.get(run_id)
+            return records.runs.get(run_id)
         return RunRecord(run_id, config, result, store.run(run_id).provenance() or {})
 
     wanted = None if seeds is None else range(seeds)
-    present = PresentRuns([*store.run_ids(), *recorded])
+    present = PresentRuns([*store.run_ids(), *records.runs])
     for planned in study_runs(experiment, protocol, wanted, present=present):
         source = planned.config.source
         if run := read(planned.config):
             found.setdefault(planned.row.id, {})[planned.seed] = run
-            if logged := store.run(run.run_id).metrics():
+            if logged := store.run(run.run_id).metrics() or records.curves.get(run.run_id):
                 curves[run.run_id] = logged
             if source is not None:
                 sources[source.run_id] = read(source)
@@ -192,12 +192,12 @@ def _runs(experiment: Experiment, protocol: Protocol, seeds: int | None, store: 
 
 def _seeds_present(experiment: Experiment, protocol: Protocol, store: Store) -> int:
     """How many seeds, from 0 on, hold every run that there is."""
-    found = study_runs(experiment, protocol, None, present=_present(experiment, store))
+    found = study_runs(experiment, protocol, None, present=_present(store))
     return max((1 + planned.seed for planned in found), default=0)
 
 
-def _present(experiment: Experiment, store: Store) -> PresentRuns:
-    return PresentRuns([*store.run_ids(), *read_runs(store.record(experiment.table))])
+def _present(store: Store) -> PresentRuns:
+    return PresentRuns([*store.run_ids(), *read_records(store).runs])
 
 
 def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tuple[str, str]]:
@@ -217,7 +217,7 @@ def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tup
         for table in library.tables():
             experiment = library.experiment(table)
             with contextlib.suppress(UsageError):  # what cannot be run there was not run
-                if any(study_runs(experiment, chosen, present=_present(experiment, store))):
+                if any(study_runs(experiment, chosen, present=_present(store))):
                     studies.append((table, name))
     return studies
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import hashlib
 import io
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 from vswin.files import DamagedFileError, atomic_write, require_writable, write_text
 from vswin.runs.config import RunConfig
 from vswin.runs.result import Result, result_from
-from vswin.runs.store import RunFolder, config_in, run_json
+from vswin.runs.store import RunFolder, Store, config_in, run_json
 
 RUNS, CURVES, PREDICTIONS = "runs.jsonl", "curves.csv", "predictions.npz"
 GIVEN = ("label", "cell")
@@ -61,8 +62,45 @@ def record_of(run: RunFolder) -> RunRecord | None:
     return RunRecord(run.run_id, run.config(), result, run.provenance() or {})
 
 
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """What records hold, each by run id."""
+
+    runs: dict[str, RunRecord] = dataclasses.field(default_factory=dict)
+    curves: dict[str, Curve] = dataclasses.field(default_factory=dict)
+    predictions: dict[str, Predictions] = dataclasses.field(default_factory=dict)
+
+    def take(self, other: Recorded, ids: Iterable[str]) -> None:
+        """Adds runs of another one, in place of those that are here."""
+        for run_id in ids:
+            self.runs[run_id] = other.runs[run_id]
+            self.curves[run_id] = other.curves[run_id]
+            self.predictions[run_id] = other.predictions[run_id]
+
+
+def read_records(store: Store) -> Recorded:
+    """All records of a protocol together: a run that tables share stands in the record of one.
+
+    Raises:
+        StoreError: if a run is not of this code's versions.
+        DamagedFileError: if a file cannot be read, or a record's files do not belong together.
+    """
+    found = Recorded()
+    for folder in store.records():
+        stats = [path.stat() for path in sorted(folder.iterdir())]
+        one = _read_once(folder, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
+        found.take(one, one.runs)
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _read_once(folder: Path, stamps: tuple[tuple[int, int], ...]) -> Recorded:
+    """A record whose files are those of the stamps; each page of a report asks for all."""
+    return Recorded(read_runs(folder), read_curves(folder), read_predictions(folder))
+
+
 def write_record(
-    folder: Path, runs: Iterable[RunFolder], copied: Mapping[Path, Collection[str]] | None = None
+    folder: Path, runs: Iterable[RunFolder], copied: Recorded | None = None
 ) -> dict[str, RunRecord]:
     """Adds complete runs to a record, which is made if there is none.
 
@@ -72,37 +110,31 @@ def write_record(
     Args:
         folder: where the record is or will be.
         runs: those that are not complete are left out.
-        copied: other records, and the ids of their runs that this one lacks. Tables share runs.
+        copied: runs that have no folder any more, from other records.
 
     Returns:
-        All that is now recorded, by run id.
+        All that is now recorded there, by run id.
 
     Raises:
         NotWritableError: if the folder cannot be written.
         StoreError: if a run.json, or what was recorded of one, is not of this version.
         DamagedFileError: if another file cannot be read.
     """
-    records, curves, predictions = read_runs(folder), read_curves(folder), read_predictions(folder)
-    for other, ids in (copied or {}).items():
-        their_runs, their_curves = read_runs(other), read_curves(other)
-        their_predictions = read_predictions(other)
-        for run_id in set(ids) - records.keys():
-            records[run_id], curves[run_id] = their_runs[run_id], their_curves[run_id]
-            predictions[run_id] = their_predictions[run_id]
+    found = Recorded(read_runs(folder), read_curves(folder), read_predictions(folder))
+    found.take(copied or Recorded(), (copied or Recorded()).runs)
     for run in runs:
         if record := record_of(run):
-            records[run.run_id] = record
-            curves[run.run_id] = run.metrics()
-            predictions[run.run_id] = run.predictions()
-    records = dict(sorted(records.items()))
+            one = {run.run_id: record}, {run.run_id: run.metrics()}, {run.run_id: run.predictions()}
+            found.take(Recorded(*one), [run.run_id])
+    ids = sorted(found.runs)
     require_writable(folder, "--output")
-    write_text(folder / CURVES, _curves_as_csv({run_id: curves[run_id] for run_id in records}))
-    stacked = _stack({run_id: predictions[run_id] for run_id in records})
+    write_text(folder / CURVES, _curves_as_csv({run_id: found.curves[run_id] for run_id in ids}))
+    stacked = _stack({run_id: found.predictions[run_id] for run_id in ids})
     with atomic_write(folder / PREDICTIONS) as file:
         np.savez_compressed(file, **stacked)  # type: ignore[arg-type]  # all are arrays
     # The list of runs last: what it does not name yet is not read.
-    write_text(folder / RUNS, "".join(_as_line(record) for record in records.values()))
-    return records
+    write_text(folder / RUNS, "".join(_as_line(found.runs[run_id]) for run_id in ids))
+    return {run_id: found.runs[run_id] for run_id in ids}
 
 
 def read_runs(folder: Path) -> dict[str, RunRecord]:

@@ -14,7 +14,7 @@ from vswin.errors import UsageError
 from vswin.experiments.planning import StudyPlan, plan_study
 from vswin.launch.estimate import Speed, cost_of, estimate, speed_in
 from vswin.launch.slurm.profile import Profile
-from vswin.runs.record import read_runs
+from vswin.runs.record import read_records
 
 PROTOCOL = "paper"
 
@@ -68,7 +68,7 @@ def bill(tables: Sequence[str], results_dir: str | Path) -> Bill:
     lines = []
     speed = _speed(plans)
     for table, plan in plans.items():
-        recorded = read_runs(plan.store.record(table))
+        recorded = read_records(plan.store).runs
         ids = list(dict.fromkeys(planned.config.run_id for planned in plan.runs))
         for planned in plan.runs:
             run_id = planned.config.run_id

@@ -91,7 +91,7 @@ def unequal(overview: Overview) -> Block:
 
 
 def as_printed(claim: Claim) -> str:
-    """What is printed of each row that a claim compares: "95 against 88 G"; empty if one is not."""
+    """What is printed of each row that a claim compares: "a against b G"; empty if one is not."""
     found = []
     for ref in claim.rows:
         table, row = printed_table(claim.table_of(ref) or ""), ref.rpartition(".")[2]
