@@ -23,7 +23,7 @@ from vswin.errors import VswinError
 from vswin.experiments.planning import StudyPlan, plan_study
 from vswin.files import write_json
 from vswin.report import load_study, write_report
-from vswin.runs.record import read_runs
+from vswin.runs.record import read_records
 from vswin.runs.result import write_result
 from vswin.runs.store import Store
 
@@ -74,7 +74,7 @@ def fill(folder: Path, runs: int) -> StudyPlan:
     """A store with at least that many complete runs, copied from the record by row."""
     rows = len(plan_study(TABLE, PROTOCOL, 1, folder).runs)
     plan = plan_study(TABLE, PROTOCOL, -(-runs // rows), folder)
-    recorded = read_runs(Store(RECORD, PROTOCOL).record(TABLE))
+    recorded = read_records(Store(RECORD, PROTOCOL)).runs
     first = plan_study(TABLE, PROTOCOL, 1, RECORD).runs
     sources = {planned.row.id: recorded.get(planned.config.run_id) for planned in first}
     for planned in track(plan.runs, description="copying runs"):
