@@ -24,7 +24,7 @@ def runs_of_study(study: RegisteredStudy, library: Library) -> dict[str, str]:
     for table, rows in study.tables.items():
         firsts = first_runs(library.experiment(table), protocol)
         for row, registered in rows.items():
-            for seed, run in _runs(f"{table}.{row}", registered, firsts.get(row)):
+            for seed, run in runs_of_row(f"{table}.{row}", registered, firsts.get(row)):
                 found.setdefault(run.run_id, []).append(f"{table}.{row} seed {seed}")
     return {run_id: ", ".join(names) for run_id, names in found.items()}
 
@@ -37,14 +37,24 @@ def sources_of_study(study: RegisteredStudy, library: Library) -> set[str]:
         for table, rows in study.tables.items()
         for row, first in first_runs(library.experiment(table), protocol).items()
         if row in rows
-        for _, run in _runs(f"{table}.{row}", rows[row], first)
+        for _, run in runs_of_row(f"{table}.{row}", rows[row], first)
         for source in run.ancestors
     }
 
 
-def _runs(
+def runs_of_row(
     name: str, registered: RegisteredRow, first: RunConfig | None
 ) -> list[tuple[int, RunConfig]]:
+    """The registered runs of a row, each with its seed.
+
+    Args:
+        name: of the row, for the message.
+        registered: what was registered of it.
+        first: its run with seed 0 now; None if there is no such row.
+
+    Raises:
+        UsageError: if that is another run than the registered one.
+    """
     if first is None or first.run_id != registered.first:
         now = "there is no such row" if first is None else f"it is {first.run_id}"
         raise UsageError(f"{name} was registered as {registered.first}; now {now}")
