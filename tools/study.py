@@ -111,8 +111,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for call in calls:
         print(call, flush=True)
         if not args.list:
-            environment = os.environ | {"PYTHONPATH": str(code)}
-            done = subprocess.run(call.words(results_dir), cwd=code, env=environment, check=False)
+            words, environment = call.words(results_dir), os.environ | {"PYTHONPATH": str(code)}
+            try:
+                done = subprocess.run(words, cwd=code, env=environment, check=False)
+            except KeyboardInterrupt:  # the command has said how to go on
+                return 130
             if done.returncode:
                 return done.returncode
     return 0
