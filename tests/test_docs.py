@@ -19,6 +19,7 @@ from vswin.report.audit.collect import load_audit
 from vswin.report.overview.collect import load_overview
 
 ROOT = project_root()
+MODELS = ROOT / "docs" / "models.md"
 
 
 def require_links(document):
@@ -61,18 +62,18 @@ def test_files_that_protocols_cite_exist():
             assert (ROOT / cited).exists(), f"{path.name}: {cited}"
 
 
-def test_every_command_in_the_readme_is_one():
+def test_the_list_of_commands_is_whole():
     from typer.main import get_command
 
     from vswin.cli.main import app
 
     commands = set(get_command(app).commands)
-    used = set(re.findall(r"^vswin (\w+)", (ROOT / "README.md").read_text(), re.M))
-    assert used == commands
+    listed = set(re.findall(r"^vswin (\w+)", (ROOT / "docs" / "commands.md").read_text(), re.M))
+    assert listed == commands
 
 
-def test_the_readme_names_the_suffixes_of_videos():
-    lines = (ROOT / "README.md").read_text().splitlines()
+def test_the_suffixes_of_videos_are_named():
+    lines = (ROOT / "docs" / "videos.md").read_text().splitlines()
     row = next(line for line in lines if line.startswith("| videos |"))
     assert set(re.findall(r" (\.\w+)", row)) == set(SUFFIXES)
 
@@ -122,10 +123,10 @@ def test_the_readmes_part_that_is_written_is_found_again():
     assert readme.updated(once, "| new |\n") == once
 
 
-def test_what_the_readme_calls_printed_is_printed():
+def test_what_is_called_printed_is_printed():
     """Of the models of the MViT appendix, some in tables of the other paper."""
     lines = re.findall(
-        r"^\| `(\w+)` .*\| (.+) in Table (A?)\.?(\d) \|", (ROOT / "README.md").read_text(), re.M
+        r"^\| `(\w+)` .*\| (.+) in Table (A?)\.?(\d) \|", MODELS.read_text(), re.M
     )
     assert len(lines) == 5
     for preset, cells, appendix, number in lines:
@@ -135,9 +136,9 @@ def test_what_the_readme_calls_printed_is_printed():
             assert printed.number(row, {"M": "params", "G": "flops"}[unit]) == text
 
 
-def test_the_readmes_models_are_as_counted_and_as_printed():
+def test_the_models_are_as_counted_and_as_printed():
     """Parameters and FLOPs are counted for the table, and stand beside those of Table 1."""
-    text = (ROOT / "README.md").read_text()
+    text = MODELS.read_text()
     lines = re.findall(r"^\| `(swin_\w)` \| 32×(\d+)² \| (.+) \|$", text, re.M)
     assert len(lines) == 6
     rows = {}

@@ -10,7 +10,7 @@ a number as it is printed (2,107 is 2107), where its digits mean something by th
 
 What is left are small numbers and whole ones without a unit: 224 and 400 are sizes of much else.
 (The tests are a second reading of the papers, the record is written by the code, and what the
-tables of README.md print is compared in `tests/test_docs.py`.)
+tables of docs/models.md print is compared in `tests/test_docs.py`.)
 """
 
 import re
@@ -101,8 +101,9 @@ def searched():
     names = [f for f in listed.stdout.splitlines() if f.endswith(SEARCHED)]
     names = [f for f in names if not APART.fullmatch(f) and (ROOT / f).exists()]
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in names}
-    made = re.compile(r"^\|[^\n]*|<!-- python tools/readme.py.*?<!-- end", re.MULTILINE | re.DOTALL)
+    made = re.compile(r"<!-- python tools/readme.py.*?<!-- end", re.DOTALL)
     texts["README.md"] = made.sub("", texts["README.md"])
+    texts["docs/models.md"] = re.sub(r"^\|.*", "", texts["docs/models.md"], flags=re.MULTILINE)
     return texts
 
 
