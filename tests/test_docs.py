@@ -125,9 +125,7 @@ def test_the_readmes_part_that_is_written_is_found_again():
 
 def test_what_is_called_printed_is_printed():
     """Of the models of the MViT appendix, some in tables of the other paper."""
-    lines = re.findall(
-        r"^\| `(\w+)` .*\| (.+) in Table (A?)\.?(\d) \|", MODELS.read_text(), re.M
-    )
+    lines = re.findall(r"^\| `(\w+)` .*\| (.+) in Table (A?)\.?(\d) \|", MODELS.read_text(), re.M)
     assert len(lines) == 5
     for preset, cells, appendix, number in lines:
         printed = printed_table(f"table{appendix}{number}")

@@ -86,7 +86,8 @@ def test_every_checkpoint_that_an_experiment_names_is_known():
     for path in experiments_dir().rglob("*.yaml"):
         named |= set(re.findall(r"\b[\w-]+\.pth\b", path.read_text()))
     assert len(named) >= 7
-    named |= set(re.findall(r"`(swin_\w+\.pth)`", (project_root() / "docs" / "models.md").read_text()))
+    models = (project_root() / "docs" / "models.md").read_text()
+    named |= set(re.findall(r"`(swin_\w+\.pth)`", models))
     assert len(named) >= 11
     assert {name for name in named if find(name) is None} == set()
     protocol = yaml.safe_load((experiments_dir() / "protocols" / "paper.yaml").read_text())
