@@ -34,13 +34,14 @@ def vswin(*args, cwd=None, env=None):
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
-def vswin_process(*args, env=None, check=False):
+def vswin_process(*args, cwd=None, env=None, check=False):
     """The same in a process of its own, for what kills it or counts what it imports."""
     return subprocess.run(
         [sys.executable, "-m", "vswin", *map(str, args)],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
+        cwd=cwd,
         env=os.environ | {"COLUMNS": "200"} | (env or {}),
         check=check,
         timeout=300,  # a command that should refuse must not train instead

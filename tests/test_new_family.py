@@ -5,7 +5,7 @@ benchmark is built, counted, saved, loaded, trained, tested and reported. Nothin
 """
 
 import dataclasses
-import shutil
+import os
 
 import pytest
 import torch
@@ -15,13 +15,14 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.flop_counter import FlopCounterMode
 
 import vswin
-from tests.own import use_project
+from tests.command import vswin_process
+from tests.own import own_project, use_project
 from vswin.errors import UsageError
 from vswin.launch.pool import prepare
 from vswin.models import registry
 from vswin.models.errors import ModelError, WeightsError
 from vswin.models.layouts import CheckpointCode, Layout
-from vswin.project import experiments_dir
+from vswin.project import experiments_dir, project_root
 from vswin.report import load_study, write_report
 from vswin.runs.execute import execute
 from vswin.training.recipe import Recipe, build_optimizer
@@ -247,17 +248,21 @@ rows:
 """
 
 
-@pytest.fixture
-def toy_experiments(toy, tmp_path, monkeypatch):
-    """A project with a table about the toy, and a protocol that says how it is shrunk."""
-    project = tmp_path / "project"
-    shutil.copytree(experiments_dir(), project / "experiments")
-    (project / "experiments" / "toy_width.yaml").write_text(TABLE)
+def with_toy(project):
+    """The project of this name, with a table about the toy, and how protocol smoke shrinks it."""
+    project.mkdir()
+    own_project(project, TABLE, "toy_width")
     protocol = project / "experiments" / "protocols" / "smoke.yaml"
     content = yaml.safe_load(protocol.read_text())
     content["models"]["toy_conv"] = {"in_channels": 1}
     protocol.write_text(yaml.safe_dump(content))
-    use_project(monkeypatch, project)
+    return project
+
+
+@pytest.fixture
+def toy_experiments(toy, tmp_path, monkeypatch):
+    """Such a project, for the time of a test."""
+    use_project(monkeypatch, with_toy(tmp_path / "project"))
 
 
 def test_what_its_rows_say_is_carried_over_or_refused(toy_experiments):
@@ -306,3 +311,39 @@ def test_it_is_trained_tested_and_reported(toy_experiments, tmp_path):
     files = write_report(study)
     for path in (files.csv, files.html, files.markdown, *files.pictures.values()):
         assert path.stat().st_size > 0
+
+
+def installed(folder, value):
+    """The environment of a process that finds a package with this entry point, `toy`, installed."""
+    info = folder / "toy_package-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\ntoy = {value}\n")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(project_root())])}
+
+
+def test_of_an_installed_package_it_is_known_in_the_processes_of_runs(tmp_path):
+    env = installed(tmp_path / "packages", "tests.test_new_family:TOY")
+    project = with_toy(tmp_path / "project")
+    ran = vswin_process(
+        "run", "toy_width", "--protocol", "smoke", "--jobs", 2, env=env, cwd=project
+    )
+    assert ran.returncode == 0, ran.stderr
+    results = [*(project / "results" / "smoke" / "runs").glob("toy_conv-*/result.json")]
+    assert len(results) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("tests.test_new_families:TOY", "cannot be used: No module named"),
+        ("tests.test_new_family:TABLE", "cannot be used: it is no vswin.models.registry.Family"),
+        ("vswin.models.swin.family:FAMILY", "there is a model family 'swin' already"),
+    ],
+)
+def test_a_package_whose_family_cannot_be_used_is_named(tmp_path, value, said):
+    found = vswin_process("cost", "swin_t", env=installed(tmp_path, value))
+    assert (found.returncode, found.stdout) == (2, "")
+    (line,) = found.stderr.splitlines()
+    assert line.startswith(f"error: toy-package has the model family {value}")
+    assert said in line

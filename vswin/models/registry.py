@@ -2,7 +2,8 @@
 
 A family describes itself in plain data and small functions of configurations, so that planning
 runs and reading results need no torch; what does need it stands in a module of its own that is
-imported on first use. A family that is not built in is made known by `register`.
+imported on first use. An installed package makes its families known by entry points of the group
+`ENTRY_POINTS`, in every process; `register` makes one known in this process alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dataclasses
 import difflib
 import functools
 import importlib
+import importlib.metadata
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -36,6 +38,8 @@ BUILT_IN = (
     "vswin.models.slowfast.family",
 )
 """Modules that each define a family as FAMILY."""
+ENTRY_POINTS = "vswin.families"
+"""Group of the entry points that installed packages have, each `name = "package.module:FAMILY"`."""
 
 
 class ModelConfig(Protocol):
@@ -145,21 +149,42 @@ def _with_defaults(
 
 @functools.cache
 def _known() -> dict[str, Family]:
-    found = (importlib.import_module(module).FAMILY for module in BUILT_IN)
-    return {family.name: family for family in found}
+    known: dict[str, Family] = {}
+    for module in BUILT_IN:
+        _add(importlib.import_module(module).FAMILY, known)
+    for point in sorted(importlib.metadata.entry_points(group=ENTRY_POINTS)):
+        try:
+            found = point.load()
+            if not isinstance(found, Family):
+                raise ModelError("it is no vswin.models.registry.Family")
+            _add(found, known)
+        except Exception as error:  # whatever a package raises when it is imported
+            package = point.dist.name if point.dist else "a package"
+            raise ModelError(
+                f"{package} has the model family {point.value}, which cannot be used: {error}; "
+                "mend or uninstall it"
+            ) from error
+    return known
+
+
+def _add(new: Family, known: dict[str, Family]) -> None:
+    if new.name in known:
+        raise ModelError(f"there is a model family {new.name!r} already; choose another name")
+    taken = new.presets.keys() & {name for family in known.values() for name in family.presets}
+    if taken:
+        raise ModelError(f"there is a preset {min(taken)!r} already; choose another name")
+    known[new.name] = new
 
 
 def register(new: Family) -> None:
-    """Makes a family known, under its name and the names of its presets.
+    """Makes a family known in this process, under its name and the names of its presets.
+
+    Runs are processes of their own: what they shall know is an entry point (`ENTRY_POINTS`).
 
     Raises:
         ModelError: if a name is taken by another family.
     """
-    if new.name in _known():
-        raise ModelError(f"there is a model family {new.name!r} already; choose another name")
-    if taken := new.presets.keys() & presets().keys():
-        raise ModelError(f"there is a preset {min(taken)!r} already; choose another name")
-    _known()[new.name] = new
+    _add(new, _known())
 
 
 def families() -> tuple[Family, ...]:
