@@ -239,13 +239,7 @@ def _find_run(
         if len(found) == 1:
             return found[0]
         if found:
-            names = [f"{run.run_id} ({store.protocol})" for store, run in found]
-            more = len(names) - MOST_CANDIDATES
-            rest = f" and {more} more" if more > 0 else ""
-            raise UsageError(
-                f"{part!r} fits {len(names)} runs: {', '.join(names[:MOST_CANDIDATES])}{rest}; "
-                "name one of them (of a row, --seed chooses)"
-            )
+            raise _several_runs(part, found)
     close = difflib.get_close_matches(part, [run.run_id for _, run in known], n=1, cutoff=0.4)
     hint = f" (did you mean {close[0]}?)" if close else ""
     where = f"{root}, protocol {protocol}" if protocol else f"{root}"
@@ -254,3 +248,13 @@ def _find_run(
     what = f"run {part!r}" if table is None else f"run of {table}'s row {part!r}"
     what += "" if seed is None else f" with seed {seed}"
     raise UsageError(f"there is no {what} in {where}{hint}; `vswin status` lists runs by row")
+
+
+def _several_runs(part: str, found: Sequence[tuple[Store, RunFolder]]) -> UsageError:
+    names = [f"{run.run_id} ({store.protocol})" for store, run in found[:MOST_CANDIDATES]]
+    more = len(found) - len(names)
+    rest = f" and {more} more" if more else ""
+    return UsageError(
+        f"{part!r} fits {len(found)} runs: {', '.join(names)}{rest}; "
+        "name one of them (of a row, --seed chooses)"
+    )

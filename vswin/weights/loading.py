@@ -99,17 +99,14 @@ def load_checkpoint(
         checkpoint.weights, found, config, family.choices_with(inflation or {}), checkpoint.source
     )
     with_head = not inflating if head is None else head
-    ignored, values = dict(checkpoint.left_out), dict(adapted.weights)
-    for name in [n for n in values if n.startswith(code.HEAD)]:
-        if not with_head:
-            del values[name]
-            ignored[name] = "the classifier is trained anew"
     if with_head and checkpoint.other_head:
         listed = [f"{name} {why}" for name, why in checkpoint.other_head.items()]
         raise WeightsError(
             f"{checkpoint.source}: {some(listed)}{_head_hint([code.HEAD], code.HEAD)}"
         )
-    ignored |= dict.fromkeys(checkpoint.other_head, "the classifier is trained anew")
+    without = [n for n in adapted.weights if n.startswith(code.HEAD) and not with_head]
+    values = {name: value for name, value in adapted.weights.items() if name not in without}
+    anew = dict.fromkeys([*without, *checkpoint.other_head], "the classifier is trained anew")
     target = _weights_of(model)
     may_be_fresh = [n for n in target if n.startswith(code.HEAD) and not with_head]
     if inflating:
@@ -117,13 +114,7 @@ def load_checkpoint(
     fresh = tuple(name for name in may_be_fresh if name not in values)
     _require_names(checkpoint, target, values, fresh, code.HEAD)
     _require_shapes(checkpoint, target, values, code.HEAD)
-    for name, value in values.items():
-        values[name] = value.to(target[name].dtype)
-        if not values[name].isfinite().all():
-            raise WeightsError(f"{checkpoint.source}: {name} overflows {target[name].dtype}")
-    with torch.no_grad():
-        for name, value in values.items():
-            target[name].copy_(value)
+    _copy(checkpoint, values, target)
     done = {
         action: tuple(name for name in values if action in adapted.actions[name])
         for action in get_args(Action)
@@ -135,11 +126,22 @@ def load_checkpoint(
         checkpoint.digest,
         **done,
         fresh=fresh,
-        ignored=ignored,
+        ignored=checkpoint.left_out | anew,
         how=adapted.applied,
     )
     logger.info("%s", report)
     return report
+
+
+def _copy(checkpoint: Checkpoint, values: dict[str, Tensor], target: dict[str, Tensor]) -> None:
+    """All of them, or none where a value is too large for the model's type."""
+    cast = {name: value.to(target[name].dtype) for name, value in values.items()}
+    for name, value in cast.items():
+        if not value.isfinite().all():
+            raise WeightsError(f"{checkpoint.source}: {name} overflows {target[name].dtype}")
+    with torch.no_grad():
+        for name, value in cast.items():
+            target[name].copy_(value)
 
 
 def _as_the_models_own(checkpoint: Checkpoint, model: nn.Module) -> Checkpoint:
