@@ -17,7 +17,11 @@ def test_they_have_a_table_of_their_own(protocol, tmp_path):
     assert [row.id for row in study.rows] == PRINTED
     assert [row.id for row in study.beside] == BESIDE
     sections = {section.title: section for section in make_page(study).sections}
-    assert [line[0] for line in sections["Rows that the paper does not print"].lines] == BESIDE
+    beside = sections["Rows that the paper does not print"]
+    assert [line[0] for line in beside.lines] == BESIDE
+    assert beside.header[:2] == ["row", "what it is"]
+    assert beside.lines[0][1] == "0.03×, ImageNet-1K"
+    assert study.row(BESIDE[0]).label == "ratio_0_03_1k: 0.03×, ImageNet-1K"
     assert len(sections["The table"].lines) == len(PRINTED)
 
 

@@ -72,6 +72,19 @@ def test_its_page_speaks_of_no_paper_and_nothing_is_empty(project, seeds):
     assert all(line[-2:] != ["", ""] for section in page.sections for line in section.lines)
 
 
+def test_a_row_with_a_title_is_called_so_beside_its_id(project):
+    found = study(project, 1, MINE.replace("{id: long,", "{id: long, title: all of the time,"))
+    assert [row.label for row in found.rows] == ["short", "long: all of the time", "split"]
+    (table,) = [s for s in make_page(found).sections if s.title == "The table"]
+    assert table.header[:2] == ["row", "what it is"]
+    assert [line[:2] for line in table.lines] == [
+        ["short", "short"],
+        ["long", "all of the time"],
+        ["split", "split"],
+    ]
+    assert list(found.table()["row"]) == ["short", "long", "split"]
+
+
 @pytest.mark.parametrize("protocol", ["paper", "paper_printed", "rehearsal", "proxy"])
 def test_under_no_protocol_are_its_numbers_a_papers(protocol, project):
     found = study(project, 0, ON_VIDEOS, protocol)

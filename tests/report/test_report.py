@@ -14,9 +14,11 @@ from vswin import report
 from vswin.errors import UsageError
 from vswin.files import DamagedFileError, NotWritableError
 from vswin.paper.printed import printed_table
-from vswin.report import load_study, write_report
+from vswin.report import digits, load_study, write_report
 from vswin.report.compare import compare
 from vswin.report.page import make_page, markdown, render, verdict_lines
+from vswin.report.provenance import initialisations
+from vswin.runs.result import Stills
 
 
 def test_table_of_a_run_study(smoke_results):
@@ -175,6 +177,17 @@ def test_the_appearance_task_has_checks_of_its_own(appearance_results):
     assert "nothing is learnt" in page  # the task's own deviations
 
 
+def test_what_runs_started_from_is_said_once(appearance_results):
+    study = load_study("table9", protocol="smoke", results_dir=appearance_results)
+    run = study.runs["center"][0]
+    alike = dataclasses.replace(study, runs={"duplicate": {0: run}, "center": {0: run, 1: run}})
+    text = markdown(initialisations(alike))
+    assert re.findall(r"^- (.*), seed (\d): ", text, re.MULTILINE) == [
+        ("duplicate, center", "0"),
+        ("center", "1"),
+    ]
+
+
 def test_runs_that_started_from_different_weights_are_called_so(appearance_results):
     study = load_study("table9", protocol="smoke", results_dir=appearance_results)
     assert not any("different weights" in line for line in verdict_lines(study))
@@ -183,6 +196,24 @@ def test_runs_that_started_from_different_weights_are_called_so(appearance_resul
     other = dataclasses.replace(center, result=dataclasses.replace(center.result, loaded=loaded))
     mixed = dataclasses.replace(study, runs={**study.runs, "center": {0: other}})
     assert any("started from 2 different weights" in line for line in verdict_lines(mixed))
+
+
+def test_what_is_left_of_the_pretraining_is_shown_row_by_row(appearance_results):
+    study = load_study("table9", protocol="smoke", results_dir=appearance_results)
+    run = study.runs["center"][0]
+
+    def with_stills(before, after, moved):
+        details = dataclasses.replace(run.result.details, stills=Stills(before, after, moved))
+        return dataclasses.replace(run, result=dataclasses.replace(run.result, details=details))
+
+    seeds = {0: with_stills(0.8, 0.6, 0.1), 1: with_stills(0.9, 0.7, 0.3)}
+    runs = {"duplicate": {0: seeds[0]}, "center": seeds}
+    section = digits.stills(study.rows, runs)
+    assert [line[1:] for line in section.lines] == [
+        ["80.0", "60.0", "0.10", "1"],
+        ["85.0", "65.0 [1.5, 128.5]", "0.20", "2"],  # of two values 10 apart: 5 x 12.706
+    ]
+    assert digits.stills(study.rows, {}).is_empty
 
 
 def test_the_long_frame_has_every_number_once(smoke_results):

@@ -72,6 +72,8 @@ class Row(Strict):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     """Name for the command line and for the printed cells in `vswin.paper`."""
+    title: str | None = None
+    """What reports call it beside that, where no paper prints it."""
     preset: str
     """A preset of a model family."""
     frames: Count = 32

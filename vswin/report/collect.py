@@ -315,7 +315,7 @@ def _rows(
         run = firsts.get(row.id)
         yield Row(
             id=row.id,
-            labels=labels or {"row": row.id},
+            labels=labels or {"row": row.title or row.id},
             control=row.control,
             is_beside=row.only_on is not None and not is_counted_only,
             is_counted_only=is_counted_only,

@@ -41,7 +41,7 @@ class Row:
 
     id: str
     labels: dict[str, str]
-    """What the table prints to name it, by column; its id where nothing is printed."""
+    """What the table prints to name it, by column; its title or id where nothing is printed."""
     control: str
     """Which check of the benchmark it is; `none` for a row of the paper."""
     is_beside: bool

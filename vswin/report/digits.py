@@ -13,9 +13,9 @@ from typing import Any
 from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
 from vswin.evaluation.cells import Cell
 from vswin.report.data import Row, Runs, Section, percent
-from vswin.report.statistics import Interval, wilson_interval
+from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.runs.record import RunRecord
-from vswin.runs.result import DigitsDetails
+from vswin.runs.result import DigitsDetails, Stills
 
 TOP1 = "top1"
 """What its task is measured by."""
@@ -120,6 +120,33 @@ def controls(
         note += f"; a model that sees the motion and no digit reaches 10 %. {DIGIT_NOTE}"
     header = ["trained and tested on", "top-1, %", "seeds"]
     return Section("Controls of the benchmark", header, lines, note=note)
+
+
+def stills(rows: Sequence[Row], runs: Runs) -> Section:
+    """What backbones still know of the images that they were pre-trained on (section 4.3)."""
+    found: dict[str, list[Stills]] = {}
+    for row, _, details in _runs(rows, runs):
+        if details.stills:
+            found.setdefault(row.label, []).append(details.stills)
+    return Section(
+        "What is left of the pre-training",
+        ["row", "before, %", "after the training, %", "weights moved by", "seeds"],
+        [[label, *_kept(of_row), str(len(of_row))] for label, of_row in found.items()],
+        note=(
+            "Top-1 on still images that were held out of the pre-training, each as a clip in which "
+            "nothing moves, under the pre-training's own head; the mean over seeds, and its 95 % "
+            "Student t interval. Weights: how far those of the backbone have moved, all together, "
+            "relative to their length at the start."
+        ),
+    )
+
+
+def _kept(of_row: Sequence[Stills]) -> Iterator[str]:
+    yield f"{_mean([100 * each.before for each in of_row]):.1f}"
+    after = t_interval([100 * each.after for each in of_row])
+    brackets = f" [{after.low:.1f}, {after.high:.1f}]" if after.n > 1 else ""
+    yield f"{after.mean:.1f}{brackets}"
+    yield f"{_mean([each.moved for each in of_row]):.2f}"
 
 
 def checks(rows: Sequence[Row], runs: Runs) -> Section:

@@ -75,6 +75,7 @@ def results(study: Study) -> list[Section]:
         published.section(study),
         accuracies(study),
         digits.success(rows, runs),
+        digits.stills(rows, runs),
         digits.controls(study.control_intervals(), study.chance, study.all_rows, runs),
         Section(
             "Learning curves",

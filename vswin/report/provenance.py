@@ -21,12 +21,12 @@ MIXED = "Not all of these runs were executed on the same kind of processor."
 
 def initialisations(study: Study) -> Section:
     """What each run's weights started from, where they were loaded."""
-    texts = [
-        f"{', '.join(row.labels.values())}, seed {seed}: {_origin(study, run.result.loaded)}"
-        for row in study.all_rows
-        for seed, run in study.runs.get(row.id, {}).items()
-        if run.result.loaded
-    ]
+    found: dict[tuple[str, int], list[str]] = {}
+    for row in study.all_rows:
+        for seed, run in study.runs.get(row.id, {}).items():
+            if run.result.loaded:
+                found.setdefault((_origin(study, run.result.loaded), seed), []).append(row.id)
+    texts = [f"{', '.join(rows)}, seed {seed}: {text}" for (text, seed), rows in found.items()]
     section = listing("What the runs started from", texts)
     return dataclasses.replace(section, is_folded=True)
 

@@ -250,7 +250,7 @@ class Study:
 
     def _line(self, row: Row) -> dict[str, Any]:
         interval = self.interval(row.id)
-        line: dict[str, Any] = {"row": row.id, **row.labels}
+        line: dict[str, Any] = {"row": row.id} | row.labels | {"row": row.id}
         for metric in self.terms.metrics:
             line[f"paper_{metric}"] = _number(self.number(row.id, metric))
             line[metric] = _number(self.mean(row.id, metric))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vswin.report import published, systems
@@ -66,11 +66,13 @@ def beside(study: Study) -> Section:
     """Rows of the embedded benchmark alone; what each is, the table of what was trained says."""
     terms = study.terms
     metrics = [m for m in terms.metrics if _is_shown(study, m)]
-    header = ["row", *(f"{terms.metrics[metric]}, {terms.protocol}" for metric in metrics)]
-    lines = [
-        [row.id, *(_measured(study, row, m) for m in metrics), _seeds(study, row)]
-        for row in study.beside
-    ]
+    is_titled = _have_titles(study.beside)
+    header = ["row", *(["what it is"] if is_titled else [])]
+    header += [f"{terms.metrics[metric]}, {terms.protocol}" for metric in metrics]
+    lines = []
+    for row in study.beside:
+        names = [row.id, *(row.labels.values() if is_titled else ())]
+        lines.append([*names, *(_measured(study, row, m) for m in metrics), _seeds(study, row)])
     return Section("Rows that the paper does not print", [*header, _seeds_title(study)], lines)
 
 
@@ -78,8 +80,10 @@ def _labels(study: Study, rows: list[str]) -> Iterator[Column]:
     """What a row is; a row that is only printed has no id to run it by."""
     ours = {row.id: row for row in study.all_rows}
     columns = study.printed.labels if study.printed else []
-    titles = [column.label or column.name for column in columns] or ["row"]
-    if any(row.id not in row.labels.values() for row in study.rows):
+    is_titled = _have_titles(study.rows)
+    titles = [column.label or column.name for column in columns]
+    titles = titles or ["what it is" if is_titled else "row"]
+    if is_titled:
         yield "row", [row if row in ours else "" for row in rows]
     for place, title in enumerate(titles):
         yield (
@@ -91,6 +95,11 @@ def _labels(study: Study, rows: list[str]) -> Iterator[Column]:
                 for row in rows
             ],
         )
+
+
+def _have_titles(rows: Sequence[Row]) -> bool:
+    """Whether they are called anything but their ids."""
+    return any(row.id not in row.labels.values() for row in rows)
 
 
 def _accuracies(study: Study, rows: list[str]) -> Iterator[Column]:
