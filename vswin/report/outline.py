@@ -27,6 +27,7 @@ from vswin.report.sections import (
 )
 from vswin.report.sensitivity import Sensitivity, sensitivity
 from vswin.report.study import Study
+from vswin.report.sweep import sweep
 from vswin.report.table import beside, the_table
 from vswin.report.tests_in_numbers import tests_in_numbers
 from vswin.report.tradeoff import tradeoff
@@ -75,6 +76,7 @@ def results(study: Study) -> list[Section]:
         published.section(study),
         accuracies(study),
         digits.success(rows, runs),
+        sweep(study),
         digits.stills(rows, runs),
         digits.controls(study.control_intervals(), study.chance, study.all_rows, runs),
         Section(

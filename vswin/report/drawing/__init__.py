@@ -12,6 +12,7 @@ from vswin.report.drawing import (
     formulas,
     inference,
     levels,
+    sweep,
     tradeoff,
 )
 from vswin.report.drawing.canvas import as_png
@@ -23,6 +24,7 @@ from vswin.report.pictures.formulas import Formulas
 from vswin.report.pictures.inference import Inference
 from vswin.report.pictures.kept import Picture
 from vswin.report.pictures.levels import Levels
+from vswin.report.pictures.sweep import Sweep
 from vswin.report.pictures.tradeoff import Tradeoff
 
 __all__ = ["as_png", "draw"]
@@ -45,5 +47,7 @@ def draw(picture: Picture) -> Figure:  # noqa: PLR0911 - one for each kind
             return inference.draw(picture)
         case DistancesPicture():
             return distances.draw(picture)
+        case Sweep():
+            return sweep.draw(picture)
         case Tradeoff():
             return tradeoff.draw(picture)

@@ -29,7 +29,8 @@ def headline(overview: Overview) -> list[str]:
         where: dict[str, list[Judgement]] = {}
         for judgement in judged:
             if judgement.verdict == verdict:
-                where.setdefault(place(overview, judgement), []).append(judgement)
+                here = overview.is_embedded and judgement.evidence not in UNTRAINED
+                where.setdefault(" on Moving Digits" if here else "", []).append(judgement)
         lines += [
             f"{words}{on or _untrained(found)}: {'; '.join(_by_sentence(overview, found))}."
             for on, found in where.items()
@@ -117,6 +118,8 @@ def _why(overview: Overview, judgement: Judgement) -> tuple[str, str]:
         return judgement.reason.partition("; ")[0], wanted
     is_small = judgement.verdict == "no effect" and judgement.margin
     how_sure = contrary(claim, judgement.verdict, judgement.p)
+    if judgement.verdict == "inconclusive" and judgement.needed_n:
+        how_sure = f"{judgement.needed_n} seeds would settle it, if mean and spread stay"
     return f"{points} points", f"margin ±{judgement.margin:g}" if is_small else how_sure
 
 

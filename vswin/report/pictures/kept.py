@@ -19,9 +19,12 @@ from vswin.report.pictures.forest import Forest
 from vswin.report.pictures.formulas import Formulas
 from vswin.report.pictures.inference import Inference
 from vswin.report.pictures.levels import Levels
+from vswin.report.pictures.sweep import Sweep
 from vswin.report.pictures.tradeoff import Tradeoff
 
-Picture = Forest | Levels | Curves | Costs | Formulas | Inference | DistancesPicture | Tradeoff
+Picture = (
+    Forest | Levels | Curves | Costs | Formulas | Inference | DistancesPicture | Sweep | Tradeoff
+)
 DIGEST_KEY = "Content-Digest"
 """The text in a PNG that says of what it is a picture."""
 DRAWING = Path(__file__).parents[1] / "drawing"

@@ -15,9 +15,20 @@ from vswin.report.pictures.shown import costs_of, curves_of, levels_of
 from vswin.report.pictures.tested import forest_of, sensitivity_of
 from vswin.report.sensitivity import Sensitivity
 from vswin.report.study import Study
+from vswin.report.sweep import sweep_of
 from vswin.report.tradeoff import tradeoff_of
 
-NAMES = ("claims", "distances", "levels", "curves", "tradeoff", "costs", "inference", "sensitivity")
+NAMES = (
+    "claims",
+    "distances",
+    "levels",
+    "sweep",
+    "curves",
+    "tradeoff",
+    "costs",
+    "inference",
+    "sensitivity",
+)
 """In the order in which they stand on a page."""
 Pictures = Mapping[str, Picture]
 """By name."""
@@ -32,6 +43,7 @@ def pictures_of(
         "claims": forest_of(study, judgements),
         "distances": distances_of(study),
         "levels": levels_of(study) if study.runs else None,
+        "sweep": sweep_of(study),
         "curves": curves_of(study),
         "costs": costs_of(study),
         "tradeoff": tradeoff_of(study),

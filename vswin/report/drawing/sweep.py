@@ -1,0 +1,56 @@
+"""A panel for each metric, over the same ratios on a logarithmic axis."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vswin.report.drawing.canvas import OURS, SOFT, WIDTH, inches, titled
+from vswin.report.pictures.sweep import Line, Panel, Sweep
+
+HEIGHT, AXIS, LEFT, GAP = 2.6, 0.6, 0.7, 0.75
+"""Inches of a panel, below it, left of it, and between two."""
+LEGEND_LINE = 0.21
+LOOKS = ((OURS, "o"), ("#b4541a", "s"), ("#5b4a9e", "^"), (SOFT, "v"))
+"""Colour and marker of a line, and again from the first."""
+APART = 1.035
+"""Factor by which the ratios of one line are moved off those of the next, to be seen beside it."""
+
+
+def draw(sweep: Sweep) -> Figure:
+    """Draws all panels beside each other, with one legend below."""
+    count = len(sweep.panels)
+    legend = LEGEND_LINE * len(sweep.panels[0].lines) + 0.1
+    figure = titled(sweep.title, sweep.notes, HEIGHT + AXIS + legend)
+    width = (WIDTH - LEFT - 0.25 - GAP * (count - 1)) / count
+    for place, panel in enumerate(sweep.panels):
+        axis = inches(figure, LEFT + place * (width + GAP), AXIS + legend, width, HEIGHT)
+        _panel(axis, panel)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower left", frameon=False, fontsize=9)
+    return figure
+
+
+def _panel(axis: Axes, panel: Panel) -> None:
+    axis.set_xscale("log")
+    for number, line in enumerate(panel.lines):
+        _line(axis, line, *LOOKS[number % len(LOOKS)], APART ** (number - len(panel.lines) / 2))
+    ratios = sorted({point.ratio for line in panel.lines for point in line.points})
+    axis.set_xticks(ratios, [f"{ratio:g}×" for ratio in ratios])
+    axis.minorticks_off()
+    axis.margins(x=0.1, y=0.1)
+    axis.grid(axis="y", color="#eeeeee", linewidth=0.7)
+    axis.set_xlabel("learning rate of the backbone / of the head", fontsize=9, color=SOFT)
+    axis.set_ylabel(panel.metric, fontsize=9)
+
+
+def _line(axis: Axes, line: Line, color: str, marker: str, aside: float) -> None:
+    ratios = [point.ratio * aside for point in line.points]
+    means = [point.mean for point in line.points]
+    ends = [[p.mean - p.low for p in line.points], [p.high - p.mean for p in line.points]]
+    filled = color if len(line.points) > 1 else "white"
+    axis.errorbar(
+        ratios, means, yerr=ends, color=color, marker=marker, mfc=filled, ms=6, label=line.label
+    )
+    if line.before is not None:
+        axis.axhline(line.before, color=color, linestyle=":", linewidth=1)
