@@ -78,6 +78,7 @@ def launch(
     arguments = ("--threads", str(threads), "--device", device, *settings.arguments())
     processes = Processes(threads, device)
     ended: dict[str, int] = {}
+    done: dict[str, RunStatus] = {}  # they stay so: nothing of them is read again
     try:
         while True:
             for run_id, code in processes.ended().items():
@@ -90,7 +91,11 @@ def launch(
                 run = waiting.popleft()
                 own = slots.take(run.run_id) if slots is not None else {}
                 processes.start(run, arguments, own)
-            statuses = [_with_process(read_status(run), processes.alive, ended) for run in runs]
+            statuses = [
+                done.get(run.run_id) or _with_process(read_status(run), processes.alive, ended)
+                for run in runs
+            ]
+            done |= {status.run.run_id: status for status in statuses if status.state == "done"}
             on_poll(statuses)
             for status in statuses:
                 if status.run.run_id in watched and status.state != "running":

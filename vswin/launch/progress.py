@@ -154,8 +154,7 @@ def _counts(seen: dict[str, RunStatus]) -> str:
 
 def _detail(s: RunStatus) -> str:
     if s.state == "done":
-        result = s.run.result()
-        return "done" if result is None else f"done, top-1 {100 * result.metrics['top1']:.1f} %"
+        return "done" if s.top1 is None else f"done, top-1 {100 * s.top1:.1f} %"
     if s.state != "running":
         return f"{s.state}: {s.detail}" if s.state == "failed" else s.state
     if s.activity not in ("training", "testing") or not s.steps:
