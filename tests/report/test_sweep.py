@@ -36,22 +36,26 @@ def test_rows_that_differ_in_the_ratio_alone_are_a_line(tmp_path):
     study = run(tmp_path, [*ROWS, "ratio_1_0_lr_0_1_1k", "ratio_0_1_21k", "ratio_1_0_21k"])
     top1, stills = sweep_of(study).panels
     labels = [line.label for line in top1.lines]
-    assert labels == ["ImageNet-1K", "ImageNet-21K", "1.0× of a tenth of the rate, ImageNet-1K"]
+    assert labels == ["ImageNet-1K", "ImageNet-21K", "1.0× at a tenth of the rate, ImageNet-1K"]
     found = {line.label: [point.ratio for point in line.points] for line in top1.lines}
     assert list(found.values()) == [[0.03, 0.1, 0.3, 1.0], [0.1, 1.0], [1.0]]
     point = top1.lines[0].points[1]
     wide = stats.t.ppf(0.975, 1)  # of two values that are 2 points apart
     assert [point.mean, point.low, point.high] == pytest.approx([51, 51 - wide, 51 + wide])
     assert [p.mean for p in stills.lines[0].points] == pytest.approx([80.7, 80, 78, 71])
-    assert [line.before for line in stills.lines] == pytest.approx([90, 90, 90])
+    assert [line.before for line in stills.lines[:2]] == pytest.approx([90, 90])
+    assert stills.lines[2].before is None  # its line has it
     assert {line.before for line in top1.lines} == {None}
 
 
 def test_it_is_drawn_and_stands_on_the_page(tmp_path):
-    study = run(tmp_path, ROWS)
+    study = run(tmp_path, [*ROWS, "ratio_1_0_lr_0_1_1k"])
     figure = drawing.draw(sweep_of(study))
     FigureCanvasAgg(figure).draw()
     assert len(figure.axes) == 2
+    line, single = figure.axes[0].lines[:2]
+    assert line.get_color() == single.get_color()  # both are of ImageNet-1K
+    assert single.get_markerfacecolor() == "white"
     for axis in figure.axes:
         texts = [label.get_text() for label in axis.get_xticklabels()]
         assert texts == ["0.03×", "0.1×", "0.3×", "1×"]

@@ -24,7 +24,8 @@ def sweep(study: Study) -> Section:
     """The place of the picture; nothing where there is none."""
     if not _lines(study):
         return Section("")
-    return Section("The ratio over its range", text=_about(study), picture="sweep")
+    text = "By the backbone's learning rate, relative to the head's."
+    return Section("The ratio over its range", text=text, picture="sweep")
 
 
 def sweep_of(study: Study) -> Sweep | None:
@@ -38,17 +39,15 @@ def sweep_of(study: Study) -> Sweep | None:
         metrics[STILLS] = "still images after the training, top-1, %"
     return Sweep(
         title=f"{study.title}: the ratio over its range",
-        notes=("Means with 95 % intervals over seeds (Student's t). Axes do not start at zero.",),
+        notes=(
+            "Means with 95 % intervals over seeds (Student's t). Axes do not start at zero. "
+            "Dotted: before the training.",
+        ),
         panels=tuple(
             Panel(title, tuple(_line(study, label, rows, metric) for label, rows in lines.items()))
             for metric, title in metrics.items()
         ),
     )
-
-
-def _about(study: Study) -> str:
-    dotted = " Dotted: before it." if study.by_seed(study.rows[0].id, STILLS) else ""
-    return f"The backbone's learning rate relative to the head's.{dotted}"
 
 
 def _lines(study: Study) -> dict[str, list[Row]]:
@@ -82,8 +81,8 @@ def _line(study: Study, label: str, rows: Iterable[Row], metric: str) -> Line:
             ratio = next(iter(runs.values())).config.recipe.backbone_lr_ratio
             points.append(Point(ratio, interval.mean, interval.low, interval.high))
     before = [100 * share for row in rows for share in _before(study, row)]
-    shown = math.fsum(before) / len(before) if before and metric == STILLS else None
-    return Line(label, tuple(points), shown)
+    is_shown = before and metric == STILLS and len(points) > 1
+    return Line(label, tuple(points), math.fsum(before) / len(before) if is_shown else None)
 
 
 def _before(study: Study, row: Row) -> Iterator[float]:

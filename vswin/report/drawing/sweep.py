@@ -12,7 +12,8 @@ HEIGHT, AXIS, LEFT, GAP = 2.6, 0.6, 0.7, 0.75
 """Inches of a panel, below it, left of it, and between two."""
 LEGEND_LINE = 0.21
 LOOKS = ((OURS, "o"), ("#b4541a", "s"), ("#5b4a9e", "^"), (SOFT, "v"))
-"""Colour and marker of a line, and again from the first."""
+"""Colour and marker of a line, and again from the first; a single row is hollow, with those of the
+line that it is called after."""
 APART = 1.035
 """Factor by which the ratios of one line are moved off those of the next, to be seen beside it."""
 
@@ -34,7 +35,9 @@ def draw(sweep: Sweep) -> Figure:
 def _panel(axis: Axes, panel: Panel) -> None:
     axis.set_xscale("log")
     for number, line in enumerate(panel.lines):
-        _line(axis, line, *LOOKS[number % len(LOOKS)], APART ** (number - len(panel.lines) / 2))
+        alike = (n for n, other in enumerate(panel.lines) if line.label.endswith(other.label))
+        color, marker = LOOKS[next(alike) % len(LOOKS)]
+        _line(axis, line, color, marker, APART ** (number - len(panel.lines) / 2))
     ratios = sorted({point.ratio for line in panel.lines for point in line.points})
     axis.set_xticks(ratios, [f"{ratio:g}×" for ratio in ratios])
     axis.minorticks_off()
