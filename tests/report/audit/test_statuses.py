@@ -173,7 +173,6 @@ def test_a_setting_of_the_training_waits_for_the_run_that_is_named(audit):
     text = {(n.where, n.of): n.finding for n in audit.text}
     for of, row in (
         ("batch size on K400 and K600", "table1 --row swin_b_1k"),
-        ("multiplier of the backbone learning rate", "table1 --row swin_b_1k"),
         ("weight decay of Swin-S", "table1 --row swin_s"),
         ("training length on SSv2", "table3 --row swin_b"),
     ):
