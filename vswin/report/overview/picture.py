@@ -109,7 +109,7 @@ def picture_of(overview: Overview) -> Picture:
     return Picture(
         title=f"What became of the papers' {what_they_are(judged)}",
         note=(
-            f"Trained: protocol {overview.protocol} ({overview.title}), {many} seeds. "
+            f"Trained: protocol {overview.protocol} ({_data(overview)}), {many} seeds. "
             f"Whiskers: 95 % intervals of paired differences.{_left_out(judged)}"
         ),
         bars=tuple(
@@ -131,6 +131,11 @@ def picture_of(overview: Overview) -> Picture:
         ),
         axis="paired difference, points (logarithmic beyond ±2)",
     )
+
+
+def _data(overview: Overview) -> str:
+    """What models are trained on; an embedded benchmark has a task for some tables, and another."""
+    return overview.title.partition(", ")[0] if overview.is_embedded else overview.title
 
 
 def is_in_forest(judgement: Judgement) -> bool:
