@@ -11,8 +11,10 @@ import vswin
 from tests.command import vswin as command
 from tests.own import MINE, own_project, use_project
 from tests.results import CELL, complete, of_top1
+from vswin.errors import UsageError
 from vswin.experiments.planning import plan_study
 from vswin.project import project_root
+from vswin.reading import ExperimentError
 from vswin.report import load_study, write_report
 from vswin.report.page import make_page, render, verdict_lines
 from vswin.report.pictures.shown import levels_of
@@ -83,6 +85,19 @@ def test_a_row_with_a_title_is_called_so_beside_its_id(project):
         ["split", "split"],
     ]
     assert list(found.table()["row"]) == ["short", "long", "split"]
+    assert found.table()["title"].tolist()[1] == "all of the time"
+
+
+def test_a_title_that_nothing_would_show_is_refused(project):
+    table = (project / "experiments" / "table6.yaml").read_text()
+    (project / "experiments" / "table6.yaml").write_text(
+        table.replace("{id: shift_3d,", "{id: shift_3d, title: all,")
+    )
+    with pytest.raises(UsageError, match=r"table6\.yaml, row shift_3d: title is for rows that no"):
+        load_study("table6", "smoke", results_dir=project / "results")
+    control = MINE + "  - {id: one, preset: swin_t, control: single_frame, title: one}\n"
+    with pytest.raises(ExperimentError, match="called after what it checks; leave title out"):
+        study(project, 0, control)
 
 
 @pytest.mark.parametrize("protocol", ["paper", "paper_printed", "rehearsal", "proxy"])

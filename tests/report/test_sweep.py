@@ -64,6 +64,22 @@ def test_it_is_drawn_and_stands_on_the_page(tmp_path):
     assert [s.title for s in page.sections if s.picture == "sweep"] == ["The ratio over its range"]
 
 
+def test_lines_without_a_common_word_are_called_after_their_rows(tmp_path):
+    """Rows of one's own without titles: none of two lines is lost."""
+    study = run(tmp_path, [*ROWS, *(row.replace("1k", "21k") for row in ROWS)])
+    rows = tuple(dataclasses.replace(row, labels={"row": row.id}) for row in study.all_rows)
+    found = sweep_of(dataclasses.replace(study, all_rows=rows)).panels[0].lines
+    others = [row.replace("1k", "21k") for row in ROWS]
+    assert [line.label for line in found] == [", ".join(ROWS), ", ".join(others)]
+
+
+def test_a_row_that_lacks_a_seed_stays_on_its_line(tmp_path):
+    study = run(tmp_path, ROWS, seeds=3)
+    runs = {**study.runs, ROWS[0]: {seed: study.runs[ROWS[0]][seed] for seed in (1, 2)}}
+    (line,) = sweep_of(dataclasses.replace(study, runs=runs)).panels[0].lines
+    assert [point.ratio for point in line.points] == [0.03, 0.1, 0.3, 1.0]
+
+
 @pytest.mark.parametrize(("rows", "seeds"), [(ROWS[:2], 2), (ROWS, 1), ([], 1)])
 def test_there_is_none_of_two_ratios_or_of_one_seed(tmp_path, rows, seeds):
     study = run(tmp_path, rows, seeds)

@@ -72,8 +72,8 @@ class Row(Strict):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     """Name for the command line and for the printed cells in `vswin.paper`."""
-    title: str | None = None
-    """What reports call it beside that, where no paper prints it."""
+    title: Annotated[str, Field(min_length=1)] | None = None
+    """What reports call it beside that; only of a row that no paper prints, and of no control."""
     preset: str
     """A preset of a model family."""
     frames: Count = 32
@@ -122,6 +122,8 @@ class Row(Strict):
             raise ValueError(
                 "recipe.lr_factor multiplies the protocol's lr; leave it out, or videos.recipe.lr"
             )
+        if self.is_control and self.title:
+            raise ValueError("a control is called after what it checks; leave title out")
         if self.is_control and self.only_on in ("videos", "costs"):
             raise ValueError("a control is a check of the embedded benchmark; leave only_on out")
         return self

@@ -309,13 +309,18 @@ def _rows(
         if not (protocol.includes(row) or is_counted_only):
             continue
         line = printed.row(row.id) if printed else None
+        if line and row.title:
+            raise UsageError(
+                f"experiments/{experiment.table}.yaml, row {row.id}: title is for rows that no "
+                "paper prints, and this one is printed; leave it out"
+            )
         first = seen.setdefault(tuple(line.cells.values()), row.id) if line else row.id
         columns = printed.labels if printed and line else []
         labels = {column.name: line.cells[column.id] for column in columns if line}
         run = firsts.get(row.id)
         yield Row(
             id=row.id,
-            labels=labels or {"row": row.title or row.id},
+            labels=labels or ({"title": row.title} if row.title else {"row": row.id}),
             control=row.control,
             is_beside=row.only_on is not None and not is_counted_only,
             is_counted_only=is_counted_only,

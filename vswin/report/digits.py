@@ -124,14 +124,11 @@ def controls(
 
 def stills(rows: Sequence[Row], runs: Runs) -> Section:
     """What backbones still know of the images that they were pre-trained on (section 4.3)."""
-    found: dict[str, list[Stills]] = {}
-    for row, _, details in _runs(rows, runs):
-        if details.stills:
-            found.setdefault(row.label, []).append(details.stills)
+    labels, found = {row.id: row.label for row in rows}, stills_of(rows, runs)
     return Section(
         "What is left of the pre-training",
         ["row", "before, %", "after the training, %", "weights moved by", "seeds"],
-        [[label, *_kept(of_row), str(len(of_row))] for label, of_row in found.items()],
+        [[labels[row], *_kept(of_row), str(len(of_row))] for row, of_row in found.items()],
         note=(
             "Top-1 on still images that were held out of the pre-training, each as a clip in which "
             "nothing moves, under the pre-training's own head; the mean over seeds, and its 95 % "
@@ -139,6 +136,15 @@ def stills(rows: Sequence[Row], runs: Runs) -> Section:
             "relative to their length at the start."
         ),
     )
+
+
+def stills_of(rows: Sequence[Row], runs: Runs) -> dict[str, list[Stills]]:
+    """That of each run that started from a model of images, by row."""
+    found: dict[str, list[Stills]] = {}
+    for row, _, details in _runs(rows, runs):
+        if details.stills:
+            found.setdefault(row.id, []).append(details.stills)
+    return found
 
 
 def _kept(of_row: Sequence[Stills]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from vswin.report import digits
 from vswin.report.claims import Judgement
+from vswin.report.claims.wording import seeds_wanted
 from vswin.report.data import Section, listing
 from vswin.report.sections import suspicious
 from vswin.report.study import Study
@@ -63,7 +64,5 @@ def _hard(study: Study, judgements: Sequence[Judgement]) -> Iterator[str]:
             yield f"{row.label}: {n - k} of {n} seeds did not learn the order of events."
     for j in judgements:
         if j.verdict == "inconclusive":
-            more = f" {j.needed_n} seeds would settle it, if mean and spread stay." * bool(
-                j.needed_n
-            )
-            yield f"Inconclusive: {j.says}{more}"
+            more = seeds_wanted(j.needed_n)
+            yield f"Inconclusive: {j.says}{f' {more}.' if more else ''}"

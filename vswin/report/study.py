@@ -235,11 +235,11 @@ class Study:
     def table(self) -> pd.DataFrame:
         """One line for each row: the paper's cells and ours.
 
-        Columns: `row`, the printed columns that name it, then for each metric (in %) `paper_*` and
-        our mean over `seeds` seeds, for the first one `*_low` and `*_high` (95 %), `n` test clips,
-        `state`, `comparable` (whether ours may be set against the paper's; never under the embedded
-        protocols), then for flops (10^9 multiply-accumulates) and params (10^6) `paper_*`, ours
-        and `*_exact`. What is missing is NaN. An ablation that is not in a paper has no
+        Columns: `row`, the printed columns that name it (or its `title`, if it has one), then for
+        each metric (in %) `paper_*` and our mean over `seeds` seeds, for the first one `*_low` and
+        `*_high` (95 %), `n` test clips, `state`, `comparable` (whether ours may be set against the
+        paper's; never under the embedded protocols), then for flops (10^9 multiply-accumulates) and
+        params (10^6) `paper_*`, ours and `*_exact`. What is missing is NaN. An ablation that is not in a paper has no
         `comparable`, `paper_*` and `*_exact`.
         """
         return _frame(self.lines())
@@ -250,7 +250,7 @@ class Study:
 
     def _line(self, row: Row) -> dict[str, Any]:
         interval = self.interval(row.id)
-        line: dict[str, Any] = {"row": row.id} | row.labels | {"row": row.id}
+        line: dict[str, Any] = {"row": row.id, **row.labels}
         for metric in self.terms.metrics:
             line[f"paper_{metric}"] = _number(self.number(row.id, metric))
             line[metric] = _number(self.mean(row.id, metric))

@@ -5,19 +5,18 @@ Rows that differ in the ratio alone are one line; a table has such a picture if 
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Mapping
 
 from vswin.report.data import Row, Section
+from vswin.report.digits import stills_of
 from vswin.report.pictures.shown import place
 from vswin.report.pictures.sweep import Line, Panel, Point, Sweep
 from vswin.report.study import Study
-from vswin.runs.result import DigitsDetails
 
 FEWEST = 3
 """Ratios that a line must have for there to be a picture."""
-STILLS = "stills"
+RATIO, STILLS = "backbone_lr_ratio", "stills"
 
 
 def sweep(study: Study) -> Section:
@@ -35,58 +34,45 @@ def sweep_of(study: Study) -> Sweep | None:
         return None
     headline = study.terms.headline
     metrics = {headline: f"{study.terms.metrics[headline]}{place(study)}, %"}
-    if any(study.by_seed(row.id, STILLS) for rows in lines.values() for row in rows):
+    note = "Means with 95 % intervals over seeds (Student's t). Axes do not start at zero."
+    if stills_of([row for rows in lines for row in rows.values()], study.runs):
         metrics[STILLS] = "still images after the training, top-1, %"
+        note += " Dotted: before the training."
     return Sweep(
         title=f"{study.title}: the ratio over its range",
-        notes=(
-            "Means with 95 % intervals over seeds (Student's t). Axes do not start at zero. "
-            "Dotted: before the training.",
-        ),
+        notes=(note,),
         panels=tuple(
-            Panel(title, tuple(_line(study, label, rows, metric) for label, rows in lines.items()))
+            Panel(title, tuple(_line(study, rows, metric) for rows in lines))
             for metric, title in metrics.items()
         ),
     )
 
 
-def _lines(study: Study) -> dict[str, list[Row]]:
-    """Rows that differ in the ratio alone, under what they are called in common."""
+def _lines(study: Study) -> list[dict[float, Row]]:
+    """Rows of which several seeds were trained, alike but for the ratio, by it."""
     groups: dict[str, dict[float, Row]] = {}
     for row in (*study.distinct_rows, *study.beside):
         runs = study.runs.get(row.id, {})
         if len(runs) > 1:  # of one run there is no interval over seeds
-            config = runs[min(runs)].config
-            ratio = config.recipe.backbone_lr_ratio
-            alike = dataclasses.replace(config.recipe, backbone_lr_ratio=1.0)
-            key = repr(dataclasses.astuple(dataclasses.replace(config, recipe=alike)))
-            groups.setdefault(key, {})[ratio] = row
-    if max(map(len, groups.values()), default=0) < FEWEST:
-        return {}
-    sorted_rows = ([rows[ratio] for ratio in sorted(rows)] for rows in groups.values())
-    return {_in_common(rows): rows for rows in sorted_rows}
-
-
-def _in_common(rows: Iterable[Row]) -> str:
-    """The words that name all of them; of one, all of its words."""
-    words = [[word for name in row.names for word in name.split(", ")] for row in rows]
-    return ", ".join(w for w in words[0] if all(w in others for others in words))
-
-
-def _line(study: Study, label: str, rows: Iterable[Row], metric: str) -> Line:
-    points = []
-    for row in rows:
-        runs, interval = study.runs[row.id], study.interval(row.id, metric)
-        if interval is not None:
+            alike = {name: str(size) for name, size in row.trained.items() if name != RATIO}
             ratio = next(iter(runs.values())).config.recipe.backbone_lr_ratio
-            points.append(Point(ratio, interval.mean, interval.low, interval.high))
-    before = [100 * share for row in rows for share in _before(study, row)]
-    is_shown = before and metric == STILLS and len(points) > 1
-    return Line(label, tuple(points), math.fsum(before) / len(before) if is_shown else None)
+            groups.setdefault(repr(alike), {})[ratio] = row
+    if max(map(len, groups.values()), default=0) < FEWEST:
+        return []
+    return [dict(sorted(rows.items())) for rows in groups.values()]
 
 
-def _before(study: Study, row: Row) -> Iterator[float]:
-    for run in study.runs[row.id].values():
-        details = run.result.details
-        if isinstance(details, DigitsDetails) and details.stills:
-            yield details.stills.before
+def _label(rows: Collection[Row]) -> str:
+    """The words that name all of them, or else their ids; of one, all of its words."""
+    words = [[word for name in row.names for word in name.split(", ")] for row in rows]
+    common = [word for word in words[0] if all(word in others for others in words)]
+    return ", ".join(common or [row.id for row in rows])
+
+
+def _line(study: Study, rows: Mapping[float, Row], metric: str) -> Line:
+    found = {ratio: study.interval(row.id, metric) for ratio, row in rows.items()}
+    points = tuple(Point(ratio, i.mean, i.low, i.high) for ratio, i in found.items() if i)
+    kept = stills_of([*rows.values()], study.runs) if metric == STILLS and len(points) > 1 else {}
+    before = [100 * each.before for of_row in kept.values() for each in of_row]
+    mean = math.fsum(before) / len(before) if before else None
+    return Line(_label(rows.values()), points, mean)

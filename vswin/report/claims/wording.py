@@ -99,6 +99,11 @@ def contrary(claim: Claim, verdict: Verdict, p: float | None) -> str:
     return f"one-sided p of the contrary {shown}, not adjusted for the number of claims"
 
 
+def seeds_wanted(needed_n: int | None) -> str:
+    """How many seeds an inconclusive verdict wants; empty where none would help."""
+    return f"{needed_n} seeds would settle it, if mean and spread stay" if needed_n else ""
+
+
 def counts_in_words(claim: Claim, numbers: dict[str, float]) -> str:
     """What was counted, row by row, and for a ratio what is wanted."""
     unit = OF_COUNTS[claim.metric]

@@ -35,8 +35,7 @@ def draw(sweep: Sweep) -> Figure:
 def _panel(axis: Axes, panel: Panel) -> None:
     axis.set_xscale("log")
     for number, line in enumerate(panel.lines):
-        alike = (n for n, other in enumerate(panel.lines) if line.label.endswith(other.label))
-        color, marker = LOOKS[next(alike) % len(LOOKS)]
+        color, marker = LOOKS[_alike(panel, number) % len(LOOKS)]
         _line(axis, line, color, marker, APART ** (number - len(panel.lines) / 2))
     ratios = sorted({point.ratio for line in panel.lines for point in line.points})
     axis.set_xticks(ratios, [f"{ratio:g}×" for ratio in ratios])
@@ -45,6 +44,16 @@ def _panel(axis: Axes, panel: Panel) -> None:
     axis.grid(axis="y", color="#eeeeee", linewidth=0.7)
     axis.set_xlabel("learning rate of the backbone / of the head", fontsize=9, color=SOFT)
     axis.set_ylabel(panel.metric, fontsize=9)
+
+
+def _alike(panel: Panel, number: int) -> int:
+    """The number of the line that a single row is called after, or else its own."""
+    line = panel.lines[number]
+    for other, candidate in enumerate(panel.lines):
+        is_line = len(candidate.points) > 1 == len(line.points)
+        if is_line and line.label.endswith(candidate.label):
+            return other
+    return number
 
 
 def _line(axis: Axes, line: Line, color: str, marker: str, aside: float) -> None:

@@ -103,8 +103,13 @@ def ours(overview: Overview, judgement: Judgement) -> str:
 
 def place(overview: Overview, judgement: Judgement) -> str:
     """On what a verdict was found by training, if not on what the paper measures."""
-    trained = judgement.verdict in SETTLED and judgement.evidence not in UNTRAINED
-    return " on Moving Digits" if trained and overview.is_embedded else ""
+    return trained_on(overview, judgement) if judgement.verdict in SETTLED else ""
+
+
+def trained_on(overview: Overview, judgement: Judgement) -> str:
+    """The same, whatever the verdict."""
+    is_trained = judgement.evidence not in UNTRAINED
+    return " on Moving Digits" if is_trained and overview.is_embedded else ""
 
 
 def in_points(judgement: Judgement) -> str:

@@ -6,9 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from vswin.paper.printed import read_paper
 from vswin.report.claims import Judgement, Verdict, distances
-from vswin.report.claims.wording import bounds_in_words, contrary
+from vswin.report.claims.wording import bounds_in_words, contrary, seeds_wanted
 from vswin.report.overview.block import number_of
-from vswin.report.overview.blocks import UNTRAINED, changed, in_points, link_to, place
+from vswin.report.overview.blocks import (
+    UNTRAINED,
+    changed,
+    in_points,
+    link_to,
+    place,
+    trained_on,
+)
 from vswin.report.overview.data import Overview, outcome, with_notes
 
 NAMED: dict[Verdict, str] = {
@@ -29,8 +36,7 @@ def headline(overview: Overview) -> list[str]:
         where: dict[str, list[Judgement]] = {}
         for judgement in judged:
             if judgement.verdict == verdict:
-                here = overview.is_embedded and judgement.evidence not in UNTRAINED
-                where.setdefault(" on Moving Digits" if here else "", []).append(judgement)
+                where.setdefault(trained_on(overview, judgement), []).append(judgement)
         lines += [
             f"{words}{on or _untrained(found)}: {'; '.join(_by_sentence(overview, found))}."
             for on, found in where.items()
@@ -116,11 +122,10 @@ def _why(overview: Overview, judgement: Judgement) -> tuple[str, str]:
         return f"{judgement.difference:.3g} times", wanted
     if not (points := in_points(judgement)):
         return judgement.reason.partition("; ")[0], wanted
-    is_small = judgement.verdict == "no effect" and judgement.margin
+    if judgement.verdict == "no effect" and judgement.margin:
+        return f"{points} points", f"margin ±{judgement.margin:g}"
     how_sure = contrary(claim, judgement.verdict, judgement.p)
-    if judgement.verdict == "inconclusive" and judgement.needed_n:
-        how_sure = f"{judgement.needed_n} seeds would settle it, if mean and spread stay"
-    return f"{points} points", f"margin ±{judgement.margin:g}" if is_small else how_sure
+    return f"{points} points", how_sure or seeds_wanted(judgement.needed_n)
 
 
 def _waiting(overview: Overview) -> Iterator[str]:

@@ -106,10 +106,11 @@ def picture_of(overview: Overview) -> Picture:
     }
     seeds = sorted({len(j.seeds) for j in shown if j.steps})
     many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0] if seeds else 0}"
+    data = "Moving Digits" if overview.is_embedded else overview.title
     return Picture(
         title=f"What became of the papers' {what_they_are(judged)}",
         note=(
-            f"Trained: protocol {overview.protocol} ({_data(overview)}), {many} seeds. "
+            f"Trained: protocol {overview.protocol} ({data}), {many} seeds. "
             f"Whiskers: 95 % intervals of paired differences.{_left_out(judged)}"
         ),
         bars=tuple(
@@ -131,11 +132,6 @@ def picture_of(overview: Overview) -> Picture:
         ),
         axis="paired difference, points (logarithmic beyond ±2)",
     )
-
-
-def _data(overview: Overview) -> str:
-    """What models are trained on; an embedded benchmark has a task for some tables, and another."""
-    return overview.title.partition(", ")[0] if overview.is_embedded else overview.title
 
 
 def is_in_forest(judgement: Judgement) -> bool:
