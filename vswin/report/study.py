@@ -239,8 +239,8 @@ class Study:
         each metric (in %) `paper_*` and our mean over `seeds` seeds, for the first one `*_low` and
         `*_high` (95 %), `n` test clips, `state`, `comparable` (whether ours may be set against the
         paper's; never under the embedded protocols), then for flops (10^9 multiply-accumulates) and
-        params (10^6) `paper_*`, ours and `*_exact`. What is missing is NaN. An ablation that is not in a paper has no
-        `comparable`, `paper_*` and `*_exact`.
+        params (10^6) `paper_*`, ours and `*_exact`. What is missing is NaN. An ablation that is not
+        in a paper has no `comparable`, `paper_*` and `*_exact`.
         """
         return _frame(self.lines())
 
