@@ -18,7 +18,7 @@ from benchmarks.cuda.table import beside_torchvision, comparisons, largest_batch
 from benchmarks.machine import RESULTS, BenchmarkError
 from benchmarks.models import CASES
 from vswin.files import write_text
-from vswin.models.swin.variants import DEFAULTS, UNMEASURED
+from vswin.models.swin.variants import DEFAULTS
 
 ROOT = RESULTS.parents[1]
 PROXY = "proxy-train-32x16x24"
@@ -71,7 +71,6 @@ def _content(results: Path) -> dict[str, Any]:
         "compared": (0, []) if cuda is None else comparisons(cuda),
         "largest": [] if cuda is None else largest_batches(cuda),
         "defaults": DEFAULTS,
-        "modelled": all(line.because == UNMEASURED for line in DEFAULTS),
         "profiles": {case: _Profile(lines) for case, lines in profile.groupby("case", sort=False)},
         "proxy": PROXY,
         "kernels": _table(results, "kernels"),

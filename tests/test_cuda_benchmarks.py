@@ -15,7 +15,7 @@ from benchmarks.__main__ import main
 from benchmarks.cuda import attention as attention_cells
 from benchmarks.cuda import command, compiled, parity
 from benchmarks.cuda.cells import Cell, run_cells
-from benchmarks.cuda.setting import PLAIN, THEIRS, VARIANTS, Setting
+from benchmarks.cuda.setting import OURS, THEIRS, VARIANTS, WITHOUT_TRITON, Setting
 from benchmarks.cuda.table import read_lines, write_cuda_csv
 from benchmarks.machine import RESULTS, BenchmarkError
 from tests.peers import import_torchvision
@@ -59,7 +59,7 @@ def test_a_and_b_import_nothing_that_an_image_with_a_gpu_lacks():
         "import sys\n"
         f"sys.modules.update(dict.fromkeys({LACKING}))\n"  # None: importing it is an error
         "from benchmarks.cuda import command\n"
-        "from benchmarks.cuda.setting import Setting\n"
+        "from benchmarks.cuda.setting import OURS, Setting\n"
         "import torch\n"
         "for name in 'AB':\n"
         "    with command.CELLS[name](Setting(torch.device('cpu'), tiny=True)) as cells:\n"
@@ -102,14 +102,14 @@ def test_what_is_wrong_on_a_gpu_would_be_seen(monkeypatch):
     """A bias that is off by a little, in the logits' and the tables' errors."""
     import_torchvision()
     setting = Setting(CPU, tiny=True)
-    found = parity.errors(setting, parity.Case(PLAIN, "fp32"))
+    found = parity.errors(setting, parity.Case(WITHOUT_TRITON, "fp32"))
     assert found["right"]
     assert 0 < found["worst_error"] < 1e-5
-    frozen = parity.errors(setting, parity.Case(PLAIN, "fp32", learns="head"))
+    frozen = parity.errors(setting, parity.Case(WITHOUT_TRITON, "fp32", learns="head"))
     assert frozen["table_error"] is None
     whole = attention.biases_of
     monkeypatch.setattr(attention, "biases_of", lambda *a: [1.01 * x for x in whole(*a)])
-    found = parity.errors(setting, parity.Case(PLAIN, "fp32"))
+    found = parity.errors(setting, parity.Case(WITHOUT_TRITON, "fp32"))
     assert not found["right"]
     assert found["table_error"] > 1e-3
 
@@ -225,11 +225,17 @@ def test_the_rest_needs_what_the_process_before_it_knew(tmp_path, monkeypatch):
     asked = ["cuda", "B", "--tiny", "--lines", str(path)]
     assert main(asked) == 0
     first, _ = lines_of(path)
-    step = {"case": "eager", "preset": "swin_t", "mode": "train", "variant": PLAIN, "batch": 2}
+    step = {
+        "case": "eager",
+        "preset": "swin_t",
+        "mode": "train",
+        "variant": WITHOUT_TRITON,
+        "batch": 2,
+    }
     kept = [first, first | step | {"compiled": False, "peak_gib": 0.5}]
     path.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
     assert main([*asked, "--rest"]) == 0
-    assert lines[1]["bytes", ("swin_t", "train", PLAIN, 2)] == 2**29
+    assert lines[1]["bytes", ("swin_t", "train", OURS, 2)] == 2**29
     assert main([*asked, "--rest"]) == 0
     assert len(lines) == 2
 
@@ -237,7 +243,7 @@ def test_the_rest_needs_what_the_process_before_it_knew(tmp_path, monkeypatch):
 def test_what_is_compiled_too_slowly_costs_no_more_time(monkeypatch):
     monkeypatch.setattr(compiled, "_process", lambda *a, **k: {"args": ["sleep", "60"]})
     setting = Setting(CPU, until=time.perf_counter())
-    case = compiled.Case("swin_t", "train", 8, PLAIN)
+    case = compiled.Case("swin_t", "train", 8, WITHOUT_TRITON)
     found = compiled.compile_all(setting, [case], "")
     assert (found["too_slow"], found["failed"]) == (1, 0)
     assert found["compile_s"] < 30
@@ -270,14 +276,14 @@ def measured(tmp_path):
     step = {"preset": "swin_t", "mode": "train", "batch": 8, "compiled": False}
     found = [
         {"case": "environment", "packages": {"torch": "2.11"}},
-        {"case": "a", "variant": "by_size, fp32", "clips_per_s": 200.0, "peak_gib": 7.0},
-        {"case": "b", "variant": "by_mask, half", "clips_per_s": 250.0, "peak_gib": 7.5},
+        {"case": "a", "variant": OURS, "clips_per_s": 250.0, "peak_gib": 7.0},
+        {"case": "b", "variant": WITHOUT_TRITON, "clips_per_s": 200.0, "peak_gib": 7.5},
         {"case": "c", "variant": "torchvision", "clips_per_s": 100.0, "peak_gib": 20.0},
         {"case": "c", "variant": "torchvision", "clips_per_s": 110.0, "peak_gib": 20.0},
         {"case": "c", "variant": "torchvision", "error": "OutOfMemoryError"},
         {"case": "d", "right": True},
         {"case": "e", "right": False},
-        {"case": "f", "preset": "swin_b", "variant": PLAIN, "batch": 40, "expected": 41},
+        {"case": "f", "preset": "swin_b", "variant": OURS, "batch": 40, "expected": 41},
         {"case": "g", "preset": "swin_b", "variant": THEIRS, "batch": 14, "expected": 14},
     ]
     path = tmp_path / "lines.jsonl"
@@ -298,14 +304,14 @@ def test_the_last_measurement_of_a_cell_is_in_the_table_and_on_the_pages(measure
         (tmp_path / table.name).write_text(table.read_text())
     write_cuda_csv(lines, tmp_path / "cuda.csv")
     benchmarks, readme = page.pages(tmp_path).values()
-    row = "| `swin_t` train | 8 | no | 200 | by_mask, half: 250 | 110 | 25 % | 7.0 / 20.0 |"
+    row = "| `swin_t` train | 8 | no | 250 | 200 | 110 | 2.27 | 25 % | 7.0 / 20.0 |"
     assert row in benchmarks
     assert "Measured on a card with torch 2.11" in benchmarks
     assert "1 of 2 comparisons came out right" in benchmarks
     assert "Not so: e." in benchmarks
     assert "`swin_b` 40 and 14." in benchmarks
     assert "GPU was measured yet" not in benchmarks + readme
-    told = "on a card, with torch 2.11: `swin_t` train of 8 clips 1.8 times as fast in 0.35 of the"
+    told = "on a card, with torch 2.11: `swin_t` train of 8 clips 2.3 times as fast in 0.35 of the"
     assert told in " ".join(readme.split())
 
 

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import torch
 
-from vswin.models.swin.gpu import attention
+from vswin.models.swin.gpu import possible
 from vswin.models.swin.gpu.attention import ROWS, SUMMANDS, TILES
 
 TILED = ("forward", "query_gradients", "key_gradients", "score_gradients")
-OF_TOKENS = {"qkv", "out", "grad", "grad_qkv"}
-INTEGERS = {"offsets", "tiles", "pairs", "starts", "positions"}
-NUMBERS = {"tokens": "i32", "heads": "i32", "rows": "i32", "size": "i32", "scale": "fp32"}
+OF_TOKENS = {"qkv", "bias", "transposed", "out", "grad", "grad_qkv"}
+INTEGERS = {"tiles", "pairs", "starts", "positions"}
+NUMBERS = {"heads": "i32", "rows": "i32", "size": "i32", "places": "i32", "sums_size": "i32"}
+NUMBERS |= {"scale": "fp32"}
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 WARPS = 4
 """Of a program, Triton's own choice."""
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--capability", type=int, default=90, help="90 for H100 and H200")
     parser.add_argument("--dtypes", nargs="+", default=["bf16"], choices=list(PRECISIONS))
     given = parser.parse_args(argv)
-    if not attention.IS_INSTALLED:
+    if not possible.IS_INSTALLED:
         parser.exit(1, "error: Triton is not installed; on Linux: pip install triton\n")
     import triton
 

@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.cuda.cells import Cell, Line
 from benchmarks.cuda.models import rates
-from benchmarks.cuda.setting import EXPECTED, PLAIN, THEIRS, Setting
+from benchmarks.cuda.setting import THEIRS, WITHOUT_TRITON, Setting
 from benchmarks.machine import forget_peak, memory_mib
 from benchmarks.steps import Mode, step_of
 
@@ -45,17 +45,17 @@ class Case:
 
 
 def cases(setting: Setting) -> list[Case]:
-    """The most important first; ours with the plain kernels, and with those expected to win."""
+    """The most important first."""
     clips = setting.clips[0]
-    found = [Case("swin_t", "train", clips, PLAIN)]
+    found = [Case("swin_t", "train", clips, setting.ours)]
     if setting.tiny:
         return found
     return [
         *found,
         Case("swin_t", "train", clips, THEIRS),
-        Case("swin_t", "train", clips, EXPECTED),
-        *(Case("swin_t", "forward", clips, who) for who in (PLAIN, THEIRS)),
-        *(Case("swin_b", "train", clips, who) for who in (PLAIN, THEIRS)),
+        Case("swin_t", "train", clips, WITHOUT_TRITON),
+        *(Case("swin_t", "forward", clips, who) for who in (setting.ours, THEIRS)),
+        *(Case("swin_b", "train", clips, who) for who in (setting.ours, THEIRS)),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import get_args
 import torch
 
 from benchmarks.cuda.cells import Cell, Line
-from benchmarks.cuda.setting import PLAIN, THEIRS, Setting
+from benchmarks.cuda.setting import THEIRS, WITHOUT_TRITON, Setting
 from benchmarks.machine import forget_peak, memory_mib
 from benchmarks.steps import Mode, step_of
 
@@ -25,7 +25,7 @@ def cells(setting: Setting) -> list[Cell]:
         for clips in setting.clips
         for preset in setting.presets
         for mode in reversed(get_args(Mode))  # training first
-        for who in (PLAIN, THEIRS, *(name for name in setting.variants if name != PLAIN))
+        for who in _compared(setting, clips)
         if not (preset == "swin_b" and clips >= HUGE and who == THEIRS)
     ]
 
@@ -40,8 +40,15 @@ def largest_cells(setting: Setting) -> list[Cell]:
             {"preset": preset, "mode": "train", "variant": who},
         )
         for preset in setting.presets
-        for who in (PLAIN, THEIRS)
+        for who in (setting.ours, THEIRS)
     ]
+
+
+def _compared(setting: Setting, clips: int) -> list[str]:
+    """All variants with the number of clips that matters most, else what users have."""
+    first = (setting.ours, THEIRS, WITHOUT_TRITON)
+    others = setting.variants if clips == setting.clips[0] else ()
+    return list(dict.fromkeys((*first, *others)))
 
 
 def _cell(setting: Setting, preset: str, mode: Mode, clips: int, who: str) -> Cell:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.cuda.cells import Cell, Line
-from benchmarks.cuda.setting import PLAIN, Setting
+from benchmarks.cuda.setting import Setting
 
 PRESET = "swin_t"
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp16": torch.float16}
@@ -58,7 +58,9 @@ def cells(setting: Setting) -> list[Cell]:
     cases = [Case(who, precision) for who in setting.variants for precision in DTYPES]
     cases += [Case(who, "bf16", is_padded=True) for who in setting.variants]
     cases += [
-        Case(PLAIN, precision, learns=learns) for learns in LEARNS for precision in ("bf16", "fp32")
+        Case(setting.ours, precision, learns=learns)
+        for learns in LEARNS
+        for precision in ("bf16", "fp32")
     ]
     return [
         Cell(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.cuda.setting import PLAIN, THEIRS
+from benchmarks.cuda.setting import OURS, THEIRS, WITHOUT_TRITON
 from benchmarks.machine import RESULTS, BenchmarkError
 from vswin.files import write_text
 
@@ -78,14 +78,14 @@ def write_cuda_csv(lines: list[dict[str, Any]], path: Path = TABLE) -> Path:
 
 
 def beside_torchvision(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """For the page: each step that both models were measured in, best variant first said.
+    """For the page: each step that both models were measured in.
 
     Args:
         table: cuda.csv.
 
     Returns:
-        preset, mode, batch, compiled; clips per second of the plain kernels, of the best variant
-        and its name, and of torchvision's; peak memory of the plain ones and of torchvision's.
+        preset, mode, batch, compiled; clips per second of ours, of ours without Triton (None if
+        they were not measured) and of torchvision's; peak memory of ours and of torchvision's.
     """
     if not {"clips_per_s", "variant", "compiled"} <= set(table):
         return []
@@ -95,24 +95,21 @@ def beside_torchvision(table: pd.DataFrame) -> list[dict[str, Any]]:
         ["preset", "mode", "batch", "compiled"], sort=False
     ):
         by_name = group.set_index("variant")
-        if not {PLAIN, THEIRS} <= set(by_name.index):
+        if not {OURS, THEIRS} <= set(by_name.index):
             continue
-        ours = by_name.drop(index=THEIRS)
-        best = ours.clips_per_s.idxmax()
-        peak = by_name.get("peak_gib")
+        rate, peak = by_name.clips_per_s, by_name.get("peak_gib")
         found.append(
             {
                 "preset": preset,
                 "mode": mode,
                 "batch": int(batch),
                 "compiled": bool(compiled),
-                "plain": by_name.clips_per_s[PLAIN],
-                "best": best,
-                "best_rate": ours.clips_per_s[best],
-                "theirs": by_name.clips_per_s[THEIRS],
-                "ours_gib": None if peak is None else peak[PLAIN],
+                "ours": rate[OURS],
+                "without": rate.get(WITHOUT_TRITON),
+                "theirs": rate[THEIRS],
+                "ours_gib": None if peak is None else peak[OURS],
                 "theirs_gib": None if peak is None else peak[THEIRS],
-                "share": by_name.share_of_matmul_rate[best],
+                "share": by_name.share_of_matmul_rate[OURS],
             }
         )
     return found
@@ -140,7 +137,7 @@ def largest_batches(table: pd.DataFrame) -> list[dict[str, Any]]:
         return []
     lines = table[table.expected.notna()]
     return [
-        {"preset": preset, "ours": int(clips[PLAIN]), "theirs": int(clips[THEIRS])}
+        {"preset": preset, "ours": int(clips[OURS]), "theirs": int(clips[THEIRS])}
         for preset, group in lines.groupby("preset", sort=False)
-        if {PLAIN, THEIRS} <= set((clips := group.set_index("variant").batch).index)
+        if {OURS, THEIRS} <= set((clips := group.set_index("variant").batch).index)
     ]

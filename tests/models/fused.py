@@ -38,3 +38,32 @@ def errors(found, wanted):
     return {
         name: ((found[name] - value).norm() / value.norm()).item() for name, value in wanted.items()
     }
+
+
+def norm_inputs(tokens, channels, dtype, device="cpu"):
+    """Tokens, factors, summands, and gradients of what comes out."""
+    torch.manual_seed(0)
+    x = (3 + 2 * torch.randn(tokens, channels, device=device)).to(dtype).requires_grad_()
+    weights = torch.randn(2, channels, device=device).unbind()
+    return x, *(weight.requires_grad_() for weight in weights)
+
+
+def norm_results(x, weight, bias, index, grad, normalise):
+    """LN and its gradients."""
+    out = normalise(x, weight, bias, index)
+    gradients = torch.autograd.grad(out, (x, weight, bias), grad)
+    return dict(zip(("out", "x", "weight", "bias"), (out.detach(), *gradients), strict=True))
+
+
+def plain_norm(x, weight, bias, index):
+    """By torch; index `len(x)` is zeros."""
+    normed = torch.nn.functional.layer_norm(x, weight.shape, weight, bias, 1e-5)
+    if index is None:
+        return normed
+    return torch.cat((normed, normed.new_zeros(1, len(weight)))).index_select(0, index)
+
+
+def expected_norm(x, weight, bias, index, grad):
+    """The same in fp64."""
+    doubles = (value.detach().double().requires_grad_() for value in (x, weight, bias))
+    return norm_results(*doubles, index, grad.double(), plain_norm)

@@ -6,13 +6,22 @@ What they are asked for by a model, and in Triton's interpreter, tests/models/sw
 import pytest
 import torch
 
-from tests.models.fused import differentiate, errors, expected, inputs
+from tests.models.fused import (
+    differentiate,
+    errors,
+    expected,
+    expected_norm,
+    inputs,
+    norm_inputs,
+    norm_results,
+)
 from tests.models.test_cuda import CASES, GPU, PADDED, check, gpu_step, swin
 from vswin.models.swin.gpu import attention as fused
+from vswin.models.swin.gpu import norm as fused_norm
 from vswin.models.swin.variants import Variant, take_
 
 pytestmark = pytest.mark.skipif(not GPU, reason="no GPU here")
-TRITON = Variant(attention="triton")
+TRITON = Variant(attention="triton", norm="triton")
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 3e-3, torch.bfloat16: 2e-2}
 """Largest relative error, in norm, of what attention gives and of each gradient."""
 CALLS = {
@@ -48,6 +57,38 @@ def test_other_heads(width):
     found = differentiate(fused.attention(qkv, table, layout, call[1]), qkv, table, grad)
     worst = errors(found, expected(layout, qkv, table, grad))
     assert max(worst.values()) < TOLERANCE[torch.bfloat16], worst
+
+
+@pytest.mark.parametrize("channels", [96, 768, 2048])
+@pytest.mark.parametrize(
+    ("dtype", "given"), [(torch.float32, torch.bfloat16), (torch.bfloat16, torch.float32)], ids=str
+)
+@pytest.mark.parametrize("indexed", [False, True])
+def test_layer_norm(indexed, dtype, given, channels):
+    """Twice the same to the bit; gradients of weights are sums over more rows than programs."""
+    tokens = 9001
+    x, weight, bias = norm_inputs(tokens, channels, dtype, "cuda")
+    index = torch.full((tokens + 77,), tokens, dtype=torch.int32, device="cuda")
+    index[torch.randperm(tokens + 77, device="cuda")[:tokens]] = torch.randperm(
+        tokens, device="cuda", dtype=torch.int32
+    )
+    index = index if indexed else None
+    grad = torch.randn(len(x if index is None else index), channels, device="cuda").to(given)
+
+    def norms(x, weight, bias, index):
+        return fused_norm.layer_norm(x, weight, bias, 1e-5, given, index)
+
+    torch.use_deterministic_algorithms(True)
+    try:
+        first, second = (norm_results(x, weight, bias, index, grad, norms) for _ in range(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(first[name], value) for name, value in second.items())
+    wanted = expected_norm(x, weight, bias, index, grad)
+    rounded = {"out": given, "x": dtype}
+    for name, error in errors(first, wanted).items():
+        exact = rounded.get(name, torch.float32) == torch.float32
+        assert error < (1e-5 if exact else 4e-3), f"{name}: {error:.2g}"
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.startswith("swin")])

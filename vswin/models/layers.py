@@ -25,27 +25,6 @@ class MLP(nn.Module):
         return self.fc2(F.gelu(self.fc1(x)))
 
 
-def layer_norm(x: Tensor, norm: nn.LayerNorm, half: bool = False) -> Tensor:
-    """LN: (..., C) -> (..., C).
-
-    Args:
-        x: what is normalised.
-        norm: its weights.
-        half: whether, under autocast, the result is in the precision of matrix products instead of
-            fp32, to which they would round it; what is in it already is not copied to fp32 first.
-            Means and deviations are in fp32 in either case.
-    """
-    device = x.device.type
-    if not half or not torch.is_autocast_enabled(device) or chunked.has_listeners(norm):
-        return norm(x)
-    dtype = torch.get_autocast_dtype(device)
-    with torch.autocast(device, enabled=False):
-        if x.dtype != dtype:
-            return norm(x).to(dtype)
-        weight, bias = norm.weight.to(dtype), norm.bias.to(dtype)
-        return F.layer_norm(x, norm.normalized_shape, weight, bias, norm.eps)
-
-
 def feed_forward(x: Tensor, norm: nn.LayerNorm, mlp: MLP) -> Tensor:
     """FFN(LN(x)) of equation 1: (..., C) -> (..., C)."""
     if chunked.has_listeners(mlp) or not mlp_cpu.serves(x, norm, mlp.fc1, mlp.fc2):

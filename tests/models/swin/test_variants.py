@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -13,13 +14,13 @@ from tests.models.operators import Operators
 from tests.models.tiny import DESIGNS, plain_step, step, tiny
 from vswin.models.attention_distance import attention_distance
 from vswin.models.errors import ModelError
-from vswin.models.layers import layer_norm
-from vswin.models.swin import designs, variants
-from vswin.models.swin import model as model_module
+from vswin.models.swin import norms, variants
 from vswin.models.swin.attention import WindowAttention3D
+from vswin.models.swin.norms import layer_norm, norm_kernel
 from vswin.models.swin.variants import DEFAULTS, Default, Variant, chosen, take_
 from vswin.models.swin.windows import window_layout
 
+ROOT = Path(__file__).parents[3]
 CPU, META, GPU = map(torch.device, ("cpu", "meta", "cuda"))
 BY_MASK, HALF = Variant(attention="by_mask"), Variant(norm="half")
 
@@ -79,26 +80,39 @@ def test_eight_masks_are_eight_calls():
 def test_half_precision_leaves_out_copies_in_fp32(dtype, kernels):
     tokens, norm = torch.zeros(1000, 8, dtype=dtype), torch.nn.LayerNorm(8)
     with torch.autocast("cpu", torch.bfloat16), Operators() as found:
-        assert layer_norm(tokens, norm, half=True).dtype == torch.bfloat16
+        assert layer_norm(tokens, norm, kernel="half").dtype == torch.bfloat16
     assert found.kernels == kernels
     assert sum(found.cast) == (16 if dtype == torch.bfloat16 else 8000)
 
 
 def test_every_layer_norm_of_the_stages_is_asked_for_half_precision(monkeypatch):
-    """On a GPU, where autocast has LN in fp32."""
-    asked = []
+    """Autocast would have them in fp32: it is off in all but the first and the last."""
+    under_autocast, whole = [], F.layer_norm
 
-    def spy(x, norm, half=False):
-        asked.append((norm, half))
-        return norm(x)
+    def spy(*args):
+        under_autocast.append(torch.is_autocast_enabled("cpu"))
+        return whole(*args)
 
-    for module in (model_module, designs):
-        monkeypatch.setattr(module, "layer_norm", spy)
+    monkeypatch.setattr(F, "layer_norm", spy)
     model = tiny(**DESIGNS["factorized"])
     take_(model, HALF)
-    model(torch.zeros(1, 3, 4, 24, 24))
-    stages = {m for m in model.layers.modules() if isinstance(m, torch.nn.LayerNorm)}
-    assert {norm for norm, half in asked if half} == stages
+    with torch.autocast("cpu", torch.bfloat16):
+        model(torch.zeros(1, 3, 4, 24, 24))
+    stages = sum(isinstance(m, torch.nn.LayerNorm) for m in model.layers.modules())
+    assert under_autocast == [True, *[False] * stages, True]
+
+
+def test_where_triton_cannot_half_takes_its_place(monkeypatch):
+    """Unless the module was told to; what is exported is none of Triton's either."""
+    tokens, told = torch.zeros(1, 5, 8), Variant("triton", "triton")
+    monkeypatch.setattr(norms, "chosen", lambda *_: told)
+    monkeypatch.setattr(norms, "refusal", lambda _: "no GPU")
+    assert norm_kernel(None, tokens) == "half"
+    with pytest.raises(ModelError, match="norm 'triton' is not possible: no GPU; 'half' always is"):
+        norm_kernel(told, tokens)
+    monkeypatch.setattr(norms, "refusal", lambda _: None)
+    assert norm_kernel(None, tokens) == "triton"
+    assert norm_kernel(None, torch.zeros(1, 5, 8193)) == "half"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -108,10 +122,10 @@ def test_half_precision_rounds_once(dtype):
     torch.nn.init.normal_(norm.bias)
     expected = F.layer_norm(x.double(), (64,), norm.weight.double(), norm.bias.double())
     with torch.autocast("cpu", torch.bfloat16):
-        found = layer_norm(x, norm, half=True)
+        found = layer_norm(x, norm, kernel="half")
     assert found.dtype == torch.bfloat16
     if dtype == torch.float32:
-        assert layer_norm(x, norm, half=True).dtype == dtype  # nothing is asked to be shorter
+        assert layer_norm(x, norm, kernel="half").dtype == dtype  # nothing is asked to be shorter
     torch.testing.assert_close(found.double(), expected, rtol=2**-7, atol=2**-8)
     found.sum().backward()
     assert norm.weight.grad.dtype == torch.float32
@@ -122,7 +136,7 @@ def test_a_hook_of_a_layer_norm_is_called_in_half_precision_too():
     seen, norm = [], torch.nn.LayerNorm(8)
     norm.register_forward_hook(lambda *_: seen.append(1))
     with torch.autocast("cpu", torch.bfloat16):
-        layer_norm(torch.zeros(2, 8, dtype=torch.bfloat16), norm, half=True)
+        layer_norm(torch.zeros(2, 8, dtype=torch.bfloat16), norm, kernel="half")
     assert seen == [1]
 
 
@@ -160,8 +174,7 @@ def test_the_table_has_a_line_for_every_number_and_says_why():
         for field in dataclasses.fields(Variant):
             known = get_args(vars(variants)[f"{field.name.capitalize()}Kernel"])
             assert getattr(line.variant, field.name) in known
-        # What nobody has measured is off.
-        assert line.variant == Variant() or line.because != variants.UNMEASURED
+        assert (ROOT / line.because.split(", ")[-1]).exists()
 
 
 def test_who_is_told_takes_it_and_can_be_told_otherwise():

@@ -28,11 +28,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vswin.models.layers import MLP, DropPath, feed_forward, layer_norm
+from vswin.models.layers import MLP, DropPath, feed_forward
 from vswin.models.swin.attention import WindowAttention3D, dot_product, merge_heads
 from vswin.models.swin.config import Triple
-from vswin.models.swin.variants import Variant, halves_norms
-from vswin.models.swin.windows import from_windows, to_windows
+from vswin.models.swin.norms import norm_into_windows, norm_kernel
+from vswin.models.swin.variants import Variant
+from vswin.models.swin.windows import from_windows
 
 CPU = torch.device("cpu")
 SPLIT_LAYERS = 2
@@ -61,8 +62,8 @@ class FactorizedTemporalAttention(nn.Module):
     def forward(self, x: Tensor, grid: Triple) -> Tensor:
         """(B, T'*H'*W', C) tokens of a (T', H', W') grid -> the same shape, zero at the start."""
         layout = self.attn.layout(x, grid, self.shift_size)
-        normed = layer_norm(x, self.norm, halves_norms(self.variant, x))
-        windows = self.attn(to_windows(normed, layout), layout)
+        kernel = norm_kernel(self.variant, x)
+        windows = self.attn(norm_into_windows(x, self.norm, layout, kernel), layout)
         return self.gate * from_windows(windows, layout)
 
 

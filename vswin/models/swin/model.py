@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.checkpoint import checkpoint
 
 from vswin.models.errors import ModelError
-from vswin.models.layers import MLP, DropPath, feed_forward, layer_norm
+from vswin.models.layers import MLP, DropPath, feed_forward
 from vswin.models.modes import is_exporting, require_dtype
 from vswin.models.swin.attention import WindowAttention3D
 from vswin.models.swin.config import Triple, VideoSwinConfig
@@ -19,9 +19,10 @@ from vswin.models.swin.designs import (
     FactorizedTemporalAttention,
     TemporalTransformerLayer,
 )
+from vswin.models.swin.norms import layer_norm, norm_into_windows, norm_kernel
 from vswin.models.swin.partition import half_window
-from vswin.models.swin.variants import Variant, halves_norms
-from vswin.models.swin.windows import from_windows, to_windows
+from vswin.models.swin.variants import Variant
+from vswin.models.swin.windows import from_windows
 
 
 class VideoSwinTransformer(nn.Module):
@@ -107,6 +108,7 @@ class PatchEmbed3D(nn.Module):
     def __init__(self, patch_size: Triple, in_channels: int, embed_dim: int) -> None:
         super().__init__()
         self.patch_size = patch_size
+        self.variant: Variant | None = None
         self.proj = nn.Conv3d(in_channels, embed_dim, patch_size, stride=patch_size)
         self.norm = nn.LayerNorm(embed_dim)
 
@@ -125,7 +127,9 @@ class PatchEmbed3D(nn.Module):
         )
         patches = clip.view(batch, channels, t, p, h, m, w, n).permute(0, 2, 4, 6, 1, 3, 5, 7)
         patches = patches.reshape(batch, t, h, w, channels * p * m * n)
-        return self.norm(F.linear(patches, self.proj.weight.flatten(1), self.proj.bias))
+        tokens = F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
+        # The residual connections of the first stage add up in fp32.
+        return layer_norm(tokens, self.norm, norm_kernel(self.variant, tokens), halves=False)
 
 
 class Stage(nn.Module):
@@ -187,7 +191,7 @@ class VideoSwinBlock(nn.Module):
     def forward(self, x: Tensor, grid: Triple) -> Tensor:
         """(B, T'*H'*W', C) tokens of a (T', H', W') grid -> the same shape."""
         layout = self.attn.layout(x, grid, self.shift_size)
-        half = halves_norms(self.variant, x)
+        kernel = norm_kernel(self.variant, x)
         in_chunks = (
             self.variant is None
             and not self.drop_path.active
@@ -196,14 +200,14 @@ class VideoSwinBlock(nn.Module):
         if in_chunks and not layout.masked:
             x = inference_cpu.attend(x, self.norm1, self.attn, layout)
         else:
-            windows = self.attn(to_windows(layer_norm(x, self.norm1, half), layout), layout)
+            windows = self.attn(norm_into_windows(x, self.norm1, layout, kernel), layout)
             x = x + self.drop_path(from_windows(windows, layout))
         if self.temporal is not None:
             x = x + self.drop_path(self.temporal(x, grid))
         if in_chunks:
             return inference_cpu.feed_forward(x, self.norm2, self.mlp)
-        if half:
-            return x + self.drop_path(self.mlp(layer_norm(x, self.norm2, half)))
+        if kernel != "fp32":
+            return x + self.drop_path(self.mlp(layer_norm(x, self.norm2, kernel)))
         return x + self.drop_path(feed_forward(x, self.norm2, self.mlp))
 
 
@@ -222,10 +226,8 @@ class PatchMerging(nn.Module):
             x = F.pad(x, (0, 0, 0, x.shape[3] % 2, 0, x.shape[2] % 2))
         # The order of the four neighbours is that of published weights: height varies fastest.
         quads = [x[:, :, h::2, w::2] for w in (0, 1) for h in (0, 1)]
-        quads_normed = layer_norm(
-            torch.cat(quads, dim=-1), self.norm, halves_norms(self.variant, x)
-        )
-        return self.reduction(quads_normed)
+        joined = torch.cat(quads, dim=-1)
+        return self.reduction(layer_norm(joined, self.norm, norm_kernel(self.variant, joined)))
 
 
 def _pad_to_multiple(clip: Tensor, patch_size: Triple) -> Tensor:

@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vswin.models.errors import ModelError
 
@@ -19,10 +19,11 @@ AttentionKernel = Literal["by_size", "by_mask", "triton"]
 a call for each of up to eight masks. The first computes less, the second starts fewer kernels.
 `triton` is one call for windows of all sizes, and for regular ones, see `vswin.models.swin.gpu`. A
 model that was told to take it says so if it cannot; as a default it gives way to `by_size`."""
-NormKernel = Literal["fp32", "half"]
+NormKernel = Literal["fp32", "half", "triton"]
 """LayerNorm under autocast: as torch has it, in and out in fp32; or out in the half precision that
-what follows would round it to, and from there in it, too, with sums in fp32."""
-UNMEASURED = "modelled, not measured"
+what follows would round it to, and from there in it, too, with sums in fp32. `triton` is a kernel
+of our own, which reads either and puts tokens into windows at once; as a default it gives way to
+`half`. See `vswin.models.swin.norms`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +42,17 @@ class Default:
     """Clips in a call of the model up to which the line holds; None is any number."""
     variant: Variant
     because: str
-    """The measurement that decided it: card, torch, commit and file; or `UNMEASURED`."""
+    """The measurement that decided it: card, torch and file."""
 
 
-DEFAULTS = (Default(None, Variant(), UNMEASURED),)
-"""The first line that holds counts. Until `python -m benchmarks cuda` was run on a card, a GPU
-takes what is nearest to the plain computation. By a count of kernels and bytes `by_mask` should win
-up to four clips, where starting kernels takes longest, and `half` with any number."""
+DEFAULTS = (
+    Default(
+        None,
+        Variant("triton", "triton"),
+        "NVIDIA H200, torch 2.11.0+cu130, benchmarks/results/cuda.csv",
+    ),
+)
+"""The first line that holds counts."""
 
 
 def chosen(told: Variant | None, device: torch.device, clips: int) -> Variant | None:
@@ -55,12 +60,6 @@ def chosen(told: Variant | None, device: torch.device, clips: int) -> Variant | 
     if told is not None or device.type == "cpu":
         return told
     return next(x.variant for x in DEFAULTS if x.most_clips is None or clips <= x.most_clips)
-
-
-def halves_norms(told: Variant | None, x: Tensor) -> bool:
-    """Whether LN of (B, ...) tokens is `half`."""
-    variant = chosen(told, x.device, x.shape[0])
-    return variant is not None and variant.norm == "half"
 
 
 def take_(model: nn.Module, variant: Variant | None) -> None:

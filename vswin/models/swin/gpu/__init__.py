@@ -1,1 +1,1 @@
-"""Equation 2 on a GPU in kernels of our own: an option, off until somebody has measured it."""
+"""Equation 2 and LN on a GPU in kernels of our own, which need Triton."""

@@ -2,17 +2,18 @@
 
 A program takes one head and one tile: `block` queries (or keys) of one window, against all keys
 (or queries) of that window. Which tile is whose stands in a table (`vswin.models.swin.gpu.work`),
-so that one launch serves windows of all sizes. The bias of a pair is read from B-hat itself: its
-row is the difference of two numbers, one of the query's place and one of the key's. Sums are in
-fp32 and in an order that does not depend on timing, so that results are the same to the bit.
+so that one launch serves windows of all sizes. B is a matrix for each size of window, filled up to
+whole tiles, so that it is read as one: with minus infinity, by which what is no key has no weight.
+Sums are in fp32 and in an order that does not depend on timing, so that results are the same to the
+bit.
 
 What programs share:
     qkv: (B * K, 3, heads, d), queries, keys and values.
-    table: (heads, rows), B-hat times log2(e), fp32: exponentials are powers of two.
-    offsets: for the places of a window of each size, what `table` is addressed by.
-    log_sums: (heads, B * K), log2 of what each query's exponentials sum up to.
-    row_sums: (heads, B * K), the sum over the channels of dO * O for each query.
-    tokens, heads, rows: how many there are; `scale` is 1 / sqrt(d).
+    bias: (heads, size), B times log2(e) of each size of window: exponentials are powers of two.
+    log_sums: (heads, places), log2 of what each query's exponentials sum up to. Places are those of
+        all tiles; infinity where there is no query, by which it gives no weight to any key.
+    row_sums: (heads, places), the sum over the channels of dO * O for each query.
+    heads, size, places: how many there are; `scale` is 1 / sqrt(d).
 
 In the interpreter (TRITON_INTERPRET=1) they run without a GPU.
 """
@@ -24,7 +25,7 @@ import triton.language as tl
 from triton.language import constexpr, tensor
 
 LOG2_E = constexpr(1.4426950408889634)
-COUNTS = ("tokens", "heads", "rows", "size")
+COUNTS = ("heads", "rows", "size", "places", "sums_size")
 """Whatever they are, the machine code is the same: compiled once, not for each stage of a model."""
 
 
@@ -54,26 +55,59 @@ def _product(a: tensor, b: tensor) -> tensor:
 
 
 @triton.jit
-def _tile(tiles: tensor, offsets: tensor, heads: tensor, block: constexpr) -> tensor:
-    """This program's: head, first token and size of the window, its offsets, places in it."""
-    head, tile = tl.program_id(0) % heads, tiles + 4 * (tl.program_id(0) // heads)
+def _biases(
+    bias: tensor, head: tensor, size: tensor, start: tensor, row: tensor, column: tensor,
+    volume: tensor, block: constexpr,
+) -> tensor:  # fmt: skip
+    """(block, block): some rows and columns of the matrix that starts at `start`."""
+    # Whoever made the matrices started each at a whole tile, which the compiler cannot know.
+    start = tl.multiple_of(head * tl.multiple_of(size, 16) + tl.multiple_of(start, 16), 16)
+    at = start + row[:, None] * (tl.cdiv(volume, block) * block) + column[None, :]
+    return tl.load(bias + at).to(tl.float32)
+
+
+@triton.jit
+def _per_query(
+    values: tensor, head: tensor, places: tensor, start: tensor, query: tensor
+) -> tensor:  # fmt: skip
+    """Where `log_sums` or `row_sums` of some queries are, whose window starts at `start`."""
+    start = head.to(tl.int64) * tl.multiple_of(places, 16) + tl.multiple_of(start, 16)
+    return values + start + query
+
+
+@triton.jit
+def _tile(tiles: tensor, heads: tensor, block: constexpr) -> tensor:
+    """This program's: head, first token and size of the window, places in it, starts of B, sums."""
+    head, tile = tl.program_id(0) % heads, tiles + 5 * (tl.program_id(0) // heads)
     first, volume = tl.load(tile).to(tl.int64), tl.load(tile + 1)
-    place = tl.load(tile + 3) + tl.arange(0, block)
-    return head, first, volume, offsets + tl.load(tile + 2), place
+    place = tl.multiple_of(tl.load(tile + 2), block) + tl.arange(0, block)
+    return head, first, volume, place, tl.load(tile + 3), tl.load(tile + 4)
+
+
+@triton.jit(do_not_specialize=COUNTS)
+def matrices(
+    table: tensor, rows_of: tensor, bias: tensor, size: tensor, heads: tensor, rows: tensor,
+    block: constexpr,
+) -> None:  # fmt: skip
+    """Writes bias (heads, size): rows of B-hat (rows, heads), minus infinity beyond the last."""
+    entry, head = tl.program_id(0) * block + tl.arange(0, block), tl.program_id(1)
+    there = entry < size
+    row = tl.load(rows_of + entry, mask=there, other=0)
+    value = tl.load(table + row * heads + head, mask=row < rows, other=float("-inf"))
+    value = value.to(tl.float32) * LOG2_E
+    tl.store(bias + head * size + entry, value.to(bias.dtype.element_ty), mask=there)
 
 
 @triton.jit(do_not_specialize=COUNTS)
 def forward(
-    qkv: tensor, table: tensor, offsets: tensor, tiles: tensor, out: tensor, log_sums: tensor,
-    tokens: tensor, heads: tensor, rows: tensor, scale: tensor, d: constexpr, block: constexpr,
+    qkv: tensor, bias: tensor, tiles: tensor, out: tensor, log_sums: tensor,
+    heads: tensor, size: tensor, places: tensor, scale: tensor, d: constexpr, block: constexpr,
 ) -> None:  # fmt: skip
     """Writes out (B * K, heads, d) and log_sums, a tile of queries for each program."""
-    head, first, volume, offsets, query = _tile(tiles, offsets, heads, block)
+    head, first, volume, query, matrix, of_sums = _tile(tiles, heads, block)
     width = 3 * heads * d
     qkv += head * d
-    table += head * rows + rows // 2  # the row of two tokens at the same place
     q = _read(qkv, first, query, volume, width, d)
-    offset = tl.load(offsets + query, mask=query < volume, other=0)
     largest = tl.full([block], float("-inf"), tl.float32)
     total = tl.zeros([block], tl.float32)
     mean = tl.zeros([block, d], tl.float32)
@@ -81,10 +115,8 @@ def forward(
         key = start + tl.arange(0, block)
         k = _read(qkv + heads * d, first, key, volume, width, d)
         v = _read(qkv + 2 * heads * d, first, key, volume, width, d)
-        of_key = tl.load(offsets + key, mask=key < volume, other=0)
-        bias = tl.load(table + offset[:, None] - of_key[None, :])
-        scores = _product(q, tl.trans(k)) * (scale * LOG2_E) + bias
-        scores = tl.where(key[None, :] < volume, scores, float("-inf"))
+        of_pairs = _biases(bias, head, size, matrix, query, key, volume, block)
+        scores = _product(q, tl.trans(k)) * (scale * LOG2_E) + of_pairs
         larger = tl.maximum(largest, tl.max(scores, axis=1))
         shrunk = tl.exp2(largest - larger)
         weights = tl.exp2(scores - larger[:, None])
@@ -92,41 +124,33 @@ def forward(
         mean = mean * shrunk[:, None] + _product(weights.to(v.dtype), v)
         largest = larger
     _write(out + head * d, first, query, volume, heads * d, mean / total[:, None], d)
-    log_sums += head.to(tl.int64) * tokens + first
-    tl.store(log_sums + query, largest + tl.log2(total), mask=query < volume)
+    log_sum = tl.where(query < volume, largest + tl.log2(total), float("inf"))
+    tl.store(_per_query(log_sums, head, places, of_sums, query), log_sum)
 
 
 @triton.jit(do_not_specialize=COUNTS)
 def query_gradients(
-    qkv: tensor, table: tensor, offsets: tensor, tiles: tensor, out: tensor, log_sums: tensor,
+    qkv: tensor, bias: tensor, tiles: tensor, out: tensor, log_sums: tensor,
     grad: tensor, grad_qkv: tensor, row_sums: tensor,
-    tokens: tensor, heads: tensor, rows: tensor, scale: tensor, d: constexpr, block: constexpr,
+    heads: tensor, size: tensor, places: tensor, scale: tensor, d: constexpr, block: constexpr,
 ) -> None:  # fmt: skip
     """Writes the queries' part of grad_qkv, and row_sums; grad is that of out."""
-    head, first, volume, offsets, query = _tile(tiles, offsets, heads, block)
+    head, first, volume, query, matrix, of_sums = _tile(tiles, heads, block)
     width = 3 * heads * d
     qkv += head * d
-    table += head * rows + rows // 2
-    there = query < volume
-    per_query = head.to(tl.int64) * tokens + first + query
     q = _read(qkv, first, query, volume, width, d)
     d_out = _read(grad + head * d, first, query, volume, heads * d, d)
     result = _read(out + head * d, first, query, volume, heads * d, d)
-    offset = tl.load(offsets + query, mask=there, other=0)
-    log_sum = tl.load(log_sums + per_query, mask=there, other=float("inf"))
+    log_sum = tl.load(_per_query(log_sums, head, places, of_sums, query))
     row_sum = tl.sum(d_out.to(tl.float32) * result.to(tl.float32), axis=1)
-    tl.store(row_sums + per_query, row_sum, mask=there)
+    tl.store(_per_query(row_sums, head, places, of_sums, query), row_sum)
     d_q = tl.zeros([block, d], tl.float32)
     for start in range(0, volume, block):
         key = start + tl.arange(0, block)
         k = _read(qkv + heads * d, first, key, volume, width, d)
         v = _read(qkv + 2 * heads * d, first, key, volume, width, d)
-        of_key = tl.load(offsets + key, mask=key < volume, other=0)
-        bias = tl.load(table + offset[:, None] - of_key[None, :])
-        scores = _product(q, tl.trans(k)) * (scale * LOG2_E) + bias
-        # What is no key has no weight: it might be infinite, and infinity times nothing is no
-        # number.
-        scores = tl.where(key[None, :] < volume, scores, float("-inf"))
+        of_pairs = _biases(bias, head, size, matrix, query, key, volume, block)
+        scores = _product(q, tl.trans(k)) * (scale * LOG2_E) + of_pairs
         weights = tl.exp2(scores - log_sum[:, None])
         d_scores = weights * (_product(d_out, tl.trans(v)) - row_sum[:, None])
         d_q += _product(d_scores.to(k.dtype), k)
@@ -135,34 +159,31 @@ def query_gradients(
 
 @triton.jit(do_not_specialize=COUNTS)
 def key_gradients(
-    qkv: tensor, table: tensor, offsets: tensor, tiles: tensor, log_sums: tensor, row_sums: tensor,
+    qkv: tensor, transposed: tensor, tiles: tensor, log_sums: tensor, row_sums: tensor,
     grad: tensor, grad_qkv: tensor,
-    tokens: tensor, heads: tensor, rows: tensor, scale: tensor, d: constexpr, block: constexpr,
+    heads: tensor, size: tensor, places: tensor, scale: tensor, d: constexpr, block: constexpr,
 ) -> None:  # fmt: skip
-    """Writes the keys' and values' part of grad_qkv, a tile of keys for each program."""
-    head, first, volume, offsets, key = _tile(tiles, offsets, heads, block)
+    """Writes the keys' and values' part of grad_qkv, a tile of keys for each program.
+
+    `transposed` is `bias` with each matrix transposed: to turn its tiles here would keep them from
+    being fetched ahead.
+    """
+    head, first, volume, key, matrix, of_sums = _tile(tiles, heads, block)
     width = 3 * heads * d
     qkv += head * d
     grad_qkv += head * d
-    table += head * rows + rows // 2
-    log_sums += head.to(tl.int64) * tokens + first
-    row_sums += head.to(tl.int64) * tokens + first
     k = _read(qkv + heads * d, first, key, volume, width, d)
     v = _read(qkv + 2 * heads * d, first, key, volume, width, d)
-    offset = tl.load(offsets + key, mask=key < volume, other=0)
     d_k = tl.zeros([block, d], tl.float32)
     d_v = tl.zeros([block, d], tl.float32)
     for start in range(0, volume, block):
         query = start + tl.arange(0, block)
-        there = query < volume
         q = _read(qkv, first, query, volume, width, d)
         d_out = _read(grad + head * d, first, query, volume, heads * d, d)
-        of_query = tl.load(offsets + query, mask=there, other=0)
-        # What is no query gives no weight to any key.
-        log_sum = tl.load(log_sums + query, mask=there, other=float("inf"))
-        row_sum = tl.load(row_sums + query, mask=there, other=0.0)
-        bias = tl.load(table + of_query[None, :] - offset[:, None])
-        scores = _product(k, tl.trans(q)) * (scale * LOG2_E) + bias
+        log_sum = tl.load(_per_query(log_sums, head, places, of_sums, query))
+        row_sum = tl.load(_per_query(row_sums, head, places, of_sums, query))
+        of_pairs = _biases(transposed, head, size, matrix, key, query, volume, block)
+        scores = _product(k, tl.trans(q)) * (scale * LOG2_E) + of_pairs
         weights = tl.exp2(scores - log_sum[None, :])
         d_v += _product(weights.to(v.dtype), d_out)
         d_scores = weights * (_product(v, tl.trans(d_out)) - row_sum[None, :])
@@ -173,41 +194,38 @@ def key_gradients(
 
 @triton.jit(do_not_specialize=COUNTS)
 def score_gradients(
-    qkv: tensor, table: tensor, offsets: tensor, pairs: tensor, log_sums: tensor, row_sums: tensor,
-    grad: tensor, sums: tensor, size: tensor,
-    tokens: tensor, heads: tensor, rows: tensor, scale: tensor, d: constexpr, block: constexpr,
+    qkv: tensor, bias: tensor, pairs: tensor, log_sums: tensor, row_sums: tensor,
+    grad: tensor, sums: tensor, sums_size: tensor,
+    heads: tensor, size: tensor, places: tensor, scale: tensor, d: constexpr, block: constexpr,
 ) -> None:  # fmt: skip
-    """Writes sums (heads, size): gradients of scores, summed over some windows of one size.
+    """Writes sums (heads, sums_size): gradients of scores, summed over some windows of one size.
 
     A program takes a tile of queries against one of keys, in one window after the other.
     """
-    head, pair = tl.program_id(0) % heads, pairs + 7 * (tl.program_id(0) // heads)
+    head, pair = tl.program_id(0) % heads, pairs + 8 * (tl.program_id(0) // heads)
     first, volume = tl.load(pair).to(tl.int64), tl.load(pair + 1)
-    offsets += tl.load(pair + 2)
-    query = tl.load(pair + 3) + tl.arange(0, block)
-    key = tl.load(pair + 4) + tl.arange(0, block)
-    windows, start = tl.load(pair + 5), tl.load(pair + 6)
+    query = tl.multiple_of(tl.load(pair + 2), block) + tl.arange(0, block)
+    key = tl.multiple_of(tl.load(pair + 3), block) + tl.arange(0, block)
+    matrix, of_sums = tl.load(pair + 4), tl.load(pair + 5)
+    windows, start = tl.load(pair + 6), tl.load(pair + 7)
     width = 3 * heads * d
     qkv += head * d
-    there = query < volume
-    offset = tl.load(offsets + query, mask=there, other=0)
-    of_key = tl.load(offsets + key, mask=key < volume, other=0)
-    bias = tl.load(table + head * rows + rows // 2 + offset[:, None] - of_key[None, :])
+    of_pairs = _biases(bias, head, size, matrix, query, key, volume, block)
     total = tl.zeros([block, block], tl.float32)
     for _ in range(0, windows):
-        per_query = head.to(tl.int64) * tokens + first + query
         q = _read(qkv, first, query, volume, width, d)
         k = _read(qkv + heads * d, first, key, volume, width, d)
         v = _read(qkv + 2 * heads * d, first, key, volume, width, d)
         d_out = _read(grad + head * d, first, query, volume, heads * d, d)
-        log_sum = tl.load(log_sums + per_query, mask=there, other=float("inf"))
-        row_sum = tl.load(row_sums + per_query, mask=there, other=0.0)
-        scores = _product(q, tl.trans(k)) * (scale * LOG2_E) + bias
+        log_sum = tl.load(_per_query(log_sums, head, places, of_sums, query))
+        row_sum = tl.load(_per_query(row_sums, head, places, of_sums, query))
+        scores = _product(q, tl.trans(k)) * (scale * LOG2_E) + of_pairs
         weights = tl.exp2(scores - log_sum[:, None])
         total += weights * (_product(d_out, tl.trans(v)) - row_sum[:, None])
         first += volume
-    at = head * size + start + query[:, None] * volume + key[None, :]
-    tl.store(sums + at, total, mask=there[:, None] & (key[None, :] < volume))
+        of_sums += tl.cdiv(volume, block) * block
+    at = head * sums_size + start + query[:, None] * volume + key[None, :]
+    tl.store(sums + at, total, mask=(query[:, None] < volume) & (key[None, :] < volume))
 
 
 @triton.jit(do_not_specialize=COUNTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,14 +29,18 @@ class Work:
 
     block: int
     """Places of a window in a tile."""
-    offsets: Tensor
-    """For the places of each size, t-major, how far each moves a row of the bias table."""
+    matrices: Tensor
+    """(S,) for B of each size of window, filled up to whole tiles, rows of the bias table; what is
+    no key has a row after the last one."""
+    transposed: Tensor
+    """The same for each matrix transposed."""
     tiles: Tensor
-    """(tiles, 4): first token, N, start in `offsets`, first place of the tile; large windows come
-    first, for they take longest."""
+    """(tiles, 5): first token, N, first place of the tile, start of its B in `matrices`, start of
+    what is kept for each of the window's queries; large windows come first, for they take
+    longest."""
     pairs: Tensor
-    """(pairs, 7): first token, N, start in `offsets`, first query, first key, windows, and where
-    the (N, N) sums over them start."""
+    """(pairs, 8): first token, N, first query, first key, start of their B, start of what is kept
+    for the queries, windows, and where the (N, N) sums over them start."""
     starts: Tensor
     """(rows + 1,) where the list of each row of the bias table starts in `positions`."""
     positions: Tensor
@@ -51,8 +56,17 @@ class _Group:
     """Of all clips."""
     first: int
     """Its first token."""
-    start: int
-    """In `Work.offsets`."""
+    block: int
+    """Places in a tile."""
+    matrix: int
+    """Start of its B in `Work.matrices`."""
+    sums: int
+    """Start of what is kept for each query, by window."""
+
+    @property
+    def places(self) -> int:
+        """Of a window, filled up to whole tiles."""
+        return -(-self.volume // self.block) * self.block
 
 
 def work(
@@ -80,13 +94,13 @@ work._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def _work(
     sizes: Sizes, table_window: Triple, batch: int, heads: int, tile: int, device: torch.device
 ) -> Work:
-    groups = list(_groups(sizes, batch))
-    largest = max(group.volume for group in groups)
+    largest = max(math.prod(size) for size, _ in sizes)
     block = next((n for n in (16, 32) if largest <= n), tile)
-    offsets = [_offsets(group.size, table_window) for group in groups]
+    groups = list(_groups(sizes, batch, block))
     by_volume = sorted(groups, key=lambda group: -group.volume)
-    tiles = [_tiles(group, block) for group in by_volume]
-    pairs, given = _pairs(groups, table_window, block, heads)
+    tiles = [_tiles(group) for group in by_volume]
+    matrices = [_matrix(group, table_window) for group in groups]
+    pairs, given = _pairs(groups, table_window, heads)
     rows = np.arange(bias_table_rows(table_window) + 1)
     order = np.argsort(given, kind="stable")
 
@@ -95,7 +109,8 @@ def _work(
 
     return Work(
         block=block,
-        offsets=tensor(np.concatenate(offsets)),
+        matrices=tensor(np.concatenate([matrix.reshape(-1) for matrix in matrices])),
+        transposed=tensor(np.concatenate([matrix.T.reshape(-1) for matrix in matrices])),
         tiles=tensor(np.concatenate(tiles)),
         pairs=tensor(pairs),
         starts=tensor(np.searchsorted(given[order], rows)),
@@ -111,36 +126,40 @@ def _remembered(
     return _work(sizes, table_window, batch, heads, tile, device)
 
 
-def _groups(sizes: Sizes, batch: int) -> Iterator[_Group]:
-    first = start = 0
+def _groups(sizes: Sizes, batch: int, block: int) -> Iterator[_Group]:
+    first = matrix = sums = 0
     for size, count in sizes:
-        volume = int(np.prod(size))
-        yield _Group(size, volume, batch * count, first, start)
-        first, start = first + batch * count * volume, start + volume
+        group = _Group(size, math.prod(size), batch * count, first, block, matrix, sums)
+        yield group
+        first += group.windows * group.volume
+        matrix += group.places**2
+        sums += group.windows * group.places
 
 
-def _offsets(size: Triple, table_window: Triple) -> Integers:
-    """(N,) what a place adds to the row of the bias table: see `relative_positions`."""
-    # Seen from the first place, whose own row is in the middle of the table.
-    return relative_positions(size, table_window)[:, 0] - bias_table_rows(table_window) // 2
+def _matrix(group: _Group, table_window: Triple) -> Integers:
+    """(places, places) of `Work.matrices`."""
+    rows = relative_positions(group.size, table_window)
+    more = group.places - group.volume
+    rows = np.pad(rows, ((0, more), (0, 0)))  # of what is no query nothing is kept
+    return np.pad(rows, ((0, 0), (0, more)), constant_values=bias_table_rows(table_window))
 
 
-def _tiles(group: _Group, block: int) -> Integers:
-    """(tiles, 4) of `Work.tiles`."""
-    first = group.first + group.volume * np.arange(group.windows)
-    place = np.arange(0, group.volume, block)
-    tiles = np.empty((len(first), len(place), 4), dtype=np.int64)
-    tiles[..., 0] = first[:, None]
-    tiles[..., 1:3] = group.volume, group.start
-    tiles[..., 3] = place
-    return tiles.reshape(-1, 4)
+def _tiles(group: _Group) -> Integers:
+    """(tiles, 5) of `Work.tiles`."""
+    window = np.arange(group.windows)[:, None]
+    place = np.arange(0, group.volume, group.block)
+    tiles = np.empty((group.windows, len(place), 5), dtype=np.int64)
+    tiles[..., 0] = group.first + group.volume * window
+    tiles[..., 1] = group.volume
+    tiles[..., 2] = place
+    tiles[..., 3] = group.matrix
+    tiles[..., 4] = group.sums + group.places * window
+    return tiles.reshape(-1, 5)
 
 
-def _pairs(
-    groups: list[_Group], table_window: Triple, block: int, heads: int
-) -> tuple[Integers, Integers]:
+def _pairs(groups: list[_Group], table_window: Triple, heads: int) -> tuple[Integers, Integers]:
     """`Work.pairs`, and the row of the bias table for each of the sums."""
-    tiles = {group: range(0, group.volume, block) for group in groups}
+    tiles = {group: range(0, group.volume, group.block) for group in groups}
     products = heads * sum(group.windows * len(tiles[group]) ** 2 for group in groups)
     windows = -(-products // PROGRAMS)  # for a program
     pairs, rows, start = [], [], 0
@@ -148,9 +167,9 @@ def _pairs(
         of_size = relative_positions(group.size, table_window).reshape(-1)
         for done in range(0, group.windows, windows):
             count = min(windows, group.windows - done)
-            first = group.first + done * group.volume
+            first, sums = group.first + done * group.volume, group.sums + done * group.places
             pairs += [
-                (first, group.volume, group.start, query, key, count, start)
+                (first, group.volume, query, key, group.matrix, sums, count, start)
                 for query, key in itertools.product(tiles[group], repeat=2)
             ]
             rows.append(of_size)
