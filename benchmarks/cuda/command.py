@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import math
 import os
+import re
 import sys
 import tempfile
 import time
@@ -82,13 +83,15 @@ def main(argv: list[str]) -> int:
             parser.error("torch sees no GPU here; --tiny runs all of it on the CPU, as a test")
         if args.tiny and args.lines == LINES:
             parser.error("--tiny measures nothing; say where its lines go with --lines FILE")
-        return _measure(args.what, args.tiny, args.seconds, args.lines, args.rest)
+        return _measure(args.what, args.tiny, args.seconds, args.lines, args.rest, args.only)
     except (BenchmarkError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def _measure(command: str, tiny: bool, budget: float | None, path: Path, rest: bool) -> int:
+def _measure(
+    command: str, tiny: bool, budget: float | None, path: Path, rest: bool, only: str
+) -> int:
     if budget is None:
         budget = math.inf if tiny else BUDGET[command]
     if lacking := environment.lacking(environment.OF_ALL):
@@ -105,9 +108,10 @@ def _measure(command: str, tiny: bool, budget: float | None, path: Path, rest: b
             models.remember(setting, line)
             known[line["case"]] = "error" in line and known.get(line["case"], True)
     with CELLS[command](setting) as cells:
-        wanted = [c for c in cells if not {c.name, *c.prepares} <= known.keys()]
+        asked_for = [cell for cell in cells if re.search(only, cell.name)]
+        wanted = [c for c in asked_for if not {c.name, *c.prepares} <= known.keys()]
         outcome = run_cells(wanted, budget, about_all, path)
-    failed = outcome.failed + sum(known.get(c.name, False) for c in cells if c not in wanted)
+    failed = outcome.failed + sum(known.get(c.name, False) for c in asked_for if c not in wanted)
     print(f"{outcome.measured} cells measured, {failed} failed: {path}")
     if outcome.dropped:
         print(f"no time was left for {len(outcome.dropped)}: {'; '.join(outcome.dropped)}")
@@ -116,7 +120,7 @@ def _measure(command: str, tiny: bool, budget: float | None, path: Path, rest: b
         print(f"after {outcome.lost!r} the GPU obeys a new process alone, which does the rest")
         sys.stdout.flush()
         asked = [command, "--rest", "--lines", str(path), "--seconds", f"{left:.0f}"]
-        asked += ["--tiny"] if tiny else []
+        asked += ["--only", only, *(["--tiny"] if tiny else [])]
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks", "cuda", *asked])
     return 1 if failed else 0
 
@@ -151,6 +155,14 @@ def _page(path: Path) -> int:
     return 0
 
 
+def pattern(text: str) -> str:
+    """A regular expression, as argparse wants to have it said."""
+    try:
+        return re.compile(text).pattern
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+
+
 def seconds(text: str) -> float:
     """More than 0, as argparse wants to have it said."""
     if not (found := float(text)) > 0:  # so it is of what is no number
@@ -171,6 +183,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=seconds, help="the command's budget; --tiny has none")
     parser.add_argument(
         "--rest", action="store_true", help="only cells that the file has no line of by this commit"
+    )
+    parser.add_argument(
+        "--only", type=pattern, default="", help="cells that a regular expression finds, by name"
     )
     parser.add_argument("--tiny", action="store_true", help="a test of it all, on the CPU")
     return parser
