@@ -14,7 +14,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from benchmarks.cuda.table import beside_torchvision, comparisons, largest_batches
+from benchmarks.cuda.table import (
+    beside_torchvision,
+    comparisons,
+    largest_batches,
+    loops,
+    profiles,
+)
 from benchmarks.machine import RESULTS, BenchmarkError
 from benchmarks.models import CASES
 from vswin.files import write_text
@@ -68,6 +74,8 @@ def _content(results: Path) -> dict[str, Any]:
         "less_memory": bool((cpu.ours_peak_mib < cpu.torchvision_peak_mib).all()),
         "cuda": cuda,
         "on_gpu": [] if cuda is None else beside_torchvision(cuda),
+        "profiled": [] if cuda is None else profiles(cuda),
+        "loops": [] if cuda is None else loops(cuda),
         "compared": (0, []) if cuda is None else comparisons(cuda),
         "largest": [] if cuda is None else largest_batches(cuda),
         "defaults": DEFAULTS,

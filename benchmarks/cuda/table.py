@@ -115,6 +115,27 @@ def beside_torchvision(table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
+def profiles(table: pd.DataFrame) -> list[Any]:
+    """For the page: cells of command A that say how long the GPU was busy.
+
+    Args:
+        table: cuda.csv.
+    """
+    return list(table[table.busy_ms.notna()].itertuples()) if "busy_ms" in table else []
+
+
+def loops(table: pd.DataFrame) -> list[Any]:
+    """For the page: cells of command C that are rates.
+
+    Args:
+        table: cuda.csv.
+    """
+    if not {"clips_per_s", "mode"} <= set(table):
+        return []
+    steps = table.batch.notna() if "batch" in table else False
+    return list(table[table.clips_per_s.notna() & ~steps].itertuples())
+
+
 def comparisons(table: pd.DataFrame) -> tuple[int, list[str]]:
     """For the page: how many results were compared, and the cells in which they were not right.
 
