@@ -13,7 +13,7 @@
 # make test-slurm  the scenarios on a real Slurm, brought up on this machine (Debian, as root)
 # make test-peers  counts other works' models anew, beside the kept counts; installs their libraries
 # make test-demo  the page of `vswin demo` in a browser; installs what that needs (Chromium must be here)
-# make test-triton  the attention kernels for GPUs in Triton's interpreter; fetches Triton, 190 MB
+# make test-triton  the kernels for GPUs in Triton's interpreter; fetches Triton, 190 MB
 # make smoke     the same path as table5 in seconds; the accuracies mean nothing
 # make bench     speed and memory against torchvision, with the same weights
 # make lab       JupyterLab on the notebooks

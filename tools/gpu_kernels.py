@@ -17,13 +17,17 @@ from pathlib import Path
 import torch
 
 from vswin.models.swin.gpu import possible
-from vswin.models.swin.gpu.attention import ROWS, SUMMANDS, TILES
+from vswin.models.swin.gpu.attention import ENTRIES, ROWS, SUMMANDS, TILES
+from vswin.models.swin.gpu.norm import block_of
 
 TILED = ("forward", "query_gradients", "key_gradients", "score_gradients")
-OF_TOKENS = {"qkv", "bias", "transposed", "out", "grad", "grad_qkv"}
-INTEGERS = {"tiles", "pairs", "starts", "positions"}
-NUMBERS = {"heads": "i32", "rows": "i32", "size": "i32", "places": "i32", "sums_size": "i32"}
-NUMBERS |= {"scale": "fp32"}
+OF_LN = ("normalise", "gradients")
+CHANNELS = 768
+"""That LN is compiled for: the most that a block of Swin-T has."""
+OF_TOKENS = {"qkv", "bias", "transposed", "out", "grad", "grad_qkv", "x", "grad_x"}
+INTEGERS = {"tiles", "pairs", "starts", "positions", "rows_of", "index"}
+COUNTS = ("heads", "rows", "size", "places", "sums_size", "programs")
+NUMBERS = {**dict.fromkeys(COUNTS, "i32"), "scale": "fp32", "eps": "fp32"}
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 WARPS = 4
 """Of a program, Triton's own choice."""
@@ -45,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     print(
         f"{'kernel':<18}{'dtype':>6}{'registers':>10}{'spilled B':>10}{'shared KB':>10}{'fit':>5}"
     )
-    kinds = [(name, dtype) for name in TILED for dtype in given.dtypes]
+    kinds = [(name, dtype) for name in ("matrices", *TILED, *OF_LN) for dtype in given.dtypes]
     for name, dtype in [*kinds, ("table_gradients", "")]:
         registers, spilled, shared = needs(name, dtype, given.capability)
         fit = min(REGISTERS // (32 * WARPS * registers), SHARED // max(1, shared))
@@ -58,18 +62,16 @@ def needs(name: str, dtype: str, capability: int = 90) -> tuple[int, int, int]:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from vswin.models.swin.gpu import kernels
+    from vswin.models.swin.gpu import kernels, norm_kernels
 
-    kernel = getattr(kernels, name)
-    constants = (
-        {"d": 32, "block": TILES[PRECISIONS[dtype]]}
-        if name in TILED
-        else {"height": ROWS, "block": SUMMANDS}
-    )
+    kernel = getattr(norm_kernels if name in OF_LN else kernels, name)
+    constants = _constants(name, dtype)
+    weights = {"bias"} if name in OF_LN else set()
     types = {
-        arg: NUMBERS.get(arg)
-        or ("constexpr" if arg in constants else None)
-        or ("*i32" if arg in INTEGERS else f"*{dtype}" if arg in OF_TOKENS else "*fp32")
+        arg: ("constexpr" if arg in constants else None)
+        or NUMBERS.get(arg)
+        or ("*i32" if arg in INTEGERS else None)
+        or (f"*{dtype}" if arg in OF_TOKENS - weights else "*fp32")
         for arg in kernel.arg_names
     }
     # torch's tensors start at multiples of 16 bytes, which Triton sees when it launches a kernel.
@@ -84,6 +86,14 @@ def needs(name: str, dtype: str, capability: int = 90) -> tuple[int, int, int]:
         options={"num_warps": WARPS},
     )
     return *usage(compiled.asm["ptx"]), compiled.metadata.shared
+
+
+def _constants(name: str, dtype: str) -> dict[str, int]:
+    if name in OF_LN:
+        return {**block_of(CHANNELS), "indexed": True}
+    if name in TILED:
+        return {"d": 32, "block": TILES[PRECISIONS[dtype]]}
+    return {"block": ENTRIES} if name == "matrices" else {"height": ROWS, "block": SUMMANDS}
 
 
 def usage(ptx: str) -> tuple[int, int]:

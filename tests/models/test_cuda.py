@@ -148,7 +148,7 @@ def test_compiled(case, dtype):
 
 @pytest.mark.parametrize("case", ["swin", "swin, padded"])
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("variant", [{"attention": "by_mask"}, {"norm": "half"}], ids=str)
+@pytest.mark.parametrize("variant", [{}, {"attention": "by_mask"}, {"norm": "half"}], ids=str)
 def test_variants(variant, dtype, case):
     model = swin().float().cuda()
     take_(model, Variant(**variant))
@@ -156,9 +156,11 @@ def test_variants(variant, dtype, case):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("variant", [None, Variant()], ids=["default", "plain"])
 @pytest.mark.parametrize("learns", ["tables", "all but tables", "head"])
-def test_frozen(learns, dtype):
+def test_frozen(learns, variant, dtype):
     model = swin().float().cuda()
+    take_(model, variant)
     for name, parameter in model.named_parameters():
         table = "table" in name
         wanted = {"tables": table, "all but tables": not table, "head": "head" in name}
@@ -184,6 +186,7 @@ def test_every_design(options):
 def test_attention_is_the_memory_efficient_one(grad):
     """One call for each size, trained or not; cuDNN would plan for each."""
     model, clips = swin().float().cuda(), torch.randn(1, 3, *EXACT, device="cuda")
+    take_(model, Variant())
     with torch.set_grad_enabled(grad), torch.autocast("cuda", torch.bfloat16), Operators() as found:
         model(clips)
     assert found.count("_scaled_dot_product_efficient_attention") == 2 * (1 + 18)
@@ -193,6 +196,7 @@ def test_attention_is_the_memory_efficient_one(grad):
 def test_more_windows_than_a_gpu_counts():
     """Eleven clips at once are each by itself, to the gradient of the bias table."""
     layer = WindowAttention3D(96, (8, 1, 1), 3).cuda()
+    take_(layer, Variant())
     torch.nn.init.normal_(layer.relative_position_bias_table)
     x = torch.randn(11, 16 * 56 * 56, 96, device="cuda")
 
@@ -209,9 +213,11 @@ def test_more_windows_than_a_gpu_counts():
     assert error(together[1], sum(gradient for _, gradient in apart).double()) < 1e-2
 
 
-def test_twice_the_same():
+@pytest.mark.parametrize("variant", [None, Variant()], ids=["default", "plain"])
+def test_twice_the_same(variant):
     """To the bit, where torch is told to."""
     model, clips = swin().float().cuda(), torch.randn(2, 3, *PADDED, device="cuda")
+    take_(model, variant)
     torch.use_deterministic_algorithms(True)
     try:
         first, second = (gpu_step(model, clips, torch.bfloat16) for _ in range(2))
@@ -223,6 +229,7 @@ def test_twice_the_same():
 
 @pytest.mark.parametrize("options", DESIGNS.values(), ids=DESIGNS.keys())
 def test_a_step_waits_for_nothing(options):
+    """Heads of four channels: attention is torch's, LN a kernel of our own."""
     model, clips = tiny(**options).cuda(), torch.randn(2, 3, 16, 24, 24, device="cuda")
     gpu_step(model, clips, torch.bfloat16)  # layouts are copied once
     torch.cuda.set_sync_debug_mode("error")

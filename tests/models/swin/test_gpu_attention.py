@@ -52,9 +52,10 @@ def test_compiled_for_an_h100_it_stays_in_its_registers():
     pytest.importorskip("triton", reason="Triton is not installed: make test-triton")
     from tools.gpu_kernels import needs
 
-    _, spilled, shared = needs("forward", "bf16")
-    assert spilled == 0
-    assert 4 * shared < 227 * 1024  # programs on a multiprocessor
+    for name in ("forward", "query_gradients", "key_gradients", "normalise", "gradients"):
+        _, spilled, shared = needs(name, "bf16")
+        assert spilled == 0
+        assert 4 * shared < 227 * 1024  # programs on a multiprocessor
 
 
 def test_without_triton_its_needs_are_one_line(monkeypatch, capsys):

@@ -44,9 +44,10 @@ def takes(told: Variant | None, qkv: Tensor, layout: WindowLayout, heads: int) -
 
     Raises:
         ModelError: if the model was told to take them and they cannot. Where nobody told it and
-            they are what a GPU takes by default, torch's attention does what they cannot.
+            they are what a GPU takes by default, torch's attention does what they cannot, and fp32,
+            in which nobody has measured them.
     """
-    if told is None and is_exporting():
+    if told is None and (is_exporting() or qkv.dtype == torch.float32):
         return False
     variant = chosen(told, qkv.device, layout.batch)
     if variant is None or variant.attention != "triton":

@@ -51,7 +51,7 @@ def _forward(
     """LN, means, and one over deviations."""
     x = x.contiguous()
     out, means, scales = _empty_results(x, weight, bias, index, eps, dtype)
-    shape = _shape(x)
+    shape = block_of(x.shape[1])
     with torch.cuda.device_of(x):
         _kernels().normalise[(-(-len(out) // shape["height"]),)](
             x, x if index is None else index, weight, bias, out, means, scales, len(x), len(out),
@@ -72,7 +72,7 @@ def _gradients(
     grad: Tensor, x: Tensor, weight: Tensor, index: Tensor | None, means: Tensor, scales: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The gradient of x, and those of weight and bias, (2, C), always summed in the same order."""
-    grad, x, shape = grad.contiguous(), x.contiguous(), _shape(x)
+    grad, x, shape = grad.contiguous(), x.contiguous(), block_of(x.shape[1])
     programs = min(PROGRAMS, -(-len(grad) // shape["height"]))
     grad_x, sums = torch.empty_like(x), means.new_empty(programs, 2, x.shape[1])
     with torch.cuda.device_of(x):
@@ -89,9 +89,8 @@ def _empty_gradients(
     return x.new_empty(x.shape), means.new_empty(2, x.shape[1])
 
 
-def _shape(x: Tensor) -> dict[str, int]:
+def block_of(channels: int) -> dict[str, int]:
     """Rows and channels that a program takes at a time: powers of two."""
-    channels = x.shape[1]
     width = max(16, 1 << (channels - 1).bit_length())
     return {"channels": channels, "width": width, "height": max(1, ELEMENTS // width)}
 
