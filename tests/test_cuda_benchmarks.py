@@ -59,7 +59,7 @@ def test_a_and_b_import_nothing_that_an_image_with_a_gpu_lacks():
         "import sys\n"
         f"sys.modules.update(dict.fromkeys({LACKING}))\n"  # None: importing it is an error
         "from benchmarks.cuda import command\n"
-        "from benchmarks.cuda.setting import OURS, Setting\n"
+        "from benchmarks.cuda.setting import Setting\n"
         "import torch\n"
         "for name in 'AB':\n"
         "    with command.CELLS[name](Setting(torch.device('cpu'), tiny=True)) as cells:\n"
@@ -209,6 +209,16 @@ def test_the_rest_is_what_the_file_has_no_line_of(three_cells, tmp_path, capsys)
     assert three_cells == ["two", "three"]
 
 
+def test_a_pattern_finds_cells_by_name(three_cells, tmp_path, capsys):
+    path = tmp_path / "lines.jsonl"
+    asked = ["cuda", "A", "--tiny", "--lines", str(path), "--only"]
+    assert main([*asked, "^(one|three)$"]) == 0
+    assert [line["case"] for line in lines_of(path)] == ["one", "three"]
+    with pytest.raises(SystemExit):
+        main([*asked, "("])
+    assert "argument --only: (: missing )" in capsys.readouterr().err
+
+
 def test_the_rest_needs_what_the_process_before_it_knew(tmp_path, monkeypatch):
     """Memory of steps, from which the most clips follow; what was compiled is compiled again."""
     import_torchvision()
@@ -229,7 +239,7 @@ def test_the_rest_needs_what_the_process_before_it_knew(tmp_path, monkeypatch):
         "case": "eager",
         "preset": "swin_t",
         "mode": "train",
-        "variant": WITHOUT_TRITON,
+        "variant": OURS,
         "batch": 2,
     }
     kept = [first, first | step | {"compiled": False, "peak_gib": 0.5}]

@@ -120,7 +120,8 @@ def _measure(
         print(f"after {outcome.lost!r} the GPU obeys a new process alone, which does the rest")
         sys.stdout.flush()
         asked = [command, "--rest", "--lines", str(path), "--seconds", f"{left:.0f}"]
-        asked += ["--only", only, *(["--tiny"] if tiny else [])]
+        asked += ["--only", only] if only else []
+        asked += ["--tiny"] if tiny else []
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks", "cuda", *asked])
     return 1 if failed else 0
 

@@ -60,9 +60,9 @@ def takes(told: Variant | None, qkv: Tensor, layout: WindowLayout, heads: int) -
 
 def _refusal(qkv: Tensor, width: int) -> str | None:
     """Why the kernels cannot compute it."""
-    if width not in HEAD_WIDTHS:
+    if (reason := refusal(qkv)) is None and width not in HEAD_WIDTHS:
         return f"heads have {width} channels, wanted {', '.join(map(str, HEAD_WIDTHS))}"
-    return refusal(qkv)
+    return reason
 
 
 def attention(qkv: Tensor, table: Tensor, layout: WindowLayout, table_window: Triple) -> Tensor:
@@ -154,7 +154,7 @@ def _empty_gradients(
 
 def _biases(table: Tensor, rows: Tensor, dtype: torch.dtype) -> Tensor:
     """(heads, S), the rows of the table times log2(e), or minus infinity."""
-    (last, heads), size = table.shape, len(rows)
+    table, (last, heads), size = table.contiguous(), table.shape, len(rows)
     bias = table.new_empty(heads, size, dtype=dtype)
     with torch.cuda.device_of(table):
         _kernels().matrices[(-(-size // ENTRIES), heads)](

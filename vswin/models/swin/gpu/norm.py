@@ -54,8 +54,8 @@ def _forward(
     shape = block_of(x.shape[1])
     with torch.cuda.device_of(x):
         _kernels().normalise[(-(-len(out) // shape["height"]),)](
-            x, x if index is None else index, weight, bias, out, means, scales, len(x), len(out),
-            eps, indexed=index is not None, **shape,
+            x, x if index is None else index, weight.contiguous(), bias.contiguous(), out, means,
+            scales, len(x), len(out), eps, indexed=index is not None, **shape,
         )  # fmt: skip
     return out, means, scales
 
@@ -77,8 +77,8 @@ def _gradients(
     grad_x, sums = torch.empty_like(x), means.new_empty(programs, 2, x.shape[1])
     with torch.cuda.device_of(x):
         _kernels().gradients[(programs,)](
-            grad, x, x if index is None else index, weight, means, scales, grad_x, sums, len(x),
-            len(grad), programs, indexed=index is not None, **shape,
+            grad, x, x if index is None else index, weight.contiguous(), means, scales, grad_x,
+            sums, len(x), len(grad), programs, indexed=index is not None, **shape,
         )  # fmt: skip
     return grad_x, sums.sum(dim=0)
 
