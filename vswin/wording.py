@@ -13,6 +13,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def bracketed(low: float, high: float, digits: int = 1) -> str:
+    """An interval in its brackets, with minus signs: [−0.3, 2.0]."""
+    return f"[{low:.{digits}f}, {high:.{digits}f}]".replace("-", "−")
+
+
 def signed(value: float, digits: int = 2) -> str:
     """As +2.60 or −0.31, with a minus sign; what would round to zero gets more digits: −0.004.
 

@@ -116,6 +116,25 @@ def test_the_picture_sets_each_variation_beside_the_study(study):
     assert sensitivity_of(study, judged, []) is None
 
 
+def trend(dim4):
+    """Table 5 with made-up accuracies."""
+    study = load_study("table5", results_dir="/nowhere")
+    return with_results(study, dim4=dim4, dim8=[82.0, 82.2, 81.9], dim16=[82.9, 83.2, 82.8])
+
+
+def test_the_picture_says_where_another_step_decides():
+    """Of a trend: one interval lies where the claim holds, and another one leaves it open."""
+    judged, other = judge_claims(trend([80.0, 80.1, 79.9])), varied(trend([80.0, 8.0, 79.9]))
+    drawn = sensitivity_of(trend([80.0, 80.1, 79.9]), judged, [other])
+    (claim,) = [c for c in drawn.claims if c.title.startswith("A larger temporal dimension")]
+    assert claim.title.endswith("(dim16 − dim8)")
+    assert [step.label for step in claim.steps] == [
+        "here, n = 3",
+        "proxy_other, n = 3\ndecided by dim8 − dim4",
+    ]
+    assert [step.tone for step in claim.steps] == ["holds", "inconclusive"]
+
+
 def test_too_few_seeds_change_no_answer(study):
     judged = judge_claims(study)
     assert not list(changed(judged, [varied(designs(UP[:2], DOWN[:2], SAME[:2]))]))

@@ -203,6 +203,9 @@ def _present(store: Store) -> PresentRuns:
 def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tuple[str, str]]:
     """Tables and protocols of which there are runs, or a record of runs, in a results folder.
 
+    Under a variation of a protocol a table needs two rows: one that another table shares with it
+    answers nothing.
+
     Args:
         results_dir: the folder; a relative one counts from the project's root.
         protocol: only this one.
@@ -211,13 +214,15 @@ def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tup
         UsageError: if there is no such protocol.
     """
     library = Library(experiments_dir())
+    varied = {name for base in library.protocols() for name in library.variations(base)}
     studies = []
     for name in [protocol] if protocol else library.protocols():
         chosen, store = library.protocol(name), Store(results_path(results_dir), name)
         for table in library.tables():
             experiment = library.experiment(table)
             with contextlib.suppress(UsageError):  # what cannot be run there was not run
-                if any(study_runs(experiment, chosen, present=_present(store))):
+                runs = study_runs(experiment, chosen, present=_present(store))
+                if len({run.row.id for run in runs}) >= (2 if name in varied else 1):
                     studies.append((table, name))
     return studies
 

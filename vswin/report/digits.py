@@ -16,6 +16,7 @@ from vswin.report.data import Row, Runs, Section, percent
 from vswin.report.statistics import Interval, t_interval, wilson_interval
 from vswin.runs.record import RunRecord
 from vswin.runs.result import DigitsDetails, Stills
+from vswin.wording import bracketed
 
 TOP1 = "top1"
 """What its task is measured by."""
@@ -30,7 +31,6 @@ DIGIT_NOTE = (
     "One frame, or frames in random order, show the digit but not where it moves: at most 50 % in "
     "expectation."
 )
-
 
 UNORDERED_FRAMES = 100 * UNORDERED_FRAMES_BOUND
 """Top-1 in % that a bag of frames allows at most."""
@@ -106,7 +106,7 @@ def controls(
         runs: its runs.
     """
     lines = [
-        [CONTROLS[control], f"{i.mean:.1f} [{i.low:.1f}, {i.high:.1f}]", str(i.n)]
+        [CONTROLS[control], f"{i.mean:.1f} {bracketed(i.low, i.high)}", str(i.n)]
         for control, i in intervals.items()
     ]
     note = f"Chance is {chance:.1f} %"
@@ -150,7 +150,7 @@ def stills_of(rows: Sequence[Row], runs: Runs) -> dict[str, list[Stills]]:
 def _kept(of_row: Sequence[Stills]) -> Iterator[str]:
     yield f"{_mean([100 * each.before for each in of_row]):.1f}"
     after = t_interval([100 * each.after for each in of_row])
-    brackets = f" [{after.low:.1f}, {after.high:.1f}]" if after.n > 1 else ""
+    brackets = f" {bracketed(after.low, after.high)}" if after.n > 1 else ""
     yield f"{after.mean:.1f}{brackets}"
     yield f"{_mean([each.moved for each in of_row]):.2f}"
 

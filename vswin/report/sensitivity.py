@@ -27,7 +27,7 @@ class Sensitivity:
 
 
 def sensitivities(study: Study) -> list[Sensitivity]:
-    """The variations of the study's protocol of which there are runs."""
+    """The variations of the study's protocol under which a claim was tested."""
     library = Library(experiments_dir())
     experiment = library.experiment(study.name)
     found = []
@@ -36,9 +36,10 @@ def sensitivities(study: Study) -> list[Sensitivity]:
         if library.why_not(experiment, name):
             continue
         varied = load_study(study.name, name, results_dir=study.results_dir)
-        if varied.runs:
+        judgements = tuple(judge_claims(varied)) if varied.runs else ()
+        if any(judgement.steps for judgement in judgements):
             varies = getattr(protocol, "varies", "")
-            found.append(Sensitivity(name, varies, tuple(judge_claims(varied))))
+            found.append(Sensitivity(name, varies, judgements))
     return found
 
 

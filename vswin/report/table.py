@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vswin.report import published, systems
 from vswin.report.compare import COSTS, UNITS
 from vswin.report.data import Row, Section
+from vswin.wording import bracketed
 
 if TYPE_CHECKING:  # a study shows its table itself
     from vswin.report.study import Study
@@ -165,8 +166,7 @@ def _measured(study: Study, row: Row, metric: str) -> str:
     if row.repeats:
         return "as above"
     interval = study.interval(row.id) if metric == study.terms.headline else None
-    brackets = f" [{interval.low:.1f}, {interval.high:.1f}]" if interval else ""
-    return f"{mean:.1f}{brackets}"
+    return f"{mean:.1f}{f' {bracketed(interval.low, interval.high)}' if interval else ''}"
 
 
 def _seeds(study: Study, row: Row) -> str:

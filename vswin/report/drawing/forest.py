@@ -169,7 +169,7 @@ def _step(axis: Axes, step: Step, y: float, colour: str) -> None:
 
 def _label(step: Step) -> str:
     """What is subtracted from what; in two lines if it is long."""
-    if len(step.label) <= LONG:
+    if len(step.label) <= LONG or "\n" in step.label:
         return step.label
     outer = ") − (" if ") − (" in step.label else " − "
     first, _, second = step.label.partition(outer)

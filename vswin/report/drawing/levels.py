@@ -19,6 +19,7 @@ from vswin.report.drawing.canvas import (
     widest,
 )
 from vswin.report.pictures.levels import Bound, Levels, Strip
+from vswin.wording import bracketed
 
 ROW, AXIS, HEAD = 0.4, 0.6, 0.42
 """Inches of a row, below an axis, and above one for the names of bounds."""
@@ -90,7 +91,10 @@ def _bounds(axis: Axes, bounds: Sequence[Bound], limits: tuple[float, float]) ->
 def _limits(
     strips: Sequence[Strip], bounds: Sequence[Bound], from_zero: bool
 ) -> tuple[float, float]:
-    """What the results span, with room; bounds near it are included."""
+    """What the results span, with room; bounds near it are included.
+
+    An interval of Student's t may go on where no accuracy is; the axis does not.
+    """
     ends = [v for s in strips for v in (*s.by_seed, s.low, s.high) if math.isfinite(v)]
     ends += [s.printed for s in strips if s.printed is not None]
     if from_zero:
@@ -99,7 +103,7 @@ def _limits(
     span = max(high - low, 1.0)
     near = [b.value for b in bounds if low - span / 2 <= b.value <= high + span / 2]
     low, high = min([low, *near]), max([high, *near])
-    return low - 0.06 * span, high + 0.06 * span
+    return max(low - 0.06 * span, -2.0), min(high + 0.06 * span, 102.0)
 
 
 def _strip(axis: Axes, strip: Strip, place: int) -> None:
@@ -124,7 +128,7 @@ def _strip(axis: Axes, strip: Strip, place: int) -> None:
         axis.plot([strip.printed], [place + 0.12], "|", color=INK, ms=14, mew=2)
     text = f"{strip.mean:.1f}"
     if math.isfinite(strip.low) and strip.low < strip.high:
-        text += f" [{strip.low:.1f}, {strip.high:.1f}]"
+        text += f" {bracketed(strip.low, strip.high)}"
     beside(axis, place - 0.18 if strip.aside else place, text)
     if strip.aside:
         beside(axis, place + 0.22, strip.aside, SOFT)

@@ -61,26 +61,33 @@ def sensitivity_of(
 
 def _varied(judgement: Judgement, variations: Sequence[Sensitivity]) -> Claim | None:
     """The step that decides, here and where it was repeated; None if it was not, or none does."""
-    decisive = [step for step in judgement.steps if step.interval is judgement.interval]
-    if not decisive:
+    if (decisive := _decisive(judgement)) is None:
         return None
-    label = decisive[0].label
-    steps = [_renamed(decisive[0], "here", judgement)]
+    label = decisive.label
+    steps = [_renamed(decisive, "here", judgement)]
     for variation in variations:
         varied = same_claim(judgement, variation)
         if varied is not None:
             mark = "≠ " if differs(judgement, varied) else ""
+            other = _decisive(varied)
+            by = f"\ndecided by {other.label}" if other and other.label != label else ""
             found = [step for step in varied.steps if step.label == label]
-            steps += [_renamed(step, f"{mark}{variation.protocol}", varied) for step in found]
+            steps += [_renamed(step, f"{mark}{variation.protocol}", varied, by) for step in found]
     if len(steps) == 1:
         return None
     title = f"{judgement.says} ({label})" if len(judgement.steps) > 1 else judgement.says
     return dataclasses.replace(_claim(judgement), title=title, steps=tuple(steps))
 
 
-def _renamed(step: Judged, where: str, judgement: Judgement) -> Step:
+def _decisive(judgement: Judgement) -> Judged | None:
+    """Of several steps, the one that the verdict hangs on."""
+    found = (step for step in judgement.steps if step.interval is judgement.interval)
+    return next(found, None)
+
+
+def _renamed(step: Judged, where: str, judgement: Judgement, more: str = "") -> Step:
     """A step called by where it was seen, with how many seeds, in the colour of that verdict."""
-    name = f"{where}, n = {len(step.by_seed)}"
+    name = f"{where}, n = {len(step.by_seed)}{more}"
     return dataclasses.replace(_step(step), label=name, tone=judgement.verdict)
 
 
