@@ -141,7 +141,7 @@ def test_its_table_has_what_there_is(project, seeds):
     wanted = ["row", "top-1 (%), smoke", *counts, "FLOPs (G)", "params (M)"]
     assert [*shown] == wanted
     assert [*shown["FLOPs (G)"]] == ["78.920", "105.827", "83.334"]
-    top1 = {0: "not run", 1: "40.0 [27.6, 53.8]", 2: "45.0 [-18.5, 108.5]"}[seeds]
+    top1 = {0: "not run", 1: "40.0 [27.6, 53.8]", 2: "45.0 [−18.5, 108.5]"}[seeds]
     assert [*shown["top-1 (%), smoke"]] == [top1.replace("27.6, 53.8", brackets(found))] * 3
     frame = found.table()
     assert not [c for c in frame if c.startswith("paper_") or c.endswith("_exact")]
