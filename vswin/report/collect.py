@@ -203,9 +203,6 @@ def _present(store: Store) -> PresentRuns:
 def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tuple[str, str]]:
     """Tables and protocols of which there are runs, or a record of runs, in a results folder.
 
-    Under a variation of a protocol a table needs two rows: one that another table shares with it
-    answers nothing.
-
     Args:
         results_dir: the folder; a relative one counts from the project's root.
         protocol: only this one.
@@ -214,15 +211,13 @@ def studies_in(results_dir: str | Path, protocol: str | None = None) -> list[tup
         UsageError: if there is no such protocol.
     """
     library = Library(experiments_dir())
-    varied = {name for base in library.protocols() for name in library.variations(base)}
     studies = []
     for name in [protocol] if protocol else library.protocols():
         chosen, store = library.protocol(name), Store(results_path(results_dir), name)
         for table in library.tables():
             experiment = library.experiment(table)
             with contextlib.suppress(UsageError):  # what cannot be run there was not run
-                runs = study_runs(experiment, chosen, present=_present(store))
-                if len({run.row.id for run in runs}) >= (2 if name in varied else 1):
+                if any(study_runs(experiment, chosen, present=_present(store))):
                     studies.append((table, name))
     return studies
 
@@ -247,6 +242,8 @@ def reports_in(results_dir: str | Path, protocol: str | None = None) -> list[tup
     """Tables and protocols that have something to report; nothing where nothing was run or tested.
 
     Under the usual protocol, that is every printed table: costs are counted, whoever can run it.
+    Variations of a protocol stand on the pages of what they vary, and have one of their own if it
+    is asked for.
 
     Args:
         results_dir: the folder; a relative one counts from the project's root.
@@ -257,6 +254,9 @@ def reports_in(results_dir: str | Path, protocol: str | None = None) -> list[tup
     """
     library = Library(experiments_dir())
     found = studies_in(results_dir, protocol)
+    if protocol is None:
+        varied = {name for base in library.protocols() for name in library.variations(base)}
+        found = [each for each in found if each[1] not in varied]
     for tested in Evaluations(results_path(results_dir)).read():
         shown = ((each.table, each.protocol) for each in shown_in(tested))
         found += [each for each in shown if protocol in (None, each[1])]

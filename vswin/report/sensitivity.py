@@ -58,7 +58,8 @@ def sensitivity(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) 
         ["claim", "here", *(other.protocol for other in others)],
         lines,
         before=f"Variations that were declared beforehand, with fewer seeds. {varied}.",
-        note="A verdict that is another one is marked with ≠.",
+        note="A verdict that is another one is marked with ≠. A variation's own page: "
+        "`vswin report TABLE --protocol NAME`.",
         picture="sensitivity",
         level=2,
     )

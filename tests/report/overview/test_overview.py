@@ -11,6 +11,7 @@ from vswin.files import DamagedFileError
 from vswin.paper.claims import paper_claims
 from vswin.paper.printed import FOLDER, printed_table, read_paper
 from vswin.project import experiments_dir
+from vswin.report import reports_in
 from vswin.report.overview.awaited import bill
 from vswin.report.overview.block import LINK, plain
 from vswin.report.overview.blocks import TITLES, blocks, name_of
@@ -168,6 +169,12 @@ def test_an_answer_that_depends_on_the_benchmark_is_said_on_the_first_screen(ove
         f"{name}: holds" in plain(item) and "`proxy_speed2` contradicted" in item
         for item in block.items
     )
+
+
+def test_a_variation_has_a_page_of_its_own_if_it_is_asked_for(overview):
+    assert {protocol for _, protocol in reports_in(overview.results_dir)} == {"proxy"}
+    found = reports_in(overview.results_dir, "proxy_speed2")
+    assert ("table4", "proxy_speed2") in found
 
 
 def test_what_was_made_a_second_time_is_said(overview, tmp_path):
