@@ -103,6 +103,10 @@ def test_a_table_that_is_frozen_costs_nothing(way, monkeypatch):
     wanted = differentiate(fused.attention(qkv, table, layout, (2, 2, 3)), qkv, table, grad)
     assert "score_gradients" in launched
     launched.clear()
+    with torch.no_grad():  # what serves gradients alone is not made
+        untrained = fused.attention(qkv, table, layout, (2, 2, 3))
+    assert torch.equal(untrained, wanted["out"])
+    launched.clear()
     out = fused.attention(qkv, table.detach(), layout, (2, 2, 3))
     found = torch.autograd.grad(out, qkv, grad)[0]
     assert torch.equal(found, torch.cat([wanted[name] for name in "qkv"], dim=1))

@@ -122,13 +122,13 @@ def test_torch_compile_sees_one_graph(monkeypatch):
     assert layer.relative_position_bias_table.grad.shape == (27, 2)
 
 
-WIDE, NARROW = torch.zeros(8, 3 * 32), torch.zeros(8, 3 * 4)
+WIDE, NARROW = torch.zeros(8, 3 * 32).half(), torch.zeros(8, 3 * 4).half()
 REFUSED = {
     "Triton is not installed": (WIDE, False, False),
     "tokens are on the device cpu, wanted a GPU": (WIDE, True, False),
     "heads have 4 channels, wanted 16, 32, 64": (NARROW, True, True),
     "tokens are torch.float64, wanted fp32, fp16 or bf16": (WIDE.double(), True, True),
-    "neither torch.export nor torch.func": (WIDE, True, True),
+    "torch.export, torch.jit.trace and torch.func cannot see into it": (WIDE, True, True),
 }
 
 
@@ -139,13 +139,37 @@ def test_what_it_cannot_do_is_an_error_where_it_was_told_to(reason, monkeypatch)
     monkeypatch.setattr(possible, "IS_INSTALLED", installed)
     monkeypatch.setattr(possible, "IS_INTERPRETED", interpreted)
     monkeypatch.setattr(fused, "chosen", lambda told, device, clips: told or TRITON)
-    mapped = reason.startswith("neither")
+    mapped = reason.startswith("torch.export")
     monkeypatch.setattr(possible, "is_differentiated_or_mapped", lambda: mapped)
     layout = window_layout((2, 2, 2), (2, 2, 2), (0, 0, 0), qkv.device)
     assert not fused.takes(Variant(), qkv, layout, 1)
     assert not fused.takes(None, qkv, layout, 1)
     with pytest.raises(ModelError, match=re.escape(reason)):
         fused.takes(TRITON, qkv, layout, 1)
+
+
+def test_what_it_can_do_it_does_by_default_but_for_fp32(monkeypatch):
+    monkeypatch.setattr(possible, "IS_INSTALLED", True)
+    monkeypatch.setattr(possible, "IS_INTERPRETED", True)
+    monkeypatch.setattr(fused, "chosen", lambda told, device, clips: told or TRITON)
+    layout = window_layout((2, 2, 2), (2, 2, 2), (0, 0, 0), WIDE.device)
+    assert fused.takes(None, WIDE, layout, 1)
+    assert not fused.takes(None, WIDE.float(), layout, 1)
+    assert fused.takes(TRITON, WIDE.float(), layout, 1)
+    large = window_layout((9, 16, 16), (9, 16, 16), (0, 0, 0), WIDE.device)
+    assert not fused.takes(None, WIDE, large, 1)
+
+
+@pytest.mark.parametrize(
+    ("capability", "compiler", "lack"),
+    [((9, 0), "gcc", None), ((7, 5), "gcc", "older than Ampere"), ((9, 0), None, "no C compiler")],
+)
+def test_what_a_machine_may_lack(capability, compiler, lack, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(possible.shutil, "which", lambda name: compiler)
+    found = possible._lack.__wrapped__(torch.device("cuda"))
+    assert found is None if lack is None else lack in found
 
 
 def test_a_model_that_was_told_to_take_it_takes_nothing_else(monkeypatch):

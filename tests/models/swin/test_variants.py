@@ -102,6 +102,41 @@ def test_every_layer_norm_of_the_stages_is_asked_for_half_precision(monkeypatch)
     assert under_autocast == [True, *[False] * stages, True]
 
 
+class Other(torch.nn.LayerNorm):
+    """One that does more."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def patched(x):
+    return 2 * x
+
+
+@pytest.mark.parametrize("kernel", ["half", "triton"])
+@pytest.mark.parametrize("kind", ["subclass", "patched", "no bias", "identity", "other width"])
+def test_what_is_not_torchs_own_layer_norm_is_called_itself(kind, kernel):
+    norm = {"subclass": Other(8), "identity": torch.nn.Identity()}.get(kind, torch.nn.LayerNorm(8))
+    if kind == "patched":
+        norm.forward = patched
+    if kind == "no bias":
+        norm = torch.nn.LayerNorm(8, bias=False)
+    tokens = torch.randn(2, 8, 16 if kind == "other width" else 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        if kind == "other width":
+            with pytest.raises(RuntimeError, match="normalized_shape"):
+                layer_norm(tokens, norm, kernel)
+        else:
+            assert torch.equal(layer_norm(tokens, norm, kernel), norm(tokens))
+
+
+@pytest.mark.parametrize("kernel", ["fp32", "half"])
+def test_fp64_stays_fp64_under_autocast(kernel):
+    norm, tokens = torch.nn.LayerNorm(8).double(), torch.randn(2, 8, dtype=torch.double)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer_norm(tokens, norm, kernel).dtype == torch.double
+
+
 def test_where_triton_cannot_half_takes_its_place(monkeypatch):
     """Unless the module was told to; what is exported is none of Triton's either."""
     tokens, told = torch.zeros(1, 5, 8), Variant("triton", "triton")

@@ -27,7 +27,7 @@ def possible(x: Tensor, *modules: nn.Module) -> bool:
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and not is_transformed(x)
-        and all(_is_plain(module) for module in modules)
+        and all(is_plain(module) for module in modules)
     )
 
 
@@ -48,9 +48,11 @@ def has_listeners(module: nn.Module) -> bool:
     )
 
 
-def _is_plain(module: nn.Module) -> bool:
+def is_plain(module: nn.Module) -> bool:
+    """Whether the module is torch's own layer, with a bias, and nobody has changed what it does."""
     return (
         type(module) in (nn.Linear, nn.LayerNorm)
+        and "forward" not in vars(module)
         and module.bias is not None
         and all(type(w) in (Tensor, nn.Parameter) for w in (module.weight, module.bias))
         and not has_listeners(module)

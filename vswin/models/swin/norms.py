@@ -40,12 +40,12 @@ def layer_norm(x: Tensor, norm: nn.LayerNorm, kernel: NormKernel, halves: bool =
     Args:
         x: what is normalised.
         norm: its weights.
-        kernel: `fp32` is torch's, whose result is in fp32 under autocast. Of the others it is in
-            the precision of matrix products, which would round it to that; `half` does not copy to
-            fp32 first what is in it already, and `triton` nothing.
-        halves: whether it is; otherwise it is in fp32 under autocast, whatever the kernel.
+        kernel: `fp32` is torch's LN, which reads and writes fp32 under autocast. The others write
+            the precision of matrix products, to which the next layer would round. `half` reads
+            that precision, too, where the tokens are in it, and `triton` either.
+        halves: whether they do; False writes fp32 under autocast, whatever the kernel.
     """
-    if kernel == "fp32" or chunked.has_listeners(norm):
+    if kernel == "fp32" or not _is_plain(norm, x):
         return norm(x)
     half = _half(x)
     if kernel == "triton":
@@ -64,16 +64,21 @@ def norm_into_windows(
     x: Tensor, norm: nn.LayerNorm, layout: WindowLayout, kernel: NormKernel
 ) -> Tensor:
     """LN of (B, L, C) tokens of the grid -> (B * K, C), in the order of the layout's groups."""
-    if kernel != "triton" or chunked.has_listeners(norm):
+    if kernel != "triton" or not _is_plain(norm, x):
         return to_windows(layer_norm(x, norm, kernel), layout)
     return _in_triton(x.flatten(0, 1), norm, _half(x) or x.dtype, layout.index)
 
 
+def _is_plain(norm: nn.LayerNorm, x: Tensor) -> bool:
+    """Whether the layer is torch's own, for tokens like these: another one is called itself."""
+    return chunked.is_plain(norm) and norm.normalized_shape == tuple(x.shape[-1:])
+
+
 def _half(x: Tensor) -> torch.dtype | None:
-    """The precision of matrix products under autocast; None without it."""
+    """The precision of matrix products under autocast; None without it, and of fp64 tokens."""
     device = x.device.type
     known = torch.amp.is_autocast_available(device)  # what only knows shapes has none
-    enabled = known and torch.is_autocast_enabled(device)
+    enabled = known and torch.is_autocast_enabled(device) and x.dtype != torch.float64
     return torch.get_autocast_dtype(device) if enabled else None
 
 

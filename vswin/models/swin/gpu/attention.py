@@ -27,6 +27,8 @@ HEAD_WIDTHS = (16, 32, 64)
 """d that the kernels are made for."""
 TILES = {torch.float32: 32, torch.float16: 64, torch.bfloat16: 64}
 """Places of a window that a program takes at a time: 64 in fp32 spill out of its registers."""
+MOST_TOKENS = 2048
+"""Of a window: B of all heads is addressed with 32 bits."""
 ROWS, SUMMANDS = 8, 128
 """Of the bias table for a program, and what it adds to each at a time."""
 ENTRIES = 1024
@@ -43,26 +45,29 @@ def takes(told: Variant | None, qkv: Tensor, layout: WindowLayout, heads: int) -
         heads: of the attention.
 
     Raises:
-        ModelError: if the model was told to take them and they cannot. Where nobody told it and
-            they are what a GPU takes by default, torch's attention does what they cannot, and fp32,
-            in which nobody has measured them.
+        ModelError: if the model was told to take them and they cannot. As a default they give way
+            to torch's attention then, and for fp32 tokens, for which nobody has timed them.
     """
     if told is None and (is_exporting() or qkv.dtype == torch.float32):
         return False
     variant = chosen(told, qkv.device, layout.batch)
     if variant is None or variant.attention != "triton":
         return False
-    reason = _refusal(qkv, qkv.shape[1] // 3 // heads)
+    reason = _refusal(qkv, layout, qkv.shape[1] // 3 // heads)
     if reason is not None and told is not None:
         raise ModelError(f"attention 'triton' is not possible: {reason}; 'by_size' always is")
     return reason is None
 
 
-def _refusal(qkv: Tensor, width: int) -> str | None:
+def _refusal(qkv: Tensor, layout: WindowLayout, width: int) -> str | None:
     """Why the kernels cannot compute it."""
-    if (reason := refusal(qkv)) is None and width not in HEAD_WIDTHS:
+    if (reason := refusal(qkv)) is not None:
+        return reason
+    if width not in HEAD_WIDTHS:
         return f"heads have {width} channels, wanted {', '.join(map(str, HEAD_WIDTHS))}"
-    return reason
+    if (volume := max(group.volume for group in layout.groups)) > MOST_TOKENS:
+        return f"windows have {volume} tokens, wanted {MOST_TOKENS} at most"
+    return None
 
 
 def attention(qkv: Tensor, table: Tensor, layout: WindowLayout, table_window: Triple) -> Tensor:
@@ -79,7 +84,8 @@ def attention(qkv: Tensor, table: Tensor, layout: WindowLayout, table_window: Tr
     """
     sizes = tuple((group.size, group.count) for group in layout.groups)
     heads, tile = table.shape[1], TILES[qkv.dtype]
-    todo = work(sizes, table_window, layout.batch, heads, tile, qkv.device)
+    learns = torch.is_grad_enabled() and (qkv.requires_grad or table.requires_grad)
+    todo = work(sizes, table_window, layout.batch, heads, tile, qkv.device, learns)
     of_programs = (
         todo.matrices, todo.transposed, todo.tiles, todo.pairs, todo.starts, todo.positions,
     )  # fmt: skip
@@ -188,7 +194,9 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     ctx.set_materialize_grads(False)  # what attention gives is all that has one
 
 
-def _backward(ctx: Any, gradients: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, gradients: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+    if grad is None:
+        return (None,) * 9
     out, log_sums, qkv, table, *of_programs = ctx.saved_tensors
     of_table = ctx.needs_input_grad[1]
     grad_qkv, grad_table = gradients(

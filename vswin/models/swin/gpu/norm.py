@@ -1,8 +1,8 @@
 """LN on a GPU in kernels of our own, as operators that torch knows.
 
-torch's own take a block of threads for each token, of which there are many with few channels, and
-under autocast read and write fp32. What comes out here is in the precision that is asked for, and
-in the order of windows if that is wanted, which spares a gather.
+torch's LN gives each token a block of threads, too many for a few channels, and reads and writes
+fp32 under autocast. This one writes the precision that is asked for, in the order of windows if
+that is wanted, so that no gather is needed.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     ctx.set_materialize_grads(False)  # LN is all that has one
 
 
-def _backward(ctx: Any, gradients: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, gradients: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+    if grad is None:
+        return (None,) * 6
     grad_x, of_weights = gradients(grad, *ctx.saved_tensors)
     by_weight = (found.to(dtype) for found, dtype in zip(of_weights, ctx.dtypes, strict=True))
     return grad_x, *by_weight, None, None, None

@@ -18,6 +18,7 @@ from vswin.models.swin.windows import tensors_are_plain
 
 Sizes = tuple[tuple[Triple, int], ...]
 """(p, h, w) and number of a clip's windows of each size, in the order of a layout's groups."""
+NONE = np.empty(0, dtype=np.int64)
 PROGRAMS = 2048
 """About how many share the gradient of the bias: enough for every GPU, and what they write is at
 most 64 x 64 sums each."""
@@ -70,7 +71,13 @@ class _Group:
 
 
 def work(
-    sizes: Sizes, table_window: Triple, batch: int, heads: int, tile: int, device: torch.device
+    sizes: Sizes,
+    table_window: Triple,
+    batch: int,
+    heads: int,
+    tile: int,
+    device: torch.device,
+    learns: bool = True,
 ) -> Work:
     """The work for windows in the order of `vswin.models.swin.windows.WindowLayout`.
 
@@ -81,10 +88,10 @@ def work(
         heads: of the attention.
         tile: places of a large window that a program takes at a time, 32 or 64.
         device: where the tensors shall live.
+        learns: whether gradients are wanted; what serves them alone is empty otherwise.
     """
-    if not tensors_are_plain():
-        return _work(sizes, table_window, batch, heads, tile, device)
-    return _remembered(sizes, table_window, batch, heads, tile, device)
+    make = _remembered if tensors_are_plain() else _work
+    return make(sizes, table_window, batch, heads, tile, device, learns)
 
 
 # See vswin.models.swin.windows.window_layout.
@@ -92,7 +99,13 @@ work._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _work(
-    sizes: Sizes, table_window: Triple, batch: int, heads: int, tile: int, device: torch.device
+    sizes: Sizes,
+    table_window: Triple,
+    batch: int,
+    heads: int,
+    tile: int,
+    device: torch.device,
+    learns: bool = True,
 ) -> Work:
     largest = max(math.prod(size) for size, _ in sizes)
     block = next((n for n in (16, 32) if largest <= n), tile)
@@ -100,9 +113,10 @@ def _work(
     by_volume = sorted(groups, key=lambda group: -group.volume)
     tiles = [_tiles(group) for group in by_volume]
     matrices = [_matrix(group, table_window) for group in groups]
-    pairs, given = _pairs(groups, table_window, heads)
+    pairs, given = _pairs(groups, table_window, heads) if learns else (NONE, NONE)
     rows = np.arange(bias_table_rows(table_window) + 1)
     order = np.argsort(given, kind="stable")
+    transposed = [matrix.T.reshape(-1) for matrix in matrices] if learns else [NONE]
 
     def tensor(integers: Integers) -> Tensor:
         return torch.from_numpy(integers.astype(np.int32)).to(device)
@@ -110,7 +124,7 @@ def _work(
     return Work(
         block=block,
         matrices=tensor(np.concatenate([matrix.reshape(-1) for matrix in matrices])),
-        transposed=tensor(np.concatenate([matrix.T.reshape(-1) for matrix in matrices])),
+        transposed=tensor(np.concatenate(transposed)),
         tiles=tensor(np.concatenate(tiles)),
         pairs=tensor(pairs),
         starts=tensor(np.searchsorted(given[order], rows)),
@@ -121,9 +135,15 @@ def _work(
 @functools.lru_cache(maxsize=128)  # as many as there are layouts
 @torch.inference_mode(False)
 def _remembered(
-    sizes: Sizes, table_window: Triple, batch: int, heads: int, tile: int, device: torch.device
+    sizes: Sizes,
+    table_window: Triple,
+    batch: int,
+    heads: int,
+    tile: int,
+    device: torch.device,
+    learns: bool = True,
 ) -> Work:
-    return _work(sizes, table_window, batch, heads, tile, device)
+    return _work(sizes, table_window, batch, heads, tile, device, learns)
 
 
 def _groups(sizes: Sizes, batch: int, block: int) -> Iterator[_Group]:
