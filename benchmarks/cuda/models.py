@@ -116,7 +116,7 @@ def largest(setting: Setting, preset: str, who: str) -> Line:
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             continue
-        return found | {"batch": clips, "expected": expected}
+        return found | {"batch": clips, "expected": expected, "free_gib": free / GIB}
     raise RuntimeError(f"not even {clips} clips fit, where {expected} were expected to")
 
 

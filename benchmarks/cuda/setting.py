@@ -27,8 +27,8 @@ VARIANTS: dict[str, Variant] = {
     for norm, attention in itertools.product(get_args(NormKernel), get_args(AttentionKernel))
     if attention == "triton" or norm != "triton"
 }
-"""Every variant by name; a kernel that is new in `vswin.models.swin.variants` is among them. Who
-has Triton for LN has it for attention."""
+"""Every variant by name; a kernel that is new in `vswin.models.swin.variants` is among them. LN in
+Triton is measured with attention in Triton alone."""
 OURS = next(name for name, variant in VARIANTS.items() if variant == DEFAULTS[-1].variant)
 """What a GPU takes."""
 WITHOUT_TRITON = next(name for name, x in VARIANTS.items() if x == Variant("by_size", "half"))

@@ -85,7 +85,8 @@ def beside_torchvision(table: pd.DataFrame) -> list[dict[str, Any]]:
 
     Returns:
         preset, mode, batch, compiled; clips per second of ours, of ours without Triton (None if
-        they were not measured) and of torchvision's; peak memory of ours and of torchvision's.
+        they were not measured), of the fastest variant and its name, and of torchvision's; peak
+        memory of ours and of torchvision's.
     """
     if not {"clips_per_s", "variant", "compiled"} <= set(table):
         return []
@@ -98,6 +99,7 @@ def beside_torchvision(table: pd.DataFrame) -> list[dict[str, Any]]:
         if not {OURS, THEIRS} <= set(by_name.index):
             continue
         rate, peak = by_name.clips_per_s, by_name.get("peak_gib")
+        best = rate.drop(index=THEIRS).idxmax()
         found.append(
             {
                 "preset": preset,
@@ -106,6 +108,8 @@ def beside_torchvision(table: pd.DataFrame) -> list[dict[str, Any]]:
                 "compiled": bool(compiled),
                 "ours": rate[OURS],
                 "without": rate.get(WITHOUT_TRITON),
+                "best": best,
+                "best_rate": rate[best],
                 "theirs": rate[THEIRS],
                 "ours_gib": None if peak is None else peak[OURS],
                 "theirs_gib": None if peak is None else peak[THEIRS],
@@ -151,14 +155,21 @@ def comparisons(table: pd.DataFrame) -> tuple[int, list[str]]:
 def largest_batches(table: pd.DataFrame) -> list[dict[str, Any]]:
     """For the page: by preset the most clips that fitted in training, ours and torchvision's.
 
+    Only where it is known how much memory was free: cells before leave some of it in use.
+
     Args:
         table: cuda.csv.
     """
-    if not {"expected", "batch", "variant"} <= set(table):
+    if not {"expected", "batch", "variant", "free_gib"} <= set(table):
         return []
-    lines = table[table.expected.notna()]
+    lines = table[table.expected.notna() & table.free_gib.notna()]
     return [
-        {"preset": preset, "ours": int(clips[OURS]), "theirs": int(clips[THEIRS])}
+        {
+            "preset": preset,
+            "ours": int(clips[OURS]),
+            "theirs": int(clips[THEIRS]),
+            "free": group.free_gib.min(),
+        }
         for preset, group in lines.groupby("preset", sort=False)
         if {OURS, THEIRS} <= set((clips := group.set_index("variant").batch).index)
     ]
