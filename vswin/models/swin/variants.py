@@ -20,10 +20,10 @@ a call for each of up to eight masks. The first computes less, the second starts
 `triton` is one call for windows of all sizes, and for regular ones, see `vswin.models.swin.gpu`. A
 model that was told to take it says so if it cannot; as a default it gives way to `by_size`."""
 NormKernel = Literal["fp32", "half", "triton"]
-"""LayerNorm under autocast: as torch has it, in and out in fp32; or out in the half precision that
-what follows would round it to, and from there in it, too, with sums in fp32. `triton` is a kernel
-of our own, which reads either and puts tokens into windows at once; as a default it gives way to
-`half`. See `vswin.models.swin.norms`."""
+"""LayerNorm under autocast. `fp32` is torch's, which reads and writes fp32. `half` writes half
+precision, to which the next layer would round, and reads it where the tokens are in it; sums are in
+fp32. `triton` is a kernel of our own, which does the same and puts tokens into windows at once; as
+a default it gives way to `half`. See `vswin.models.swin.norms`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""Equation 2 and its gradients as Triton kernels, which need no mask and no bias matrix.
+"""Equation 2 and its gradients as Triton kernels, which need no mask.
 
 A program takes one head and one tile: `block` queries (or keys) of one window, against all keys
 (or queries) of that window. Which tile is whose stands in a table (`vswin.models.swin.gpu.work`),
-so that one launch serves windows of all sizes. B is a matrix for each size of window, filled up to
-whole tiles, so that it is read as one: with minus infinity, by which what is no key has no weight.
+so that one launch serves windows of all sizes. B is a matrix for each size of window, padded to
+whole tiles, which are read without a mask; the padding is minus infinity and so gets no weight.
 Sums are in fp32 and in an order that does not depend on timing, so that results are the same to the
 bit.
 

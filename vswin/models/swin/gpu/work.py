@@ -105,7 +105,7 @@ def _work(
     heads: int,
     tile: int,
     device: torch.device,
-    learns: bool = True,
+    learns: bool,
 ) -> Work:
     largest = max(math.prod(size) for size, _ in sizes)
     block = next((n for n in (16, 32) if largest <= n), tile)
@@ -132,18 +132,8 @@ def _work(
     )
 
 
-@functools.lru_cache(maxsize=128)  # as many as there are layouts
-@torch.inference_mode(False)
-def _remembered(
-    sizes: Sizes,
-    table_window: Triple,
-    batch: int,
-    heads: int,
-    tile: int,
-    device: torch.device,
-    learns: bool = True,
-) -> Work:
-    return _work(sizes, table_window, batch, heads, tile, device, learns)
+# A table that is first met in inference serves training later. As many as there are layouts.
+_remembered = functools.lru_cache(maxsize=128)(torch.inference_mode(False)(_work))
 
 
 def _groups(sizes: Sizes, batch: int, block: int) -> Iterator[_Group]:
