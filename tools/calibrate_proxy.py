@@ -34,7 +34,6 @@ import pandas as pd
 
 from vswin.data.moving_digits import MovingDigits
 from vswin.errors import UsageError, VswinError
-from vswin.evaluation.cells import Cell
 from vswin.experiments.embedded import EmbeddedProtocol
 from vswin.experiments.library import Library
 from vswin.experiments.planning import first_runs
@@ -43,7 +42,7 @@ from vswin.launch.pool import available_cpus
 from vswin.launch.progress import progress
 from vswin.launch.study import run_configs
 from vswin.project import experiments_dir, results_path
-from vswin.report.digits import has_learnt_order
+from vswin.report.digits import LEARNT, has_learnt
 from vswin.report.statistics import wilson_interval
 from vswin.runs.config import FromRun, RunConfig
 from vswin.runs.record import Curve
@@ -55,10 +54,6 @@ TABLES = {
     "temporal": ("table4", "table5", "table6"),
     "appearance": ("table7", "table8", "table9"),
 }
-LEARNT = {"temporal": "order", "appearance": "motion"}
-"""The part of a class that a run of a task must learn."""
-MOTION_LEARNT = 0.9
-"""Motion accuracy from which a run counts as having learnt to tell motion."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,18 +135,11 @@ def line_of(candidate: Candidate, run: RunFolder) -> dict[str, Any] | None:
         "grid_top1": 100 * result.metrics["top1"],
         "easiest_top1": 100 * easy.metrics["top1"],
         **{name: math.nan if share is None else 100 * share for name, share in shares.items()},
-        "learnt": _has_learnt(easy),
+        "learnt": has_learnt(easy),
         "late_gain": late_gain(run.metrics()),
         "train_seconds": result.seconds.train,
         "run": candidate.config.run_id,
     }
-
-
-def _has_learnt(easiest: Cell) -> bool:
-    """Order where there is one to tell, else motion."""
-    if easiest.motion_accuracy is not None:
-        return easiest.motion_accuracy >= MOTION_LEARNT
-    return has_learnt_order(easiest)
 
 
 def summary(runs: pd.DataFrame, learnt: str) -> pd.DataFrame:

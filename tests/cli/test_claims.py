@@ -53,6 +53,20 @@ def test_what_does_not_apply_is_null(tmp_path):
     assert {each["difference"] for each in trained_ones} == {None}
 
 
+def test_what_is_seen_before_the_first_step_has_a_number_and_no_seeds(tmp_path):
+    found = json.loads(vswin("claims", "table9", "--json", "--results-dir", tmp_path).stdout)
+    (share,) = [each for each in found if each["evidence_class"] == "at initialisation"]
+    assert share["seeds"] is share["interval"] is None
+    assert 90 < share["difference"] < 100
+
+
+def test_an_empty_folder_says_where_the_record_is(tmp_path):
+    hint = "--results-dir results/reference"
+    assert hint in vswin("claims", "table4", "--results-dir", tmp_path).stdout
+    assert hint not in vswin("claims", "table4", "--results-dir", "results/reference").stdout
+    assert hint not in vswin("claims", "tableA2", "--results-dir", tmp_path).stdout  # all counted
+
+
 def test_the_table_cuts_nothing_and_counts_the_verdicts(tmp_path):
     trained(tmp_path)
     for columns in ("80", "60"):

@@ -1,4 +1,4 @@
-"""Which runs count as having learnt to tell the order of events."""
+"""Which runs count as having learnt to tell the order of events, or motion."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import pytest
 
 from vswin.evaluation.cells import Cell
 from vswin.report import load_study
-from vswin.report.digits import has_learnt_order, learnt
+from vswin.report.digits import has_learnt_order, learnt, success, to_learn
 
 
 def easiest(top1, order):
@@ -40,6 +40,21 @@ def test_a_run_that_answers_no_pair_of_directions_counts_as_one_that_failed(smok
     assert learnt(runs) == (1, 2)
 
 
-def test_a_task_without_order_has_none_to_learn(appearance_results):
+@pytest.mark.parametrize(("motion", "has"), [(0.90, 1), (0.89, 0)])
+def test_of_the_appearance_task_motion_is_what_is_to_be_learnt(appearance_results, motion, has):
     study = load_study("table8", "smoke", None, appearance_results)
-    assert learnt(study.runs["inflate"].values()) == (0, 0)
+    run = study.runs["inflate"][0]
+    cell = dataclasses.replace(run.result.details.easiest, motion_accuracy=motion)
+    details = dataclasses.replace(run.result.details, easiest=cell)
+    runs = [dataclasses.replace(run, result=dataclasses.replace(run.result, details=details))]
+    assert learnt(runs) == (has, 1)
+    assert to_learn(runs) == "motion"
+    line = success(study.rows, {"inflate": {0: runs[0]}}).lines[0]
+    assert line[1] == f"{has} of 1"
+
+
+def test_of_still_images_there_is_no_motion_to_learn(appearance_results):
+    run = load_study("table8", "smoke", None, appearance_results).runs["inflate"][0]
+    data = dataclasses.replace(run.config.data, task="stills")
+    config = dataclasses.replace(run.config, data=data)
+    assert learnt([dataclasses.replace(run, config=config)]) == (0, 0)

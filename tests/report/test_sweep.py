@@ -85,3 +85,14 @@ def test_there_is_none_of_two_ratios_or_of_one_seed(tmp_path, rows, seeds):
     study = run(tmp_path, rows, seeds)
     assert sweep_of(study) is None
     assert sweep(study).is_empty
+
+
+def test_each_ratio_is_set_beside_the_highest_one_seed_by_seed(tmp_path):
+    lines = sweep(run(tmp_path, ROWS)).lines
+    assert [number for _, number, _ in lines] == [  # equal in both seeds
+        "−15.23 [−15.23, −15.23]",
+        "−10.00 [−10.00, −10.00]",
+        "−5.23 [−5.23, −5.23]",
+    ]
+    assert lines[0][0].startswith("ratio_0_03_1k")
+    assert lines[0][2] == "2"

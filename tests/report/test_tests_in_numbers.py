@@ -1,5 +1,7 @@
 """The section with every number of every test."""
 
+import scipy.stats
+
 from tests.report.claims.made_up import claim, with_results
 from vswin.report import load_study
 from vswin.report.claims import Studies, judge, with_holm
@@ -37,6 +39,8 @@ def test_each_step_has_its_line_and_each_claim_its_ps():
     assert third["p"] == f"{judged[1].p:.4f}"
     assert third["Holm p"] == f"{judged[1].holm_p:.4f}"
     assert third["sign-flip p"] == "0.0625"
+    of_step = [0.5, 0.5, -1.0, 1.0]  # mean 0.25, standard error 0.433; (1 - 0.25) / 0.433 = 1.732
+    assert second["TOST p"] == f"{scipy.stats.t.sf((1 - 0.25) / scipy.stats.sem(of_step), 3):.4f}"
     assert third["seeds"] == "4"
 
 

@@ -28,7 +28,9 @@ def claims(
     With --json, what does not apply to a claim is null; differences, intervals and margins are in
     points, and of a ratio the difference is the quotient.
     """
+    from vswin.project import results_path
     from vswin.report import load_study
+    from vswin.report.audit.basis import RECORD
     from vswin.report.claims import judge_all, judge_claims
     from vswin.report.overview.data import count_in_words
 
@@ -55,6 +57,10 @@ def claims(
     columns = ("table", "claim", "verdict", "evidence", "difference", "seeds", "p")
     print_table(f"Claims, protocol {protocol}", columns, lines, names=2)
     print_line(f"{len(judged)} claims: {count_in_words(judged)}." if judged else "No claims.")
+    waiting = any(j.verdict == "not run" and j.evidence == "open test" for j in judged)
+    record = results_path(RECORD)
+    if waiting and record.is_dir() and record != results_path(results_dir):
+        print_line(f"What the project's own record says of them: --results-dir {RECORD}")
 
 
 def as_object(judgement: Judgement) -> dict[str, Any]:
@@ -70,12 +76,17 @@ def as_object(judgement: Judgement) -> dict[str, Any]:
         "evidence_class": judgement.evidence,
         "verdict": judgement.verdict,
         "rows": list(judgement.rows),
-        "seeds": None if claim.is_counted else len(judgement.seeds),
+        "seeds": len(judgement.seeds) if _is_tested(judgement) else None,
         "difference": judgement.difference,
         "interval": ends if ends and all(map(math.isfinite, ends)) else None,
         "p": judgement.p,
         "margin": judgement.margin,
     }
+
+
+def _is_tested(judgement: Judgement) -> bool:
+    """Whether seeds tell, and not a count or the weights as they are before the first step."""
+    return not judgement.claim.is_counted and judgement.claim.metric != "own_frame"
 
 
 def _paper_of(judgement: Judgement) -> str | None:

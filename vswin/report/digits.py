@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND
+from vswin.data.moving_digits import UNORDERED_FRAMES_BOUND, UNORDERED_PHASES_BOUND, Task
 from vswin.evaluation.cells import Cell
 from vswin.report.data import Row, Runs, Section, percent
 from vswin.report.statistics import Interval, t_interval, wilson_interval
@@ -22,6 +22,10 @@ TOP1 = "top1"
 """What its task is measured by."""
 ORDER_LEARNT = 95.0
 """Order accuracy in % from which a run counts as having learnt to tell order."""
+MOTION_LEARNT = 90.0
+"""Likewise motion accuracy, of a task in which there is no order to tell."""
+LEARNT: dict[Task, str] = {"temporal": "order", "appearance": "motion"}
+"""The part of a class that only training on clips can teach, by task."""
 CONTROLS = {
     "single_frame": "one frame in place of all",
     "shuffled_frames": "frames in random order",
@@ -133,7 +137,8 @@ def stills(rows: Sequence[Row], runs: Runs) -> Section:
             "Top-1 on still images that were held out of the pre-training, each as a clip in which "
             "nothing moves, under the pre-training's own head; the mean over seeds, and its 95 % "
             "Student t interval. Weights: how far those of the backbone have moved, all together, "
-            "relative to their length at the start."
+            "relative to their length at the start. Among them are the tables of position biases, "
+            "which learn at the head's rate in every row, so this need not follow the ratio."
         ),
     )
 
@@ -220,25 +225,38 @@ def has_learnt_order(easiest: Cell) -> bool:
     return beyond and 100 * (easiest.order_accuracy or 0.0) >= ORDER_LEARNT
 
 
+def has_learnt(easiest: Cell) -> bool:
+    """Whether a run learnt what only clips can teach: motion where there is no order to tell."""
+    if easiest.motion_accuracy is not None:
+        return 100 * easiest.motion_accuracy >= MOTION_LEARNT
+    return has_learnt_order(easiest)
+
+
 def learnt(runs: Iterable[RunRecord]) -> tuple[int, int]:
-    """Of a row's runs, how many learnt to tell order, and how many had one to learn."""
+    """Of a row's runs, how many learnt to tell order or motion, and how many had it to learn."""
     has = [
-        has_learnt_order(run.result.details.easiest)
+        has_learnt(run.result.details.easiest)
         for run in runs
-        if isinstance(run.result.details, DigitsDetails)
-        and getattr(run.config.data, "task", "") == "temporal"
+        if isinstance(run.result.details, DigitsDetails) and to_learn([run])
     ]
     return sum(has), len(has)
 
 
+def to_learn(runs: Iterable[RunRecord]) -> str:
+    """`order` or `motion`; empty where there is nothing of the kind."""
+    tasks = (getattr(run.config.data, "task", "") for run in runs)
+    return next((LEARNT[task] for task in tasks if task in LEARNT), "")
+
+
 def learnt_in_words(runs: Iterable[RunRecord]) -> str:
     """As "11 of 12 learnt order"; empty where there is no order to learn."""
-    k, n = learnt(runs)
-    return f"{k} of {n} learnt order" if n else ""
+    found = list(runs)
+    k, n = learnt(found)
+    return f"{k} of {n} learnt {to_learn(found)}" if n else ""
 
 
 def success(rows: Sequence[Row], runs: Runs) -> Section:
-    """How many seeds of each row learnt to tell the order of events, with a Wilson interval."""
+    """How many seeds of each row learnt to tell order or motion, with a Wilson interval."""
     lines = []
     for row in rows:
         k, n = learnt(runs.get(row.id, {}).values())
@@ -246,24 +264,34 @@ def success(rows: Sequence[Row], runs: Runs) -> Section:
             share = wilson_interval(k / n, n)
             interval = f"{100 * share.low:.0f} to {100 * share.high:.0f} %"
             lines.append([row.label, f"{k} of {n}", interval])
-    header = ["row", "learnt order", "95 % interval (Wilson)"]
-    note = (
-        f"A run learnt order if its order accuracy at the easiest difficulty is {ORDER_LEARNT:g} % "
-        "or more (50 % is a coin flip) and its top-1 there above "
+    what = to_learn(run for _, run, _ in _runs(rows, runs))
+    header = ["row", f"learnt {what}", "95 % interval (Wilson)"]
+    return Section(f"How many seeds learnt {what}", header, lines, note=_RULES.get(what, ""))
+
+
+def success_line(rows: Sequence[Row], runs: Runs) -> list[str]:
+    """How many runs learnt to tell order or motion; nothing where there is none to tell."""
+    every = {run.run_id: run for _, run, _ in _runs(rows, runs)}.values()
+    k, n = learnt(every)
+    what = to_learn(every)
+    least = ORDER_LEARNT if what == "order" else MOTION_LEARNT
+    line = f"{k} of {n} runs learnt {what} ({what} accuracy of {least:g} % or more)."
+    return [line] if n else []
+
+
+_RULES = {
+    "order": (
+        "A run learnt the order of events if its order accuracy at the easiest difficulty is "
+        f"{ORDER_LEARNT:g} % or more (50 % is a coin flip) and its top-1 there above "
         f"{100 * UNORDERED_PHASES_BOUND:.1f} %, the most without order. "
         "Runs that did not are part of every mean and interval."
-    )
-    return Section("How many seeds learnt the order of events", header, lines, note=note)
-
-
-def order_line(rows: Sequence[Row], runs: Runs) -> list[str]:
-    """How many runs learnt to tell the order of events; nothing where there is none to tell."""
-    k, n = learnt({run.run_id: run for _, run, _ in _runs(rows, runs)}.values())
-    line = (
-        f"The order of events was learnt (order accuracy of {ORDER_LEARNT:g} % or more) in "
-        f"{k} of {n} runs."
-    )
-    return [line] if n else []
+    ),
+    "motion": (
+        "A run learnt motion if its motion accuracy at the easiest difficulty is "
+        f"{MOTION_LEARNT:g} % or more (50 % is a coin flip). Runs that did not are part of every "
+        "mean and interval."
+    ),
+}
 
 
 def _text(value: float) -> str:

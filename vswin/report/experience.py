@@ -26,7 +26,8 @@ def _easy(study: Study, judgements: Sequence[Judgement]) -> Iterator[str]:
         yield f"Costs can be counted: {exact} of {len(cells)} printed cells to the digit."
     always = [row.label for row in (*study.distinct_rows, *study.beside) if _always(study, row.id)]
     if always:
-        yield f"Every seed learnt the order of events in: {'; '.join(always)}."
+        what = digits.to_learn(run for by_seed in study.runs.values() for run in by_seed.values())
+        yield f"Every seed learnt {what} in: {'; '.join(always)}."
     held = [j for j in judgements if j.verdict == "holds" and j.steps]
     if held:
         yield f"{len(held)} of {_tested(judgements)} claims that were tested by training hold."
@@ -59,9 +60,10 @@ def _hard(study: Study, judgements: Sequence[Judgement]) -> Iterator[str]:
         yield from (f"Left open by the paper: {choice}" for choice in study.choices)
     yield from suspicious(study)
     for row in (*study.distinct_rows, *study.beside):
-        k, n = digits.learnt(study.runs.get(row.id, {}).values())
+        runs = study.runs.get(row.id, {}).values()
+        k, n = digits.learnt(runs)
         if 0 < k < n:
-            yield f"{row.label}: {n - k} of {n} seeds did not learn the order of events."
+            yield f"{row.label}: {n - k} of {n} seeds did not learn {digits.to_learn(runs)}."
     for j in judgements:
         if j.verdict == "inconclusive":
             more = seeds_wanted(j.needed_n)

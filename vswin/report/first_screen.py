@@ -88,11 +88,10 @@ def _ours(judgement: Judgement) -> str:
             digits, unit = ".1f", "GiB by the model below"
         return f"{between.join(f'{v:{digits}}' for v in judgement.values.values())} {unit}".rstrip()
     if judgement.difference is None:
-        shares = [f"{value:.2f} %" for value in judgement.values.values()]
-        return shares[0] if judgement.evidence == "at initialisation" and shares else "–"
+        return "–"
     interval = judgement.interval
     if judgement.claim.kind in ("level", "bound"):
-        return f"{judgement.difference:.2f}{_brackets(interval, '{:.2f}'.format)}"
+        return f"{judgement.difference:.2f}{_brackets(interval, '{:.2f}'.format)} %"
     unit = " s" if judgement.claim.metric in TIMED else ""
     return f"{signed(judgement.difference)}{_brackets(interval, signed)}{unit}"
 

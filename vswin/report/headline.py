@@ -26,7 +26,7 @@ def verdict_lines(study: Study, judgements: Sequence[Judgement] | None = None) -
         lines += published.in_words(study)
         lines.append(f"Printed accuracies, within {terms.tolerance:g} points: {counts or 'none'}.")
     lines += present_lines(study)
-    lines += digits.order_line(study.rows, study.runs)
+    lines += digits.success_line([*study.rows, *study.beside], study.runs)
     lines += mixed_sources(study)
     return lines
 

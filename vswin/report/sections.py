@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Iterator
 
 from vswin.report import systems
 from vswin.report.compare import COSTS, Match, within
 from vswin.report.data import Row, Section, listing
 from vswin.report.doubts.finding import Finding
+from vswin.report.registration import registration_line
 from vswin.report.study import Study
 from vswin.runs.record import RunRecord
 from vswin.runs.result import VideosDetails
@@ -123,6 +125,11 @@ def decisions(study: Study) -> Section:
         "Counted: exact, and needs no run. Built in: the benchmark is made so that it shows, a "
         "check of the benchmark more than of the paper. Open test: could come out either way.",
     ]
+    if registration_line(study):
+        texts.append(
+            "Preregistered are the rows, kinds, margins and seeds of the claims and the level of "
+            "95 %. Their words are not; where they changed after the runs, the claim says so."
+        )
     found = listing("How seeds become verdicts", texts)
     return dataclasses.replace(found, is_folded=True)
 
@@ -193,7 +200,7 @@ def resources(study: Study) -> Section:
     for row in study.all_rows:
         if results := [run.result for run in study.runs.get(row.id, {}).values()]:
             cost = results[0].cost
-            seconds = sum(result.seconds.train for result in results) / len(results)
+            seconds = statistics.median(result.seconds.train for result in results)
             rates = [r.clips_per_second for r in results if r.clips_per_second is not None]
             lines.append(
                 [
@@ -206,15 +213,16 @@ def resources(study: Study) -> Section:
             )
     model = "cost of the trained model, M multiply-accumulates"
     header = ["row", model, "weights", "training, s", "clips/s"]
-    return Section("What the runs cost", header, lines, is_folded=True)
+    note = "Medians over seeds; what else the machine did while a run was trained is in them."
+    return Section("What the runs cost", header, lines, note=note if lines else "", is_folded=True)
 
 
 def _rate(rates: list[float]) -> str:
     """Clips per second; a dash where nothing was trained."""
     if not rates:
         return "–"
-    mean = sum(rates) / len(rates)
-    return f"{mean:,.0f}" if mean >= 100 else f"{mean:.3g}"
+    rate = statistics.median(rates)
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def videos(study: Study) -> Section:

@@ -6,13 +6,16 @@ Rows that differ in the ratio alone are one line; a table has such a picture if 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from vswin.report.claims.sources import measured
 from vswin.report.data import Row, Section
 from vswin.report.digits import stills_of
 from vswin.report.pictures.shown import place
 from vswin.report.pictures.sweep import Line, Panel, Point, Sweep
+from vswin.report.statistics import t_interval
 from vswin.report.study import Study
+from vswin.wording import signed
 
 FEWEST = 3
 """Ratios that a line must have for there to be a picture."""
@@ -21,10 +24,32 @@ RATIO, STILLS = "backbone_lr_ratio", "stills"
 
 def sweep(study: Study) -> Section:
     """The place of the picture; nothing where there is none."""
-    if not _lines(study):
+    lines = _lines(study)
+    if not lines:
         return Section("")
-    text = "By the backbone's learning rate, relative to the head's."
-    return Section("The ratio over its range", text=text, picture="sweep")
+    return Section(
+        "The ratio over its range",
+        ["row", "less the one of the highest ratio, points", "seeds"],
+        [line for rows in lines for line in _against_highest(study, rows)],
+        before="By the backbone's learning rate, relative to the head's.",
+        note="Differences are paired over the seeds that both rows have; brackets: 95 %, Student's "
+        "t. Only those of the claims above were registered.",
+        picture="sweep",
+    )
+
+
+def _against_highest(study: Study, rows: Mapping[float, Row]) -> Iterator[list[str]]:
+    """The top-1 of each row less that of the last one, which has the highest ratio."""
+    *others, highest = rows.values()
+    base = measured(study, highest.id, study.terms.headline)
+    for row in others:
+        by_seed = measured(study, row.id, study.terms.headline)
+        seeds = by_seed.keys() & base.keys()
+        if len(seeds) > 1:
+            found = t_interval([by_seed[seed] - base[seed] for seed in sorted(seeds)])
+            brackets = f"[{signed(found.low)}, {signed(found.high)}]"
+            names = f"{row.label} − {highest.label}"
+            yield [names, f"{signed(found.mean)} {brackets}", str(found.n)]
 
 
 def sweep_of(study: Study) -> Sweep | None:

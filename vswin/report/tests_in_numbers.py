@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from vswin.report.claims import Judgement, Step
 from vswin.report.claims.sources import measured
 from vswin.report.data import Section
-from vswin.report.statistics import interquartile_mean, probability_of_improvement
+from vswin.report.statistics import interquartile_mean, probability_of_improvement, tost_p
 from vswin.report.study import Study
 from vswin.wording import signed
 
@@ -17,6 +17,7 @@ HEADER = [
     "mean [95 % interval]",
     "interquartile mean",
     "P(larger)",
+    "TOST p",
     "p",
     "sign-flip p",
     "Holm p",
@@ -28,8 +29,10 @@ NOTE = (
     "Every p is one-sided, of the hypothesis that the claim does not hold, and is compared with "
     "2.5 %; of several steps it is the largest, and of an equality that of two one-sided tests. "
     "Sign-flip p: the same without a normal distribution. Holm p: adjusted for all open tests of "
-    "the paper that were run under this protocol; no verdict rests on it. P(larger): the share of "
-    "all pairs of a run of the first row and one of the second in which the first is larger. Tau: "
+    "the paper that were run under this protocol; no verdict rests on it. "
+    "P(larger): the share of "
+    "all pairs of a run of the first row and one of the second in which the first is larger. TOST "
+    "p: that the difference lies within the margin either way, by two one-sided tests. Tau: "
     "Kendall's, of a trend, mean over seeds. Power: the chance that this many seeds with this "
     "spread confirm the claim if the true difference is the margin (or 0 for within and equal)."
 )
@@ -55,6 +58,7 @@ def _lines(study: Study, judgement: Judgement) -> Iterator[list[str]]:
             f"{words(found.mean)} [{words(found.low)}, {words(found.high)}]",
             words(interquartile_mean([*step.by_seed.values()])),
             _two(_larger(study, judgement, step)),
+            _p(_within_margin(judgement, step)),
             *(of_claim if number == 0 else [""] * len(of_claim)),
         ]
 
@@ -70,6 +74,11 @@ def _larger(study: Study, judgement: Judgement, step: Step) -> float | None:
         for row in (step.first, step.second)
     )
     return probability_of_improvement(first, second)
+
+
+def _within_margin(judgement: Judgement, step: Step) -> float | None:
+    margin = judgement.margin
+    return tost_p([*step.by_seed.values()], -margin, margin) if margin else None
 
 
 def _p(value: float | None) -> str:

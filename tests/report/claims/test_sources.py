@@ -16,6 +16,7 @@ from vswin.report.claims import (
     with_holm,
 )
 from vswin.report.claims.distances import METRICS
+from vswin.report.statistics import holm
 
 FLAT = [70.0, 70.5, 69.5, 70.2]
 
@@ -212,6 +213,31 @@ def test_holm_is_over_open_tests_alone():
     assert first.holm_p == pytest.approx(2 * first.p)
     assert second.holm_p == pytest.approx(max(second.p, 2 * first.p))
     assert [j.holm_p for j in others] == [None, None, None]
+
+
+def test_a_contradiction_is_adjusted_for_the_number_of_claims_too():
+    rows = {"win4": FLAT, "win8": [69.5, 69.8, 69.1, 69.4], "win16": [66.0, 66.2, 65.9, 66.1]}
+    pairs = [["win8", "win4"], ["win16", "win4"], ["win16", "win8"]]
+    found = [judged(claim("greater", pair), **rows) for pair in pairs]
+    found.append(judged(claim("greater", ["win4", "win8"]), **rows))
+    adjusted = with_holm(found)
+    assert [j.verdict for j in adjusted] == ["contradicted"] * 3 + ["holds"]
+    wanted = holm([1 - j.p for j in found])
+    assert [j.contrary_holm_p for j in adjusted] == [*map(pytest.approx, wanted[:3]), None]
+    assert 1 - found[0].p < wanted[0]
+    shown = f"p of the contrary {1 - found[0].p:.3g} (one-sided), {wanted[0]:.3g} after Holm's"
+    assert shown in adjusted[0].reason
+    assert "contrary" not in adjusted[3].reason
+
+
+def test_what_holds_and_is_smaller_than_the_margin_says_so():
+    small, large = [70.5, 71.1, 70.0, 70.6], [72.5, 72.6, 72.4, 72.5]
+    trend = judged(claim("trend", ["win4", "win8", "win16"]), win4=FLAT, win8=small, win16=large)
+    assert trend.verdict == "holds"
+    assert "win8 − win4 is above zero, but smaller than the margin" in trend.reason
+    assert "win16 − win8 is above" not in trend.reason
+    equal = judged(claim("equal", ["win8", "win4"]), win4=FLAT, win8=small)
+    assert "smaller than the margin" not in equal.reason
 
 
 def test_all_claims_are_judged_under_a_protocol_whose_runs_are_missing(tmp_path):

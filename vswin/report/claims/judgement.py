@@ -69,6 +69,8 @@ class Judgement:
     sign_flip_p: float | None = None
     holm_p: float | None = None
     """p adjusted for all open tests of the paper under the protocol (`judge_all`)."""
+    contrary_holm_p: float | None = None
+    """Of a contradicted claim: the p of the contrary, adjusted likewise."""
     tau: float | None = None
     """Of a trend: Kendall's tau between the claimed order and a seed's, mean over seeds."""
     power: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from vswin.errors import UsageError
@@ -14,11 +14,12 @@ from vswin.paper.claims import Claim, claims_of, paper_claims
 from vswin.paper.printed import FOLDER
 from vswin.project import experiments_dir
 from vswin.report.claims import wording
+from vswin.report.claims.adjusting import with_holm
 from vswin.report.claims.deciding import Decision, decide, rule_of
 from vswin.report.claims.distances import METRICS, judge_distances
 from vswin.report.claims.judgement import Judgement, Step, Verdict
 from vswin.report.claims.sources import Studies, counted, in_doubt, is_informative, own_frame
-from vswin.report.statistics import MIN_SEEDS, holm, mean_tau, t_interval
+from vswin.report.statistics import MIN_SEEDS, mean_tau, t_interval
 from vswin.report.study import Study
 from vswin.wording import signed
 
@@ -75,24 +76,6 @@ def all_claims(library: Library) -> list[tuple[str, Claim]]:
     found = [(paper, claim) for paper in papers for claim in paper_claims(paper)]
     own = (claim for table in library.tables() for claim in library.experiment(table).claims)
     return [*found, *(("", claim) for claim in own)]
-
-
-def with_holm(judgements: Iterable[Judgement]) -> list[Judgement]:
-    """The same, with the p of each open test adjusted for all of its paper.
-
-    Own ablations are a family each.
-    """
-    found = list(judgements)
-    families: dict[str, list[int]] = {}
-    for number, judgement in enumerate(found):
-        if judgement.p is not None and judgement.evidence == "open test":
-            family = judgement.paper or str(judgement.claim.table)
-            families.setdefault(family, []).append(number)
-    for numbers in families.values():
-        ps = [p for number in numbers if (p := found[number].p) is not None]
-        for number, adjusted in zip(numbers, holm(ps), strict=True):
-            found[number] = dataclasses.replace(found[number], holm_p=adjusted)
-    return found
 
 
 def judge(claim: Claim, studies: Studies, paper: str = "") -> Judgement:
@@ -180,6 +163,7 @@ def _judge_own_frame(blank: Judgement) -> Judgement:
         verdict="holds" if _is_within(claim, share) else "contradicted",
         reason=f"{share:.2f} %; wanted {wording.bounds_in_words(claim)} %; at initialisation",
         values={ref: share},
+        difference=share,
     )
 
 
@@ -259,7 +243,7 @@ def _judge_steps(found: Judgement, values: Values, owners: Mapping[str, Study]) 
         dataclasses.replace(step, verdict=alone)
         for step, alone in zip(steps, decision.of_steps, strict=True)
     )
-    verdict, why = _verdict(claim, decision, steps, owners)
+    verdict, why = _verdict(found, decision, steps, owners)
     decisive = steps[decision.decisive].interval
     return dataclasses.replace(
         found,
@@ -306,9 +290,10 @@ def _step(
 
 
 def _verdict(
-    claim: Claim, decision: Decision, steps: tuple[Step, ...], owners: Mapping[str, Study]
+    found: Judgement, decision: Decision, steps: tuple[Step, ...], owners: Mapping[str, Study]
 ) -> tuple[Verdict, list[str]]:
     """The verdict, and what there is to say beside the numbers."""
+    claim = found.claim
     terms = next(iter(owners.values())).terms
     if not terms.tests_claims:
         return "inconclusive", [f"protocol {terms.protocol} tests no claims"]
@@ -320,8 +305,8 @@ def _verdict(
         return "inconclusive", [f"not clear of chance or of the ceiling: {', '.join(dull)}"]
     if decision.verdict == "inconclusive":
         return "inconclusive", [wording.unsettled(decision, steps)]
-    contrary = wording.contrary(claim, decision.verdict, decision.p)
-    return decision.verdict, [*filter(None, [contrary]), *wording.doubts(decision)]
+    small = wording.small(claim, steps, found.margin) if decision.verdict == "holds" else []
+    return decision.verdict, [*small, *wording.doubts(decision)]
 
 
 def _uninformative(claim: Claim, owners: Mapping[str, Study]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vswin.paper.claims import TIMED, Claim
 from vswin.report.claims.deciding import Decision
-from vswin.report.claims.judgement import Step, Verdict
+from vswin.report.claims.judgement import Judgement, Step
 from vswin.report.compare import UNITS
 from vswin.report.statistics import LEVEL
 from vswin.report.statistics.power import MOST_PAIRS, POWER
@@ -90,18 +90,36 @@ def doubts(decision: Decision) -> list[str]:
     return []
 
 
-def contrary(claim: Claim, verdict: Verdict, p: float | None) -> str:
-    """How sure a contradiction is, from the claim's p; of kinds with one step and one border."""
-    one_border = claim.kind in ("greater", "within", "interaction")
-    if verdict != "contradicted" or p is None or not one_border:
+def small(claim: Claim, steps: tuple[Step, ...], margin: float | None) -> list[str]:
+    """The steps of a claim that holds which are smaller than what counts as no effect."""
+    if not margin or claim.kind not in ("greater", "trend", "interaction"):
+        return []
+    inside = [s for s in steps if -margin < s.interval.low and s.interval.high < margin]
+    return [f"{step.label} is above zero, but smaller than the margin" for step in inside]
+
+
+def contrary(judgement: Judgement) -> str:
+    """How sure a contradiction is; of kinds with one step and one border.
+
+    As "p = 0.0247 that it is the other way round, 0.44 after Holm's correction".
+    """
+    p, one_border = judgement.p, judgement.claim.kind in ("greater", "within", "interaction")
+    if judgement.verdict != "contradicted" or p is None or not one_border:
         return ""
-    shown = "below 0.0001" if 1 - p < 0.0001 else f"{1 - p:.3g}"
-    return f"one-sided p of the contrary {shown}, not adjusted for the number of claims"
+    text = f"p of the contrary {_p(1 - p)} (one-sided)"
+    adjusted = judgement.contrary_holm_p
+    return text if adjusted is None else f"{text}, {_p(adjusted)} after Holm's correction"
+
+
+def _p(value: float) -> str:
+    return "below 0.0001" if value < 0.0001 else f"{value:.3g}"
 
 
 def seeds_wanted(needed_n: int | None) -> str:
     """How many seeds an inconclusive verdict wants; empty where none would help."""
-    return f"{needed_n} seeds would settle it, if mean and spread stay" if needed_n else ""
+    if not needed_n:
+        return ""
+    return f"{needed_n} seeds would settle it with a chance of {100 * POWER:.0f} %"
 
 
 def counts_in_words(claim: Claim, numbers: dict[str, float]) -> str:

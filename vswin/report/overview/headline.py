@@ -124,7 +124,7 @@ def _why(overview: Overview, judgement: Judgement) -> tuple[str, str]:
         return judgement.reason.partition("; ")[0], wanted
     if judgement.verdict == "no effect" and judgement.margin:
         return f"{points} points", f"margin ±{judgement.margin:g}"
-    how_sure = contrary(claim, judgement.verdict, judgement.p)
+    how_sure = contrary(judgement)
     return f"{points} points", how_sure or seeds_wanted(judgement.needed_n)
 
 
