@@ -74,9 +74,10 @@ def test_the_table_cuts_nothing_and_counts_the_verdicts(tmp_path):
         assert "…" not in done.stdout
         for claim in claims_of("table8"):
             assert re.search(rf"(^|[│ ]){claim.id}($|[│ ])", done.stdout, re.M), claim.id
-        last = done.stdout.splitlines()[-1]
-        assert last.startswith(f"{len(claims_of('table8'))} claim")
-        assert "hold" in last
+        *_, count, registered = done.stdout.splitlines()
+        assert count.startswith(f"{len(claims_of('table8'))} claim")
+        assert "6 of 52 registered runs are complete" in registered
+        assert "hold" in count
 
 
 def test_an_unknown_table_is_refused_in_a_line(tmp_path):

@@ -191,6 +191,14 @@ def test_it_has_claims_of_its_own(project):
         ("kind: greater", "kind: grater", "line 8: claims.0.kind"),
         (", margins: {clips: 1}", "", "kind greater needs margins for top1"),
         ("metric: top1", "metrics: top1", "line 8: claims.0.metrics: unknown key"),
+        ("metric: top1", "metric: topp", "claim long_helps: nothing measures topp; known: top1"),
+        ("metric: flops, rows", "metric: order, rows", "a ratio is of flops.* not of order"),
+        (", bounds: {low: 1.1}", "", "kind ratio needs bounds"),
+        (
+            "kind: greater, metric: top1, rows: [long, short]",
+            "kind: level, metric: top1, rows: [long]",
+            "kind level takes a printed number",
+        ),
     ],
 )
 def test_a_claim_that_cannot_be_judged_is_refused(old, new, words, project):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.command import vswin
-from vswin.files import DamagedFileError
+from vswin.files import DamagedFileError, read_json, write_json
 from vswin.project import project_root
 from vswin.report import load_study, write_report
 from vswin.report.collect import studies_in
@@ -82,6 +82,8 @@ def test_tests_that_differ_are_not_stacked(store, tmp_path):
     fewer = {name: array[:-1] for name, array in second.predictions().items()}
     cut = type(second)(copy)
     cut.write_predictions(**fewer, score=np.zeros((len(fewer["label"]), 5)))
+    metrics = second.config().task.metrics(fewer)
+    write_json(copy / "result.json", read_json(copy / "result.json") | {"metrics": metrics})
     write_record(tmp_path / "record", [first, cut])
     found = read_predictions(tmp_path / "record")
     assert len(found[first.run_id]["label"]) == len(found[second.run_id]["label"]) + 1
@@ -147,6 +149,10 @@ def twice_the_first_line(path):
     path.write_text("".join([lines[0], *lines]))
 
 
+def cut_in_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
 def another_accuracy(path):
     first, *rest = path.read_text().splitlines(keepends=True)
     line = json.loads(first)
@@ -163,6 +169,7 @@ def another_accuracy(path):
             lambda path: path.write_text("a,b\n"),
             "predictions.npz cannot be read",
         ),
+        ("predictions.npz", cut_in_half, "predictions.npz cannot be read"),
         ("curves.csv", lambda path: path.unlink(), "curves.csv has nothing of swin_t"),
         ("curves.csv", without_first_line, "curves.csv is not a record's"),
         ("runs.jsonl", twice_the_first_line, "line 2 of .* is recorded already"),
@@ -174,6 +181,26 @@ def test_files_that_do_not_belong_together_are_refused(recorded, tmp_path, name,
     damage(folder / name)
     with pytest.raises(DamagedFileError, match=f"{words}.*restore the record"):
         read_runs(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (cut_in_half, "predictions.npz cannot be read"),
+        (lambda path: another_result(path.with_name("result.json")), "result.json says what"),
+    ],
+)
+def test_a_run_whose_files_do_not_belong_together_is_not_recorded(store, tmp_path, damage, words):
+    first = next(iter(store))
+    copy = type(first)(shutil.copytree(first.path, tmp_path / first.run_id))
+    damage(copy.path / "predictions.npz")
+    with pytest.raises(DamagedFileError, match=f"{words}.*remove the folder"):
+        write_record(tmp_path / "record", [copy])
+    assert not (tmp_path / "record").exists()
+
+
+def another_result(path):
+    write_json(path, read_json(path) | {"metrics": {"top1": 0.99, "top5": 0.995}})
 
 
 def test_reports_made_from_a_record_are_those_made_from_the_runs(smoke_results, tmp_path):

@@ -25,20 +25,27 @@ def claims(
 ) -> None:
     """The paper's claims, each with its verdict under a protocol. Trains nothing.
 
-    With --json, what does not apply to a claim is null; differences, intervals and margins are in
-    points, and of a ratio the difference is the quotient.
+    A p is one-sided, of the hypothesis that the claim does not hold, and not adjusted for the
+    number of claims. With --json, what does not apply to a claim is null. Differences, intervals
+    and margins are in points; those of times in seconds, of what is counted in 10^9
+    multiply-accumulates, 10^6 weights or images, views or GiB. Of a ratio the difference is the
+    quotient, of a bound the number itself, in %.
     """
     from vswin.project import results_path
     from vswin.report import load_study
     from vswin.report.audit.basis import RECORD
     from vswin.report.claims import judge_all, judge_claims
     from vswin.report.overview.data import count_in_words
+    from vswin.report.registration import registration_line
 
     say_project(quiet=as_json)
+    registered = ""
     if table is None:
         judged = judge_all(results_dir, protocol)
     else:
-        judged = judge_claims(load_study(table, protocol, results_dir=results_dir))
+        study = load_study(table, protocol, results_dir=results_dir)
+        judged = judge_claims(study)
+        registered = registration_line(study)
     if as_json:
         print(json.dumps([as_object(j) for j in judged], indent=2, allow_nan=False))
         return
@@ -58,6 +65,8 @@ def claims(
     print_table(f"Claims, protocol {protocol}", columns, lines, names=2)
     print_line(f"{len(judged)} claims: {count_in_words(judged)}." if judged else "No claims.")
     waiting = any(j.verdict == "not run" and j.evidence == "open test" for j in judged)
+    if registered:
+        print_line(registered)
     record = results_path(RECORD)
     if waiting and record.is_dir() and record != results_path(results_dir):
         print_line(f"What the project's own record says of them: --results-dir {RECORD}")
@@ -99,11 +108,17 @@ def _paper_of(judgement: Judgement) -> str | None:
 
 
 def _difference(judgement: Judgement) -> str:
-    """With its interval; a quotient has neither sign nor interval."""
+    """With its interval and, where it is not points, its unit."""
+    from vswin.paper.claims import TIMED
+    from vswin.report.claims.wording import OF_COUNTS
     from vswin.report.overview.blocks import in_points
 
-    if judgement.difference is None:
+    claim, difference = judgement.claim, judgement.difference
+    if difference is None:
         return ""
-    return (
-        f"{judgement.difference:.3g} ×" if judgement.claim.kind == "ratio" else in_points(judgement)
-    )
+    if claim.kind == "ratio":
+        return f"{difference:.3g} ×"
+    if claim.kind == "bound":
+        return f"{in_points(judgement).replace('+', '')} %"
+    unit = " s" if claim.metric in TIMED else f" {OF_COUNTS.get(claim.metric, '')}".rstrip()
+    return f"{in_points(judgement)}{unit}"

@@ -180,8 +180,8 @@ def _claims(library: Library, study: RegisteredStudy) -> Iterator[RegisteredClai
     claims += [claim for table in printed for claim in library.experiment(table).claims]
     known = {f"{table}.{row}" for table, found in study.tables.items() for row in found}
     for claim in filter(is_tested_on_clips, claims):
-        rows = tuple(f"{claim.table_of(row)}.{row.rpartition('.')[2]}" for row in claim.rows)
-        missing = [row for row in rows if row not in known]
+        registered = registered_form(claim)
+        missing = [row for row in registered.rows if row not in known]
         if missing and claim.table is None:  # it is about tables that are not registered
             continue
         if missing:
@@ -189,16 +189,21 @@ def _claims(library: Library, study: RegisteredStudy) -> Iterator[RegisteredClai
                 f"claim {claim.id} compares {missing[0]}, which is not registered under protocol "
                 f"{study.protocol}; register its table, too, or leave the claim to videos"
             )
-        yield RegisteredClaim(
-            id=claim.id,
-            table=claim.table,
-            kind=claim.kind,
-            metric=claim.metric,
-            rows=rows,
-            margin=claim.margin("clips"),
-            bounds=claim.bounds,
-            evidence=claim.evidence,
-        )
+        yield registered
+
+
+def registered_form(claim: Claim) -> RegisteredClaim:
+    """What is registered of a claim."""
+    return RegisteredClaim(
+        id=claim.id,
+        table=claim.table,
+        kind=claim.kind,
+        metric=claim.metric,
+        rows=tuple(f"{claim.table_of(row)}.{row.rpartition('.')[2]}" for row in claim.rows),
+        margin=claim.margin("clips"),
+        bounds=claim.bounds,
+        evidence=claim.evidence,
+    )
 
 
 def is_tested_on_clips(claim: Claim) -> bool:

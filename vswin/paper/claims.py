@@ -25,6 +25,8 @@ TestedOn = Literal["clips", "videos"]
 COUNTED = ("flops", "params", "test_flops", "views", "pretraining_images", "memory")
 """Metrics that need no run; see `vswin.paper.quantities`. Of memory (of a training step) there is
 a model, `vswin.costs.memory`, and only its order counts."""
+OF_DIGITS = ("easiest", "order", "stills")
+"""What only runs on Moving Digits measure."""
 TIMED = ("test_seconds",)
 """Measured, and not in points."""
 ROWS: dict[Kind, tuple[int, int | None]] = {
@@ -155,7 +157,8 @@ class Claim(Strict):
 
     def _numbers_problem(self) -> str:
         if (self.bounds is None) == (self.kind in BOUNDED):
-            return f"bounds belong to the kinds {' and '.join(BOUNDED)}"
+            verb = "needs" if self.kind in BOUNDED else "takes no"
+            return f"kind {self.kind} {verb} bounds (low, high or both)"
         takes_margins = self.kind not in BOUNDED and self.metric not in (*COUNTED, *TIMED)
         if takes_margins and self.margins is None:
             return f"kind {self.kind} needs margins for {self.metric}"

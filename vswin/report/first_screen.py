@@ -53,11 +53,17 @@ def line_of(study: Study, judgement: Judgement, printed: PrintedEvidence | None)
         about=_about(judgement),
         verdict=verdict_in_words(study, judgement),
         tone=judgement.verdict,
-        evidence=judgement.evidence,
+        evidence=evidence_in_words(judgement),
         why=f"{claim.why} {judgement.doubt[:1].upper()}{judgement.doubt[1:]}.".strip()
         if judgement.doubt
         else claim.why,
     )
+
+
+def evidence_in_words(judgement: Judgement) -> str:
+    """Its class, and whether what a registered study tested was not registered as it is."""
+    is_late = bool(judgement.steps) and judgement.is_registered is False
+    return f"{judgement.evidence}, not preregistered" if is_late else judgement.evidence
 
 
 def verdict_in_words(study: Study, judgement: Judgement) -> str:
@@ -103,7 +109,9 @@ def _brackets(interval: Interval | None, text: Callable[[float], str]) -> str:
 
 
 def _about(judgement: Judgement) -> str:
-    """Over how many seeds, and of several steps, which one is meant."""
+    """Over how many seeds, and of several steps, which one is meant; or why nothing was run."""
+    if judgement.verdict == "not run":
+        return "" if judgement.evidence == "needs videos" else judgement.reason
     if not judgement.seeds or judgement.difference is None:
         return ""
     found = (s.label for s in judgement.steps if s.interval == judgement.interval)

@@ -23,7 +23,7 @@ import numpy as np
 from vswin.files import DamagedFileError, atomic_write, require_writable, write_text
 from vswin.runs.config import RunConfig
 from vswin.runs.result import Result, result_from
-from vswin.runs.store import RunFolder, Store, config_in, run_json
+from vswin.runs.store import RunFolder, Store, config_in, read_arrays, run_json
 
 RUNS, CURVES, PREDICTIONS = "runs.jsonl", "curves.csv", "predictions.npz"
 GIVEN = ("label", "cell")
@@ -124,7 +124,13 @@ def write_record(
     found.take(copied or Recorded(), (copied or Recorded()).runs)
     for run in runs:
         if record := record_of(run):
-            one = {run.run_id: record}, {run.run_id: run.metrics()}, {run.run_id: run.predictions()}
+            predictions = run.predictions()
+            if record.config.task.metrics(predictions) != record.result.metrics:
+                raise DamagedFileError(
+                    f"{run.path / 'result.json'} says what {PREDICTIONS} beside it does not give; "
+                    "remove the folder and run it again"
+                )
+            one = {run.run_id: record}, {run.run_id: run.metrics()}, {run.run_id: predictions}
             found.take(Recorded(*one), [run.run_id])
     ids = sorted(found.runs)
     require_writable(folder, "--output")
@@ -196,11 +202,7 @@ def read_predictions(folder: Path) -> dict[str, Predictions]:
     if not path.exists():
         return {}
     found = dict[str, Predictions]()
-    try:
-        with np.load(path) as file:
-            arrays = dict(file)
-    except (OSError, ValueError) as error:
-        raise DamagedFileError(f"{path} cannot be read ({error}); {REMEDY}") from error
+    arrays = read_arrays(path, REMEDY)
     for number in sorted({name.partition("/")[0] for name in arrays}):
         test = {n.partition("/")[2]: a for n, a in arrays.items() if n.startswith(f"{number}/")}
         for place, run_id in enumerate(test.pop("run").tolist()):

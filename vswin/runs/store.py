@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import functools
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -161,9 +163,29 @@ class RunFolder:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # all are arrays
 
     def predictions(self) -> dict[str, np.ndarray]:
-        """The arrays of predictions.npz."""
-        with np.load(self.path / "predictions.npz") as file:
+        """The arrays of predictions.npz.
+
+        Raises:
+            DamagedFileError: if it cannot be read.
+        """
+        return read_arrays(self.path / "predictions.npz", "remove the folder of the run")
+
+
+def read_arrays(path: Path, remedy: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file.
+
+    Args:
+        path: of the file.
+        remedy: what to do if it is damaged, for the message.
+
+    Raises:
+        DamagedFileError: if it cannot be read.
+    """
+    try:
+        with np.load(path) as file:
             return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DamagedFileError(f"{path} cannot be read ({error}); {remedy}") from error
 
 
 def run_json(config: RunConfig) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def test_within(gains, verdict):
 def test_equal(gains, verdict):
     found = judged(claim("equal", ["win8", "win16"]), win16=FLAT, win8=above(FLAT, *gains))
     assert found.verdict == verdict, found.reason
-    assert "margin 1 point, fixed beforehand" in found.reason
+    assert "margin 1 point, not preregistered" in found.reason
 
 
 @pytest.mark.parametrize(

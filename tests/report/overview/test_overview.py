@@ -75,7 +75,9 @@ def test_what_does_not_hold_is_said_as_loudly_as_what_holds(overview):
     shown = as_markdown(first)
     assert "`joint_beats_factorized`" in shown
     assert "contradicted on Moving Digits: joint − factorized = −2.10 points" in shown
-    assert "p of the contrary below 0.0001 (one-sided), below 0.0001 after Holm" in shown  # t = -36 with 3 d.f.
+    assert (
+        "p of the contrary below 0.0001 (one-sided), below 0.0001 after Holm" in shown
+    )  # t = -36 with 3 d.f.
 
 
 def test_verdicts_are_counted_once_each(overview):

@@ -80,7 +80,9 @@ class Judgement:
     """Of an inconclusive verdict: with how many seeds there would be another, with a chance of
     80 %, if mean and spread are as they were seen. None: no number up to 1,000, or no such test."""
     margin: float | None = None
-    """In points; fixed beforehand."""
+    """In points."""
+    is_registered: bool | None = None
+    """Whether it is judged as it was preregistered; None where no study of the protocol was."""
     steps: tuple[Step, ...] = ()
     found: str = ""
     """What was found, in words, where one difference does not say it."""

@@ -98,6 +98,7 @@ def judge(claim: Claim, studies: Studies, paper: str = "") -> Judgement:
         reason="",
         rows=claim.rows,
         evidence=claim.evidence,
+        is_registered=None if claim.is_counted else studies.is_registered(claim),
     )
     if found := _judge_without_runs(blank, studies):
         return found
@@ -221,7 +222,7 @@ def _judge_level(found: Judgement, owners: Mapping[str, Study]) -> Judgement:
 def _judge_steps(found: Judgement, values: Values, owners: Mapping[str, Study]) -> Judgement:
     claim, seeds = found.claim, found.seeds
     steps = tuple(steps_of(claim, values, seeds))
-    reason = "; ".join([wording.tested(claim, steps, found.margin), *wording.spread(claim, values)])
+    reason = "; ".join([wording.tested(found, steps), *wording.spread(claim, values)])
     found = dataclasses.replace(
         found,
         verdict="inconclusive",

@@ -10,10 +10,15 @@ from pathlib import Path
 from vswin.costs.cache import cost_at, memory_at
 from vswin.errors import UsageError, VswinError
 from vswin.experiments.library import Library
-from vswin.experiments.preregistration import RegisteredStudy, read_preregistration
+from vswin.experiments.preregistration import (
+    Preregistration,
+    RegisteredStudy,
+    read_preregistration,
+    registered_form,
+)
 from vswin.models.registry import presets, resolve_config
 from vswin.models.swin.config import BiasInit, own_frame_share
-from vswin.paper.claims import TIMED, Claim, Counted
+from vswin.paper.claims import OF_DIGITS, TIMED, Claim, Counted
 from vswin.paper.printed import printed_table, read_paper
 from vswin.paper.quantities import printed_quantity
 from vswin.project import experiments_dir, preregistration_file, results_path
@@ -28,9 +33,6 @@ CEILING = 99.0
 """In %; above it, a row cannot show that it is better than another."""
 CHANCE = {"order": 50.0, "stills": 10.0}
 """In %, of metrics whose chance is not that of the classes."""
-
-OF_DIGITS = ("easiest", "order", "stills")
-"""What only runs on Moving Digits measure."""
 
 
 class ClaimError(VswinError):
@@ -98,10 +100,23 @@ class Studies:
             return found
         return {seed: value for seed, value in found.items() if seed < registered[row].seeds}
 
+    def is_registered(self, claim: Claim) -> bool | None:
+        """Whether a claim is judged as it was registered; None if the protocol has no such study.
+
+        The words of a claim are not registered; its rows, its kind and its margin are.
+        """
+        if self._preregistration is None or self._registered is None:
+            return None
+        return registered_form(claim) in self._preregistration.claims
+
+    @functools.cached_property
+    def _preregistration(self) -> Preregistration | None:
+        return read_preregistration(preregistration_file())
+
     @functools.cached_property
     def _registered(self) -> RegisteredStudy | None:
         """What is registered under the protocol."""
-        registered = read_preregistration(preregistration_file())
+        registered = self._preregistration
         return registered.study(self.protocol) if registered else None
 
 

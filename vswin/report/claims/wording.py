@@ -22,17 +22,19 @@ OF_COUNTS = {
 """Units of what is counted."""
 
 
-def tested(claim: Claim, steps: tuple[Step, ...], margin: float | None) -> str:
+def tested(found: Judgement, steps: tuple[Step, ...]) -> str:
     """The steps with their intervals, the number of seeds, and the margin."""
+    claim, margin = found.claim, found.margin
+    when = {True: ", fixed beforehand", False: ", not preregistered", None: ""}[found.is_registered]
     unit = "s" if claim.metric in TIMED else "%" if claim.kind == "bound" else "points"
     parts = [step_in_words(step, unit) for step in steps]
     n = steps[0].interval.n
     seeds = "seed" if n == 1 else "seeds"
     parts.append(f"{n} {seeds}" if claim.kind == "bound" else f"{n} paired {seeds}")
     if margin is not None and claim.kind in ("within", "equal"):
-        parts.append(f"margin {points(margin)}, fixed beforehand")
+        parts.append(f"margin {points(margin)}{when}")
     elif margin is not None:
-        parts.append(f"no effect would be within ±{points(margin)}, fixed beforehand")
+        parts.append(f"no effect would be within ±{points(margin)}{when}")
     if claim.bounds:
         parts.append(f"wanted {bounds_in_words(claim)} %")
     return "; ".join(parts)
