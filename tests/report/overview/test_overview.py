@@ -22,6 +22,7 @@ from vswin.report.overview.picture import picture_of
 from vswin.report.overview.plots import COLOURS, draw
 from vswin.report.overview.repeated import repeated, repeated_in_short
 from vswin.report.overview.tables import as_printed, printed_in_short, tables
+from vswin.report.statistics import Interval
 from vswin.wording import signed
 
 PRINTED = [t for t in Library(experiments_dir()).tables() if printed_table(t)]
@@ -164,11 +165,63 @@ def test_an_answer_that_depends_on_the_benchmark_is_said_on_the_first_screen(ove
     name = named(overview, "joint_beats_split")
     assert name in line
     assert named(overview, "joint_beats_factorized") not in line  # contradicted in both
-    (block,) = [each for each in blocks(overview) if each.title == "What the answers depend on"]
+    block = what_answers_depend_on(overview)
     assert any(
-        f"{name}: holds" in plain(item) and "`proxy_speed2` contradicted" in item
-        for item in block.items
+        item.startswith(f"{name}: another answer. Under `proxy_speed2` (digits move two pixels")
+        and "): contradicted (−" in item
+        and "; here: holds (+4.95 [" in item
+        for item in map(plain, block.items)
     )
+
+
+def what_answers_depend_on(overview):
+    (block,) = [each for each in blocks(overview) if each.title == "What the answers depend on"]
+    return block
+
+
+def test_sensitivity_studies_are_on_the_first_screen_in_a_sentence(overview):
+    (line,) = [text for text in first_screen(overview) if text.startswith("Sensitivity studies")]
+    assert line == (
+        "Sensitivity studies: `proxy_speed2` (digits move two pixels in a frame instead of one): "
+        "of 4 claims tested there, 2 have the same answer, 2 have another answer."
+    )
+    (cells,) = what_answers_depend_on(overview).lines
+    assert cells[-1].lower() in line
+
+
+def test_what_does_not_depend_on_training_is_not_tested_in_a_sensitivity_study(overview):
+    """Claims at initialisation have seeds, too, and are the same under every protocol."""
+    begins = dataclasses.replace(
+        judgement(overview, "layers_of_mvit_begin_apart"), verdict="holds", seeds=(0, 1, 2, 3, 4)
+    )
+    (other,) = overview.elsewhere
+    other = dataclasses.replace(other, judgements=(*other.judgements, begins))
+    others = [j for j in overview.judgements if j.claim.id != begins.claim.id]
+    again = dataclasses.replace(overview, judgements=(*others, begins), elsewhere=(other,))
+    assert what_answers_depend_on(again) == what_answers_depend_on(overview)
+    (line,) = [
+        line
+        for block in blocks(again)
+        for line, claim in zip(block.lines, block.ids, strict=False)
+        if claim == begins.claim.id
+    ]
+    assert line[-1] == ""
+
+
+def test_an_effect_of_another_size_stands_beside_the_claim(overview):
+    (other,) = overview.elsewhere
+    found = other.of("joint_beats_factorized")
+    (step,) = found.steps
+    small = dataclasses.replace(step, interval=Interval(-0.4, -0.5, -0.3, 4))
+    small = dataclasses.replace(found, steps=(small,), difference=-0.4, interval=small.interval)
+    again = dataclasses.replace(other, judgements=(small,))
+    again = dataclasses.replace(overview, elsewhere=(again,))
+    contradicted = next(block for block in blocks(again) if block.tone == "contradicted")
+    cell = contradicted.lines[contradicted.ids.index("joint_beats_factorized")][-1]
+    assert cell == "the same in 1 of 1, `proxy_speed2`: contradicted, of another size"
+    (item,) = map(plain, what_answers_depend_on(again).items)
+    assert "of another size. joint − factorized, under `proxy_speed2`" in item
+    assert "): −0.40 [−0.50, −0.30], n = 4; here: −2.10 [" in item
 
 
 def test_a_variation_has_a_page_of_its_own_if_it_is_asked_for(overview):

@@ -10,6 +10,7 @@ from pathlib import Path
 from vswin.paper.claims import Evidence
 from vswin.report.claims import VERDICTS, Judgement, Verdict
 from vswin.report.overview.awaited import Bill
+from vswin.report.sensitivity import Sensitivity
 from vswin.report.study import Study
 
 EVIDENCE: dict[Evidence, str] = {
@@ -23,21 +24,6 @@ EVIDENCE: dict[Evidence, str] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Elsewhere:
-    """The claims under another protocol: a sensitivity study, or the paper's own."""
-
-    protocol: str
-    about: str
-    """In what it differs, in a line."""
-    judgements: tuple[Judgement, ...]
-    """Of the claims that were tested there."""
-
-    def of(self, claim: str) -> Judgement | None:
-        """What became of a claim; None where it was not tested."""
-        return next((j for j in self.judgements if j.claim.id == claim), None)
-
-
-@dataclasses.dataclass(frozen=True)
 class Overview:
     """All claims and tables of the papers under a protocol."""
 
@@ -48,7 +34,8 @@ class Overview:
     """Every printed table, in order."""
     judgements: tuple[Judgement, ...]
     """Every claim of the papers, likewise."""
-    elsewhere: tuple[Elsewhere, ...]
+    elsewhere: tuple[Sensitivity, ...]
+    """Under its variations and the paper's own protocol, where claims were tested there."""
     own: tuple[tuple[Study, tuple[Judgement, ...]], ...]
     """Ablations that are in no paper and were run, with their claims."""
     bill: Bill

@@ -10,13 +10,13 @@ from vswin.report.claims.wording import bounds_in_words, contrary, seeds_wanted
 from vswin.report.overview.block import number_of
 from vswin.report.overview.blocks import (
     UNTRAINED,
-    changed,
     in_points,
     link_to,
     place,
     trained_on,
 )
 from vswin.report.overview.data import Overview, outcome, with_notes
+from vswin.report.sensitivity import changes, in_counts
 
 NAMED: dict[Verdict, str] = {
     "contradicted": "Contradicted",
@@ -41,9 +41,7 @@ def headline(overview: Overview) -> list[str]:
             f"{words}{on or _untrained(found)}: {'; '.join(_by_sentence(overview, found))}."
             for on, found in where.items()
         ]
-    if found := [link_to(j) for j in judged if changed(j, overview.elsewhere)]:
-        lines.append(f"Depends on how the benchmark is made: {'; '.join(found)}.")
-    return [*lines, *_waiting(overview)]
+    return [*lines, *_sensitivity(overview), *_waiting(overview)]
 
 
 def claims_in_words(overview: Overview) -> list[str]:
@@ -126,6 +124,20 @@ def _why(overview: Overview, judgement: Judgement) -> tuple[str, str]:
         return f"{points} points", f"margin ±{judgement.margin:g}"
     how_sure = contrary(claim, judgement.verdict, judgement.p)
     return f"{points} points", how_sure or seeds_wanted(judgement.needed_n)
+
+
+def _sensitivity(overview: Overview) -> Iterator[str]:
+    """How many answers are the same in sensitivity studies, and which are other ones."""
+    said = []
+    for other in overview.elsewhere:
+        counts = in_counts(overview.judgements, other)
+        said.append(f"{other.called}: {counts[0].lower()}{counts[1:]}")
+    if said:
+        yield f"Sensitivity studies: {'. '.join(said)}."
+    found = changes(overview.judgements, overview.elsewhere)
+    names = [link_to(change.here) for change in found if change.what == "another answer"]
+    if names:
+        yield f"Depends on how the benchmark is made: {'; '.join(dict.fromkeys(names))}."
 
 
 def _waiting(overview: Overview) -> Iterator[str]:
