@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from vswin.paper.claims import Evidence
 from vswin.report.claims import Judgement, Verdict, printed_in_words
 from vswin.report.overview.block import Block, number_of, place_of
-from vswin.report.overview.data import EVIDENCE, Overview, count_in_words
+from vswin.report.overview.data import Overview, count_in_words
 from vswin.report.overview.repeated import repeated
 from vswin.report.overview.tables import (
     as_printed,
@@ -78,7 +78,7 @@ def claims_of(overview: Overview, verdict: Verdict) -> Block:
                 f"{place_of(overview, claim)}: {quote} Tested: {tested}",
                 printed_in_words(claim) or as_printed(claim) or "–",
                 ours(overview, judgement),
-                EVIDENCE[judgement.evidence],
+                overview.evidence(judgement),
                 *([others] if overview.elsewhere else []),
             ]
         )

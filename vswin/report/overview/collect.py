@@ -7,7 +7,8 @@ from pathlib import Path
 from vswin.experiments.library import Library
 from vswin.paper.printed import printed_table
 from vswin.project import experiments_dir, results_path
-from vswin.report.claims import judge_all
+from vswin.report.claims import Studies, judge_all
+from vswin.report.claims.sources import is_printed
 from vswin.report.collect import load_study, studies_in
 from vswin.report.overview import awaited
 from vswin.report.overview.data import Overview
@@ -40,6 +41,8 @@ def load_overview(protocol: str = "proxy", results_dir: str | Path = "results") 
     studies = tuple(load_study(table, protocol, results_dir=results_dir) for table in tables)
     papers = [study.printed.paper for study in studies if study.printed]
     of_papers = [j for j in judged if j.claim.table in (None, *tables)]
+    counted = [j.claim for j in of_papers if j.evidence == "counted"]
+    known = Studies(protocol, results_dir, known=studies)
     return Overview(
         protocol=protocol,
         title=chosen.title,
@@ -50,6 +53,9 @@ def load_overview(protocol: str = "proxy", results_dir: str | Path = "results") 
             (study, tuple(j for j in judged if j.claim.table == study.name))
             for study in own
             if study.runs
+        ),
+        printed=frozenset(
+            claim.id for claim in counted if all(is_printed(claim, r, known) for r in claim.rows)
         ),
         bill=awaited.bill(tables, results_dir),
         results_dir=results_path(results_dir),
