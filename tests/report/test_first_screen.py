@@ -9,7 +9,7 @@ from vswin.report.first_screen import first_screen, negative
 from vswin.report.headline import verdict_lines
 from vswin.report.page import make_page, render
 from vswin.report.pictures.tested import sensitivity_of
-from vswin.report.sensitivity import Sensitivity, changed, sensitivity
+from vswin.report.sensitivity import Sensitivity, changed, in_counts, sensitivity
 
 UP, SAME, DOWN = [84.0, 84.4, 83.9, 84.2], [80.1, 80.5, 79.8, 80.2], [76.0, 76.4, 75.8, 76.1]
 """Accuracies of four seeds, apart by four points."""
@@ -92,13 +92,15 @@ def test_an_answer_that_changes_is_on_the_first_screen(study):
     assert said == list(changed(judged, [other]))
     (beats,) = [j for j in judged if j.claim.id == "joint_beats_factorized"]
     assert any(
-        text.startswith(beats.says) and "With digits are faster: contradicted" in text
+        text.startswith(beats.says)
+        and "Under `proxy_other` (digits are faster): contradicted" in text
         for text in said
     )
-    table = sensitivity(judged, [other])
+    table = sensitivity(study, judged, [other])
     (cells,) = [cells for cells in table.lines if cells[0] == beats.says]
     assert cells[2].startswith("≠ contradicted (")
     assert table.header == ["claim", "here", "proxy_other"]
+    assert [i.text for i in table.items if i.verdict == "another answer"] == said
 
 
 def test_the_picture_sets_each_variation_beside_the_study(study):
@@ -151,4 +153,61 @@ def test_a_difference_that_vanishes_changes_it_though_it_is_inconclusive(study):
 
 
 def test_without_variations_there_is_no_section(study):
-    assert sensitivity(judge_claims(study), []).is_empty
+    assert sensitivity(study, judge_claims(study), []).is_empty
+
+
+UNSURE = [82.5, 85.9, 83.5]
+"""Of three seeds, about as good as `UP`, and by how much cannot be told."""
+
+
+def test_claims_tested_there_are_counted_by_how_their_answers_stand_beside_those_here(study):
+    judged, other = judge_claims(study), varied(designs(UP[:3], DOWN[:3], UNSURE))
+    assert [j.verdict for j in other.tested] == ["holds", "inconclusive", "holds", "holds"]
+    said = in_counts(judged, other)
+    assert said == (
+        "Of 4 claims tested there, 2 have the same answer, 1 is undecided with 3 seeds, "
+        "1 is decided only there, none has another answer"
+    )
+    assert said in sensitivity(study, judged, [other]).before
+
+
+def test_an_inconclusive_answer_agrees_with_nothing(study):
+    unsure = designs(UP[:3], DOWN[:3], UNSURE)
+    judged = judge_claims(unsure)
+    assert "3 have the same answer, 1 is undecided" in in_counts(judged, varied(unsure))
+    said = "2 have the same answer, 1 is undecided with 4 seeds, 1 is decided only there"
+    assert said in in_counts(judged, varied(study))
+    items = sensitivity(unsure, judged, [varied(study)]).items
+    (alone,) = [item.text for item in items if item.verdict == "decided only there"]
+    assert "Under `proxy_other` (digits are faster): holds (+3.98 [" in alone
+    assert "; here: inconclusive (+0.13 [" in alone
+
+
+def test_the_same_answer_with_another_effect_is_said_with_both_intervals(study):
+    judged = judge_claims(study)
+    other = varied(designs([84.0, 84.4, 83.9], [82.0, 82.4, 81.8], [84.0, 84.4, 83.9]))
+    items = {i.text: i.verdict for i in sensitivity(study, judged, [other]).items}
+    (beats,) = [j for j in judged if j.claim.id == "joint_beats_split"]
+    assert (
+        items[
+            f"{beats.says} joint − split, under `proxy_other` (digits are faster): "
+            "+2.03 [+1.89, +2.18], n = 3; here: +8.05 [+7.96, +8.14], n = 4."
+        ]
+        == "of another size"
+    )
+    assert not any(text.startswith(beats.says) for text in changed(judged, [other]))
+    assert "2 effects are of another size" in in_counts(judged, other)
+
+
+def test_each_answer_of_several_steps_names_the_step_that_decides():
+    study, other = trend([80.0, 80.1, 79.9]), varied(trend([80.0, 8.0, 79.9]))
+    lines = sensitivity(study, judge_claims(study), [other]).lines
+    (cells,) = [cells for cells in lines if cells[0].startswith("A larger temporal dimension l")]
+    assert cells[1].startswith("holds (dim16 − dim8 +0.93 [")
+    assert cells[2].startswith("inconclusive (dim8 − dim4 +26.07 [")
+
+
+def test_intervals_of_two_steps_are_not_compared():
+    """The step that decides there is another one; the one that decides here is as it was."""
+    judged, other = judge_claims(trend([80.0, 80.1, 79.9])), varied(trend([80.0, 81.9, 77.0]))
+    assert not list(changed(judged, [other]))

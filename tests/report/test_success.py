@@ -4,9 +4,12 @@ import dataclasses
 
 import pytest
 
+from tests.report.claims.made_up import with_results
 from vswin.evaluation.cells import Cell
-from vswin.report import load_study
-from vswin.report.digits import has_learnt_order, learnt, success, to_learn
+from vswin.report import digits, load_study
+from vswin.report.claims import judge_claims
+from vswin.report.digits import has_learnt_order, learnt, to_learn
+from vswin.report.sensitivity import Sensitivity, sensitivity, success
 
 
 def easiest(top1, order):
@@ -30,13 +33,7 @@ def test_order_is_learnt_beyond_what_can_be_had_without(top1, order, has):
 
 def test_a_run_that_answers_no_pair_of_directions_counts_as_one_that_failed(smoke_results):
     run = load_study("table5", "smoke", None, smoke_results).runs["dim8"][0]
-
-    def with_easiest(cell):
-        details = dataclasses.replace(run.result.details, easiest=cell)
-        result = dataclasses.replace(run.result, details=details)
-        return dataclasses.replace(run, result=result)
-
-    runs = [with_easiest(easiest(0.1, None)), with_easiest(easiest(1.0, 1.0))]
+    runs = [with_easiest(run, easiest(0.1, None)), with_easiest(run, easiest(1.0, 1.0))]
     assert learnt(runs) == (1, 2)
 
 
@@ -49,7 +46,7 @@ def test_of_the_appearance_task_motion_is_what_is_to_be_learnt(appearance_result
     runs = [dataclasses.replace(run, result=dataclasses.replace(run.result, details=details))]
     assert learnt(runs) == (has, 1)
     assert to_learn(runs) == "motion"
-    line = success(study.rows, {"inflate": {0: runs[0]}}).lines[0]
+    line = digits.success(study.rows, {"inflate": {0: runs[0]}}).lines[0]
     assert line[1] == f"{has} of 1"
 
 
@@ -58,3 +55,28 @@ def test_of_still_images_there_is_no_motion_to_learn(appearance_results):
     data = dataclasses.replace(run.config.data, task="stills")
     config = dataclasses.replace(run.config, data=data)
     assert learnt([dataclasses.replace(run, config=config)]) == (0, 0)
+
+
+def with_easiest(run, cell):
+    """The run as if that had been its test at the least difficulty."""
+    details = dataclasses.replace(run.result.details, easiest=cell)
+    return dataclasses.replace(run, result=dataclasses.replace(run.result, details=details))
+
+
+def test_rows_that_did_not_always_learn_are_named_below_what_answers_depend_on(smoke_results):
+    study = load_study("table5", "smoke", None, smoke_results)
+    learned = {
+        row: {seed: with_easiest(run, easiest(1.0, 1.0)) for seed, run in by_seed.items()}
+        for row, by_seed in study.runs.items()
+    }
+    failed = {0: with_easiest(learned["dim4"][0], easiest(0.09, 0.527))}
+    here = dataclasses.replace(study, runs=learned)
+    there = success(dataclasses.replace(study, runs={**learned, "dim4": failed}))
+    assert success(here) == "5 of 5 learnt order"
+    assert there == "4 of 5 learnt order (dim4 0 of 1)"
+    rows = {"dim4": [80.0, 80.1, 79.9], "dim8": [82.0, 82.2, 81.9], "dim16": [82.9, 83.2, 82.8]}
+    judged = tuple(judge_claims(with_results(load_study("table5", results_dir="/"), **rows)))
+    other = Sensitivity("proxy_other", "digits are faster", judged, there)
+    assert f"Runs: here 5 of 5 learnt order; `proxy_other`: {there}. " in (
+        sensitivity(here, judged, [other]).note
+    )

@@ -43,7 +43,7 @@ def all_sections(
         scope(study),
         *_part("Method", method(study, judgements)),
         *_part("Results", [*results(study), tests_in_numbers(study, judgements)]),
-        *_present([sensitivity(judgements, variations)]),
+        *_present([sensitivity(study, judgements, variations)]),
         *_present([easy(study, judgements), hard(study, judgements)]),
         *_present([provenance(study), origins(study), initialisations(study), resources(study)]),
     ]

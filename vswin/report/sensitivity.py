@@ -1,29 +1,63 @@
-"""What an answer depends on: the same claims, judged under the variations of a protocol."""
+"""What an answer depends on: the same claims, judged under the variations of a protocol.
+
+The overview and the reports of tables say of it what is made here.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 from vswin.experiments.library import Library
+from vswin.paper.claims import TIMED
 from vswin.project import experiments_dir
-from vswin.report.claims import Judgement, judge_claims
+from vswin.report.claims import Judgement, Step, judge_claims
 from vswin.report.collect import load_study
-from vswin.report.data import Section
+from vswin.report.data import Item, Section
+from vswin.report.digits import learnt, learnt_in_words
 from vswin.report.study import Study
 from vswin.wording import signed
 
 TITLE = "What the answers depend on"
+Outcome = Literal["the same answer", "another answer", "decided only there", "undecided"]
+"""How the answer to a claim under a variation stands beside the one here."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sensitivity:
-    """A variation that was declared before the study was run, and its answers."""
+    """Another protocol and its answers: a declared variation, or in the overview the paper's."""
 
     protocol: str
     varies: str
     """In what it differs from the study's protocol, in a line."""
     judgements: tuple[Judgement, ...]
+    learnt: str = ""
+    """How many of its runs learnt what there is to learn, in words."""
+
+    @property
+    def tested(self) -> list[Judgement]:
+        """Claims that were tested by training there; the others cannot depend on it."""
+        return [judgement for judgement in self.judgements if judgement.steps]
+
+    def of(self, claim: str) -> Judgement | None:
+        """What became of a claim there; None where it was not tested."""
+        return next((j for j in self.tested if j.claim.id == claim), None)
+
+    @property
+    def called(self) -> str:
+        """Its name, and in a few words in what it differs."""
+        return f"`{self.protocol}` ({re.split('[,;]', self.varies)[0]})"
+
+
+class Change(NamedTuple):
+    """Something that is other under a variation."""
+
+    here: Judgement
+    what: str
+    text: str
+    """The numbers there and here."""
 
 
 def sensitivities(study: Study) -> list[Sensitivity]:
@@ -37,13 +71,14 @@ def sensitivities(study: Study) -> list[Sensitivity]:
             continue
         varied = load_study(study.name, name, results_dir=study.results_dir)
         judgements = tuple(judge_claims(varied)) if varied.runs else ()
-        if any(judgement.steps for judgement in judgements):
-            varies = getattr(protocol, "varies", "")
-            found.append(Sensitivity(name, varies, judgements))
-    return found
+        varies = getattr(protocol, "varies", "")
+        found.append(Sensitivity(name, varies, judgements, success(varied)))
+    return [other for other in found if other.tested]
 
 
-def sensitivity(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) -> Section:
+def sensitivity(
+    study: Study, judgements: Sequence[Judgement], others: Sequence[Sensitivity]
+) -> Section:
     """A line for each claim that was tested by training, a column for each variation."""
     tested = [j for j in judgements if j.steps]
     if not others or not tested:
@@ -52,66 +87,152 @@ def sensitivity(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) 
         [j.says, _answer(j), *(_marked(j, same_claim(j, other)) for other in others)]
         for j in tested
     ]
-    varied = "; ".join(f"`{other.protocol}`: {other.varies}" for other in others)
+    varied = " ".join(
+        f"`{other.protocol}`: {other.varies}. {in_counts(tested, other)}." for other in others
+    )
+    rates = [f"`{other.protocol}`: {other.learnt}" for other in others if other.learnt]
+    runs = f"Runs: here {success(study)}; {'; '.join(rates)}. " if rates else ""
     return Section(
         TITLE,
         ["claim", "here", *(other.protocol for other in others)],
         lines,
-        before=f"Variations that were declared beforehand, with fewer seeds. {varied}.",
-        note="A verdict that is another one is marked with ≠. A variation's own page: "
+        items=[Item(f"{c.here.says} {c.text}", c.what) for c in changes(tested, others)],
+        before=f"Variations that were declared beforehand, with fewer seeds. {varied}",
+        note=f"{runs}An answer that is another one is marked with ≠. A variation's own page: "
         "`vswin report TABLE --protocol NAME`.",
         picture="sensitivity",
         level=2,
     )
 
 
+def success(study: Study) -> str:
+    """As "14 of 15 learnt order (dim4 2 of 3)", naming the rows that did not always."""
+    rows = [row.id for row in (*study.distinct_rows, *study.beside)]
+    runs = {row: study.runs.get(row, {}).values() for row in rows}
+    rates = {row: learnt(of_row) for row, of_row in runs.items()}
+    failed = ", ".join(f"{row} {k} of {n}" for row, (k, n) in rates.items() if k < n)
+    every = {run.run_id: run for of_row in runs.values() for run in of_row}
+    return learnt_in_words(every.values()) + (f" ({failed})" if failed else "")
+
+
+def in_counts(judgements: Sequence[Judgement], other: Sensitivity) -> str:
+    """How many claims have the same answer under a variation, in a sentence without its end."""
+    pairs = [(j, there) for j in judgements if (there := same_claim(j, other))]
+    found = [outcome(here, there) for here, there in pairs]
+    seeds = sorted({len(there.seeds) for _, there in pairs})
+    many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0] if seeds else 0}"
+    undecided, alone = found.count("undecided"), found.count("decided only there")
+    sizes = sum(is_of_another_size(here, there) for here, there in pairs)
+    parts = [
+        f"Of {len(found)} claim{'s' * (len(found) != 1)} tested there",
+        f"{_number(found.count('the same answer'), 'has', 'have')} the same answer",
+        f"{_number(undecided, 'is', 'are')} undecided with {many} seeds" if undecided else "",
+        f"{_number(alone, 'is', 'are')} decided only there" if alone else "",
+        f"{_number(found.count('another answer'), 'has', 'have')} another answer",
+    ]
+    also = f"; {_number(sizes, 'effect is', 'effects are')} of another size" if sizes else ""
+    return ", ".join(filter(None, parts)) + also
+
+
+def changes(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) -> Iterator[Change]:
+    """Answers that are other ones or decided only there, and effects of another size."""
+    for here in judgements:
+        for other in others:
+            if (there := same_claim(here, other)) is None:
+                continue
+            found = outcome(here, there)
+            if found in ("another answer", "decided only there"):
+                text = f"Under {other.called}: {_answer(there)}; here: {_answer(here)}."
+                yield Change(here, found, text)
+            for first, second in _of_another_size(here, there):
+                text = (
+                    f"{first.label}, under {other.called}: {_in_numbers(here, second)}; "
+                    f"here: {_in_numbers(here, first)}."
+                )
+                yield Change(here, "of another size", text)
+
+
 def changed(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) -> Iterator[str]:
     """In a line each: claims whose answer is another one under a variation."""
-    for judgement in judgements:
-        for other in others:
-            same = same_claim(judgement, other)
-            if same is not None and differs(judgement, same):
-                yield (
-                    f"{judgement.says} Here: {_answer(judgement)}. With {other.varies}: "
-                    f"{_answer(same)}."
-                )
+    for change in changes(judgements, others):
+        if change.what == "another answer":
+            yield f"{change.here.says} {change.text}"
 
 
 def same_claim(judgement: Judgement, other: Sensitivity) -> Judgement | None:
-    """The claim's judgement under a variation; None where it was not tested there."""
-    found = (j for j in other.judgements if j.claim.id == judgement.claim.id and j.steps)
-    return next(found, None)
+    """A trained claim's judgement under a variation; None where it was not tested there."""
+    return other.of(judgement.claim.id) if judgement.steps else None
+
+
+def outcome(here: Judgement, there: Judgement) -> Outcome:
+    """How an answer stands beside the one here; what is undecided there agrees with nothing."""
+    if differs(here, there):
+        return "another answer"
+    if there.verdict == "inconclusive":
+        return "undecided"
+    return "the same answer" if here.verdict == there.verdict else "decided only there"
 
 
 def differs(here: Judgement, there: Judgement) -> bool:
     """Whether the answer is another one.
 
-    It is if both are answers; and if one is inconclusive, only where the intervals have nothing in
-    common: fewer seeds alone make a verdict inconclusive, and change nothing.
+    It is if both are answers; and if one is inconclusive, only where the intervals of a step have
+    nothing in common: fewer seeds alone make a verdict inconclusive, and change nothing.
     """
     answers = {here.verdict, there.verdict}
     if len(answers) == 1 or "not run" in answers:
         return False
-    first, second = here.interval, there.interval
     if "inconclusive" not in answers:
         return True
-    if first is None or second is None:
-        return False
-    return first.high < second.low or second.high < first.low
+    return any(first.verdict != second.verdict for first, second in _apart(here, there))
+
+
+def is_of_another_size(here: Judgement, there: Judgement) -> bool:
+    """Whether an effect is larger or smaller there for certain, though the answer is not other."""
+    return bool(_of_another_size(here, there))
+
+
+def _of_another_size(here: Judgement, there: Judgement) -> list[tuple[Step, Step]]:
+    """Steps whose intervals have nothing in common, though the answer is not another one."""
+    return [] if differs(here, there) else _apart(here, there)
+
+
+def _apart(here: Judgement, there: Judgement) -> list[tuple[Step, Step]]:
+    """The same step here and there, where the two intervals have nothing in common."""
+    known = {step.label: step for step in there.steps}
+    both = [(step, known[step.label]) for step in here.steps if step.label in known]
+    return [
+        (first, second)
+        for first, second in both
+        if first.interval.high < second.interval.low or second.interval.high < first.interval.low
+    ]
 
 
 def _answer(judgement: Judgement) -> str:
-    """Verdict, difference, interval, number of seeds."""
-    if judgement.difference is None:
+    """Verdict, difference, interval, number of seeds; of several steps, that which decides."""
+    if judgement.difference is None:  # several steps, and too few seeds to decide
         return judgement.verdict
-    text = f"{judgement.verdict} ({signed(judgement.difference)}"
-    if judgement.interval is not None and judgement.interval.n > 1:
-        low, high = judgement.interval.low, judgement.interval.high
-        text += f" [{signed(low)}, {signed(high)}]"
-    return f"{text}, n = {len(judgement.seeds)})"
+    found = (step for step in judgement.steps if step.interval == judgement.interval)
+    step = next(found, judgement.steps[0])
+    name = f"{step.label} " if len(judgement.steps) > 1 else ""
+    return f"{judgement.verdict} ({name}{_in_numbers(judgement, step)})"
+
+
+def _in_numbers(judgement: Judgement, step: Step) -> str:
+    """As "+4.51 [+3.28, +5.74], n = 12"; a row that stands alone has no sign."""
+    in_words = signed if step.second else "{:.2f}".format
+    found = step.interval
+    brackets = f" [{in_words(found.low)}, {in_words(found.high)}]" if found.n > 1 else ""
+    unit = " s" if judgement.claim.metric in TIMED else ""
+    return f"{in_words(found.mean)}{brackets}{unit}, n = {found.n}".replace("-", "−")
 
 
 def _marked(here: Judgement, there: Judgement | None) -> str:
     if there is None:
         return "–"
     return f"{'≠ ' if differs(here, there) else ''}{_answer(there)}"
+
+
+def _number(count: int, one: str, many: str) -> str:
+    """As "none has", "1 has" or "8 have"."""
+    return f"{count} {many}" if count > 1 else f"{count or 'none'} {one}"

@@ -22,6 +22,7 @@ from vswin.report.overview.picture import picture_of
 from vswin.report.overview.plots import COLOURS, draw
 from vswin.report.overview.repeated import repeated, repeated_in_short
 from vswin.report.overview.tables import as_printed, printed_in_short, tables
+from vswin.report.statistics import Interval
 from vswin.wording import signed
 
 PRINTED = [t for t in Library(experiments_dir()).tables() if printed_table(t)]
@@ -101,12 +102,60 @@ def test_verdicts_are_counted_once_each(overview):
     assert sum(len(block.lines) for block in blocks_of_claims) == number
 
 
+def test_that_no_printed_accuracy_is_reproduced_stands_first_with_what_was_trained(overview):
+    lines = first_screen(overview)[len(overview.papers) :]
+    assert lines[0].startswith("Printed accuracies: none is reproduced yet without the papers' vid")
+    assert "Moving Digits, synthetic clips of drifting handwritten digits" in lines[0]
+    first, *tables = overview.bill.tables
+    bill = dataclasses.replace(
+        overview.bill, tables=(dataclasses.replace(first, done=first.rows), *tables)
+    )
+    rows = sum(table.rows for table in bill.tables)
+    trained = first_screen(dataclasses.replace(overview, bill=bill))[len(overview.papers)]
+    assert f": {first.rows} of {rows} rows were trained on the papers' videos" in trained
+
+
 def test_a_sentence_of_many_claims_is_named_once(overview):
     """Section 3.3 has one sentence on the sizes of the models, which is six claims."""
     (line,) = [text for text in first_screen(overview) if text.startswith("Contradicted by count")]
     found = "0.32 times; wanted 0.225 to 0.275; and 4 other ratios of that sentence"
-    assert f"{named(overview, 'tiny_has_a_quarter_of_the_size')} ({found});" in line
+    but = f"but of the same sentence, {named(overview, 'large_has_twice_the_cost')} holds"
+    assert f"{named(overview, 'tiny_has_a_quarter_of_the_size')} ({found}; {but});" in line
     assert "8 contradicted (5 of one sentence)" in line_of_costs(overview)
+
+
+def test_what_else_holds_of_a_contradicted_sentence_is_said_beside_it(overview):
+    """For one view the costs are similar, for a whole test they are not."""
+    (line,) = [text for text in first_screen(overview) if text.startswith("Contradicted by count")]
+    for_all, for_one = "small_costs_as_mvit_with_all_views", "small_costs_as_mvit"
+    assert judgement(overview, for_one).verdict == "holds"
+    but = f"but of the same sentence, {named(overview, for_one)} holds"
+    assert f"{named(overview, for_all)} (2.34 times; wanted 0.8 to 1.25; {but});" in line
+
+
+def test_claims_of_which_all_numbers_are_printed_are_counted_apart(overview):
+    """30 against 12 views, 300 against 14.2 M images: no model is behind them."""
+    printed = ["pretraining_data_is_twenty_times_less", "small_needs_fewer_views_than_x3d"]
+    assert sorted(overview.printed) == printed
+    counted = [j for j in overview.judgements if j.evidence == "counted"]
+    line = line_of_costs(overview)
+    assert f"; of {len(counted) - 2} claims that can be counted, " in line
+    assert line.endswith("; of 2 read from printed cells alone, 2 hold.")
+    said = {claim: evidence_of(overview, claim) for claim in printed}
+    assert set(said.values()) == {"read from printed cells"}
+    one_is_ours = evidence_of(overview, "large_has_half_the_cost_of_vivit_l")
+    assert one_is_ours == "counted on the papers' models"
+
+
+def evidence_of(overview, claim):
+    """What the page says a claim rests on."""
+    (line,) = [
+        line
+        for block in blocks(overview)
+        for line, name in zip(block.lines, block.ids, strict=False)
+        if name == claim
+    ]
+    return line[3]
 
 
 def line_of_costs(overview):
@@ -116,7 +165,7 @@ def line_of_costs(overview):
 
 def test_what_the_verdicts_rest_on_stands_behind_them(overview):
     """Eight claims of the appendix are about memory, of which there is a model alone."""
-    assert "37 hold (8 by a model of memory)" in line_of_costs(overview)
+    assert "35 hold (8 by a model of memory)" in line_of_costs(overview)
     paper = [j for j in overview.judgements if j.paper == "video_swin"]
     assert "checks of the benchmark: 2 not run" in outcome(paper)
     passed = [dataclasses.replace(j, verdict="holds") for j in paper]
@@ -154,6 +203,9 @@ def test_what_waits_adds_up(overview):
     here, videos = [text for text in first_screen(overview) if text.startswith("Waits for")]
     numbers = re.findall(r"(\d+) (?:claims|checks)", f"{here} {videos}")
     assert sum(map(int, numbers)) == counts(overview.judgements)["not run"]
+    assert "claims (3 of them need only trained weights)" in videos
+    assert evidence_of(overview, "trained_mvit_does_not") == "needs trained weights"
+    assert evidence_of(overview, "small_beats_mvit") == "needs the papers' videos"
     (hours,) = re.findall(r"about ([\d,]+) GPU-hours", videos)
     assert f"they take {hours} GPU-hours together" in tables(overview).note
     exact, cells = map(int, re.findall(r"\d+", line_of_costs(overview))[:2])
@@ -166,11 +218,63 @@ def test_an_answer_that_depends_on_the_benchmark_is_said_on_the_first_screen(ove
     name = named(overview, "joint_beats_split")
     assert name in line
     assert named(overview, "joint_beats_factorized") not in line  # contradicted in both
-    (block,) = [each for each in blocks(overview) if each.title == "What the answers depend on"]
+    block = what_answers_depend_on(overview)
     assert any(
-        f"{name}: holds" in plain(item) and "`proxy_speed2` contradicted" in item
-        for item in block.items
+        item.startswith(f"{name}: another answer. Under `proxy_speed2` (digits move two pixels")
+        and "): contradicted (−" in item
+        and "; here: holds (+4.95 [" in item
+        for item in map(plain, block.items)
     )
+
+
+def what_answers_depend_on(overview):
+    (block,) = [each for each in blocks(overview) if each.title == "What the answers depend on"]
+    return block
+
+
+def test_sensitivity_studies_are_on_the_first_screen_in_a_sentence(overview):
+    (line,) = [text for text in first_screen(overview) if text.startswith("Sensitivity studies")]
+    assert line == (
+        "Sensitivity studies: `proxy_speed2` (digits move two pixels in a frame instead of one): "
+        "of 4 claims tested there, 2 have the same answer, 2 have another answer."
+    )
+    (cells,) = what_answers_depend_on(overview).lines
+    assert cells[-1].lower() in line
+
+
+def test_what_does_not_depend_on_training_is_not_tested_in_a_sensitivity_study(overview):
+    """Claims at initialisation have seeds, too, and are the same under every protocol."""
+    begins = dataclasses.replace(
+        judgement(overview, "layers_of_mvit_begin_apart"), verdict="holds", seeds=(0, 1, 2, 3, 4)
+    )
+    (other,) = overview.elsewhere
+    other = dataclasses.replace(other, judgements=(*other.judgements, begins))
+    others = [j for j in overview.judgements if j.claim.id != begins.claim.id]
+    again = dataclasses.replace(overview, judgements=(*others, begins), elsewhere=(other,))
+    assert what_answers_depend_on(again) == what_answers_depend_on(overview)
+    (line,) = [
+        line
+        for block in blocks(again)
+        for line, claim in zip(block.lines, block.ids, strict=False)
+        if claim == begins.claim.id
+    ]
+    assert line[-1] == ""
+
+
+def test_an_effect_of_another_size_stands_beside_the_claim(overview):
+    (other,) = overview.elsewhere
+    found = other.of("joint_beats_factorized")
+    (step,) = found.steps
+    small = dataclasses.replace(step, interval=Interval(-0.4, -0.5, -0.3, 4))
+    small = dataclasses.replace(found, steps=(small,), difference=-0.4, interval=small.interval)
+    again = dataclasses.replace(other, judgements=(small,))
+    again = dataclasses.replace(overview, elsewhere=(again,))
+    contradicted = next(block for block in blocks(again) if block.tone == "contradicted")
+    cell = contradicted.lines[contradicted.ids.index("joint_beats_factorized")][-1]
+    assert cell == "the same in 1 of 1, `proxy_speed2`: contradicted, of another size"
+    (item,) = map(plain, what_answers_depend_on(again).items)
+    assert "of another size. joint − factorized, under `proxy_speed2`" in item
+    assert "): −0.40 [−0.50, −0.30], n = 4; here: −2.10 [" in item
 
 
 def test_a_variation_has_a_page_of_its_own_if_it_is_asked_for(overview):
@@ -186,8 +290,12 @@ def test_what_was_made_a_second_time_is_said(overview, tmp_path):
     again = dataclasses.replace(overview, results_dir=tmp_path)
     assert repeated(again).lines == [["twice", "2", "1", "1", "0.25"]]
     assert repeated_in_short(again) == (
-        "Made a second time: training curves identical in 1 of 2 runs, test answers in 1 of 2, "
-        "top-1 at most 0.25 points apart (twice)."
+        "Runs made a second time: 1 of 2 gave the same test answers, top-1 at most 0.25 points "
+        "apart (twice)."
+    )
+    (tmp_path / "reproduced.csv").write_text("\n".join([head, "twice,proxy,True,0,+0.0000"]))
+    assert repeated_in_short(again) == (
+        "Runs made a second time: 1 of 1 came out the same, step by step and clip by clip (twice)."
     )
     assert not repeated_in_short(overview)
     (tmp_path / "reproduced.csv").write_text("called,protocol\ntwice,proxy\n")

@@ -167,10 +167,24 @@ def counted(claim: Claim, ref: str, studies: Studies) -> float:
     Raises:
         ClaimError: if there is no such number.
     """
+    found = _counted_here(claim, ref, studies)
+    if found is None:
+        found = _as_printed(claim, ref, claim.metric)
+    if found is None:
+        raise ClaimError(f"claim {claim.id}: {ref} has no {claim.metric}, counted or printed")
+    return found
+
+
+def is_printed(claim: Claim, ref: str, studies: Studies) -> bool:
+    """Whether what a claim compares of a row is read from the paper, and nothing of it counted."""
+    return _counted_here(claim, ref, studies) is None
+
+
+def _counted_here(claim: Claim, ref: str, studies: Studies) -> float | None:
+    """The number of a model that is built here; None where there is none."""
     if model := claim.models.get(ref):
         return _counted_of(model, claim)
     table, row = claim.table_of(ref) or "", ref.rpartition(".")[2]
-    printed = printed_table(table)
     with contextlib.suppress(UsageError):  # tables of other systems alone have no experiment
         study = studies.costs(table)
         if any(known.id == row for known in study.all_rows):
@@ -179,13 +193,15 @@ def counted(claim: Claim, ref: str, studies: Studies) -> float:
             if claim.metric == "memory":
                 known = study.row(row)
                 return memory_at(known.model, known.input_size).gib
-            views = printed_quantity(printed, row, "views") if printed else None
+            views = _as_printed(claim, ref, "views")
             if claim.metric == "test_flops" and views is not None:
                 return views * study.counted(row, "flops")
-    found = printed_quantity(printed, row, claim.metric) if printed else None
-    if found is None:
-        raise ClaimError(f"claim {claim.id}: {ref} has no {claim.metric}, counted or printed")
-    return found
+    return None
+
+
+def _as_printed(claim: Claim, ref: str, metric: str) -> float | None:
+    printed = printed_table(claim.table_of(ref) or "")
+    return printed_quantity(printed, ref.rpartition(".")[2], metric) if printed else None
 
 
 def in_doubt(claim: Claim, ref: str, studies: Studies) -> bool:

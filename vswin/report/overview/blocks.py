@@ -8,12 +8,7 @@ from collections.abc import Iterator, Sequence
 from vswin.paper.claims import Evidence
 from vswin.report.claims import Judgement, Verdict, printed_in_words
 from vswin.report.overview.block import Block, number_of, place_of
-from vswin.report.overview.data import (
-    EVIDENCE,
-    Elsewhere,
-    Overview,
-    count_in_words,
-)
+from vswin.report.overview.data import Overview, count_in_words
 from vswin.report.overview.repeated import repeated
 from vswin.report.overview.tables import (
     as_printed,
@@ -24,7 +19,15 @@ from vswin.report.overview.tables import (
     unequal,
 )
 from vswin.report.registration import registration_line
-from vswin.report.sensitivity import differs
+from vswin.report.sensitivity import (
+    TITLE,
+    Sensitivity,
+    changes,
+    in_counts,
+    is_of_another_size,
+    outcome,
+    same_claim,
+)
 from vswin.wording import signed
 
 SETTLED = ("holds", "contradicted", "no effect")
@@ -32,7 +35,7 @@ SETTLED = ("holds", "contradicted", "no effect")
 TITLES: dict[Verdict, str] = {
     "contradicted": "Contradicted",
     "holds": "Holds",
-    "no effect": "No effect: surely less than the margin, either way",
+    "no effect": "No effect: less than the margin, either way",
     "inconclusive": "Inconclusive",
     "not run": "Not run",
 }
@@ -75,7 +78,7 @@ def claims_of(overview: Overview, verdict: Verdict) -> Block:
                 f"{place_of(overview, claim)}: {quote} Tested: {tested}",
                 printed_in_words(claim) or as_printed(claim) or "–",
                 ours(overview, judgement),
-                EVIDENCE[judgement.evidence],
+                overview.evidence(judgement),
                 *([others] if overview.elsewhere else []),
             ]
         )
@@ -124,44 +127,41 @@ def in_points(judgement: Judgement) -> str:
     return f"{mean} [{', '.join(ends)}]" if ends else mean
 
 
-def changed(judgement: Judgement, elsewhere: Sequence[Elsewhere]) -> list[Elsewhere]:
-    """The sensitivity studies that give another answer; too few seeds for one change nothing."""
-    there = ((other, other.of(judgement.claim.id)) for other in elsewhere)
-    return [other for other, found in there if found and differs(judgement, found)]
-
-
-def _others(judgement: Judgement, elsewhere: Sequence[Elsewhere]) -> Iterator[str]:
-    """The claim's verdicts there: those that differ by name, the others in number."""
-    found = {other.protocol: other.of(judgement.claim.id) for other in elsewhere}
-    there = {protocol: j.verdict for protocol, j in found.items() if j}
-    same = sum(verdict == judgement.verdict for verdict in there.values())
+def _others(judgement: Judgement, elsewhere: Sequence[Sensitivity]) -> Iterator[str]:
+    """How many studies have the same answer; by name those that have another, or none."""
+    found = {other.protocol: same_claim(judgement, other) for other in elsewhere}
+    there = {protocol: j for protocol, j in found.items() if j}
+    same = sum(outcome(judgement, j) == "the same answer" for j in there.values())
     if there:
         yield f"the same in {same} of {len(there)}"
-    for protocol, verdict in there.items():
-        if verdict != judgement.verdict:
-            yield f"`{protocol}`: {verdict}"
+    for protocol, j in there.items():
+        size = ", of another size" if is_of_another_size(judgement, j) else ""
+        if size or outcome(judgement, j) != "the same answer":
+            yield f"`{protocol}`: {j.verdict}{size}"
 
 
 def sensitivity(overview: Overview) -> Block:
     """Which claims were tested elsewhere, and what they depend on."""
     lines = [
-        [f"`{other.protocol}`", other.about, _seeds(other), count_in_words(other.judgements)]
+        [
+            f"`{other.protocol}`",
+            other.varies,
+            _seeds(other),
+            count_in_words(other.tested),
+            in_counts(overview.judgements, other),
+        ]
         for other in overview.elsewhere
     ]
     items = [
-        f"{link_to(judgement)}: {judgement.verdict} ({in_points(judgement)}); under "
-        f"`{other.protocol}` {there.verdict} ({in_points(there)})."
-        for judgement in overview.judgements
-        for other in changed(judgement, overview.elsewhere)
-        if (there := other.of(judgement.claim.id))
+        f"{link_to(change.here)}: {change.what}. {change.text}"
+        for change in changes(overview.judgements, overview.elsewhere)
     ]
-    note = "" if items or not lines else "No answer is another one there."
-    header = ["protocol", "what is different", "seeds", "claims tested there"]
-    return Block("What the answers depend on", header, lines, items, note=note)
+    header = ["protocol", "what is different", "seeds", "verdicts there", "beside those here"]
+    return Block(TITLE, header, lines, items)
 
 
-def _seeds(other: Elsewhere) -> str:
-    numbers = sorted({len(judgement.seeds) for judgement in other.judgements})
+def _seeds(other: Sensitivity) -> str:
+    numbers = sorted({len(judgement.seeds) for judgement in other.tested})
     return f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
 
 

@@ -8,33 +8,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vswin.paper.claims import Evidence
-from vswin.report.claims import VERDICTS, Judgement, Verdict
+from vswin.report.claims import VERDICTS, Judgement, Verdict, distances
 from vswin.report.overview.awaited import Bill
+from vswin.report.sensitivity import Sensitivity
 from vswin.report.study import Study
 
 EVIDENCE: dict[Evidence, str] = {
-    "counted": "counted on the papers' models",
+    "counted": "counted, or read from the papers",
     "at initialisation": "seen at initialisation",
     "built in": "built into the benchmark",
     "open test": "open tests by training",
-    "needs videos": "need the papers' datasets",
+    "needs videos": "need the papers' videos or weights",
 }
 """Classes of evidence in words, the surest first."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Elsewhere:
-    """The claims under another protocol: a sensitivity study, or the paper's own."""
-
-    protocol: str
-    about: str
-    """In what it differs, in a line."""
-    judgements: tuple[Judgement, ...]
-    """Of the claims that were tested there."""
-
-    def of(self, claim: str) -> Judgement | None:
-        """What became of a claim; None where it was not tested."""
-        return next((j for j in self.judgements if j.claim.id == claim), None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +34,12 @@ class Overview:
     """Every printed table, in order."""
     judgements: tuple[Judgement, ...]
     """Every claim of the papers, likewise."""
-    elsewhere: tuple[Elsewhere, ...]
+    elsewhere: tuple[Sensitivity, ...]
+    """Under its variations and the paper's own protocol, where claims were tested there."""
     own: tuple[tuple[Study, tuple[Judgement, ...]], ...]
     """Ablations that are in no paper and were run, with their claims."""
+    printed: frozenset[str]
+    """Counted claims all of whose numbers are read from the papers, by id."""
     bill: Bill
     results_dir: Path
 
@@ -68,9 +57,25 @@ class Overview:
         """Whether accuracies are measured on Moving Digits."""
         return any(study.is_embedded for study in self.studies)
 
+    def evidence(self, judgement: Judgement) -> str:
+        """On what a claim rests, in words; of its class, what its own numbers are."""
+        if judgement.evidence == "counted":
+            is_printed = judgement.claim.id in self.printed
+            return "read from printed cells" if is_printed else "counted on the papers' models"
+        if judgement.evidence == "needs videos":
+            return (
+                "needs trained weights" if needs_weights(judgement) else "needs the papers' videos"
+            )
+        return EVIDENCE[judgement.evidence]
+
     def study(self, table: str | None) -> Study | None:
         """The study of a table, None if there is none."""
         return next((study for study in self.studies if study.name == table), None)
+
+
+def needs_weights(judgement: Judgement) -> bool:
+    """Whether trained weights, which need not be ours, would do for a claim that needs videos."""
+    return judgement.evidence == "needs videos" and judgement.claim.metric in distances.METRICS
 
 
 def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:

@@ -10,13 +10,13 @@ from vswin.report.claims.wording import bounds_in_words, contrary, seeds_wanted
 from vswin.report.overview.block import number_of
 from vswin.report.overview.blocks import (
     UNTRAINED,
-    changed,
     in_points,
     link_to,
     place,
     trained_on,
 )
-from vswin.report.overview.data import Overview, outcome, with_notes
+from vswin.report.overview.data import Overview, needs_weights, outcome, with_notes
+from vswin.report.sensitivity import changes, in_counts
 
 NAMED: dict[Verdict, str] = {
     "contradicted": "Contradicted",
@@ -29,7 +29,7 @@ NAMED: dict[Verdict, str] = {
 def headline(overview: Overview) -> list[str]:
     """What a reader takes away who reads nothing else."""
     judged = overview.judgements
-    lines = [*claims_in_words(overview), _costs(overview)]
+    lines = [*claims_in_words(overview), _accuracies(overview), _costs(overview)]
     if trained := [j for j in judged if place(overview, j)]:
         lines.append(_trained(trained))
     for verdict, words in NAMED.items():
@@ -41,9 +41,7 @@ def headline(overview: Overview) -> list[str]:
             f"{words}{on or _untrained(found)}: {'; '.join(_by_sentence(overview, found))}."
             for on, found in where.items()
         ]
-    if found := [link_to(j) for j in judged if changed(j, overview.elsewhere)]:
-        lines.append(f"Depends on how the benchmark is made: {'; '.join(found)}.")
-    return [*lines, *_waiting(overview)]
+    return [*lines, *_sensitivity(overview), *_waiting(overview)]
 
 
 def claims_in_words(overview: Overview) -> list[str]:
@@ -56,6 +54,18 @@ def claims_in_words(overview: Overview) -> list[str]:
     return lines
 
 
+def _accuracies(overview: Overview) -> str:
+    """That printed accuracies wait for videos, and on what claims were tested in their place."""
+    done = sum(line.done for line in overview.bill.tables)
+    runs = sum(line.rows for line in overview.bill.tables)
+    how = f"{done} of {runs} rows were trained on" if done else "none is reproduced yet without"
+    digits = (
+        "; in their place, small models were trained on Moving Digits, synthetic clips of drifting "
+        "handwritten digits, and no number from there is comparable with Kinetics"
+    )
+    return f"Printed accuracies: {how} the papers' videos{digits * overview.is_embedded}."
+
+
 def what_they_are(judged: Sequence[Judgement]) -> str:
     """As "56 claims (and 2 checks of the benchmark)": what quotes no sentence is no claim."""
     checks = sum(not j.claim.quote for j in judged)
@@ -66,10 +76,13 @@ def what_they_are(judged: Sequence[Judgement]) -> str:
 def _costs(overview: Overview) -> str:
     """How many printed costs are counted to the digit, and what counting says of claims."""
     cells = [cell["exact"] for study in overview.studies for cell in study.cost_lines()]
-    counted = [j for j in overview.judgements if j.evidence == "counted"]
+    found = [j for j in overview.judgements if j.evidence == "counted"]
+    counted = [j for j in found if j.claim.id not in overview.printed]
+    read = [j for j in found if j.claim.id in overview.printed]
+    also = f"; of {len(read)} read from printed cells alone, {with_notes(read)}" if read else ""
     return (
         f"Costs, counted on the papers' models: {sum(cells)} of {len(cells)} printed cells to the "
-        f"digit; of {len(counted)} claims that can be counted, {with_notes(counted)}."
+        f"digit; of {len(counted)} claims that can be counted, {with_notes(counted)}{also}."
     )
 
 
@@ -81,10 +94,7 @@ def _trained(trained: Sequence[Judgement]) -> str:
     names = [link_to(j) for j in held if j.evidence != "built in"]
     built_in = [link_to(j) for j in held if j.evidence == "built in"]
     also = f". Built into the benchmark: {'; '.join(built_in)}" if built_in else ""
-    return (
-        f"Holds on Moving Digits (small models on synthetic clips, {many} seeds; not comparable "
-        f"with Kinetics): {'; '.join(names) or 'nothing'}{also}."
-    )
+    return f"Holds on Moving Digits ({many} seeds): {'; '.join(names) or 'nothing'}{also}."
 
 
 def _untrained(judged: Sequence[Judgement]) -> str:
@@ -104,9 +114,20 @@ def _by_sentence(overview: Overview, judged: Sequence[Judgement]) -> Iterator[st
         found, wanted = _why(overview, first)
         what = "ratio" if all(j.claim.kind == "ratio" for j in (first, *others)) else "claim"
         also = f"and {len(others)} other {what}{'s' * (len(others) > 1)} of that sentence"
-        parts = ["the same" if found == before else found, wanted, also if others else ""]
+        said = "the same" if found == before else found
+        parts = [said, wanted, also if others else "", _but(overview, first)]
         yield f"{link_to(first)} ({'; '.join(filter(None, parts))})"
         before = found
+
+
+def _but(overview: Overview, judgement: Judgement) -> str:
+    """What holds of a sentence of which another claim is contradicted."""
+    quote = judgement.claim.quote
+    held = [j for j in overview.judgements if j.claim.quote == quote and j.verdict == "holds"]
+    if judgement.verdict != "contradicted" or not held:
+        return ""
+    verb = "holds" if len(held) == 1 else "hold"
+    return f"but of the same sentence, {' and '.join(map(link_to, held))} {verb}"
 
 
 def _why(overview: Overview, judgement: Judgement) -> tuple[str, str]:
@@ -128,6 +149,20 @@ def _why(overview: Overview, judgement: Judgement) -> tuple[str, str]:
     return f"{points} points", how_sure or seeds_wanted(judgement.needed_n)
 
 
+def _sensitivity(overview: Overview) -> Iterator[str]:
+    """How many answers are the same in sensitivity studies, and which are other ones."""
+    said = []
+    for other in overview.elsewhere:
+        counts = in_counts(overview.judgements, other)
+        said.append(f"{other.called}: {counts[0].lower()}{counts[1:]}")
+    if said:
+        yield f"Sensitivity studies: {'. '.join(said)}."
+    found = changes(overview.judgements, overview.elsewhere)
+    names = [link_to(change.here) for change in found if change.what == "another answer"]
+    if names:
+        yield f"Depends on how the benchmark is made: {'; '.join(dict.fromkeys(names))}."
+
+
 def _waiting(overview: Overview) -> Iterator[str]:
     """What has not been trained here, and what only the papers' videos can tell."""
     waiting = [j for j in overview.judgements if j.verdict == "not run"]
@@ -140,11 +175,13 @@ def _waiting(overview: Overview) -> Iterator[str]:
             f"{', '.join(number_of(study) for study in studies) or 'the papers'}."
         )
     bill, videos = overview.bill, len(waiting) - len(here)
+    weights = sum(map(needs_weights, waiting))
+    which = f" ({weights} of them need only trained weights)" if weights else ""
     if bill.runs:
         without = [study for study in overview.studies if study.name not in bill.names]
         also = f"; {len(without)} tables and figures cannot be trained here yet" if without else ""
         yield (
-            f"Waits for the papers' datasets: {videos} claims and every printed accuracy. The "
-            f"{bill.runs} runs of {len(bill.names)} tables would take about {bill.gpu_hours:,.0f} "
-            f"GPU-hours for one seed of each{also}."
+            f"Waits for the papers' datasets: {videos} claims{which}. The {bill.runs} runs of "
+            f"{len(bill.names)} tables would take about {bill.gpu_hours:,.0f} GPU-hours for one "
+            f"seed of each{also}."
         )

@@ -52,12 +52,13 @@ def repeated(overview: Overview) -> Block:
 
 def repeated_in_short(overview: Overview) -> str:
     """The same in a line; empty if nothing was repeated."""
-    found = [
-        f"training curves identical in {curves} of {runs} runs, test answers in {answers} of "
-        f"{runs}, top-1 at most {apart} points apart ({called})"
-        for called, runs, curves, answers, apart in repeated(overview).lines
-    ]
-    return f"Made a second time: {'; '.join(found)}." if found else ""
+    found = []
+    for called, runs, curves, answers, apart in repeated(overview).lines:
+        said = f"{answers} of {runs} gave the same test answers, top-1 at most {apart} points apart"
+        if curves == answers == runs:
+            said = f"{runs} of {runs} came out the same, step by step and clip by clip"
+        found.append(f"{said} ({called})")
+    return f"Runs made a second time: {'; '.join(found)}." if found else ""
 
 
 def _lines(path: Path) -> list[dict[str, str]]:
