@@ -43,7 +43,7 @@ def png(picture: Picture) -> bytes:
 
 
 def draw(picture: Picture) -> Figure:
-    """Bars above the forest, as in `plots.draw`; what stands beside them there is above or below."""
+    """Bars above the forest, as in `plots.draw`, with words above and below, not beside them."""
     width = WIDTH + COLUMN * len(picture.elsewhere) + EDGE
     letters = int((width - 2 * EDGE) / LETTER)
     title = textwrap.wrap(picture.title, int(0.6 * letters))
@@ -71,7 +71,7 @@ def draw(picture: Picture) -> Figure:
 def _say(figure: Figure, top: float, lines: list[str], **looks: Any) -> None:
     """Lines of text, so many inches below the upper edge."""
     wide, high = figure.get_size_inches()
-    looks = {"fontsize": SMALL, "color": PALE, "va": "top"} | looks
+    looks = dict[str, Any](fontsize=SMALL, color=PALE, va="top") | looks
     figure.text(EDGE / wide, 1 - top / high, "\n".join(lines), **looks)
 
 
@@ -100,7 +100,7 @@ def _forest(axis: Axes, picture: Picture) -> None:
     ends = scaled(axis, picture, WORDS - 2 * EDGE)
     axis.set_xlabel(picture.axis, fontsize=SMALL, loc="left")  # it is wider than the axis
     for number, title in enumerate(picture.elsewhere):
-        turned = {"rotation": 35, "rotation_mode": "anchor", "va": "bottom"}
+        turned: dict[str, Any] = {"rotation": 35, "rotation_mode": "anchor", "va": "bottom"}
         _beside(axis, WIDTH + COLUMN * number, 0.1, title, **turned)
     if picture.elsewhere:
         _beside(axis, WIDTH - 0.1, 0.1, "sensitivity studies:", va="bottom", ha="right")
@@ -136,7 +136,7 @@ def _beside(
     axis: Axes, x: float, place: float, text: str, left: float = EDGE, **looks: Any
 ) -> None:
     """Text beside an axis that begins at `left`; x in inches of the figure, place in its data."""
-    looks = {"va": "center", "color": PALE, "fontsize": SMALL} | looks
+    looks = dict[str, Any](va="center", color=PALE, fontsize=SMALL) | looks
     axis.annotate(
         text,
         (0, place),

@@ -57,7 +57,7 @@ def draw(picture: Picture) -> Figure:
         lower = figure.add_axes((NAMES / width, bottom / height, share, forest / height))
         _forest(lower, picture, rows)
         key(figure, 0.08 + KEY_LINE, len(COLOURS) + 2)
-        figure.text(0.15 / width, 0.15 / height, marks_in_words(picture), **looks | {"va": "bottom"})
+        figure.text(0.15 / width, 0.3 / height, marks_in_words(picture), **looks)
     return figure
 
 

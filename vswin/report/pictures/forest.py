@@ -62,8 +62,8 @@ class Forest:
     def in_words(self) -> str:
         """For those who cannot see it."""
         found = [
-            f"{step.tone or claim.verdict}: {', '.join(step.label.splitlines())} {signed(step.mean)} "
-            f"[{signed(step.low)}, {signed(step.high)}], n = {len(step.by_seed)}"
+            f"{step.tone or claim.verdict}: {', '.join(step.label.splitlines())} "
+            f"{signed(step.mean)} [{signed(step.low)}, {signed(step.high)}], n = {len(step.by_seed)}"
             for claim in self.claims
             for step in claim.steps
         ]
