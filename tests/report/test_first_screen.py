@@ -147,7 +147,7 @@ def test_the_picture_says_where_a_step_alone_says_something_else():
     )
     drawn = sensitivity_of(flat, judged, [varied(flat)])
     (claim,) = [c for c in drawn.claims if c.title.startswith("A larger temporal dimension")]
-    assert claim.steps[1].label == "proxy_other\ndim16 − dim8: alone no effect"
+    assert claim.steps[1].label == "≠ proxy_other\ndim16 − dim8: alone no effect"
     assert claim.steps[1].tone == "inconclusive"
 
 

@@ -226,22 +226,20 @@ def test_each_step_has_the_colour_of_its_own_verdict(study):
 
 def test_bounds_of_curves_look_as_their_words_say(study):
     curves = make_page(study).pictures["curves"]
-    words = [f"{look.capitalize()}: {b.label}" for look, b in zip(LOOKS, curves.bounds)]
-    assert len(words) == 2 and all(each in curves.notes[0] for each in words)
+    for look, bound in zip(LOOKS, curves.bounds, strict=True):
+        assert f"{look.capitalize()}: {bound.label}" in curves.notes[0]
     bounds = tuple(dataclasses.replace(bound, value=1.0) for bound in curves.bounds)
     lines = drawing.draw(dataclasses.replace(curves, bounds=bounds)).axes[0].lines
     assert [line.get_linestyle() for line in lines[-2:]] == [":", "--"]
 
 
 def test_long_labels_are_without_ids_where_no_other_row_is_called_so(study):
-    """A picture's half is not for names; the forest's rows are found again by their titles."""
+    """Names must not take half of a picture."""
     rows = [r for r in study.all_rows if r.control == "none"][:3]
     cells = ("alike", "alike", "a row with a title that is long")
     named = [dataclasses.replace(r, labels={"row": c}) for r, c in zip(rows, cells, strict=True)]
-    found = dataclasses.replace(study, all_rows=tuple(named)).rows
-    labels = [
-        strip.label for strip in levels_of(dataclasses.replace(study, all_rows=tuple(found))).rows
-    ]
+    strips = levels_of(dataclasses.replace(study, all_rows=tuple(named))).rows
+    labels = [strip.label for strip in strips]
     assert labels == [named[0].label, named[1].label, cells[2]]
     same = dataclasses.replace(rows[0], labels={"row": rows[0].id.capitalize()})
     assert same.label == rows[0].id.capitalize()

@@ -337,13 +337,13 @@ def test_of_a_claim_in_steps_the_weakest_is_drawn(overview):
     found = judgement(overview, "joint_beats_split")
     (step,) = found.steps
     better = dataclasses.replace(
-        step, interval=step.interval._replace(mean=9.0, low=8.0, high=10.0)
+        step, interval=dataclasses.replace(step.interval, mean=9.0, low=8.0, high=10.0)
     )
     steps = dataclasses.replace(found, steps=(better, step))
     picture = picture_of(dataclasses.replace(overview, judgements=(steps,)))
     ((line,),) = (group.lines for group in picture.groups)
     assert line.estimate[0] == pytest.approx(4.95)
-    assert line.text.startswith("weakest of 2: +4.9")
+    assert line.text.startswith("weakest of 2: +5.0")
     assert "of a claim in steps, of the weakest" in picture.note
 
 

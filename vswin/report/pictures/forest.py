@@ -63,7 +63,8 @@ class Forest:
         """For those who cannot see it."""
         found = [
             f"{step.tone or claim.verdict}: {', '.join(step.label.splitlines())} "
-            f"{signed(step.mean)} [{signed(step.low)}, {signed(step.high)}], n = {len(step.by_seed)}"
+            f"{signed(step.mean)} [{signed(step.low)}, {signed(step.high)}], "
+            f"n = {len(step.by_seed)}"
             for claim in self.claims
             for step in claim.steps
         ]
