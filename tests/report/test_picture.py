@@ -14,10 +14,11 @@ from PIL import Image
 from vswin.report import drawing, load_study, write_report
 from vswin.report.claims import judge_claims
 from vswin.report.page import make_page
-from vswin.report.pictures.curves import Curves, RowCurves
+from vswin.report.pictures.curves import LOOKS, Curves, RowCurves
 from vswin.report.pictures.forest import Claim, Forest, Step
 from vswin.report.pictures.kept import DRAWING, SHARED, Picture, digest, digest_in
 from vswin.report.pictures.levels import Bound, Levels, Strip
+from vswin.report.pictures.shown import levels_of
 from vswin.report.pictures.tested import forest_of
 
 STEP = Step("first − second", (0.9, 1.1), 1.0, 0.8, 1.2)
@@ -154,7 +155,7 @@ def test_the_end_of_an_interval_that_decides_keeps_its_sign_in_words():
     close = dataclasses.replace(STEP, low=-1.03, high=-0.002)
     (claim,) = forest(1.0).claims
     shown = dataclasses.replace(forest(1.0), claims=(dataclasses.replace(claim, steps=(close,)),))
-    assert shown.in_words.endswith("first − second +1.00 [−1.03, −0.002]")
+    assert shown.in_words.endswith("first − second +1.00 [−1.03, −0.002], n = 2")
 
 
 STRIP = Strip("a row with a name that is long", (80.0, 81.0), 80.5, 79.0, 82.0, "1 of 2 learnt")
@@ -186,6 +187,62 @@ def test_no_word_is_cut_off(picture):
 def test_small_differences_have_an_axis_of_their_own():
     assert len(drawing.draw(forest(30.0, 1.0)).axes) == 2
     assert len(drawing.draw(forest(3.0, 1.0)).axes) == 1
+
+
+def test_claims_of_one_sentence_share_an_axis():
+    """Of two parts of a sentence, the smaller difference must not look larger."""
+    large, small = forest(30.0, 1.0).claims
+    claims = (*(dataclasses.replace(c, sentence="one") for c in (large, small)), small)
+    panels = drawing.draw(dataclasses.replace(forest(1.0), claims=claims)).axes
+    verdicts = [sum(text.get_text() == "contradicted" for text in axis.texts) for axis in panels]
+    assert verdicts == [2, 1]
+
+
+def test_a_difference_says_its_metric_where_there_are_several_and_its_seeds(study):
+    judgement = next(j for j in judge_claims(study) if j.steps and j.claim.metric == "top1")
+    kept = judgement.claim.model_copy(update={"metric": "stills"})
+    step = dataclasses.replace(judgement.steps[0], by_seed={0: 1.0, 1: 2.0})
+    other = dataclasses.replace(judgement, claim=kept, steps=(step,))
+    forest = forest_of(study, [judgement, other])
+    first, second = (claim.steps[0].label for claim in forest.claims)
+    assert (first, second) == (f"top-1: {step.label}", f"still images: {step.label}")
+    assert "paired over 1 to 2 seeds" in forest.notes[0]
+    (axis,) = drawing.draw(forest).axes
+    said = [text.get_text() for text in axis.texts]
+    assert "n = 1" in said and "n = 2" in said
+    (alone,) = forest_of(study, [other]).claims
+    assert alone.steps[0].label == step.label
+
+
+def test_each_step_has_the_colour_of_its_own_verdict(study):
+    judgement = next(j for j in judge_claims(study) if j.claim.kind == "trend" and j.steps)
+    first, second = (
+        dataclasses.replace(step, verdict=verdict)
+        for step, verdict in zip(judgement.steps, ("holds", "no effect"), strict=True)
+    )
+    (claim,) = forest_of(study, [dataclasses.replace(judgement, steps=(first, second))]).claims
+    assert [step.tone for step in claim.steps] == ["holds", "no effect"]
+
+
+def test_bounds_of_curves_look_as_their_words_say(study):
+    curves = make_page(study).pictures["curves"]
+    for look, bound in zip(LOOKS, curves.bounds, strict=True):
+        assert f"{look.capitalize()}: {bound.label}" in curves.notes[0]
+    bounds = tuple(dataclasses.replace(bound, value=1.0) for bound in curves.bounds)
+    lines = drawing.draw(dataclasses.replace(curves, bounds=bounds)).axes[0].lines
+    assert [line.get_linestyle() for line in lines[-2:]] == [":", "--"]
+
+
+def test_long_labels_are_without_ids_where_no_other_row_is_called_so(study):
+    """Names must not take half of a picture."""
+    rows = [r for r in study.all_rows if r.control == "none"][:3]
+    cells = ("alike", "alike", "a row with a title that is long")
+    named = [dataclasses.replace(r, labels={"row": c}) for r, c in zip(rows, cells, strict=True)]
+    strips = levels_of(dataclasses.replace(study, all_rows=tuple(named))).rows
+    labels = [strip.label for strip in strips]
+    assert labels == [named[0].label, named[1].label, cells[2]]
+    same = dataclasses.replace(rows[0], labels={"row": rows[0].id.capitalize()})
+    assert same.label == rows[0].id.capitalize()
 
 
 def test_the_axis_of_rows_shows_their_spread_and_that_of_controls_starts_at_zero():

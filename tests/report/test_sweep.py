@@ -42,6 +42,7 @@ def test_rows_that_differ_in_the_ratio_alone_are_a_line(tmp_path):
     point = top1.lines[0].points[1]
     wide = stats.t.ppf(0.975, 1)  # of two values that are 2 points apart
     assert [point.mean, point.low, point.high] == pytest.approx([51, 51 - wide, 51 + wide])
+    assert point.n == 2
     assert [p.mean for p in stills.lines[0].points] == pytest.approx([80.7, 80, 78, 71])
     assert [line.before for line in stills.lines[:2]] == pytest.approx([90, 90])
     assert stills.lines[2].before is None  # its line has it
@@ -57,6 +58,7 @@ def test_it_is_drawn_and_stands_on_the_page(tmp_path):
     assert line.get_color() == single.get_color()  # both are of ImageNet-1K
     assert single.get_markerfacecolor() == "white"
     for axis in figure.axes:
+        assert [text.get_text() for text in axis.texts] == ["2"] * 5  # seeds, point by point
         texts = [label.get_text() for label in axis.get_xticklabels()]
         assert texts == ["0.03×", "0.1×", "0.3×", "1×"]
     page = make_page(study)

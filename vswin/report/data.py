@@ -73,7 +73,7 @@ class Row:
         if self.control != "none":
             return f"control: {self.control.replace('_', ' ')}"
         cells = ", ".join(self.names)
-        return cells if cells == self.id else f"{self.id}: {cells}"
+        return cells if cells.casefold() == self.id.casefold() else f"{self.id}: {cells}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,7 +59,10 @@ def sweep_of(study: Study) -> Sweep | None:
         return None
     headline = study.terms.headline
     metrics = {headline: f"{study.terms.metrics[headline]}{place(study)}, %"}
-    note = "Means with 95 % intervals over seeds (Student's t). Axes do not start at zero."
+    note = (
+        "Means with 95 % intervals (Student's t); the number at a point is that of its seeds. Axes "
+        "do not start at zero."
+    )
     if stills_of([row for rows in lines for row in rows.values()], study.runs):
         metrics[STILLS] = "still images after the training, top-1, %"
         note += " Dotted: before the training."
@@ -96,7 +99,7 @@ def _label(rows: Collection[Row]) -> str:
 
 def _line(study: Study, rows: Mapping[float, Row], metric: str) -> Line:
     found = {ratio: study.interval(row.id, metric) for ratio, row in rows.items()}
-    points = tuple(Point(ratio, i.mean, i.low, i.high) for ratio, i in found.items() if i)
+    points = tuple(Point(ratio, i.mean, i.low, i.high, i.n) for ratio, i in found.items() if i)
     kept = stills_of([*rows.values()], study.runs) if metric == STILLS and len(points) > 1 else {}
     before = [100 * each.before for of_row in kept.values() for each in of_row]
     mean = math.fsum(before) / len(before) if before else None

@@ -1,7 +1,6 @@
 """The overview: every claim and table on one page, and nothing that the results do not say."""
 
 import dataclasses
-import itertools
 import re
 
 import pytest
@@ -19,7 +18,6 @@ from vswin.report.overview.data import by_evidence, counts, outcome
 from vswin.report.overview.headline import headline
 from vswin.report.overview.page import as_markdown, first_lines, make_page, write_overview
 from vswin.report.overview.picture import picture_of
-from vswin.report.overview.plots import COLOURS, draw
 from vswin.report.overview.repeated import repeated, repeated_in_short
 from vswin.report.overview.tables import as_printed, printed_in_short, tables
 from vswin.report.statistics import Interval
@@ -330,76 +328,6 @@ def test_what_kinetics_would_cost_is_computed(tmp_path):
     assert both.gpu_hours == pytest.approx(1.5 * hours, rel=1e-4)
 
 
-def test_the_forest_shows_where_each_claim_is_true(overview):
-    groups = picture_of(overview).groups
-    lines = {line.name: line for group in groups for line in group.lines}
-    joint = lines[named(overview, "joint_beats_split")]
-    assert joint.zone == (0.0, float("inf"))
-    ((mean, low, high),) = joint.estimates
-    assert mean == pytest.approx(4.95)
-    assert low < mean < high
-    assert joint.verdict == "holds"
-    assert joint.elsewhere == ("contradicted",)
-    close = lines[named(overview, "factorized_is_close_to_joint")]
-    assert close.zone == (-close.margin, float("inf"))
-
-
-def test_a_claim_that_waits_takes_no_line_of_the_picture(overview):
-    groups = picture_of(overview).groups
-    assert all(line.estimates for group in groups for line in group.lines)
-    (embeddings,) = [group for group in groups if group.title.startswith("Table 8")]
-    assert (embeddings.lines, embeddings.waiting) == ((), 1)
-    drawn = draw(picture_of(overview))
-    assert "1 not run" in [text.get_text() for axis in drawn.axes for text in axis.texts]
-
-
-@pytest.mark.parametrize("share", [0.01, 1, 3])
-def test_the_axis_is_labelled_on_both_sides_and_no_label_hides_another(overview, share):
-    picture = picture_of(overview)
-    groups = tuple(
-        dataclasses.replace(
-            group,
-            lines=tuple(
-                dataclasses.replace(
-                    line, estimates=tuple(tuple(share * x for x in e) for e in line.estimates)
-                )
-                for line in group.lines
-            ),
-        )
-        for group in picture.groups
-    )
-    figure = draw(dataclasses.replace(picture, groups=groups))
-    figure.draw_without_rendering()
-    labels = figure.axes[1].get_xticklabels()
-    boxes = [label.get_window_extent() for label in labels]
-    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))
-    assert {"−2", "−1", "0", "+1", "+2"} <= {label.get_text() for label in labels}
-
-
-def test_nothing_in_the_picture_is_cut_off(overview):
-    picture = picture_of(overview)
-    studies = ("speed2", "half", "double", "ratio1", "border")
-    groups = tuple(
-        dataclasses.replace(
-            group,
-            lines=tuple(
-                dataclasses.replace(line, text="weakest of 2: −10.7 [−11.9, −10.1]")
-                for line in group.lines
-            ),
-        )
-        for group in picture.groups
-    )
-    figure = draw(dataclasses.replace(picture, elsewhere=studies, groups=groups))
-    figure.draw_without_rendering()
-    whole = figure.bbox
-    texts = [text for axis in figure.axes for text in axis.texts] + figure.texts
-    assert len(texts) > 50
-    for text in texts:
-        box = text.get_window_extent()
-        assert whole.x0 <= box.x0 and box.x1 <= whole.x1, text.get_text()
-        assert whole.y0 <= box.y0 and box.y1 <= whole.y1, text.get_text()
-
-
 def test_printed_differences_within_the_sampling_error_are_named(overview):
     """Section 4.3: 0.2 points between windows of 8 and 4 are less than 20k videos can tell."""
     line = printed_in_short(overview)
@@ -418,10 +346,6 @@ def test_printed_differences_within_the_sampling_error_are_named(overview):
 def test_a_row_that_is_printed_twice_counts_once(overview):
     (line,) = [line for line in tables(overview).lines if "(table5)" in line[0]]
     assert line[1] == "10 of 10"  # five rows with two costs each; one of them stands there twice
-
-
-def test_every_verdict_has_a_colour_and_a_place():
-    assert set(COLOURS) == set(TITLES)
 
 
 @pytest.mark.parametrize(

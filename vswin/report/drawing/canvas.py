@@ -25,7 +25,8 @@ TONES = {
 ALLOWED = "#dcf3e2"
 """Where a claim holds."""
 DPI = 130
-COLOURS = 96
+COLOURS = 160
+"""Of a file's palette; with 96, pale points of one verdict took the colour of another."""
 WIDTH = 9.2
 """Inches; a page shows it at about this size."""
 LETTER = 0.078

@@ -8,7 +8,7 @@ import textwrap
 from matplotlib.figure import Figure
 
 from vswin.report.drawing.canvas import OURS, SOFT, WIDTH, inches, titled
-from vswin.report.pictures.curves import Curves
+from vswin.report.pictures.curves import LOOKS, Curves
 
 COLUMNS = 4
 HEIGHT, ABOVE, BELOW = 1.35, 0.5, 0.3
@@ -33,9 +33,9 @@ def draw(curves: Curves) -> Figure:
         for values in row.by_seed:
             axis.plot(row.steps, values, color=OURS, alpha=0.3, linewidth=0.8)
         axis.plot(row.steps, row.mean, color=OURS, linewidth=2)
-        for bound in curves.bounds:
+        for look, bound in zip(LOOKS, curves.bounds, strict=False):
             if bound.value < top:
-                axis.axhline(bound.value, color=SOFT, linestyle=":", linewidth=1)
+                axis.axhline(bound.value, color=SOFT, linestyle=look, linewidth=1)
         axis.set_xlim(0, last)
         axis.set_ylim(0, top)
         axis.set_xticks([0, last], ["0", f"{last:,} steps"], fontsize=8.5)

@@ -36,7 +36,7 @@ EDGE: dict[str, Any] = {"color": SOFT, "linewidth": 0.9, "linestyle": (0, (3, 3)
 LONG = 30
 """Letters of a label that needs a second line."""
 ENLARGED = 6.0
-"""Claims with differences so many times smaller than the largest have an axis of their own."""
+"""Sentences with differences so many times smaller than the largest have an axis of their own."""
 
 
 def draw(forest: Forest) -> Figure:
@@ -61,9 +61,16 @@ def draw(forest: Forest) -> Figure:
 
 
 def _by_size(claims: Sequence[Claim]) -> list[list[Claim]]:
-    """Claims by the size of their differences: all on one axis, or the small ones on a second."""
+    """All on one axis, or those with small differences on a second.
+
+    Claims of one sentence stay together: of two of them, the larger difference has to look larger.
+    """
     largest = max(claim.extent for claim in claims)
-    small = [claim for claim in claims if claim.extent * ENLARGED < largest]
+    extents: dict[str, float] = {}
+    for claim in claims:
+        about = claim.sentence or claim.title
+        extents[about] = max(claim.extent, extents.get(about, 0.0))
+    small = [c for c in claims if extents[c.sentence or c.title] * ENLARGED < largest]
     large = [claim for claim in claims if claim not in small]
     return [large, small] if small else [large]
 
@@ -164,7 +171,8 @@ def _step(axis: Axes, step: Step, y: float, colour: str) -> None:
     text = signed(step.mean)
     if math.isfinite(step.low) and step.low != step.high:
         text += f" [{signed(step.low)}, {signed(step.high)}]"
-    beside(axis, y, text)
+    beside(axis, y - 0.09, text)
+    beside(axis, y + 0.09, f"n = {len(step.by_seed)}", SOFT)
 
 
 def _label(step: Step) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -23,6 +24,8 @@ from vswin.wording import bracketed
 
 ROW, AXIS, HEAD = 0.4, 0.6, 0.42
 """Inches of a row, below an axis, and above one for the names of bounds."""
+LONG = 30
+"""Letters of a label's line."""
 
 
 def draw(levels: Levels) -> Figure:
@@ -32,7 +35,7 @@ def draw(levels: Levels) -> Figure:
         panels.append((levels.controls, levels.control_bounds, True))
     body = sum(ROW * len(strips) + AXIS + HEAD for strips, *_ in panels) - 0.1
     everything = (*levels.rows, *levels.controls)
-    left = 0.25 + max(widest([strip.label for strip in everything]), 0.8)
+    left = 0.25 + max(widest([_label(strip) for strip in everything]), 0.8)
     right = 0.2 + max(widest([strip.aside for strip in everything]), widest(["84.1 [83.8, 84.3]"]))
     figure = titled(levels.title, levels.notes, body, max(WIDTH, left + right + 4))
     bottom = body
@@ -50,13 +53,18 @@ def _panel(axis: Axes, strips: Sequence[Strip], bounds: Sequence[Bound], from_ze
     limits = _limits(strips, bounds, from_zero)
     axis.set_xlim(*limits)
     axis.set_ylim(len(strips) - 0.5, -0.5)
-    axis.set_yticks(range(len(strips)), [strip.label for strip in strips], fontsize=9.5)
+    axis.set_yticks(range(len(strips)), map(_label, strips), fontsize=9.5)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
     axis.grid(axis="x", color="#eeeeee", linewidth=0.7)
     for place, strip in enumerate(strips):
         _strip(axis, strip, place)
     _bounds(axis, bounds, limits)
+
+
+def _label(strip: Strip) -> str:
+    """In lines of a length that leaves the picture to the results."""
+    return "\n".join(textwrap.wrap(strip.label, LONG))
 
 
 def _bounds(axis: Axes, bounds: Sequence[Bound], limits: tuple[float, float]) -> None:

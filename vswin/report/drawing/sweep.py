@@ -35,8 +35,9 @@ def draw(sweep: Sweep) -> Figure:
 def _panel(axis: Axes, panel: Panel) -> None:
     axis.set_xscale("log")
     for number, line in enumerate(panel.lines):
-        color, marker = LOOKS[_alike(panel, number) % len(LOOKS)]
-        _line(axis, line, color, marker, APART ** (number - len(panel.lines) / 2))
+        look = LOOKS[_alike(panel, number) % len(LOOKS)]
+        aside = APART ** (number - (len(panel.lines) - 1) / 2)
+        _line(axis, line, look, aside, is_above=bool(number % 2))
     ratios = sorted({point.ratio for line in panel.lines for point in line.points})
     axis.set_xticks(ratios, [f"{ratio:g}×" for ratio in ratios])
     axis.minorticks_off()
@@ -56,7 +57,9 @@ def _alike(panel: Panel, number: int) -> int:
     return number
 
 
-def _line(axis: Axes, line: Line, color: str, marker: str, aside: float) -> None:
+def _line(axis: Axes, line: Line, look: tuple[str, str], aside: float, is_above: bool) -> None:
+    """Means with intervals, and above or below them, beside the line, the number of seeds."""
+    color, marker = look
     ratios = [point.ratio * aside for point in line.points]
     means = [point.mean for point in line.points]
     ends = [[p.mean - p.low for p in line.points], [p.high - p.mean for p in line.points]]
@@ -64,5 +67,17 @@ def _line(axis: Axes, line: Line, color: str, marker: str, aside: float) -> None
     axis.errorbar(
         ratios, means, yerr=ends, color=color, marker=marker, mfc=filled, ms=6, label=line.label
     )
+    is_right = is_above != (means[-1] > means[0])  # where a line that rises or falls is not
+    for ratio, point in zip(ratios, line.points, strict=True):
+        axis.annotate(
+            str(point.n),
+            (ratio, point.mean),
+            (5 if is_right else -5, 4 if is_above else -4),
+            textcoords="offset points",
+            ha="left" if is_right else "right",
+            va="bottom" if is_above else "top",
+            fontsize=7.5,
+            color=color,
+        )
     if line.before is not None:
         axis.axhline(line.before, color=color, linestyle=":", linewidth=1)

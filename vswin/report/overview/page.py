@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import dataclasses
 import re
@@ -20,6 +19,7 @@ from vswin.report.overview.blocks import blocks
 from vswin.report.overview.data import Overview
 from vswin.report.overview.headline import headline
 from vswin.report.overview.picture import Picture, picture_of
+from vswin.report.page import as_address
 from vswin.report.pictures.kept import digest_in
 
 NAME = "overview"
@@ -48,6 +48,8 @@ class OverviewFiles:
     html: Path
     markdown: Path
     png: Path
+    narrow: Path
+    """The same picture, for a narrow page."""
 
 
 def write_overview(overview: Overview) -> OverviewFiles:
@@ -58,14 +60,18 @@ def write_overview(overview: Overview) -> OverviewFiles:
     """
     suffix = "" if overview.protocol == DEFAULT_PROTOCOL else f".{overview.protocol}"
     folder = require_writable(overview.results_dir / "reports")
-    html, markdown, png = (folder / f"{NAME}{suffix}.{kind}" for kind in ("html", "md", "png"))
-    page, picture = make_page(overview), drawn(picture_of(overview), png)
-    with atomic_write(png) as file:
-        file.write(picture)
-    encoded = base64.b64encode(picture).decode()
+    html, markdown, png, narrow = (
+        folder / f"{NAME}{suffix}.{kind}" for kind in ("html", "md", "png", "narrow.png")
+    )
+    page, picture = make_page(overview), picture_of(overview)
+    for path in (png, narrow):
+        content = drawn(picture, path, is_narrow=path == narrow)
+        with atomic_write(path) as file:
+            file.write(content)
     write_text(markdown, _render("overview.md.j2", page, png.name))
-    write_text(html, _render("overview.html.j2", page, f"data:image/png;base64,{encoded}"))
-    return OverviewFiles(html, markdown, png)
+    inside = [as_address(path.read_bytes()) for path in (png, narrow)]
+    write_text(html, _render("overview.html.j2", page, *inside))
+    return OverviewFiles(html, markdown, png, narrow)
 
 
 def make_page(overview: Overview) -> Page:
@@ -81,15 +87,15 @@ def make_page(overview: Overview) -> Page:
     )
 
 
-def drawn(picture: Picture, before: Path) -> bytes:
+def drawn(picture: Picture, before: Path, *, is_narrow: bool = False) -> bytes:
     """The picture as a PNG; the one that is there, if it shows the same."""
     with contextlib.suppress(FileNotFoundError):
         png = before.read_bytes()
         if digest_in(png) == picture.digest():
             return png
-    from vswin.report.overview import plots  # matplotlib, which takes a while, for this alone
+    from vswin.report.overview import narrow, plots  # matplotlib, which takes a while
 
-    return plots.png(picture)
+    return narrow.png(picture) if is_narrow else plots.png(picture)
 
 
 def first_lines(page: Page) -> str:
@@ -102,8 +108,8 @@ def as_markdown(block: Block) -> str:
     return _template("block.md.j2").render(block=block)
 
 
-def _render(template: str, page: Page, picture: str) -> str:
-    return _template(template).render(page=page, picture=picture)
+def _render(template: str, page: Page, picture: str, narrow: str = "") -> str:
+    return _template(template).render(page=page, picture=picture, narrow=narrow)
 
 
 def _template(name: str) -> jinja2.Template:

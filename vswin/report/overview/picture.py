@@ -10,15 +10,22 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from vswin.report.claims import Judgement
+from vswin.report.claims import Judgement, Step
 from vswin.report.overview.blocks import in_points, name_of
 from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts, with_notes
 from vswin.report.overview.headline import what_they_are
+from vswin.report.sensitivity import differs
 
 Estimate = tuple[float, float, float]
 """A difference with the ends of its interval, in points; an unknown end is infinite."""
 ZONES = ("greater", "trend", "interaction", "within", "equal")
 """Kinds of claims about differences in points."""
+MARKS = {
+    "=": "the same answer",
+    "≠": "another answer",
+    "?": "undecided here or there",
+}
+"""How a claim's answer in a sensitivity study compares with the answer here."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +50,12 @@ class Line:
     """Where the claim is true, in points; an open end is infinite."""
     margin: float
     """What counts as no difference, in points."""
-    estimates: tuple[Estimate, ...]
-    """One; of a trend one for each step."""
+    estimate: Estimate
+    """Of a claim in several steps, of the weakest, which decides."""
     text: str
     """What was found, in words."""
     elsewhere: tuple[str, ...]
-    """Its verdicts in the sensitivity studies, in their order; empty where it was not tested."""
+    """A mark of `MARKS` for each sensitivity study; empty where the claim was not tested."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +89,7 @@ class Picture:
         """SHA-256 of the content, of the code that draws it and of matplotlib's version."""
         found = hashlib.sha256(json.dumps(dataclasses.asdict(self)).encode())
         found.update(importlib.metadata.version("matplotlib").encode())
-        for code in ("overview/plots.py", "drawing/canvas.py"):
+        for code in ("overview/plots.py", "overview/narrow.py", "drawing/canvas.py"):
             found.update((Path(__file__).parents[1] / code).read_bytes())
         return found.hexdigest()
 
@@ -90,7 +97,7 @@ class Picture:
 def reach(picture: Picture) -> tuple[float, float]:
     """The least and the largest number of the forest, zero and all margins included."""
     lines = [line for group in picture.groups for line in group.lines]
-    ends = [end for line in lines for found in line.estimates for end in found]
+    ends = [end for line in lines for end in line.estimate]
     ends += [end for line in lines for end in (-line.margin, line.margin)]
     known = [end for end in ends if math.isfinite(end)] or [0.0]
     return min(0.0, *known), max(0.0, *known)
@@ -111,7 +118,8 @@ def picture_of(overview: Overview) -> Picture:
         title=f"What became of the papers' {what_they_are(judged)}",
         note=(
             f"Trained: protocol {overview.protocol} ({data}), {many} seeds. "
-            f"Whiskers: 95 % intervals of paired differences.{_left_out(judged)}"
+            "Whiskers: 95 % intervals of paired differences"
+            f"{_in_steps(shown)}.{_left_out(judged)}"
         ),
         bars=tuple(
             Bar(
@@ -148,6 +156,12 @@ def _left_out(judged: Sequence[Judgement]) -> str:
     return f"\n{lacking} claims of bounds or seconds: in the tables." if lacking else ""
 
 
+def _in_steps(shown: Sequence[Judgement]) -> str:
+    """Which step is drawn, if a claim has several."""
+    has = any(len(judgement.steps) > 1 for judgement in shown)
+    return "; of a claim in steps, of the weakest, which decides" if has else ""
+
+
 def _line(judgement: Judgement, overview: Overview) -> Line:
     margin = judgement.margin or 0.0
     lowest = {"within": -margin, "equal": -margin}.get(judgement.claim.kind, 0.0)
@@ -155,16 +169,29 @@ def _line(judgement: Judgement, overview: Overview) -> Line:
     found = [other.of(judgement.claim.id) for other in overview.elsewhere]
     steps = len(judgement.steps)
     weakest = f"weakest of {steps}: " if steps > 1 else ""
-    text = in_points(judgement)
+    text, drawn = in_points(judgement), _deciding(judgement).interval
     return Line(
         name=name_of(judgement),
         note="built in" if judgement.evidence == "built in" else "",
         verdict=judgement.verdict,
         zone=(lowest, highest),
         margin=margin,
-        estimates=tuple(
-            (s.interval.mean, s.interval.low, s.interval.high) for s in judgement.steps
-        ),
+        estimate=(drawn.mean, drawn.low, drawn.high),
         text=f"{weakest}{text}" if text else "",
-        elsewhere=tuple(there.verdict if there else "" for there in found),
+        elsewhere=tuple(_mark(judgement, there) if there else "" for there in found),
     )
+
+
+def _deciding(judgement: Judgement) -> Step:
+    """The step that the verdict hangs on; where there is no verdict yet, the one that gains least.
+
+    A judgement has the interval of the step that decides.
+    """
+    found = (step for step in judgement.steps if step.interval is judgement.interval)
+    return next(found, min(judgement.steps, key=lambda step: step.interval.mean))
+
+
+def _mark(here: Judgement, there: Judgement) -> str:
+    if differs(here, there):
+        return "≠"
+    return "?" if "inconclusive" in (here.verdict, there.verdict) else "="

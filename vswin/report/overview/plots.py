@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from vswin.report.drawing.canvas import LETTER, TONES, as_png
-from vswin.report.overview.picture import Group, Line, Picture, reach
+from vswin.report.overview.picture import MARKS, Bar, Group, Line, Picture, reach
 
 COLOURS = TONES | {"not run": "#b5b5b5"}
 """By verdict, in the order in which they are counted."""
-MARKS = {"holds": "✓", "contradicted": "✗", "no effect": "0", "inconclusive": "?", "not run": "·"}
 TRUE, BAND, INK, PALE = "#e3f2e8", "#d5d5d5", "#222222", "#666666"
 WIDTH, NAMES, RIGHT = 11.1, 3.55, 3.85
 """Inches: of the figure, of the names to the left of the forest, of the words to the right."""
@@ -23,6 +22,10 @@ SMALL = 10
 """Points: of all letters but titles'; on a narrow page they are a fifth smaller."""
 COLUMN = 0.4
 """Inches: of a sensitivity study's column."""
+MARK: dict[str, Any] = {"color": INK, "weight": "bold", "fontsize": 11}
+"""How a mark in it looks: it is no verdict, and has the colour of none."""
+KEY_LINE = 0.25
+"""Inches: of a line of the key."""
 ROW, BAR = 0.3, 0.34
 """Inches: heights of a line of the forest and of a bar."""
 LINEAR = 2.0
@@ -37,7 +40,7 @@ def draw(picture: Picture) -> Figure:
     """Bars of counted verdicts above the forest of claims, all named."""
     is_run = any(group.lines for group in picture.groups)
     rows = sum(1 + len(group.lines) for group in picture.groups) if is_run else 0
-    top, between, bottom = 1.05, 0.85 if picture.elsewhere else 0.4, 0.95
+    top, between, bottom = 1.05, 0.85 if picture.elsewhere else 0.4, 1.2
     bars, forest = BAR * len(picture.bars), ROW * rows
     height = top + bars + (between + forest + bottom if rows else 0.3)
     width = WIDTH + COLUMN * len(picture.elsewhere) + (0.4 if picture.elsewhere else 0)
@@ -53,7 +56,8 @@ def draw(picture: Picture) -> Figure:
         share = (WIDTH - NAMES - RIGHT) / width
         lower = figure.add_axes((NAMES / width, bottom / height, share, forest / height))
         _forest(lower, picture, rows)
-        _key(figure, height, has_marks=bool(picture.elsewhere))
+        key(figure, 0.08 + KEY_LINE, len(COLOURS) + 2)
+        figure.text(0.15 / width, 0.3 / height, marks_in_words(picture), **looks)
     return figure
 
 
@@ -66,37 +70,50 @@ def _bars(axis: Axes, picture: Picture) -> None:
         axis.text(
             -0.01, place, bar.label, transform=axis.get_yaxis_transform(), ha="right", va="center"
         )
-        start = 0
-        for verdict, colour in COLOURS.items():
-            if count := bar.counts.get(verdict, 0):
-                axis.barh(place, count, 0.74, left=start, color=colour)
-                axis.text(
-                    start + count / 2,
-                    place,
-                    str(count),
-                    color="white",
-                    ha="center",
-                    va="center",
-                    weight="bold",
-                )
-                start += count
+        stacked(axis, place, bar, 0.74)
+        start = sum(bar.counts.values())
         room = (RIGHT + (1 - start / most) * (WIDTH - NAMES - RIGHT)) / LETTER
         parts = bar.text.replace(" ", "\u00a0").replace(",\u00a0", ", ")  # no part is broken
         words = textwrap.fill(parts, int(room))
         axis.text(start + 0.02 * most, place, words, va="center", fontsize=SMALL, color=PALE)
 
 
-def _forest(axis: Axes, picture: Picture, rows: int) -> None:
+def stacked(axis: Axes, place: float, bar: Bar, thickness: float) -> None:
+    """The counts of a class of evidence, one behind the other."""
+    start = 0
+    for verdict, colour in COLOURS.items():
+        if count := bar.counts.get(verdict, 0):
+            axis.barh(place, count, thickness, left=start, color=colour)
+            axis.text(
+                start + count / 2,
+                place,
+                str(count),
+                color="white",
+                ha="center",
+                va="center",
+                weight="bold",
+            )
+            start += count
+
+
+def scaled(axis: Axes, picture: Picture, width: float) -> tuple[float, float]:
+    """Gives an axis of so many inches its scale and its labels; returns its ends."""
     low, high = reach(picture)
     low, high = min(1.25 * low, -LINEAR), max(1.25 * high, LINEAR)
     axis.set_xscale("symlog", linthresh=LINEAR, linscale=0.9)
-    axis.set(xlim=(low, high), ylim=(rows - 0.5, -0.5))
-    ticks = _ticks(axis, low, high)
+    axis.set_xlim(low, high)
+    ticks = _ticks(axis, low, high, width)
     axis.set_xticks(ticks, [f"{tick:+d}".replace("-", "−").replace("+0", "0") for tick in ticks])
     axis.set_xticks([], minor=True)
     axis.set_yticks([])
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.set_xlabel(picture.axis, fontsize=SMALL)
+    return low, high
+
+
+def _forest(axis: Axes, picture: Picture, rows: int) -> None:
+    ends = scaled(axis, picture, WIDTH - NAMES - RIGHT)
+    axis.set_ylim(rows - 0.5, -0.5)
     for place, found in _rows(picture):
         if isinstance(found, Group):
             left = (0.15 - NAMES) / (WIDTH - NAMES - RIGHT)
@@ -105,7 +122,7 @@ def _forest(axis: Axes, picture: Picture, rows: int) -> None:
                 words = f"{found.waiting} not run"
                 _beside(axis, 1.02, place + 0.1, words, ha="left", color=PALE, fontsize=SMALL)
         else:
-            _line(axis, place, found, (low, high))
+            _line(axis, place, found, ends)
     if picture.elsewhere:
         looks = {"ha": "right", "va": "bottom", "fontsize": SMALL, "color": PALE}
         _beside(axis, _column(0) - 0.06, -0.6, "sensitivity studies:", **looks)
@@ -124,13 +141,11 @@ def _forest(axis: Axes, picture: Picture, rows: int) -> None:
         )
 
 
-def _ticks(axis: Axes, low: float, high: float) -> list[int]:
-    """What the axis is labelled with: as much as there is place for."""
+def _ticks(axis: Axes, low: float, high: float, width: float) -> list[int]:
+    """What an axis of so many inches is labelled with: as much as there is place for."""
     found: dict[int, float] = {}
     for tick in TICKS:
-        place = (WIDTH - NAMES - RIGHT) * axis.transLimits.transform(
-            axis.transScale.transform((tick, 0))
-        )[0]
+        place = width * axis.transLimits.transform(axis.transScale.transform((tick, 0)))[0]
         if low <= tick <= high and all(abs(place - other) >= APART for other in found.values()):
             found[tick] = place
     return sorted(found)
@@ -143,33 +158,39 @@ def _rows(picture: Picture) -> Iterator[tuple[int, Group | Line]]:
 
 
 def _line(axis: Axes, place: int, line: Line, ends: tuple[float, float]) -> None:
-    """One claim: where it would be true, what counts as no difference, and what was found."""
+    """One claim, with its name and what was found in words."""
     colour = COLOURS[line.verdict]
-    name = f"{line.name} ({line.note})" if line.note else line.name
-    _beside(axis, -0.02, place, name, ha="right", fontsize=SMALL)
-    if line.estimates:
-        start, end = max(line.zone[0], ends[0]), min(line.zone[1], ends[1])
-        axis.add_patch(Rectangle((start, place - 0.42), end - start, 0.84, color=TRUE, zorder=0))
-        axis.vlines(0, place - 0.5, place + 0.5, color=PALE, linewidth=0.8, zorder=2)
-        for edge in (-line.margin, line.margin):
-            axis.vlines(edge, place - 0.42, place + 0.42, color=BAND, linewidth=1.4, zorder=1)
-    for step, (mean, low, high) in enumerate(line.estimates):
-        at = place + 0.5 * ((step + 0.5) / len(line.estimates) - 0.5)
-        axis.plot([max(low, ends[0]), min(high, ends[1])], [at, at], color=colour, linewidth=2)
-        axis.plot(mean, at, "o", color=colour, markersize=4.5, zorder=3)
+    _beside(axis, -0.02, place, named(line), ha="right", fontsize=SMALL)
+    drawn(axis, place, line, ends, 0.42)
     _beside(axis, 1.02, place, line.verdict, ha="left", color=colour, weight="bold", fontsize=SMALL)
     _beside(axis, 1.31, place, line.text, ha="left", fontsize=SMALL, color=PALE)
-    for number, verdict in enumerate(line.elsewhere):
-        _beside(
-            axis,
-            _column(number) + 0.02,
-            place,
-            MARKS.get(verdict, ""),
-            ha="center",
-            color=COLOURS.get(verdict, PALE),
-            weight="bold",
-            fontsize=11,
-        )
+    for number, mark in enumerate(line.elsewhere):
+        _beside(axis, _column(number) + 0.02, place, mark, ha="center", **MARK)
+
+
+def named(line: Line) -> str:
+    """A claim's name with its note."""
+    return f"{line.name} ({line.note})" if line.note else line.name
+
+
+def drawn(axis: Axes, place: float, line: Line, ends: tuple[float, float], half: float) -> None:
+    """Where a claim would be true, what counts as no difference, and what was found.
+
+    Args:
+        axis: whose ends are given, too.
+        place: of the claim's line, from top to bottom.
+        line: the claim.
+        ends: what is beyond is cut off.
+        half: of the line's height.
+    """
+    colour, (mean, low, high) = COLOURS[line.verdict], line.estimate
+    start, end = max(line.zone[0], ends[0]), min(line.zone[1], ends[1])
+    axis.add_patch(Rectangle((start, place - half), end - start, 2 * half, color=TRUE, zorder=0))
+    axis.vlines(0, place - half, place + half, color=PALE, linewidth=0.8, zorder=2)
+    for edge in (-line.margin, line.margin):
+        axis.vlines(edge, place - half, place + half, color=BAND, linewidth=1.4, zorder=1)
+    axis.plot([max(low, ends[0]), min(high, ends[1])], [place] * 2, color=colour, linewidth=2)
+    axis.plot(mean, place, "o", color=colour, markersize=4.5, zorder=3)
 
 
 def _column(number: int) -> float:
@@ -184,20 +205,25 @@ def _beside(axis: Axes, x: float, place: float, text: str, **looks: object) -> N
     axis.text(x, place, text, transform=axis.get_yaxis_transform(), **looks)  # type: ignore[arg-type]
 
 
-def _key(figure: Figure, height: float, has_marks: bool) -> None:
-    handles = [
-        Patch(color=colour, label=f"{MARKS[verdict]}  {verdict}" if has_marks else verdict)
-        for verdict, colour in COLOURS.items()
-    ]
-    handles += [
+def marks_in_words(picture: Picture) -> str:
+    """What the marks of sensitivity studies mean; empty where there is none."""
+    if not picture.elsewhere:
+        return ""
+    marks = "; ".join(f"{mark} {words}" for mark, words in MARKS.items())
+    return f"Sensitivity studies, beside the answer here: {marks}; blank: not tested there."
+
+
+def key(figure: Figure, bottom: float, columns: int) -> None:
+    """What the colours mean, so many inches above the lower edge."""
+    handles = [Patch(color=colour, label=verdict) for verdict, colour in COLOURS.items()] + [
         Patch(color=TRUE, label="where the claim is true"),
         Patch(color=BAND, label="± margin, fixed beforehand"),
     ]
     figure.legend(
         handles=handles,
         loc="lower left",
-        bbox_to_anchor=(0.01, 0.08 / height),
-        ncols=len(handles),
+        bbox_to_anchor=(0.01, bottom / figure.get_figheight()),
+        ncols=columns,
         frameon=False,
         fontsize=SMALL,
         handlelength=1.2,

@@ -6,6 +6,9 @@ import dataclasses
 
 from vswin.report.pictures.levels import Bound
 
+LOOKS = ("dotted", "dashed")
+"""Lines at the bounds, in their order; matplotlib draws what these words say."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RowCurves:

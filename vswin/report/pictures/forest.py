@@ -35,6 +35,8 @@ class Claim:
     """Between what the whole interval must lie for the claim to hold; may be infinite."""
     margin: float | None
     """Differences within it, either way, count as no effect."""
+    sentence: str = ""
+    """The quoted sentence that it is a part of: claims of one sentence share an axis."""
 
     @property
     def extent(self) -> float:
@@ -60,8 +62,9 @@ class Forest:
     def in_words(self) -> str:
         """For those who cannot see it."""
         found = [
-            f"{step.tone or claim.verdict}: {step.label} {signed(step.mean)} "
-            f"[{signed(step.low)}, {signed(step.high)}]"
+            f"{step.tone or claim.verdict}: {', '.join(step.label.splitlines())} "
+            f"{signed(step.mean)} [{signed(step.low)}, {signed(step.high)}], "
+            f"n = {len(step.by_seed)}"
             for claim in self.claims
             for step in claim.steps
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vswin.paper.placeholders import decimals
@@ -11,24 +11,29 @@ from vswin.report import digits
 from vswin.report.compare import COSTS
 from vswin.report.data import Row
 from vswin.report.pictures.costs import Cost, Costs
-from vswin.report.pictures.curves import Curves, RowCurves
+from vswin.report.pictures.curves import LOOKS, Curves, RowCurves
 from vswin.report.pictures.levels import Bound, Levels, Strip
 
 if TYPE_CHECKING:  # a study shows its levels itself
     from vswin.report.study import Study
+
+LONG = 30
+"""Letters of a label that takes too much of a picture."""
 
 
 def levels_of(study: Study) -> Levels:
     """The results of every row and control; rows that were not run are shown as that."""
     terms = study.terms
     headline = terms.metrics[terms.headline]
+    rows = [*study.distinct_rows, *study.beside]
+    labels = _labels([*rows, *study.controls_run])
     return Levels(
         title=study.title,
         notes=tuple(_notes(study)),
         metric=f"{headline}{place(study)}, %",
-        rows=tuple(_strip(study, row) for row in (*study.distinct_rows, *study.beside)),
+        rows=tuple(_strip(study, row, labels[row.id]) for row in rows),
         bounds=tuple(bounds(study)),
-        controls=tuple(_strip(study, row) for row in study.controls_run),
+        controls=tuple(_strip(study, row, labels[row.id]) for row in study.controls_run),
         control_bounds=tuple(_control_bounds(study)),
     )
 
@@ -36,6 +41,15 @@ def levels_of(study: Study) -> Levels:
 def place(study: Study) -> str:
     """Where accuracies are measured, if that is not what a paper measures them on."""
     return " on Moving Digits" if study.is_embedded else ""
+
+
+def _labels(rows: Sequence[Row]) -> dict[str, str]:
+    """What rows are called in a picture, by id: as on the page, without ids where that is long."""
+    if max(len(row.label) for row in rows) <= LONG:
+        return {row.id: row.label for row in rows}
+    names = {row.id: ", ".join(row.names) for row in rows if row.control == "none"}
+    once = {row for row, name in names.items() if list(names.values()).count(name) == 1}
+    return {row.id: names[row.id] if row.id in once else row.label for row in rows}
 
 
 def _notes(study: Study) -> Iterator[str]:
@@ -56,12 +70,12 @@ def _notes(study: Study) -> Iterator[str]:
         yield "Not comparable with printed accuracies."
 
 
-def _strip(study: Study, row: Row) -> Strip:
+def _strip(study: Study, row: Row, label: str) -> Strip:
     values = study.by_seed(row.id)
     interval = study.interval(row.id)
     printed = study.number(row.id, study.terms.headline) if study.terms.comparable else None
     return Strip(
-        label=row.label.removeprefix("control: "),
+        label=label.removeprefix("control: "),
         by_seed=tuple(values.values()),
         mean=interval.mean if interval else math.nan,
         low=interval.low if interval else math.nan,
@@ -79,7 +93,7 @@ def bounds(study: Study) -> Iterator[Bound]:
     means = [study.mean(row.id, study.terms.headline) for row in study.rows]
     best = max((mean for mean in means if mean is not None), default=0.0)
     if best and digits.tells_order(study.runs):
-        yield Bound(digits.without_order(best), "order not told: 2/3 of the best row")
+        yield Bound(digits.without_order(best), "order not told: 2/3 of the best row in the test")
 
 
 def _control_bounds(study: Study) -> Iterator[Bound]:
@@ -99,8 +113,12 @@ def curves_of(study: Study) -> Curves | None:
     ]
     if not rows:
         return None
-    found = [_row_curves(study, row) for row in rows]
-    lines = [f"Dotted: {bound.label} ({bound.value:.1f})." for bound in bounds(study)]
+    labels = _labels(rows)
+    found = [_row_curves(study, row, labels[row.id]) for row in rows]
+    lines = [
+        f"{look.capitalize()}: {bound.label} ({bound.value:.1f})."
+        for look, bound in zip(LOOKS, bounds(study), strict=False)
+    ]
     return Curves(
         title=f"{study.title}: learning curves",
         notes=(
@@ -121,11 +139,11 @@ def _curves(study: Study, row: Row) -> dict[int, list[dict[str, float]]]:
     return {seed: lines for seed, lines in logged.items() if lines and len(lines) == most}
 
 
-def _row_curves(study: Study, row: Row) -> RowCurves:
+def _row_curves(study: Study, row: Row, label: str) -> RowCurves:
     by_seed = _curves(study, row)
     first = next(iter(by_seed.values()))
     return RowCurves(
-        label=row.label,
+        label=label,
         steps=tuple(int(line["step"]) for line in first),
         by_seed=tuple(
             tuple(100 * float(f"{line['top1']:.6g}") for line in lines)  # as a record has it

@@ -7,12 +7,13 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A row: its ratio, and its mean over seeds in % with the ends of its interval."""
+    """A row: its ratio, and its mean over n seeds in % with the ends of its interval."""
 
     ratio: float
     mean: float
     low: float
     high: float
+    n: int
 
 
 @dataclasses.dataclass(frozen=True)

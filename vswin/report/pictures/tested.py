@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vswin.paper.claims import TIMED
 from vswin.report.claims import Judgement
@@ -16,6 +16,9 @@ from vswin.report.study import Study
 
 DIFFERENCES = ("greater", "trend", "interaction", "within", "equal")
 """Kinds of claims that are tested by differences of rows."""
+STILLS = "stills"
+BESIDE = {STILLS: "still images"}
+"""Titles of what is measured beside a task's own metrics."""
 
 
 def forest_of(study: Study, judgements: Sequence[Judgement]) -> Forest | None:
@@ -26,18 +29,15 @@ def forest_of(study: Study, judgements: Sequence[Judgement]) -> Forest | None:
     tested = _in_points(judgements)
     if not tested:
         return None
-    seeds = max(len(step.by_seed) for j in tested for step in j.steps)
-    notes = [
-        f"{study.terms.title}: differences between rows, paired over "
-        f"{seeds} seed{'s' * (seeds > 1)}."
-    ]
+    notes = [f"{study.terms.title}: differences between rows, paired over {_seeds(tested)}."]
     if study.printed and not study.terms.comparable:
         notes.append("Not comparable with differences that are printed for Kinetics.")
+    metrics = _metrics(study, tested)
     return Forest(
         title=f"{study.title}: the claims",
-        notes=(" ".join(notes),),
-        unit=_unit(study, tested),
-        claims=tuple(_claim(judgement) for judgement in tested),
+        notes=(" ".join([*notes, *_explained(metrics)]),),
+        unit=_unit(study, metrics),
+        claims=tuple(_named_by(metrics, judgement) for judgement in tested),
     )
 
 
@@ -48,35 +48,34 @@ def sensitivity_of(
 
     A variation with another answer is marked, and each has the colour of its own verdict.
     """
-    drawn = [(j, claim) for j in _in_points(judgements) if (claim := _varied(j, variations))]
-    if not drawn:
+    tested = [j for j in _in_points(judgements) if _decisive(j)]
+    tested = [j for j in tested if any(same_claim(j, other) for other in variations)]
+    if not tested:
         return None
+    notes = ["Differences between the same rows, paired over seeds, under each variation."]
+    if any(len(judgement.steps) > 1 for judgement in tested):
+        notes.append("Of a claim in several steps, the one that decides is drawn, and named.")
+    metrics = _metrics(study, tested)
     return Forest(
         title=f"{study.title}: what the answers depend on",
-        notes=("Differences between the same rows, paired over seeds, under each variation.",),
-        unit=_unit(study, [judgement for judgement, _ in drawn]),
-        claims=tuple(claim for _, claim in drawn),
+        notes=(" ".join([*notes, *_explained(metrics)]),),
+        unit=_unit(study, metrics),
+        claims=tuple(_varied(judgement, variations, metrics) for judgement in tested),
     )
 
 
-def _varied(judgement: Judgement, variations: Sequence[Sensitivity]) -> Claim | None:
-    """The step that decides, here and where it was repeated; None if it was not, or none does."""
-    if (decisive := _decisive(judgement)) is None:
-        return None
-    label = decisive.label
-    steps = [_renamed(decisive, "here", judgement)]
+def _varied(
+    judgement: Judgement, variations: Sequence[Sensitivity], metrics: Mapping[str, str]
+) -> Claim:
+    """What decides about a claim, here and where it was repeated."""
+    found = [("here", judgement)]
     for variation in variations:
         varied = same_claim(judgement, variation)
         if varied is not None:
             mark = "≠ " if differs(judgement, varied) else ""
-            other = _decisive(varied)
-            by = f"\ndecided by {other.label}" if other and other.label != label else ""
-            found = [step for step in varied.steps if step.label == label]
-            steps += [_renamed(step, f"{mark}{variation.protocol}", varied, by) for step in found]
-    if len(steps) == 1:
-        return None
-    title = f"{judgement.says} ({label})" if len(judgement.steps) > 1 else judgement.says
-    return dataclasses.replace(_claim(judgement), title=title, steps=tuple(steps))
+            found.append((f"{mark}{variation.protocol}", varied))
+    steps = tuple(_deciding(judged, where, metrics) for where, judged in found)
+    return dataclasses.replace(_claim(judgement), steps=steps)
 
 
 def _decisive(judgement: Judgement) -> Judged | None:
@@ -85,10 +84,27 @@ def _decisive(judgement: Judgement) -> Judged | None:
     return next(found, None)
 
 
-def _renamed(step: Judged, where: str, judgement: Judgement, more: str = "") -> Step:
-    """A step called by where it was seen, with how many seeds, in the colour of that verdict."""
-    name = f"{where}, n = {len(step.by_seed)}{more}"
+def _deciding(judgement: Judgement, where: str, metrics: Mapping[str, str]) -> Step:
+    """The step that decides, called by where it was seen, in the colour of that verdict.
+
+    A step of several is named, and so is the metric. Where the verdict is not what the step alone
+    gives, that is said.
+    """
+    step = _decisive(judgement) or judgement.steps[0]
+    about = [metrics[judgement.claim.metric]] if len(metrics) > 1 else []
+    if len(judgement.steps) > 1:
+        about.append(step.label)
+        about += [f"alone {step.verdict}"] if step.verdict != judgement.verdict else []
+    name = "\n".join(filter(None, [where, ": ".join(about)]))
     return dataclasses.replace(_step(step), label=name, tone=judgement.verdict)
+
+
+def _seeds(tested: Sequence[Judgement]) -> str:
+    """As "12 to 20 seeds"."""
+    numbers = sorted({len(step.by_seed) for j in tested for step in j.steps})
+    if len(numbers) > 1:
+        return f"{numbers[0]} to {numbers[-1]} seeds"
+    return f"{numbers[0]} seed{'s' * (numbers[0] > 1)}"
 
 
 def _in_points(judgements: Sequence[Judgement]) -> list[Judgement]:
@@ -100,9 +116,35 @@ def _in_points(judgements: Sequence[Judgement]) -> list[Judgement]:
     ]
 
 
-def _unit(study: Study, tested: Sequence[Judgement]) -> str:
-    names = sorted({study.terms.metrics.get(j.claim.metric, j.claim.metric) for j in tested})
-    return f"difference in {' and '.join(names)}{place(study)}, points"
+def _metrics(study: Study, tested: Sequence[Judgement]) -> dict[str, str]:
+    """Titles of the metrics that the claims are about, by name."""
+    titles = BESIDE | study.terms.metrics
+    names = dict.fromkeys(judgement.claim.metric for judgement in tested)
+    return {name: titles.get(name, name) for name in names}
+
+
+def _unit(study: Study, metrics: Mapping[str, str]) -> str:
+    """What is on the axis; of several metrics, each claim says its own."""
+    if len(metrics) > 1:
+        return f"difference in {' or '.join(metrics.values())}, points"
+    return f"difference in {''.join(metrics.values())}{place(study)}, points"
+
+
+def _explained(metrics: Mapping[str, str]) -> list[str]:
+    """What a metric is that no table prints, in a sentence."""
+    if STILLS not in metrics:
+        return []
+    return ["Still images: top-1 on images that were held out of the pre-training."]
+
+
+def _named_by(metrics: Mapping[str, str], judgement: Judgement) -> Claim:
+    """A claim; where there are several metrics, each of its differences says of which it is."""
+    claim = _claim(judgement)
+    if len(metrics) == 1:
+        return claim
+    name = metrics[judgement.claim.metric]
+    steps = (dataclasses.replace(s, label=f"{name}: {s.label}") for s in claim.steps)
+    return dataclasses.replace(claim, steps=tuple(steps))
 
 
 def _claim(judgement: Judgement) -> Claim:
@@ -114,9 +156,13 @@ def _claim(judgement: Judgement) -> Claim:
         title=judgement.says,
         verdict=judgement.verdict,
         tone=judgement.verdict,
-        steps=tuple(_step(step) for step in judgement.steps),
+        steps=tuple(
+            dataclasses.replace(_step(step), tone=step.verdict if len(judgement.steps) > 1 else "")
+            for step in judgement.steps
+        ),
         needs=needs,
         margin=margin,
+        sentence=judgement.claim.quote,
     )
 
 
