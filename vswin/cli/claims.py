@@ -35,7 +35,7 @@ def claims(
     from vswin.report import load_study
     from vswin.report.audit.basis import RECORD
     from vswin.report.claims import judge_all, judge_claims
-    from vswin.report.overview.data import count_in_words
+    from vswin.report.claims.tally import count_in_words
     from vswin.report.registration import registration_line
 
     say_project(quiet=as_json)

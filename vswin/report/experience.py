@@ -28,9 +28,10 @@ def _easy(study: Study, judgements: Sequence[Judgement]) -> Iterator[str]:
     if always:
         what = digits.to_learn(run for by_seed in study.runs.values() for run in by_seed.values())
         yield f"Every seed learnt {what} in: {'; '.join(always)}."
-    held = [j for j in judgements if j.verdict == "holds" and j.steps]
+    tested = [j for j in judgements if j.steps and (j.claim.quote or not study.printed)]
+    held = sum(j.verdict == "holds" for j in tested)
     if held:
-        yield f"{len(held)} of {_tested(judgements)} claims that were tested by training hold."
+        yield f"{held} of {len(tested)} claims that were tested by training hold."
     runs = {r.run_id: r.result for by_seed in study.runs.values() for r in by_seed.values()}
     if runs:
         seconds = [result.seconds.train + result.seconds.test for result in runs.values()]
@@ -44,10 +45,6 @@ def _easy(study: Study, judgements: Sequence[Judgement]) -> Iterator[str]:
 def _always(study: Study, row_id: str) -> bool:
     k, n = digits.learnt(study.runs.get(row_id, {}).values())
     return k == n > 0
-
-
-def _tested(judgements: Sequence[Judgement]) -> int:
-    return sum(bool(j.steps) and j.verdict != "not run" for j in judgements)
 
 
 def hard(study: Study, judgements: Sequence[Judgement]) -> Section:

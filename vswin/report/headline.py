@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vswin.report import digits, published
-from vswin.report.claims import VERDICTS, Judgement, judge_claims
+from vswin.report.claims import Judgement, judge_claims
+from vswin.report.claims.tally import outcome, with_notes
 from vswin.report.provenance import mixed_sources
 from vswin.report.sections import compared, costs_that_differ, present_lines
 from vswin.report.study import Study
@@ -34,14 +35,14 @@ def verdict_lines(study: Study, judgements: Sequence[Judgement] | None = None) -
 def _claims(study: Study, judgements: Sequence[Judgement]) -> list[str]:
     """How many claims have which verdict; those that are counted apart from those tested."""
     needs_none = ("counted", "at initialisation")
-    counted = [j.verdict for j in judgements if j.evidence in needs_none]
-    others = [j.verdict for j in judgements if j.evidence not in needs_none]
+    counted = [j for j in judgements if j.evidence in needs_none]
+    others = [j for j in judgements if j.evidence not in needs_none]
     place = " on Moving Digits" if study.is_embedded else ""
     lines = []
     if others:
-        lines.append(f"Claims that need training{place}: {_counts(others, VERDICTS)}.")
+        lines.append(f"Claims that need training{place}: {outcome(others)}.")
     if counted:
-        lines.append(f"Claims that need no training: {_counts(counted, VERDICTS)}.")
+        lines.append(f"Claims that need no training: {with_notes(counted)}.")
     return lines
 
 

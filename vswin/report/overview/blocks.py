@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from vswin.paper.claims import Evidence
 from vswin.report.claims import Judgement, Verdict, printed_in_words
+from vswin.report.claims.tally import count_in_words
 from vswin.report.overview.block import Block, number_of, place_of
-from vswin.report.overview.data import Overview, count_in_words
+from vswin.report.overview.data import Overview
 from vswin.report.overview.repeated import repeated
 from vswin.report.overview.tables import (
     as_printed,

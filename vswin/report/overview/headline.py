@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from vswin.paper.printed import read_paper
 from vswin.report.claims import Judgement, Verdict, distances
+from vswin.report.claims.tally import outcome, with_notes
 from vswin.report.claims.wording import bounds_in_words, contrary, seeds_wanted
 from vswin.report.overview.block import number_of
 from vswin.report.overview.blocks import (
@@ -15,7 +16,7 @@ from vswin.report.overview.blocks import (
     place,
     trained_on,
 )
-from vswin.report.overview.data import Overview, needs_weights, outcome, with_notes
+from vswin.report.overview.data import Overview, needs_weights
 from vswin.report.sensitivity import changes, in_counts
 
 NAMED: dict[Verdict, str] = {

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vswin.report.claims import Judgement, Step
+from vswin.report.claims.tally import counts, with_notes
 from vswin.report.overview.blocks import in_points, name_of
-from vswin.report.overview.data import EVIDENCE, Overview, by_evidence, counts, with_notes
+from vswin.report.overview.data import EVIDENCE, Overview, by_evidence
 from vswin.report.overview.headline import what_they_are
 from vswin.report.sensitivity import differs
 

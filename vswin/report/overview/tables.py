@@ -8,9 +8,10 @@ from vswin.paper.claims import Claim
 from vswin.paper.printed import printed_table, read_paper
 from vswin.paper.quantities import printed_quantity
 from vswin.report.claims.printed import PrintedEvidence, assumptions, printed_evidence
+from vswin.report.claims.tally import count_in_words, outcome
 from vswin.report.claims.wording import OF_COUNTS
 from vswin.report.overview.block import Block, number_of, place_of
-from vswin.report.overview.data import Overview, count_in_words, outcome
+from vswin.report.overview.data import Overview
 from vswin.report.sections import costs_that_differ
 from vswin.report.study import Study
 
