@@ -20,7 +20,7 @@ def test_a_report_says_what_is_counted_and_that_nothing_is_trained(tmp_path):
     assert page.title == "Table A.5: Blocks in each stage of MViT-B"
     assert page.verdict == [
         "Claims that need training: 1 not run.",
-        "Claims that need no training: 5 hold.",
+        "Claims that need no training: 5 hold (2 by a model of memory).",
         "Costs: 12 of 12 printed cells reproduced to the digit.",
         "Accuracies: not run. tableA5 cannot be trained yet: that takes Kinetics-400, GPUs and the "
         "recipe of section D.1, which no protocol has; `vswin cost tableA5` counts its costs.",

@@ -45,7 +45,8 @@ def test_nothing_run_is_not_run_and_costs_are_there(tmp_path):
     assert table["top1"].isna().all()
     assert table["flops_exact"].all()
     assert verdict_lines(study) == [
-        "Claims that need training on Moving Digits: 6 not run.",
+        "Claims that need training on Moving Digits: 4 not run; checks of the benchmark: 2 not "
+        "run.",
         "Claims that need no training: 3 hold, 1 contradicted.",
         "Costs: 10 of 10 printed cells reproduced to the digit.",
         "Accuracies: 0 of 5 rows trained under protocol proxy (0 runs; a row that is printed twice "

@@ -11,10 +11,11 @@ from vswin.paper.claims import paper_claims
 from vswin.paper.printed import FOLDER, printed_table, read_paper
 from vswin.project import experiments_dir
 from vswin.report import reports_in
+from vswin.report.claims.tally import counts, outcome
 from vswin.report.overview.awaited import bill
 from vswin.report.overview.block import LINK, plain
 from vswin.report.overview.blocks import TITLES, blocks, name_of
-from vswin.report.overview.data import by_evidence, counts, outcome
+from vswin.report.overview.data import by_evidence
 from vswin.report.overview.headline import headline
 from vswin.report.overview.page import as_markdown, first_lines, make_page, write_overview
 from vswin.report.overview.picture import picture_of

@@ -18,7 +18,7 @@ EVIDENCE: dict[Evidence, str] = {
     "at initialisation": "seen at initialisation",
     "built in": "built into the benchmark",
     "open test": "open tests by training",
-    "needs videos": "need the papers' videos or weights",
+    "needs videos": "need videos or weights",
 }
 """Classes of evidence in words, the surest first."""
 
