@@ -76,7 +76,7 @@ def test_what_does_not_hold_is_said_as_loudly_as_what_holds(overview):
     assert "`joint_beats_factorized`" in shown
     assert "contradicted on Moving Digits: joint − factorized = −2.10 points" in shown
     assert (
-        "p of the contrary below 0.0001 (one-sided), below 0.0001 after Holm" in shown
+        "p of the contrary below 0.0001 (one-sided), also after Holm" in shown
     )  # t = -36 with 3 d.f.
 
 

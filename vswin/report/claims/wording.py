@@ -103,14 +103,16 @@ def small(claim: Claim, steps: tuple[Step, ...], margin: float | None) -> list[s
 def contrary(judgement: Judgement) -> str:
     """How sure a contradiction is; of kinds with one step and one border.
 
-    As "p = 0.0247 that it is the other way round, 0.44 after Holm's correction".
+    As "p of the contrary 0.0247 (one-sided), 0.444 after Holm's correction".
     """
     p, one_border = judgement.p, judgement.claim.kind in ("greater", "within", "interaction")
     if judgement.verdict != "contradicted" or p is None or not one_border:
         return ""
     text = f"p of the contrary {_p(1 - p)} (one-sided)"
-    adjusted = judgement.contrary_holm_p
-    return text if adjusted is None else f"{text}, {_p(adjusted)} after Holm's correction"
+    if (adjusted := judgement.contrary_holm_p) is None:
+        return text
+    then = "also" if _p(adjusted) == _p(1 - p) else _p(adjusted)
+    return f"{text}, {then} after Holm's correction"
 
 
 def _p(value: float) -> str:
