@@ -18,13 +18,13 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from vswin.data.datasets import dataset
 from vswin.data.moving_digits import Control
 from vswin.errors import UsageError, unknown
+from vswin.experiments.own_claims import require_measured, with_usual
 from vswin.experiments.recipes import LR_FACTOR, MODEL_FIELDS, Settings, Training
 from vswin.experiments.start import Start, require_loaded
 from vswin.models.layouts import some
 from vswin.models.registry import presets, resolve_config
-from vswin.paper.claims import COUNTED, OF_DIGITS, TIMED, Claim
+from vswin.paper.claims import Claim
 from vswin.reading import Strict
-from vswin.tasks import TASKS
 from vswin.training.recipe import Recipe
 
 Count = Annotated[int, Field(ge=1)]
@@ -221,7 +221,7 @@ class Experiment(Strict):
         """Adds to claims what goes without saying here: their table and class of evidence."""
         if not isinstance(said, list | tuple):
             return said
-        return [_with_usual(claim, info.data.get("table")) for claim in said]
+        return [with_usual(claim, info.data.get("table")) for claim in said]
 
     @model_validator(mode="after")
     def _check(self) -> Experiment:
@@ -230,7 +230,7 @@ class Experiment(Strict):
         if doubled:
             raise ValueError(f"row ids must differ; repeated: {', '.join(doubled)}")
         for claim in self.claims:
-            _require_measured(claim)
+            require_measured(claim)
             of_here = [row for row in claim.rows if claim.table_of(row) == self.table]
             if missing := [row for row in of_here if row.rpartition(".")[2] not in ids]:
                 raise ValueError(f"claim {claim.id}: {missing[0]} is none of {', '.join(ids)}")
@@ -342,29 +342,6 @@ class Experiment(Strict):
         """(channels, T, H, W) of the paper's input."""
         side = row.image_size or self.image_size
         return (3, row.frames, side, side)
-
-
-def _require_measured(claim: Claim) -> None:
-    """Refuses a claim that no run could decide."""
-    of_tasks = [metric for task in TASKS for metric in task.METRICS]
-    known = [*of_tasks, *OF_DIGITS, *TIMED, *COUNTED, "own_frame"]
-    if claim.metric not in known:
-        raise ValueError(
-            f"claim {claim.id}: nothing measures {claim.metric}; known: {', '.join(known)}"
-        )
-    if claim.kind == "ratio" and not claim.is_counted:
-        counted = ", ".join(COUNTED)
-        raise ValueError(f"claim {claim.id}: a ratio is of {counted}, not of {claim.metric}")
-    if claim.kind == "level":
-        raise ValueError(f"claim {claim.id}: kind level takes a printed number, and there is none")
-
-
-def _with_usual(claim: Any, table: Any) -> Any:
-    """A claim as it is written in an experiment, its table and class of evidence said."""
-    if not isinstance(claim, dict):
-        return claim
-    evidence = "counted" if claim.get("metric") in COUNTED else "open test"
-    return {"table": table, "evidence": evidence} | claim
 
 
 def why_not(
