@@ -48,7 +48,12 @@ class Sensitivity:
     @property
     def called(self) -> str:
         """Its name, and in a few words in what it differs."""
-        return f"`{self.protocol}` ({re.split('[,;]', self.varies)[0]})"
+        return f"`{self.protocol}` ({self.in_short})"
+
+    @property
+    def in_short(self) -> str:
+        """In a few words, in what it differs."""
+        return re.split("[,;]", self.varies)[0]
 
 
 class Change(NamedTuple):
@@ -88,7 +93,7 @@ def sensitivity(
         for j in tested
     ]
     varied = " ".join(
-        f"`{other.protocol}`: {other.varies}. {in_counts(tested, other)}." for other in others
+        f"`{other.protocol}`: {other.varies}. {in_counts(tested, [other])}." for other in others
     )
     rates = [f"`{other.protocol}`: {other.learnt}" for other in others if other.learnt]
     runs = f"Runs: here {success(study)}; {'; '.join(rates)}. " if rates else ""
@@ -115,16 +120,24 @@ def success(study: Study) -> str:
     return learnt_in_words(every.values()) + (f" ({failed})" if failed else "")
 
 
-def in_counts(judgements: Sequence[Judgement], other: Sensitivity) -> str:
-    """How many claims have the same answer under a variation, in a sentence without its end."""
-    pairs = [(j, there) for j in judgements if (there := same_claim(j, other))]
+def in_counts(
+    judgements: Sequence[Judgement], others: Sequence[Sensitivity], what: str = "claim tested there"
+) -> str:
+    """How many claims have the same answer under variations, in a sentence without its end.
+
+    Args:
+        judgements: the answers here.
+        others: the variations; a claim counts once under each.
+        what: is counted.
+    """
+    pairs = [(j, there) for o in others for j in judgements if (there := same_claim(j, o))]
     found = [outcome(here, there) for here, there in pairs]
     seeds = sorted({len(there.seeds) for _, there in pairs})
     many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0] if seeds else 0}"
     undecided, alone = found.count("undecided"), found.count("decided only there")
     sizes = sum(is_of_another_size(here, there) for here, there in pairs)
     parts = [
-        f"Of {len(found)} claim{'s' * (len(found) != 1)} tested there",
+        f"Of {len(found)} {what if len(found) == 1 else what.replace(' ', 's ', 1)}",
         f"{_number(found.count('the same answer'), 'has', 'have')} the same answer",
         f"{_number(undecided, 'is', 'are')} undecided with {many} seeds" if undecided else "",
         f"{_number(alone, 'is', 'are')} decided only there" if alone else "",

@@ -234,11 +234,21 @@ def what_answers_depend_on(overview):
 def test_sensitivity_studies_are_on_the_first_screen_in_a_sentence(overview):
     (line,) = [text for text in first_screen(overview) if text.startswith("Sensitivity studies")]
     assert line == (
-        "Sensitivity studies: `proxy_speed2` (digits move two pixels in a frame instead of one): "
-        "of 4 claims tested there, 2 have the same answer, 2 have another answer."
+        "Sensitivity studies (digits move two pixels in a frame instead of one; 4 more not run "
+        "yet): of 4 tests there, 2 have the same answer, 2 have another answer."
     )
     (cells,) = what_answers_depend_on(overview).lines
-    assert cells[-1].lower() in line
+    assert cells[-1].endswith(line.partition(" there, ")[2].rstrip("."))
+    assert cells[-1].startswith("Of 4 claims tested there, ")
+    note = "Not run yet: `proxy_border`, `proxy_double`, `proxy_half`, `proxy_ratio1`."
+    assert what_answers_depend_on(overview).note == note
+
+
+def test_claims_count_once_under_each_study(overview):
+    (other,) = overview.elsewhere
+    again = dataclasses.replace(overview, elsewhere=(other, other), unrun=())
+    (line,) = [text for text in first_screen(again) if text.startswith("Sensitivity studies")]
+    assert "; digits move" in line and "): of 8 tests there, 4 have the same" in line
 
 
 def test_what_does_not_depend_on_training_is_not_tested_in_a_sensitivity_study(overview):

@@ -149,7 +149,7 @@ def sensitivity(overview: Overview) -> Block:
             other.varies,
             _seeds(other),
             count_in_words(other.tested),
-            in_counts(overview.judgements, other),
+            in_counts(overview.judgements, [other]),
         ]
         for other in overview.elsewhere
     ]
@@ -158,7 +158,8 @@ def sensitivity(overview: Overview) -> Block:
         for change in changes(overview.judgements, overview.elsewhere)
     ]
     header = ["protocol", "what is different", "seeds", "verdicts there", "beside those here"]
-    return Block(TITLE, header, lines, items)
+    unrun = ", ".join(f"`{name}`" for name in overview.unrun)
+    return Block(TITLE, header, lines, items, note=f"Not run yet: {unrun}." if unrun else "")
 
 
 def _seeds(other: Sensitivity) -> str:

@@ -152,12 +152,12 @@ def _why(overview: Overview, judgement: Judgement) -> tuple[str, str]:
 
 def _sensitivity(overview: Overview) -> Iterator[str]:
     """How many answers are the same in sensitivity studies, and which are other ones."""
-    said = []
-    for other in overview.elsewhere:
-        counts = in_counts(overview.judgements, other)
-        said.append(f"{other.called}: {counts[0].lower()}{counts[1:]}")
-    if said:
-        yield f"Sensitivity studies: {'. '.join(said)}."
+    studies = [other.in_short for other in overview.elsewhere]
+    if overview.unrun:
+        studies.append(f"{len(overview.unrun)} more not run yet")
+    if overview.elsewhere:
+        counts = in_counts(overview.judgements, overview.elsewhere, "test there")
+        yield f"Sensitivity studies ({'; '.join(studies)}): {counts[0].lower()}{counts[1:]}."
     found = changes(overview.judgements, overview.elsewhere)
     names = [link_to(change.here) for change in found if change.what == "another answer"]
     if names:
