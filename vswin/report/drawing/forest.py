@@ -192,7 +192,9 @@ def _legend(figure: Figure, forest: Forest, body: float) -> None:
         Patch(color=ALLOWED, label="the interval must lie here to hold"),
     ]
     if any(map(_has_margins, forest.claims)):
-        handles.append(Line2D([], [], **EDGE, label="margins: across zero between them, no effect"))
+        handles.append(
+            Line2D([], [], **EDGE, label="margins: within both and across zero, no effect")
+        )
     figure.legend(
         handles=handles,
         loc="upper left",
