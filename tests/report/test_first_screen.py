@@ -51,6 +51,16 @@ def test_what_is_counted_holds_without_moving_digits(study):
     assert found.ours == "1.30 times"
 
 
+def test_what_was_found_has_its_unit():
+    """A level is so many points from what is printed; a bound is in %."""
+    table1 = load_study("table1", "paper", results_dir="/nowhere")
+    found = line(with_results(table1, swin_l_384_50=[84.6]), "level_on_kinetics_400")
+    assert found.ours == "−0.30"
+    table5 = load_study("table5", results_dir="/nowhere")
+    found = line(with_results(table5, single_frame=[8.0, 9.0, 8.5]), "single_frame_tells_nothing")
+    assert found.ours.startswith("8.50 [") and found.ours.endswith("] %")
+
+
 def test_what_limits_a_test_stands_beside_it(study):
     """Here: no weights were trained before, so the zero gate has nothing to protect."""
     study = with_results(study, factorized=SAME, factorized_gate_1=UP)
@@ -179,7 +189,7 @@ UNSURE = [82.5, 85.9, 83.5]
 def test_claims_tested_there_are_counted_by_how_their_answers_stand_beside_those_here(study):
     judged, other = judge_claims(study), varied(designs(UP[:3], DOWN[:3], UNSURE))
     assert [j.verdict for j in other.tested] == ["holds", "inconclusive", "holds", "holds"]
-    said = in_counts(judged, other)
+    said = in_counts(judged, [other])
     assert said == (
         "Of 4 claims tested there, 2 have the same answer, 1 is undecided with 3 seeds, "
         "1 is decided only there, none has another answer"
@@ -190,9 +200,9 @@ def test_claims_tested_there_are_counted_by_how_their_answers_stand_beside_those
 def test_an_inconclusive_answer_agrees_with_nothing(study):
     unsure = designs(UP[:3], DOWN[:3], UNSURE)
     judged = judge_claims(unsure)
-    assert "3 have the same answer, 1 is undecided" in in_counts(judged, varied(unsure))
+    assert "3 have the same answer, 1 is undecided" in in_counts(judged, [varied(unsure)])
     said = "2 have the same answer, 1 is undecided with 4 seeds, 1 is decided only there"
-    assert said in in_counts(judged, varied(study))
+    assert said in in_counts(judged, [varied(study)])
     items = sensitivity(unsure, judged, [varied(study)]).items
     (alone,) = [item.text for item in items if item.verdict == "decided only there"]
     assert "Under `proxy_other` (digits are faster): holds (+3.98 [" in alone
@@ -212,7 +222,21 @@ def test_the_same_answer_with_another_effect_is_said_with_both_intervals(study):
         == "of another size"
     )
     assert not any(text.startswith(beats.says) for text in changed(judged, [other]))
-    assert "2 effects are of another size" in in_counts(judged, other)
+    assert "2 effects are of another size" in in_counts(judged, [other])
+
+
+def test_seconds_are_no_effect_of_another_size():
+    """They say how busy the machine was."""
+    study, others = (
+        with_results(load_study("table5", results_dir="/nowhere"), "test_seconds", **seconds)
+        for seconds in (
+            {"dim4": [1.0, 1.1, 0.8], "dim8": [3.0, 3.3, 2.9], "dim16": [5.0, 5.1, 4.6]},
+            {"dim4": [1.0, 1.1, 0.8], "dim8": [9.0, 9.4, 8.8], "dim16": [20.0, 20.1, 19.7]},
+        )
+    )
+    judged = judge_claims(study)
+    said = in_counts(judged, [varied(others)])
+    assert said == "Of 1 claim tested there, 1 has the same answer, none has another answer"
 
 
 def test_each_answer_of_several_steps_names_the_step_that_decides():

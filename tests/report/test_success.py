@@ -9,7 +9,7 @@ from vswin.evaluation.cells import Cell
 from vswin.report import digits, load_study
 from vswin.report.claims import judge_claims
 from vswin.report.digits import has_learnt_order, learnt, to_learn
-from vswin.report.sensitivity import Sensitivity, sensitivity, success
+from vswin.report.sensitivity import Sensitivity, learnt_of, sensitivity
 
 
 def easiest(top1, order):
@@ -71,8 +71,8 @@ def test_rows_that_did_not_always_learn_are_named_below_what_answers_depend_on(s
     }
     failed = {0: with_easiest(learned["dim4"][0], easiest(0.09, 0.527))}
     here = dataclasses.replace(study, runs=learned)
-    there = success(dataclasses.replace(study, runs={**learned, "dim4": failed}))
-    assert success(here) == "5 of 5 learnt order"
+    there = learnt_of(dataclasses.replace(study, runs={**learned, "dim4": failed}))
+    assert learnt_of(here) == "5 of 5 learnt order"
     assert there == "4 of 5 learnt order (dim4 0 of 1)"
     rows = {"dim4": [80.0, 80.1, 79.9], "dim8": [82.0, 82.2, 81.9], "dim16": [82.9, 83.2, 82.8]}
     judged = tuple(judge_claims(with_results(load_study("table5", results_dir="/"), **rows)))

@@ -85,7 +85,7 @@ def as_object(judgement: Judgement) -> dict[str, Any]:
         "evidence_class": judgement.evidence,
         "verdict": judgement.verdict,
         "rows": list(judgement.rows),
-        "seeds": len(judgement.seeds) if _is_tested(judgement) else None,
+        "seeds": len(judgement.seeds) if _takes_seeds(judgement) else None,
         "difference": judgement.difference,
         "interval": ends if ends and all(map(math.isfinite, ends)) else None,
         "p": judgement.p,
@@ -93,7 +93,7 @@ def as_object(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _is_tested(judgement: Judgement) -> bool:
+def _takes_seeds(judgement: Judgement) -> bool:
     """Whether seeds tell, and not a count or the weights as they are before the first step."""
     return not judgement.claim.is_counted and judgement.claim.metric != "own_frame"
 
@@ -119,6 +119,6 @@ def _difference(judgement: Judgement) -> str:
     if claim.kind == "ratio":
         return f"{difference:.3g} ×"
     if claim.kind == "bound":
-        return f"{in_points(judgement).replace('+', '')} %"
+        return f"{in_points(judgement)} %"
     unit = " s" if claim.metric in TIMED else f" {OF_COUNTS.get(claim.metric, '')}".rstrip()
     return f"{in_points(judgement)}{unit}"

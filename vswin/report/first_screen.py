@@ -96,7 +96,7 @@ def _ours(judgement: Judgement) -> str:
     if judgement.difference is None:
         return "–"
     interval = judgement.interval
-    if judgement.claim.kind in ("level", "bound"):
+    if judgement.claim.kind == "bound":
         return f"{judgement.difference:.2f}{_brackets(interval, '{:.2f}'.format)} %"
     unit = " s" if judgement.claim.metric in TIMED else ""
     return f"{signed(judgement.difference)}{_brackets(interval, signed)}{unit}"
@@ -114,9 +114,9 @@ def _about(judgement: Judgement) -> str:
         return "" if judgement.evidence == "needs videos" else judgement.reason
     if not judgement.seeds or judgement.difference is None:
         return ""
-    found = (s.label for s in judgement.steps if s.interval == judgement.interval)
-    step = f"{next(found, '')}, the weakest of {len(judgement.steps)} steps; "
-    return f"{step * (len(judgement.steps) > 1)}n\u00a0=\u00a0{len(judgement.seeds)}"
+    step, steps = judgement.decisive, len(judgement.steps)
+    which = f"{step.label}, the weakest of {steps} steps; " if step and steps > 1 else ""
+    return f"{which}n\u00a0=\u00a0{len(judgement.seeds)}"
 
 
 def negative(study: Study, judgements: Iterable[Judgement]) -> Section:

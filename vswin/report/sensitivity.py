@@ -21,7 +21,7 @@ from vswin.report.study import Study
 from vswin.wording import signed
 
 TITLE = "What the answers depend on"
-Outcome = Literal["the same answer", "another answer", "decided only there", "undecided"]
+Agreement = Literal["the same answer", "another answer", "decided only there", "undecided"]
 """How the answer to a claim under a variation stands beside the one here."""
 
 
@@ -77,7 +77,7 @@ def sensitivities(study: Study) -> list[Sensitivity]:
         varied = load_study(study.name, name, results_dir=study.results_dir)
         judgements = tuple(judge_claims(varied)) if varied.runs else ()
         varies = getattr(protocol, "varies", "")
-        found.append(Sensitivity(name, varies, judgements, success(varied)))
+        found.append(Sensitivity(name, varies, judgements, learnt_of(varied)))
     return [other for other in found if other.tested]
 
 
@@ -96,7 +96,7 @@ def sensitivity(
         f"`{other.protocol}`: {other.varies}. {in_counts(tested, [other])}." for other in others
     )
     rates = [f"`{other.protocol}`: {other.learnt}" for other in others if other.learnt]
-    runs = f"Runs: here {success(study)}; {'; '.join(rates)}. " if rates else ""
+    runs = f"Runs: here {learnt_of(study)}; {'; '.join(rates)}. " if rates else ""
     return Section(
         TITLE,
         ["claim", "here", *(other.protocol for other in others)],
@@ -110,7 +110,7 @@ def sensitivity(
     )
 
 
-def success(study: Study) -> str:
+def learnt_of(study: Study) -> str:
     """As "14 of 15 learnt order (dim4 2 of 3)", naming the rows that did not always."""
     rows = [row.id for row in (*study.distinct_rows, *study.beside)]
     runs = {row: study.runs.get(row, {}).values() for row in rows}
@@ -131,7 +131,7 @@ def in_counts(
         what: is counted.
     """
     pairs = [(j, there) for o in others for j in judgements if (there := same_claim(j, o))]
-    found = [outcome(here, there) for here, there in pairs]
+    found = [agreement(here, there) for here, there in pairs]
     seeds = sorted({len(there.seeds) for _, there in pairs})
     many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0] if seeds else 0}"
     undecided, alone = found.count("undecided"), found.count("decided only there")
@@ -153,7 +153,7 @@ def changes(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) -> I
         for other in others:
             if (there := same_claim(here, other)) is None:
                 continue
-            found = outcome(here, there)
+            found = agreement(here, there)
             if found in ("another answer", "decided only there"):
                 text = f"Under {other.called}: {_answer(there)}; here: {_answer(here)}."
                 yield Change(here, found, text)
@@ -177,7 +177,7 @@ def same_claim(judgement: Judgement, other: Sensitivity) -> Judgement | None:
     return other.of(judgement.claim.id) if judgement.steps else None
 
 
-def outcome(here: Judgement, there: Judgement) -> Outcome:
+def agreement(here: Judgement, there: Judgement) -> Agreement:
     """How an answer stands beside the one here; what is undecided there agrees with nothing."""
     if differs(here, there):
         return "another answer"
@@ -206,8 +206,12 @@ def is_of_another_size(here: Judgement, there: Judgement) -> bool:
 
 
 def _of_another_size(here: Judgement, there: Judgement) -> list[tuple[Step, Step]]:
-    """Steps whose intervals have nothing in common, though the answer is not another one."""
-    return [] if differs(here, there) else _apart(here, there)
+    """Steps whose intervals have nothing in common, though the answer is not another one.
+
+    Not of times: how many seconds a test takes says how busy the machine was.
+    """
+    is_timed = here.claim.metric in TIMED
+    return [] if is_timed or differs(here, there) else _apart(here, there)
 
 
 def _apart(here: Judgement, there: Judgement) -> list[tuple[Step, Step]]:
@@ -225,8 +229,7 @@ def _answer(judgement: Judgement) -> str:
     """Verdict, difference, interval, number of seeds; of several steps, that which decides."""
     if judgement.difference is None:  # several steps, and too few seeds to decide
         return judgement.verdict
-    found = (step for step in judgement.steps if step.interval == judgement.interval)
-    step = next(found, judgement.steps[0])
+    step = judgement.decisive or judgement.steps[0]
     name = f"{step.label} " if len(judgement.steps) > 1 else ""
     return f"{judgement.verdict} ({name}{_in_numbers(judgement, step)})"
 

@@ -118,14 +118,14 @@ def write_record(
     Raises:
         NotWritableError: if the folder cannot be written.
         StoreError: if a run.json, or what was recorded of one, is not of this version.
-        DamagedFileError: if another file cannot be read.
+        DamagedFileError: if another file cannot be read, or a result is not what its run predicted.
     """
     found = Recorded(read_runs(folder), read_curves(folder), read_predictions(folder))
     found.take(copied or Recorded(), (copied or Recorded()).runs)
     for run in runs:
         if record := record_of(run):
             predictions = run.predictions()
-            if record.config.task.metrics(predictions) != record.result.metrics:
+            if not _predicted(record, predictions):
                 raise DamagedFileError(
                     f"{run.path / 'result.json'} says what {PREDICTIONS} beside it does not give; "
                     "remove the folder and run it again"
@@ -175,11 +175,16 @@ def _require_whole(folder: Path, records: Mapping[str, RunRecord]) -> None:
         for path, found in ((CURVES, curves), (PREDICTIONS, predictions)):
             if run_id not in found:
                 raise DamagedFileError(f"{folder / path} has nothing of {run_id}; {REMEDY}")
-        if record.config.task.metrics(predictions[run_id]) != record.result.metrics:
+        if not _predicted(record, predictions[run_id]):
             raise DamagedFileError(
                 f"{folder / RUNS} says of {run_id} what its predictions in {PREDICTIONS} do not "
                 f"give; {REMEDY}"
             )
+
+
+def _predicted(record: RunRecord, predictions: Predictions) -> bool:
+    """Whether a run's result is what its predictions give."""
+    return record.config.task.metrics(predictions) == record.result.metrics
 
 
 def read_curves(folder: Path) -> dict[str, Curve]:

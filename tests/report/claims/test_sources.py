@@ -225,9 +225,9 @@ def test_a_contradiction_is_adjusted_for_the_number_of_claims_too():
     wanted = holm([1 - j.p for j in found])
     assert [j.contrary_holm_p for j in adjusted] == [*map(pytest.approx, wanted[:3]), None]
     assert 1 - found[0].p < wanted[0]
-    shown = f"p of the contrary {1 - found[0].p:.3g} (one-sided), {wanted[0]:.3g} after Holm's"
+    shown = f"p of the opposite {1 - found[0].p:.3g}, {wanted[0]:.3g} after Holm's"
     assert shown in adjusted[0].reason
-    assert "contrary" not in adjusted[3].reason
+    assert "opposite" not in adjusted[3].reason
 
 
 def test_what_holds_and_is_smaller_than_the_margin_says_so():

@@ -145,7 +145,7 @@ def test_of_a_claim_in_steps_the_weakest_is_drawn(overview):
     ((line,),) = (group.lines for group in picture.groups)
     assert line.estimate[0] == pytest.approx(4.95)
     assert line.text.startswith("weakest of 2: +5.0")
-    assert "of a claim in steps, of the weakest" in picture.note
+    assert "of a claim in several steps, that of the weakest" in picture.note
 
 
 def test_every_verdict_has_a_colour_and_a_place():

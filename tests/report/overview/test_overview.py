@@ -76,7 +76,7 @@ def test_what_does_not_hold_is_said_as_loudly_as_what_holds(overview):
     assert "`joint_beats_factorized`" in shown
     assert "contradicted on Moving Digits: joint − factorized = −2.10 points" in shown
     assert (
-        "p of the contrary below 0.0001 (one-sided), also after Holm" in shown
+        "one-sided p of the opposite below 0.0001, also after Holm" in shown
     )  # t = -36 with 3 d.f.
 
 
@@ -246,7 +246,7 @@ def test_sensitivity_studies_are_on_the_first_screen_in_a_sentence(overview):
 
 def test_claims_count_once_under_each_study(overview):
     (other,) = overview.elsewhere
-    again = dataclasses.replace(overview, elsewhere=(other, other), unrun=())
+    again = dataclasses.replace(overview, elsewhere=(other, other), not_run_yet=())
     (line,) = [text for text in first_screen(again) if text.startswith("Sensitivity studies")]
     assert "; digits move" in line and "): of 8 tests there, 4 have the same" in line
 

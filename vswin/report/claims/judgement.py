@@ -93,6 +93,11 @@ class Judgement:
         return f"<Judgement {self.claim.id} under {self.protocol}: {self.verdict}; {self.reason}>"
 
     @property
+    def decisive(self) -> Step | None:
+        """Of several steps, the one that the verdict hangs on; None where no seeds decided."""
+        return next((step for step in self.steps if step.interval == self.interval), None)
+
+    @property
     def is_tested(self) -> bool:
         """Whether seeds decided about it, and not a count."""
         return self.p is not None

@@ -214,7 +214,7 @@ def _judge_level(found: Judgement, owners: Mapping[str, Study]) -> Judgement:
         difference=difference,
         reason=(
             f"{found.values[ref]:.2f} against {printed} as printed, {signed(difference)} points; "
-            f"margin {wording.points(found.margin)}, fixed beforehand"
+            f"margin {wording.points(found.margin)}{wording.when_fixed(found)}"
         ),
     )
 

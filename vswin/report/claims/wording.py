@@ -22,10 +22,14 @@ OF_COUNTS = {
 """Units of what is counted."""
 
 
+def when_fixed(found: Judgement) -> str:
+    """Whether its margin was fixed beforehand, where the protocol has a registered study."""
+    return {True: ", fixed beforehand", False: ", not preregistered", None: ""}[found.is_registered]
+
+
 def tested(found: Judgement, steps: tuple[Step, ...]) -> str:
     """The steps with their intervals, the number of seeds, and the margin."""
-    claim, margin = found.claim, found.margin
-    when = {True: ", fixed beforehand", False: ", not preregistered", None: ""}[found.is_registered]
+    claim, margin, when = found.claim, found.margin, when_fixed(found)
     unit = "s" if claim.metric in TIMED else "%" if claim.kind == "bound" else "points"
     parts = [step_in_words(step, unit) for step in steps]
     n = steps[0].interval.n
@@ -103,12 +107,12 @@ def small(claim: Claim, steps: tuple[Step, ...], margin: float | None) -> list[s
 def contrary(judgement: Judgement) -> str:
     """How sure a contradiction is; of kinds with one step and one border.
 
-    As "p of the contrary 0.0247 (one-sided), 0.444 after Holm's correction".
+    As "one-sided p of the opposite 0.0247, 0.444 after Holm's correction".
     """
     p, one_border = judgement.p, judgement.claim.kind in ("greater", "within", "interaction")
     if judgement.verdict != "contradicted" or p is None or not one_border:
         return ""
-    text = f"p of the contrary {_p(1 - p)} (one-sided)"
+    text = f"one-sided p of the opposite {_p(1 - p)}"
     if (adjusted := judgement.contrary_holm_p) is None:
         return text
     then = "also" if _p(adjusted) == _p(1 - p) else _p(adjusted)

@@ -23,10 +23,10 @@ from vswin.report.registration import registration_line
 from vswin.report.sensitivity import (
     TITLE,
     Sensitivity,
+    agreement,
     changes,
     in_counts,
     is_of_another_size,
-    outcome,
     same_claim,
 )
 from vswin.wording import signed
@@ -117,7 +117,7 @@ def trained_on(overview: Overview, judgement: Judgement) -> str:
 
 
 def in_points(judgement: Judgement) -> str:
-    """The difference that decides, with its interval: "+7.5 [+7.0, +8.0]"."""
+    """What decides, with its interval: "+7.5 [+7.0, +8.0]"; what is no difference has no sign."""
     if judgement.difference is None:
         return ""
     numbers, interval = [judgement.difference], judgement.interval
@@ -125,6 +125,8 @@ def in_points(judgement: Judgement) -> str:
         numbers += [interval.low, interval.high]
     digits = 1 if all(round(number, 1) for number in numbers) else 2
     mean, *ends = (signed(number, digits) for number in numbers)
+    if judgement.claim.kind == "bound":
+        mean, *ends = (f"{number:.{digits}f}" for number in numbers)
     return f"{mean} [{', '.join(ends)}]" if ends else mean
 
 
@@ -132,12 +134,12 @@ def _others(judgement: Judgement, elsewhere: Sequence[Sensitivity]) -> Iterator[
     """How many studies have the same answer; by name those that have another, or none."""
     found = {other.protocol: same_claim(judgement, other) for other in elsewhere}
     there = {protocol: j for protocol, j in found.items() if j}
-    same = sum(outcome(judgement, j) == "the same answer" for j in there.values())
+    same = sum(agreement(judgement, j) == "the same answer" for j in there.values())
     if there:
         yield f"the same in {same} of {len(there)}"
     for protocol, j in there.items():
         size = ", of another size" if is_of_another_size(judgement, j) else ""
-        if size or outcome(judgement, j) != "the same answer":
+        if size or agreement(judgement, j) != "the same answer":
             yield f"`{protocol}`: {j.verdict}{size}"
 
 
@@ -158,8 +160,9 @@ def sensitivity(overview: Overview) -> Block:
         for change in changes(overview.judgements, overview.elsewhere)
     ]
     header = ["protocol", "what is different", "seeds", "verdicts there", "beside those here"]
-    unrun = ", ".join(f"`{name}`" for name in overview.unrun)
-    return Block(TITLE, header, lines, items, note=f"Not run yet: {unrun}." if unrun else "")
+    waiting = ", ".join(f"`{name}`" for name in overview.not_run_yet)
+    note = f"Not run yet: {waiting}." if waiting else ""
+    return Block(TITLE, header, lines, items, note=note)
 
 
 def _seeds(other: Sensitivity) -> str:

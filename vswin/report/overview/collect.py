@@ -49,7 +49,7 @@ def load_overview(protocol: str = "proxy", results_dir: str | Path = "results") 
         studies=studies,
         judgements=tuple(sorted(of_papers, key=lambda j: papers.index(j.paper))),
         elsewhere=tuple(found for found in elsewhere if found.tested),
-        unrun=tuple(
+        not_run_yet=tuple(
             found.protocol
             for found in elsewhere
             if not found.tested and found.protocol != awaited.PROTOCOL

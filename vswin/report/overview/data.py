@@ -36,7 +36,7 @@ class Overview:
     """Every claim of the papers, likewise."""
     elsewhere: tuple[Sensitivity, ...]
     """Under its variations and the paper's own protocol, where claims were tested there."""
-    unrun: tuple[str, ...]
+    not_run_yet: tuple[str, ...]
     """Variations that were declared, and under which nothing was tested yet."""
     own: tuple[tuple[Study, tuple[Judgement, ...]], ...]
     """Ablations that are in no paper and were run, with their claims."""

@@ -153,8 +153,8 @@ def _why(overview: Overview, judgement: Judgement) -> tuple[str, str]:
 def _sensitivity(overview: Overview) -> Iterator[str]:
     """How many answers are the same in sensitivity studies, and which are other ones."""
     studies = [other.in_short for other in overview.elsewhere]
-    if overview.unrun:
-        studies.append(f"{len(overview.unrun)} more not run yet")
+    if overview.not_run_yet:
+        studies.append(f"{len(overview.not_run_yet)} more not run yet")
     if overview.elsewhere:
         counts = in_counts(overview.judgements, overview.elsewhere, "test there")
         yield f"Sensitivity studies ({'; '.join(studies)}): {counts[0].lower()}{counts[1:]}."

@@ -10,12 +10,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from vswin.report.claims import Judgement, Step
+from vswin.report.claims import Judgement
 from vswin.report.claims.tally import counts, with_notes
 from vswin.report.overview.blocks import in_points, name_of
 from vswin.report.overview.data import EVIDENCE, Overview, by_evidence
 from vswin.report.overview.headline import what_they_are
-from vswin.report.sensitivity import differs
+from vswin.report.sensitivity import agreement
 
 Estimate = tuple[float, float, float]
 """A difference with the ends of its interval, in points; an unknown end is infinite."""
@@ -160,7 +160,7 @@ def _left_out(judged: Sequence[Judgement]) -> str:
 def _in_steps(shown: Sequence[Judgement]) -> str:
     """Which step is drawn, if a claim has several."""
     has = any(len(judgement.steps) > 1 for judgement in shown)
-    return "; of a claim in steps, of the weakest, which decides" if has else ""
+    return "; of a claim in several steps, that of the weakest" if has else ""
 
 
 def _line(judgement: Judgement, overview: Overview) -> Line:
@@ -170,7 +170,10 @@ def _line(judgement: Judgement, overview: Overview) -> Line:
     found = [other.of(judgement.claim.id) for other in overview.elsewhere]
     steps = len(judgement.steps)
     weakest = f"weakest of {steps}: " if steps > 1 else ""
-    text, drawn = in_points(judgement), _deciding(judgement).interval
+    text = in_points(judgement)
+    # Where no seeds decide yet, the step that gains least is drawn.
+    least = min(judgement.steps, key=lambda step: step.interval.mean)
+    drawn = (judgement.decisive or least).interval
     return Line(
         name=name_of(judgement),
         note="built in" if judgement.evidence == "built in" else "",
@@ -183,16 +186,6 @@ def _line(judgement: Judgement, overview: Overview) -> Line:
     )
 
 
-def _deciding(judgement: Judgement) -> Step:
-    """The step that the verdict hangs on; where there is no verdict yet, the one that gains least.
-
-    A judgement has the interval of the step that decides.
-    """
-    found = (step for step in judgement.steps if step.interval is judgement.interval)
-    return next(found, min(judgement.steps, key=lambda step: step.interval.mean))
-
-
 def _mark(here: Judgement, there: Judgement) -> str:
-    if differs(here, there):
-        return "≠"
-    return "?" if "inconclusive" in (here.verdict, there.verdict) else "="
+    marks = {"another answer": "≠", "the same answer": "="}
+    return marks.get(agreement(here, there), "?")

@@ -217,7 +217,7 @@ def key(figure: Figure, bottom: float, columns: int) -> None:
     """What the colours mean, so many inches above the lower edge."""
     handles = [Patch(color=colour, label=verdict) for verdict, colour in COLOURS.items()] + [
         Patch(color=TRUE, label="where the claim is true"),
-        Patch(color=BAND, label="± margin, fixed beforehand"),
+        Patch(color=BAND, label="± margin"),
     ]
     figure.legend(
         handles=handles,

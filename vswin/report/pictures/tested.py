@@ -48,7 +48,7 @@ def sensitivity_of(
 
     A variation with another answer is marked, and each has the colour of its own verdict.
     """
-    tested = [j for j in _in_points(judgements) if _decisive(j)]
+    tested = [j for j in _in_points(judgements) if j.decisive]
     tested = [j for j in tested if any(same_claim(j, other) for other in variations)]
     if not tested:
         return None
@@ -78,19 +78,13 @@ def _varied(
     return dataclasses.replace(_claim(judgement), steps=steps)
 
 
-def _decisive(judgement: Judgement) -> Judged | None:
-    """Of several steps, the one that the verdict hangs on."""
-    found = (step for step in judgement.steps if step.interval is judgement.interval)
-    return next(found, None)
-
-
 def _deciding(judgement: Judgement, where: str, metrics: Mapping[str, str]) -> Step:
     """The step that decides, called by where it was seen, in the colour of that verdict.
 
     A step of several is named, and so is the metric. Where the verdict is not what the step alone
     gives, that is said.
     """
-    step = _decisive(judgement) or judgement.steps[0]
+    step = judgement.decisive or judgement.steps[0]
     about = [metrics[judgement.claim.metric]] if len(metrics) > 1 else []
     if len(judgement.steps) > 1:
         about.append(step.label)
