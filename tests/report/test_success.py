@@ -9,7 +9,7 @@ from vswin.evaluation.cells import Cell
 from vswin.report import digits, load_study
 from vswin.report.claims import judge_claims
 from vswin.report.digits import has_learnt_order, learnt, to_learn
-from vswin.report.sensitivity import Sensitivity, learnt_of, sensitivity
+from vswin.report.sensitivity import Sensitivity, changes, learnt_of, sensitivity
 
 
 def easiest(top1, order):
@@ -55,6 +55,29 @@ def test_of_still_images_there_is_no_motion_to_learn(appearance_results):
     data = dataclasses.replace(run.config.data, task="stills")
     config = dataclasses.replace(run.config, data=data)
     assert learnt([dataclasses.replace(run, config=config)]) == (0, 0)
+
+
+def test_a_claim_says_which_rows_did_not_always_learn(smoke_results):
+    """A difference can be large because one row fails now and then, not because it is worse."""
+    study = load_study("table5", "smoke", None, smoke_results)
+    run = study.runs["dim4"][0]
+    cells = [easiest(1.0, 1.0), easiest(0.09, 0.5), easiest(1.0, 1.0)]
+    failing = {seed: with_easiest(run, cell) for seed, cell in enumerate(cells)}
+    rows = {"dim4": [80.0, 8.0, 79.9], "dim8": [82.0, 82.2, 81.9], "dim16": [82.9, 83.2, 82.8]}
+    runs = {row: {seed: with_easiest(run, cells[0]) for seed in range(3)} for row in rows}
+    made_up = with_results(load_study("table5", results_dir="/nowhere"), **rows)
+    made_up = dataclasses.replace(made_up, runs={**runs, "dim4": failing})
+    found = {judgement.claim.id: judgement for judgement in judge_claims(made_up)}
+    there, unchanged = found["longer_is_better"], found["longer_window_is_better"]
+    assert there.unlearnt == ("2 of 3 runs of dim4 learnt order",)
+    assert "; 2 of 3 runs of dim4 learnt order; " in there.reason
+    assert unchanged.unlearnt == ()
+    here = dataclasses.replace(there, verdict="no effect", unlearnt=())
+    other = Sensitivity(
+        "proxy_other", "digits are faster", (dataclasses.replace(there, verdict="holds"),)
+    )
+    (change,) = [c for c in changes([here], [other]) if c.what == "another answer"]
+    assert ", where 2 of 3 runs of dim4 learnt order; here: no effect (" in change.text
 
 
 def with_easiest(run, cell):

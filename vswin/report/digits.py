@@ -255,6 +255,13 @@ def learnt_in_words(runs: Iterable[RunRecord]) -> str:
     return f"{k} of {n} learnt {to_learn(found)}" if n else ""
 
 
+def unlearnt(row: str, runs: Iterable[RunRecord]) -> list[str]:
+    """As "7 of 12 runs of dim4 learnt order"; nothing where all did, or there is none to learn."""
+    found = list(runs)
+    k, n = learnt(found)
+    return [f"{k} of {n} runs of {row} learnt {to_learn(found)}"] if k < n else []
+
+
 def success(rows: Sequence[Row], runs: Runs) -> Section:
     """How many seeds of each row learnt to tell order or motion, with a Wilson interval."""
     lines = []

@@ -21,6 +21,10 @@ from vswin.report.study import Study
 from vswin.wording import signed
 
 TITLE = "What the answers depend on"
+RULE = (
+    "An answer is another one if the verdict differs; where one of the two verdicts is "
+    "inconclusive, only if the two intervals have nothing in common."
+)
 Agreement = Literal["the same answer", "another answer", "decided only there", "undecided"]
 """How the answer to a claim under a variation stands beside the one here."""
 
@@ -62,7 +66,8 @@ class Change(NamedTuple):
     here: Judgement
     what: str
     text: str
-    """The numbers there and here."""
+    """The numbers there and here, and of which rows not every run learnt what there is to learn."""
+    other: Sensitivity
 
 
 def sensitivities(study: Study) -> list[Sensitivity]:
@@ -103,7 +108,7 @@ def sensitivity(
         lines,
         items=[Item(f"{c.here.says} {c.text}", c.what) for c in changes(tested, others)],
         before=f"Variations that were declared beforehand, with fewer seeds. {varied}",
-        note=f"{runs}An answer that is another one is marked with ≠. A variation's own page: "
+        note=f"{runs}{RULE} Another answer is marked with ≠. A variation's own page: "
         "`vswin report TABLE --protocol NAME`.",
         picture="sensitivity",
         level=2,
@@ -155,14 +160,15 @@ def changes(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) -> I
                 continue
             found = agreement(here, there)
             if found in ("another answer", "decided only there"):
-                text = f"Under {other.called}: {_answer(there)}; here: {_answer(here)}."
-                yield Change(here, found, text)
+                text = f"Under {other.called}: {_explained(there)}; here: {_explained(here)}."
+                yield Change(here, found, text, other)
             for first, second in _of_another_size(here, there):
                 text = (
-                    f"{first.label}, under {other.called}: {_in_numbers(here, second)}; "
-                    f"here: {_in_numbers(here, first)}."
+                    f"{first.label}, under {other.called}: "
+                    f"{_in_numbers(here, second)}{_failed(there)}; "
+                    f"here: {_in_numbers(here, first)}{_failed(here)}."
                 )
-                yield Change(here, "of another size", text)
+                yield Change(here, "of another size", text, other)
 
 
 def changed(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) -> Iterator[str]:
@@ -232,6 +238,15 @@ def _answer(judgement: Judgement) -> str:
     step = judgement.decisive or judgement.steps[0]
     name = f"{step.label} " if len(judgement.steps) > 1 else ""
     return f"{judgement.verdict} ({name}{_in_numbers(judgement, step)})"
+
+
+def _explained(judgement: Judgement) -> str:
+    return f"{_answer(judgement)}{_failed(judgement)}"
+
+
+def _failed(judgement: Judgement) -> str:
+    """Rows of which not every run learnt what there is to learn: why a difference is large."""
+    return f", where {' and '.join(judgement.unlearnt)}" if judgement.unlearnt else ""
 
 
 def _in_numbers(judgement: Judgement, step: Step) -> str:

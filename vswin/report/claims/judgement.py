@@ -60,6 +60,9 @@ class Judgement:
     """By row: the mean over the seeds in %, or what was counted, in the unit of its column."""
     seeds: tuple[int, ...] = ()
     """That all rows have, and that count."""
+    unlearnt: tuple[str, ...] = ()
+    """Rows of which not every run learnt order or motion: as "7 of 12 runs of dim4 learnt order".
+    """
     difference: float | None = None
     """In points, of the step that decides (the one with the largest p); of what is counted, the
     first row minus the second, or their ratio."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vswin.errors import UsageError
@@ -19,6 +19,7 @@ from vswin.report.claims.deciding import Decision, decide, rule_of
 from vswin.report.claims.distances import METRICS, judge_distances
 from vswin.report.claims.judgement import Judgement, Step, Verdict
 from vswin.report.claims.sources import Studies, counted, in_doubt, is_informative, own_frame
+from vswin.report.digits import unlearnt
 from vswin.report.statistics import MIN_SEEDS, mean_tau, t_interval
 from vswin.report.study import Study
 from vswin.wording import signed
@@ -196,9 +197,21 @@ def _judge_measured(blank: Judgement, owners: Mapping[str, Study], studies: Stud
         return dataclasses.replace(blank, verdict="inconclusive", reason=reason, margin=margin)
     means = {ref: sum(by_seed[s] for s in seeds) / len(seeds) for ref, by_seed in values.items()}
     found = dataclasses.replace(blank, seeds=seeds, margin=margin, values=means)
+    if claim.kind != "bound":
+        found = dataclasses.replace(found, unlearnt=tuple(_unlearnt(owners, seeds)))
     if claim.kind == "level":
         return _judge_level(found, owners)
     return _judge_steps(found, values, owners)
+
+
+def _unlearnt(owners: Mapping[str, Study], seeds: tuple[int, ...]) -> Iterator[str]:
+    """Rows of which not every run that counts learnt what there is to learn, with their rate.
+
+    A claim of kind bound is itself about what one row learns.
+    """
+    for ref, study in owners.items():
+        by_seed = study.runs.get(ref.rpartition(".")[2], {})
+        yield from unlearnt(ref, [by_seed[seed] for seed in seeds if seed in by_seed])
 
 
 def _judge_level(found: Judgement, owners: Mapping[str, Study]) -> Judgement:
@@ -222,7 +235,8 @@ def _judge_level(found: Judgement, owners: Mapping[str, Study]) -> Judgement:
 def _judge_steps(found: Judgement, values: Values, owners: Mapping[str, Study]) -> Judgement:
     claim, seeds = found.claim, found.seeds
     steps = tuple(steps_of(claim, values, seeds))
-    reason = "; ".join([wording.tested(found, steps), *wording.spread(claim, values)])
+    measured = [wording.tested(found, steps), *wording.spread(claim, values)]
+    reason = "; ".join([*measured, *found.unlearnt])
     found = dataclasses.replace(
         found,
         verdict="inconclusive",

@@ -21,6 +21,7 @@ from vswin.report.overview.tables import (
 )
 from vswin.report.registration import registration_line
 from vswin.report.sensitivity import (
+    RULE,
     TITLE,
     Sensitivity,
     agreement,
@@ -161,7 +162,7 @@ def sensitivity(overview: Overview) -> Block:
     ]
     header = ["protocol", "what is different", "seeds", "verdicts there", "beside those here"]
     waiting = ", ".join(f"`{name}`" for name in overview.not_run_yet)
-    note = f"Not run yet: {waiting}." if waiting else ""
+    note = f"{RULE} Not run yet: {waiting}." if waiting else RULE
     return Block(TITLE, header, lines, items, note=note)
 
 

@@ -159,9 +159,13 @@ def _sensitivity(overview: Overview) -> Iterator[str]:
         counts = in_counts(overview.judgements, overview.elsewhere, "test there")
         yield f"Sensitivity studies ({'; '.join(studies)}): {counts[0].lower()}{counts[1:]}."
     found = changes(overview.judgements, overview.elsewhere)
-    names = [link_to(change.here) for change in found if change.what == "another answer"]
+    names = [
+        f"{link_to(change.here)} ({change.other.in_short})"
+        for change in found
+        if change.what == "another answer"
+    ]
     if names:
-        yield f"Depends on how the benchmark is made: {'; '.join(dict.fromkeys(names))}."
+        yield f"Depends on how the benchmark is made: {'; '.join(names)}."
 
 
 def _waiting(overview: Overview) -> Iterator[str]:
