@@ -184,18 +184,16 @@ def test_no_word_is_cut_off(picture):
             assert figure.bbox.y0 - 1 <= box.y0 <= box.y1 <= figure.bbox.y1 + 1, text
 
 
-def test_small_differences_have_an_axis_of_their_own():
-    assert len(drawing.draw(forest(30.0, 1.0)).axes) == 2
-    assert len(drawing.draw(forest(3.0, 1.0)).axes) == 1
-
-
-def test_claims_of_one_sentence_share_an_axis():
-    """Of two parts of a sentence, the smaller difference must not look larger."""
-    large, small = forest(30.0, 1.0).claims
-    claims = (*(dataclasses.replace(c, sentence="one") for c in (large, small)), small)
-    panels = drawing.draw(dataclasses.replace(forest(1.0), claims=claims)).axes
-    verdicts = [sum(text.get_text() == "contradicted" for text in axis.texts) for axis in panels]
-    assert verdicts == [2, 1]
+def test_a_small_difference_can_be_seen_beside_a_large_one():
+    """All are on one axis, so that the larger difference looks larger."""
+    (unequal,) = drawing.draw(forest(60.0, 1.0)).axes
+    (alike,) = drawing.draw(forest(3.0, 1.0)).axes
+    assert "(logarithmic beyond ±2)" in unequal.get_xlabel()
+    assert "logarithmic" not in alike.get_xlabel()
+    place = unequal.transData.transform
+    one, most = (place((x, 0))[0] - place((0, 0))[0] for x in (1, 60))
+    assert most / 12 < one < most  # on a linear axis, a sixtieth
+    assert [text.get_text() for text in unequal.get_xticklabels()].count("0") == 1
 
 
 def test_a_difference_says_its_metric_where_there_are_several_and_its_seeds(study):

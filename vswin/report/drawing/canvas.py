@@ -33,6 +33,12 @@ LETTER = 0.078
 """Inches of a letter of a label, on average."""
 LINE = 0.2
 """Inches of a line of notes."""
+LINEAR = 2.0
+"""Points around zero in which a logarithmic axis is linear."""
+TICKS = (0, -1, 1, -2, 2, -5, 5, -10, 10, -20, 20, -50, 50, -3, 3, -30, 30, -4, 4)
+"""What a logarithmic axis may be labelled with, the most wanted first."""
+APART = 0.3
+"""Inches between two labels of an axis, at least."""
 
 
 class ShownFigure(Figure):
@@ -97,6 +103,24 @@ def inches(figure: Figure, left: float, bottom: float, width: float, height: flo
     axis.tick_params(labelsize=9)
     axis.set_axisbelow(True)
     return axis
+
+
+def logarithmic(axis: Axes, low: float, high: float, width: float) -> None:
+    """Gives an axis of so many inches a scale on which tenths and tens of points can be seen.
+
+    It is linear around zero; its labels are as many as there is place for.
+    """
+    axis.set_xscale("symlog", linthresh=LINEAR, linscale=0.9)
+    axis.set_xlim(low, high)
+    found: dict[int, float] = {}
+    for tick in TICKS:
+        place = width * axis.transLimits.transform(axis.transScale.transform((tick, 0)))[0]
+        if low <= tick <= high and all(abs(place - other) >= APART for other in found.values()):
+            found[tick] = place
+    axis.set_xticks(
+        sorted(found), [f"{t:+d}".replace("-", "−") if t else "0" for t in sorted(found)]
+    )
+    axis.set_xticks([], minor=True)
 
 
 def beside(axis: Axes, y: float, text: str, color: str = INK, *, bold: bool = False) -> None:

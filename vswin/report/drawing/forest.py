@@ -16,11 +16,13 @@ from matplotlib.patches import Patch, Rectangle
 from vswin.report.drawing.canvas import (
     ALLOWED,
     INK,
+    LINEAR,
     SOFT,
     TONES,
     WIDTH,
     beside,
     inches,
+    logarithmic,
     titled,
     widest,
 )
@@ -35,44 +37,38 @@ EDGE: dict[str, Any] = {"color": SOFT, "linewidth": 0.9, "linestyle": (0, (3, 3)
 """How a margin is drawn."""
 LONG = 30
 """Letters of a label that needs a second line."""
-ENLARGED = 6.0
-"""Sentences with differences so many times smaller than the largest have an axis of their own."""
+UNEQUAL = 6.0
+"""So many times larger than another, a difference would leave nothing of it on a linear axis."""
 
 
 def draw(forest: Forest) -> Figure:
-    """Draws a line for each difference below the words of its claim; small ones enlarged."""
-    panels = _by_size(forest.claims)
+    """Draws a line for each difference below the words of its claim."""
     words = {claim: textwrap.wrap(claim.title, 96) for claim in forest.claims}
-    heights = [sum(_height(claim, words[claim]) for claim in claims) for claims in panels]
-    body = sum(heights) + AXIS * len(panels) + LEGEND
+    height = sum(_height(claim, words[claim]) for claim in forest.claims)
+    body = height + AXIS + LEGEND
     left = 0.25 + max(widest([_label(s) for c in forest.claims for s in c.steps]), 0.8)
     right = 1.75
     figure = titled(forest.title, forest.notes, body)
-    bottom = body - LEGEND
-    for claims, height in zip(panels, heights, strict=True):
-        bottom -= height
-        axis = inches(figure, left, bottom, WIDTH - left - right, height)
-        _panel(axis, claims, words, height)
-        scale = "" if claims is panels[0] else "; smaller differences, on an axis of their own"
-        axis.set_xlabel(f"{forest.unit}{scale}", fontsize=9, color=SOFT)
-        bottom -= AXIS
+    axis = inches(figure, left, AXIS, WIDTH - left - right, height)
+    extent = _scaled(axis, forest, WIDTH - left - right)
+    _panel(axis, forest.claims, words, height, extent)
     _legend(figure, forest, body)
     return figure
 
 
-def _by_size(claims: Sequence[Claim]) -> list[list[Claim]]:
-    """All on one axis, or those with small differences on a second.
-
-    Claims of one sentence stay together: of two of them, the larger difference has to look larger.
-    """
-    largest = max(claim.extent for claim in claims)
-    extents: dict[str, float] = {}
-    for claim in claims:
-        about = claim.sentence or claim.title
-        extents[about] = max(claim.extent, extents.get(about, 0.0))
-    small = [c for c in claims if extents[c.sentence or c.title] * ENLARGED < largest]
-    large = [claim for claim in claims if claim not in small]
-    return [large, small] if small else [large]
+def _scaled(axis: Axes, forest: Forest, width: float) -> tuple[float, float]:
+    """Gives the axis its scale, logarithmic if a difference is lost otherwise; returns its ends."""
+    low, high = _limits(forest.claims)
+    extents = [step.extent for claim in forest.claims for step in claim.steps]
+    is_unequal = max(extents) > UNEQUAL * max(min(extents), LINEAR)
+    if is_unequal:
+        low, high = min(1.15 * low, -LINEAR), max(1.15 * high, LINEAR)  # room for its points
+        logarithmic(axis, low, high, width)
+    else:
+        axis.set_xlim(low, high)
+    scale = f" (logarithmic beyond ±{LINEAR:g})" if is_unequal else ""
+    axis.set_xlabel(f"{forest.unit}{scale}", fontsize=9, color=SOFT)
+    return low, high
 
 
 def _height(claim: Claim, words: Sequence[str]) -> float:
@@ -80,11 +76,13 @@ def _height(claim: Claim, words: Sequence[str]) -> float:
 
 
 def _panel(
-    axis: Axes, claims: Sequence[Claim], words: dict[Claim, list[str]], height: float
+    axis: Axes,
+    claims: Sequence[Claim],
+    words: dict[Claim, list[str]],
+    height: float,
+    extent: tuple[float, float],
 ) -> None:
-    """Claims one below the other; the axis counts inches from its top."""
-    extent = _limits(claims)
-    axis.set_xlim(*extent)
+    """Claims one below the other; the axis, whose ends are given, counts inches from its top."""
     axis.set_ylim(height, 0)
     axis.set_yticks([])
     axis.spines["left"].set_visible(False)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from vswin.report.drawing.canvas import LETTER, TONES, as_png
+from vswin.report.drawing.canvas import LETTER, LINEAR, TONES, as_png, logarithmic
 from vswin.report.overview.picture import MARKS, Bar, Group, Line, Picture, reach
 
 COLOURS = TONES | {"not run": "#b5b5b5"}
@@ -28,12 +28,6 @@ KEY_LINE = 0.25
 """Inches: of a line of the key."""
 ROW, BAR = 0.3, 0.34
 """Inches: heights of a line of the forest and of a bar."""
-LINEAR = 2.0
-"""Points around zero in which the axis is linear; farther out it is logarithmic."""
-TICKS = (0, -1, 1, -2, 2, -5, 5, -10, 10, -20, 20, -50, 50, -3, 3, -30, 30, -4, 4)
-"""What the axis may be labelled with, the most wanted first."""
-APART = 0.3
-"""Inches between two labels of the axis, at least."""
 
 
 def draw(picture: Picture) -> Figure:
@@ -100,11 +94,7 @@ def scaled(axis: Axes, picture: Picture, width: float) -> tuple[float, float]:
     """Gives an axis of so many inches its scale and its labels; returns its ends."""
     low, high = reach(picture)
     low, high = min(1.25 * low, -LINEAR), max(1.25 * high, LINEAR)
-    axis.set_xscale("symlog", linthresh=LINEAR, linscale=0.9)
-    axis.set_xlim(low, high)
-    ticks = _ticks(axis, low, high, width)
-    axis.set_xticks(ticks, [f"{tick:+d}".replace("-", "−").replace("+0", "0") for tick in ticks])
-    axis.set_xticks([], minor=True)
+    logarithmic(axis, low, high, width)
     axis.set_yticks([])
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.set_xlabel(picture.axis, fontsize=SMALL)
@@ -139,16 +129,6 @@ def _forest(axis: Axes, picture: Picture, rows: int) -> None:
             fontsize=SMALL,
             color=PALE,
         )
-
-
-def _ticks(axis: Axes, low: float, high: float, width: float) -> list[int]:
-    """What an axis of so many inches is labelled with: as much as there is place for."""
-    found: dict[int, float] = {}
-    for tick in TICKS:
-        place = width * axis.transLimits.transform(axis.transScale.transform((tick, 0)))[0]
-        if low <= tick <= high and all(abs(place - other) >= APART for other in found.values()):
-            found[tick] = place
-    return sorted(found)
 
 
 def _rows(picture: Picture) -> Iterator[tuple[int, Group | Line]]:

@@ -20,6 +20,11 @@ class Step:
     tone: str = ""
     """The verdict on this step, where it has a colour of its own."""
 
+    @property
+    def extent(self) -> float:
+        """The largest distance from zero of anything that has to be seen."""
+        return max(abs(value) for value in (self.low, self.high, *self.by_seed))
+
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
@@ -35,14 +40,6 @@ class Claim:
     """Between what the whole interval must lie for the claim to hold; may be infinite."""
     margin: float | None
     """Differences within it, either way, count as no effect."""
-    sentence: str = ""
-    """The quoted sentence that it is a part of: claims of one sentence share an axis."""
-
-    @property
-    def extent(self) -> float:
-        """The largest distance from zero of anything that has to be seen."""
-        ends = [abs(v) for s in self.steps for v in (s.low, s.high, *s.by_seed)]
-        return max([*ends, self.margin or 0.0])
 
 
 @dataclasses.dataclass(frozen=True)

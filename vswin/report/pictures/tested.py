@@ -156,7 +156,6 @@ def _claim(judgement: Judgement) -> Claim:
         ),
         needs=needs,
         margin=margin,
-        sentence=judgement.claim.quote,
     )
 
 
