@@ -57,7 +57,7 @@ class Sensitivity:
     @property
     def in_short(self) -> str:
         """In a few words, in what it differs."""
-        return re.split("[,;]", self.varies)[0]
+        return re.split("[,;:]", self.varies)[0]
 
 
 class Change(NamedTuple):
