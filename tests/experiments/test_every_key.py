@@ -111,6 +111,7 @@ ELSEWHERE = {
     "row.id",  # a name; two rows cannot have one
     "row.title",  # tests/report/test_own.py
     "row.only_on",  # test_a_row_for_one_kind_of_protocol_is_left_out_under_others
+    "row.min_seeds",  # tests/experiments/test_planning.py
     "row.published",  # tests/report/test_published.py; a run is the same with it
     "row.tests",  # test_a_row_that_tests_another_is_that_one_in_other_views
     "table.table",  # the file's name

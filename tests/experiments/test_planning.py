@@ -2,10 +2,14 @@
 
 import pytest
 
+from tests.own import own_project, use_project
 from vswin.errors import UsageError
 from vswin.experiments.library import Library
 from vswin.experiments.planning import PresentRuns, plan_study, study_runs
+from vswin.experiments.rows import runs_of_table
+from vswin.launch.pool import prepare
 from vswin.project import experiments_dir
+from vswin.runs.store import Store
 
 
 def seeds(**options):
@@ -65,3 +69,37 @@ def test_a_row_that_cannot_be_made_small_is_named_with_its_table_and_protocol():
     said = "mine.yaml, row odd, cannot be run under protocol smoke: temporal window 3 cannot be di"
     with pytest.raises(UsageError, match=said):
         list(study_runs(mine, library.protocol("smoke"), [0]))
+
+
+def test_a_row_for_several_seeds_is_left_out_of_a_study_of_fewer_unless_it_is_asked_for(tmp_path):
+    """The sweep of Table 7: it is in the record, and `make table7` does not wait for it."""
+
+    def rows_of(**options):
+        plan = plan_study("table7", "smoke", results_dir=tmp_path, **options)
+        return {planned.row.id for planned in plan.runs}
+
+    sweep = {f"ratio_{ratio}_{start}" for ratio in ("0_03", "0_3") for start in ("1k", "21k")}
+    assert rows_of(seeds=2) - rows_of(seeds=1) == sweep
+    assert rows_of() == rows_of(seeds=1)
+    assert rows_of(only_seeds=[3]) == rows_of(seeds=2)  # a part of a larger study
+    assert rows_of(seeds=1, rows=["ratio_0_03_1k"]) == {"ratio_0_03_1k"}
+
+
+def test_where_a_table_stands_includes_rows_that_were_run_though_its_seeds_are_few(tmp_path):
+    (asked,) = plan_study("table7", "smoke", 1, tmp_path, ["ratio_0_3_1k"]).runs
+    prepare([asked.config], Store(tmp_path, "smoke"))
+    shown = {
+        row.label: row.run_ids for row in runs_of_table("table7", "smoke", None, tmp_path).rows
+    }
+    assert shown["ratio_0_3_1k"] == (asked.config.run_id,)
+    assert "ratio_0_03_1k" not in shown
+    assert len(shown["ratio_0_1_1k"]) == 1  # not begun
+
+
+def test_a_study_of_too_few_seeds_for_every_row_is_refused(tmp_path, monkeypatch):
+    row = "{id: a, preset: swin_t, min_seeds: 3}"
+    text = f"table: mine\ntitle: Mine\nrows:\n  - {row}\n"
+    use_project(monkeypatch, own_project(tmp_path, text))
+    with pytest.raises(UsageError, match="no row of mine is in a study of so few seeds"):
+        plan_study("mine", "smoke", 2)
+    assert len(plan_study("mine", "smoke", 3).runs) == 3

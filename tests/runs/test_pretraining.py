@@ -1,7 +1,7 @@
 """Runs that start from another run's weights: loaded for real, trained once, never forgotten."""
 
+import contextlib
 import dataclasses
-import itertools
 import json
 import os
 
@@ -14,7 +14,7 @@ from vswin.errors import UsageError
 from vswin.experiments.library import Library
 from vswin.experiments.planning import plan_study
 from vswin.experiments.tables import Row, Start
-from vswin.launch.pool import prepare
+from vswin.launch.pool import launch, prepare
 from vswin.launch.study import run_study
 from vswin.models.swin.inflation import inflate_bias_table, inflate_embedding
 from vswin.models.swin.model import VideoSwinTransformer
@@ -22,6 +22,7 @@ from vswin.project import experiments_dir
 from vswin.runs.execute import OtherWeightsError, execute
 from vswin.runs.execution import RunContext
 from vswin.runs.initial import WrongInitialisationError, initial_model
+from vswin.runs.lock import run_lock
 from vswin.runs.reporter import Reporter
 from vswin.runs.requirements import SourceNotReadyError
 from vswin.runs.resources import ExecutionSettings
@@ -105,6 +106,25 @@ def test_a_run_does_not_begin_before_what_it_starts_from_is_complete(tmp_path):
     assert execute(folder).loaded.source_metrics == first.metrics
 
 
+def test_a_pool_starts_a_run_once_its_own_pretraining_is_done_and_waits_for_no_other(tmp_path):
+    one, other = config(), config(seed=1)
+    run, source, held = prepared(tmp_path, one, one.source, other.source)
+    seen = []
+    with contextlib.ExitStack() as elsewhere:
+        elsewhere.enter_context(run_lock(held.path))
+
+        def give_up_once_done(statuses):
+            if statuses[0].state == "done" and not seen:
+                seen.append(statuses[2].state)
+                elsewhere.close()
+
+        found = launch(
+            [run, source, held], 2, on_poll=give_up_once_done, after={one.run_id: source.run_id}
+        )
+    assert seen == ["running"]
+    assert [s.state for s in found] == ["done"] * 3
+
+
 def test_a_pretraining_whose_weights_were_removed_is_not_done(tmp_path):
     one = config()
     source, folder = prepared(tmp_path, one.source, one)
@@ -151,25 +171,31 @@ def test_another_machines_weights_are_not_put_in_the_place_of_lost_ones(tmp_path
 
 def test_a_study_trains_first_what_its_runs_start_from(tmp_path):
     plan = plan_study("table9", "smoke", 1, tmp_path, rows=["duplicate", "center"])
+    rows = {planned.config.run_id for planned in plan.runs}
     seen = []
-    run_study(plan, on_poll=lambda snapshots: seen.append({s.run.run_id for s in snapshots}))
+
+    def poll(statuses):
+        seen.append({s.run.run_id: s.state for s in statuses})
+
+    found = run_study(plan, on_poll=poll)
+    assert [s.run.run_id for s in found] == [planned.config.run_id for planned in plan.runs]
     (source,) = (RunFolder(path) for path in tmp_path.glob("smoke/runs/*stills*"))
-    stages = [ids for ids, _ in itertools.groupby(seen)]
-    assert stages == [{source.run_id}, {planned.config.run_id for planned in plan.runs}]
+    assert all(states.keys() == rows | {source.run_id} for states in seen)
+    before = [states for states in seen if states[source.run_id] != "done"]
+    assert before
+    assert all(states[row] == "missing" for states in before for row in rows)
     assert source.result().details.tested_on == {}
-    # Lost weights are trained again in that first stage, if a row needs them.
+    # Lost weights are trained again, if a row needs them.
     source.weights.unlink()
     assert source.state() != "done"
     (plan.folder(plan.runs[0]).path / "result.json").unlink()
-    seen.clear()
-    run_study(plan, on_poll=lambda snapshots: seen.append({s.run.run_id for s in snapshots}))
-    assert seen[0] == {source.run_id}
+    run_study(plan)
     assert source.state() == "done"
     # A complete study looks at its rows alone.
     seen.clear()
     source.weights.unlink()
-    run_study(plan, on_poll=lambda snapshots: seen.append({s.run.run_id for s in snapshots}))
-    assert {run_id for ids in seen for run_id in ids} == stages[1]
+    run_study(plan, on_poll=poll)
+    assert {run_id for states in seen for run_id in states} == rows
 
 
 def test_what_a_row_cannot_start_from_is_refused_by_name():

@@ -294,7 +294,7 @@ def test_a_row_that_only_tests_another_rows_model(calm, tmp_path):
 def test_a_pool_runs_pretraining_first_and_says_what_is_missing(tmp_path, calm):
     store = Store(tmp_path, "rehearsal")
     snapshots = run_configs(
-        [TINY], store, jobs=1, settings=ExecutionSettings(checkpoint_minutes=1e-9)
+        [TINY, TINY], store, jobs=1, settings=ExecutionSettings(checkpoint_minutes=1e-9)
     )
     assert [s.state for s in snapshots] == ["done"]
     assert facts(snapshots[0].run) == facts(calm)

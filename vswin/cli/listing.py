@@ -116,21 +116,20 @@ def _standing(table: str, protocol: str, results_dir: str) -> _Standing:
     from vswin.runs.record import read_records
     from vswin.runs.requirements import missing_inputs
 
-    plan = plan_study(table, protocol, results_dir=results_dir)
-    first = [p for p in plan.runs if p.seed == 0]
+    plan = plan_study(table, protocol, results_dir=results_dir, only_seeds=[0])
     recorded = read_records(plan.store).runs
     states: dict[str, str] = {}
     lacking: dict[str, list[str]] = {}
-    for p in first:
+    for p in plan.runs:
         state = str(plan.folder(p).state())
         is_known = state == "missing" and p.config.run_id in recorded
         states[p.row.id] = "recorded" if is_known else state
-    if any(p.config.data.kind == "videos" for p in first):
+    if any(p.config.data.kind == "videos" for p in plan.runs):
         sources = load_sources()
-        for p in first:
+        for p in plan.runs:
             for item in missing_inputs(p.config, plan.store, sources):
                 lacking.setdefault(item, []).append(p.row.id)
-    return _Standing({p.row.id: p.config for p in first}, states, lacking)
+    return _Standing({p.row.id: p.config for p in plan.runs}, states, lacking)
 
 
 def _line(

@@ -84,7 +84,7 @@ def study_runs(
         experiment: whose rows.
         protocol: how they are run; a table that it cannot run has no runs.
         seeds: which seeds; None is all that are present, or else as many as the protocol says.
-        rows: which rows; none means all that are run under the protocol.
+        rows: which rows; none means all that are run under the protocol, with so many seeds.
         present: only the runs that exist. Finding a few thousand takes a second.
 
     Yields:
@@ -100,6 +100,8 @@ def study_runs(
             tried = [s for s in present.seeds(first) if seeds is None or s in seeds]
         else:
             tried = list(range(protocol.seeds) if seeds is None else seeds)
+            if not rows and len(tried) < experiment.row(row).min_seeds:
+                continue
         for seed in tried:
             config = first.with_seed(seed)
             if present is None or config.run_id in present.run_ids:
@@ -172,21 +174,30 @@ def plan_study(
         protocol: a protocol, by name.
         seeds: how many seeds, counted from 0; None takes the protocol's number.
         results_dir: the store's folder; a relative one counts from the project's root.
-        rows: ids of rows; none means all.
-        only_seeds: exactly these seeds instead, each from 0 on; then `seeds` must be None.
+        rows: ids of rows; none means all of a study of so many seeds.
+        only_seeds: exactly these seeds instead, each from 0 on, a part of a larger study; then
+            `seeds` must be None.
 
     Raises:
         UsageError: if a name is unknown, the table cannot be run under the protocol, the number
-            of seeds is not positive, or seeds are given both ways.
+            of seeds is not positive or too small for all rows, or seeds are given both ways.
         ExperimentError: if a file is broken.
     """
     library = Library(experiments_dir())
     experiment, chosen = library.experiment(table), library.protocol(protocol)
     library.require_possible(experiment, protocol)
     wanted = _seeds(chosen.seeds if seeds is None else seeds, seeds is not None, only_seeds)
-    runs = study_runs(experiment, chosen, wanted, [experiment.row(row_id) for row_id in rows])
+    wanted_rows = [experiment.row(row_id) for row_id in rows]
+    if only_seeds and not rows:
+        wanted_rows = [row for row in experiment.rows if chosen.includes(row)]
+    runs = study_runs(experiment, chosen, wanted, wanted_rows)
     # Seed by seed: a table is complete with one seed before the next is begun.
     ordered = sorted(runs, key=lambda planned: wanted.index(planned.seed))
+    if not ordered:
+        raise UsageError(
+            f"no row of {table} is in a study of so few seeds; ask for as many as the min_seeds of "
+            "its rows, or for a row by its id"
+        )
     return StudyPlan(experiment, chosen, tuple(ordered), Store(results_path(results_dir), protocol))
 
 

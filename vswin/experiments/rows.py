@@ -69,9 +69,10 @@ def runs_of_table(
     runs: Iterable[PlannedRun] = plan.runs
     if seeds is None:
         present = PresentRuns(plan.store.run_ids())
-        found = study_runs(plan.experiment, plan.protocol, present=present)
+        found = list(study_runs(plan.experiment, plan.protocol, present=present))
         begun = sorted({planned.seed for planned in found}) or range(plan.protocol.seeds)
-        runs = study_runs(plan.experiment, plan.protocol, begun)
+        planned = (*study_runs(plan.experiment, plan.protocol, begun), *found)
+        runs = {(each.row.id, each.seed): each for each in planned}.values()
     return _table_runs(plan.experiment, runs)
 
 

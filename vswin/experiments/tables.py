@@ -92,6 +92,8 @@ class Row(Strict):
     only_on: Kind | Literal["costs"] | None = None
     """The kind of protocols that it is run under; None: every kind. Not a printed row of ours.
     `costs`: none; a row of another system, whose costs are counted."""
+    min_seeds: Count = 1
+    """A study of fewer seeds leaves the row out, unless it is asked for by its id."""
     published: str | None = None
     """The file that its authors have published of the trained model, whose test on videos is shown
     beside the row's own runs; None: there is none."""

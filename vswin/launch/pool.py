@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from vswin.errors import UsageError
 from vswin.files import require_writable
@@ -44,6 +43,7 @@ def launch(
     device: str = "cpu",
     on_poll: Callable[[list[RunStatus]], None] = lambda statuses: None,
     settings: ExecutionSettings | None = None,
+    after: Mapping[str, str] | None = None,
 ) -> list[RunStatus]:
     """Executes the runs that are not done, at most `jobs` at a time, and waits for all.
 
@@ -60,6 +60,8 @@ def launch(
         device: a torch device for every run; "cuda:0", say, is shared by all.
         on_poll: called several times a second with where each run stands.
         settings: how each run is executed.
+        after: from the id of a run to that of another of `runs`, which must be done before it
+            starts; if that ends otherwise, it is not started.
 
     Returns:
         Where each run stands in the end.
@@ -73,12 +75,19 @@ def launch(
     slots = Slots(visible_gpus(), settings.processes) if device == "cuda" else None
     by_id = {run.run_id: run for run in runs}
     states = {run_id: run.state() for run_id, run in by_id.items()}
-    waiting = collections.deque(by_id[i] for i, s in states.items() if s not in ("done", "running"))
+    waiting = [by_id[i] for i, s in states.items() if s not in ("done", "running")]
     watched = {run_id for run_id, state in states.items() if state == "running"}
     arguments = ("--threads", str(threads), "--device", device, *settings.arguments())
     processes = Processes(threads, device)
     ended: dict[str, int] = {}
     done: dict[str, RunStatus] = {}  # they stay so: nothing of them is read again
+    sources = {i: source for i, source in (after or {}).items() if states[source] != "done"}
+
+    def ready() -> RunFolder | None:
+        """The first run that waits for no other."""
+        able = (r for r in waiting if r.run_id not in sources or sources[r.run_id] in done)
+        return next(able, None)
+
     try:
         while True:
             for run_id, code in processes.ended().items():
@@ -87,8 +96,8 @@ def launch(
                     slots.give_back(run_id)
                 if by_id[run_id].state() == "running":  # somebody else was quicker to lock it
                     watched.add(run_id)
-            while waiting and len(processes.alive) < jobs:
-                run = waiting.popleft()
+            while len(processes.alive) < jobs and (run := ready()) is not None:
+                waiting.remove(run)
                 own = slots.take(run.run_id) if slots is not None else {}
                 processes.start(run, arguments, own)
             statuses = [
@@ -102,7 +111,7 @@ def launch(
                     watched.remove(status.run.run_id)
                     if status.state != "done":
                         waiting.append(status.run)
-            if not processes.alive and not waiting and not watched:
+            if not processes.alive and not watched and ready() is None:
                 return statuses
             time.sleep(POLL_S)
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from vswin.errors import UsageError, VswinError
 from vswin.experiments.planning import StudyPlan
@@ -53,7 +53,7 @@ def run_configs(
     on_poll: Callable[[list[RunStatus]], None] = lambda statuses: None,
     settings: ExecutionSettings | None = None,
 ) -> list[RunStatus]:
-    """Executes runs that are not complete; first those whose weights others start from.
+    """Executes runs that are not complete, and before each the run that it starts from.
 
     Args:
         configs: what to run; the same one twice is run once.
@@ -63,6 +63,9 @@ def run_configs(
         device: a torch device.
         on_poll: called several times a second with where each run stands.
         settings: how each run is executed.
+
+    Returns:
+        Where each of `configs` stands in the end, which is done.
 
     Raises:
         UsageError: if `jobs` is negative, or more than there are GPUs for.
@@ -77,40 +80,41 @@ def run_configs(
             "--jobs runs several at a time"
         )
     require_inputs(configs, store)
-    # The longest first, so that no core is left with a long one at the end.
-    configs = sorted(configs, key=lambda c: -c.work)
-    stages = [*_pretrainings(configs, store), configs]
-    bad: dict[str, RunStatus] = {}
-    statuses: list[RunStatus] = []
-    for stage in stages:
-        able = [config for config in stage if not _lineage(config) & bad.keys()]
-        statuses = launch(prepare(able, store), jobs, threads, device, on_poll, settings)
-        bad |= {s.run.run_id: s for s in statuses if s.state != "done"}
+    ordered = with_sources(configs, store)
+    ids = {config.run_id for config in ordered}
+    after = {
+        config.run_id: config.source.run_id
+        for config in ordered
+        if config.source is not None and config.source.run_id in ids
+    }
+    runs = prepare(ordered, store)
+    found = launch(runs, jobs, threads, device, on_poll, settings, after)
+    statuses = {status.run.run_id: status for status in found}
+    bad = {run_id: s for run_id, s in statuses.items() if s.state != "done"}
     if bad:
-        runs = {config.run_id: config for stage in stages for config in stage}
-        lines = [f"{i}: {s.state} ({s.detail}); log: {s.run.log}" for i, s in bad.items()]
-        lines += [
-            f"{run_id}: not started, for it starts from one of those"
-            for run_id, config in runs.items()
-            if run_id not in bad and _lineage(config) & bad.keys()
+        lines = [
+            f"{i}: not started, for it starts from one of those"
+            if after.get(i) in bad
+            else f"{i}: {s.state} ({s.detail}); log: {s.run.log}"
+            for i, s in sorted(bad.items(), key=lambda item: after.get(item[0]) in bad)
         ]
         raise RunsFailedError(
-            f"{len(lines)} of {len(runs)} runs did not complete:\n  " + "\n  ".join(lines)
+            f"{len(lines)} of {len(statuses)} runs did not complete:\n  " + "\n  ".join(lines)
         )
-    return statuses
+    return [statuses[run_id] for run_id in dict.fromkeys(config.run_id for config in configs)]
 
 
-def _lineage(config: RunConfig) -> set[str]:
-    """A run and the runs that it starts from, by id."""
-    return {each.run_id for each in (config, *config.ancestors)}
+def with_sources(configs: Sequence[RunConfig], store: Store) -> list[RunConfig]:
+    """Runs and, where they are not complete, those that they start from, in the order to execute.
+
+    Each is there once. First come those that start from no other run; of these, and of the rest,
+    the longest, so that no core is left with a long one at the end.
+    """
+    found = {c.run_id: c for config in configs for c in _lineage(config, store)}
+    return sorted(found.values(), key=lambda c: (len(c.ancestors), -c.work))
 
 
-def _pretrainings(configs: Sequence[RunConfig], store: Store) -> list[list[RunConfig]]:
-    """What runs that are not complete start from, in stages: first what the others start from."""
-    before = [
-        source
-        for config in configs
-        for source in config.ancestors[:1]
-        if store.run(config.run_id).state() != "done"
-    ]
-    return [*_pretrainings(before, store), before] if before else []
+def _lineage(config: RunConfig, store: Store) -> Iterator[RunConfig]:
+    yield config
+    if config.source is not None and store.run(config.run_id).state() != "done":
+        yield from _lineage(config.source, store)

@@ -21,6 +21,7 @@ from vswin.files import DamagedFileError, read_json, require_writable, write_tex
 from vswin.launch.pool import POLL_S, prepare
 from vswin.launch.processes import environment_anywhere
 from vswin.launch.progress import progress
+from vswin.launch.study import with_sources
 from vswin.project import experiments_dir, in_project, notebooks_dir, project_root, results_path
 from vswin.report.kernel import KERNEL, own_kernel
 from vswin.report.notebook_template import notebook_of
@@ -190,7 +191,8 @@ def _papermill(
     Meanwhile the progress of the plan's runs, read off the store, is shown here. On Ctrl-C the
     process is ended; its kernel and the runs notice and stop, and the runs can be resumed.
     """
-    runs = prepare([planned.config for planned in plan.runs], plan.store) if plan else []
+    configs = [planned.config for planned in plan.runs] if plan else []
+    runs = prepare(with_sources(configs, plan.store), plan.store) if plan else []
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--kernel", KERNEL]
     command += ["--parameters_yaml", json.dumps(parameters), str(source), str(target.absolute())]
     with own_kernel() as variables, tempfile.TemporaryFile() as printed, progress() as show:
