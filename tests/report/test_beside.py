@@ -23,6 +23,10 @@ def test_they_have_a_table_of_their_own(protocol, tmp_path):
     assert beside.lines[0][1] == "0.03×, ImageNet-1K"
     assert study.row(BESIDE[0]).label == "ratio_0_03_1k: 0.03×, ImageNet-1K"
     assert len(sections["The table"].lines) == len(PRINTED)
+    # A study of one seed is complete without the sweep, and says so.
+    cells = {line[0]: line[2] for line in beside.lines}
+    assert cells["ratio_0_03_1k"] == "not run (in studies of 2 seeds or more)"
+    assert cells["ratio_1_0_lr_0_1_1k"] == "not run"
 
 
 @pytest.mark.parametrize("protocol", ["paper", "rehearsal"])

@@ -334,6 +334,7 @@ def _rows(
             trained=sizes_of(experiment, row, run) if run else {},
             published=row.published or "",
             repeats="" if first == row.id else first,
+            min_seeds=row.min_seeds,
         )
 
 

@@ -58,6 +58,8 @@ class Row:
     """The file that its authors have published of the trained model; empty: none."""
     repeats: str = ""
     """The row above with the same printed cells, which is then printed twice; empty: none."""
+    min_seeds: int = 1
+    """A study of fewer seeds leaves it out."""
 
     def __repr__(self) -> str:
         return f"<Row {self.id}: {self.label}>"
