@@ -1,9 +1,9 @@
 """What a GPU's kernels need, found without a GPU: `python tools/gpu_kernels.py`.
 
-Compiles the Triton kernels of vswin/models/swin/gpu for an H100 or H200 (or another `--capability`)
-as a model of the paper launches them, and prints what each program takes: registers of a thread,
-bytes that it spilled out of them (wanted: none), shared memory, and how many programs a
-multiprocessor of such a card holds by both. Needs Triton: `pip install triton`.
+Compiles the Triton kernels of vswin/models/swin/gpu for an H100 or H200 as a model of the paper
+launches them, and prints what each program takes: registers of a thread, bytes that it spilled out
+of them (wanted: none), shared memory, and how many programs a multiprocessor of such a card holds
+by both. Needs Triton: `pip install triton`.
 """
 
 from __future__ import annotations
@@ -31,32 +31,31 @@ NUMBERS = {**dict.fromkeys(COUNTS, "i32"), "scale": "fp32", "eps": "fp32"}
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 WARPS = 4
 """Of a program, Triton's own choice."""
-REGISTERS, SHARED = 65536, 227 * 1024
+CAPABILITY, REGISTERS, SHARED = 90, 65536, 227 * 1024
 """Of a multiprocessor of the H100 and H200."""
 
 
 def main(argv: list[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description="What the kernels need, without a GPU.")
-    parser.add_argument("--capability", type=int, default=90, help="90 for H100 and H200")
     parser.add_argument("--dtypes", nargs="+", default=["bf16"], choices=list(PRECISIONS))
     given = parser.parse_args(argv)
     if not possible.IS_INSTALLED:
         parser.exit(1, "error: Triton is not installed; on Linux: pip install triton\n")
     import triton
 
-    print(f"Triton {triton.__version__}, compute capability {given.capability}, {WARPS} warps")
+    print(f"Triton {triton.__version__}, compute capability {CAPABILITY}, {WARPS} warps")
     print(
         f"{'kernel':<18}{'dtype':>6}{'registers':>10}{'spilled B':>10}{'shared KB':>10}{'fit':>5}"
     )
     kinds = [(name, dtype) for name in ("matrices", *TILED, *OF_LN) for dtype in given.dtypes]
     for name, dtype in [*kinds, ("table_gradients", "")]:
-        registers, spilled, shared = needs(name, dtype, given.capability)
+        registers, spilled, shared = needs(name, dtype)
         fit = min(REGISTERS // (32 * WARPS * registers), SHARED // max(1, shared))
         print(f"{name:<18}{dtype:>6}{registers:>10}{spilled:>10}{shared / 1024:>10.1f}{fit:>5}")
 
 
-def needs(name: str, dtype: str, capability: int = 90) -> tuple[int, int, int]:
+def needs(name: str, dtype: str) -> tuple[int, int, int]:
     """Registers of a thread, bytes spilled out of them, bytes of shared memory of a program."""
     import triton
     from triton.backends.compiler import GPUTarget
@@ -82,7 +81,7 @@ def needs(name: str, dtype: str, capability: int = 90) -> tuple[int, int, int]:
     }
     compiled = triton.compile(
         ASTSource(kernel, types, constants, aligned),
-        target=GPUTarget("cuda", capability, 32),
+        target=GPUTarget("cuda", CAPABILITY, 32),
         options={"num_warps": WARPS},
     )
     return *usage(compiled.asm["ptx"]), compiled.metadata.shared

@@ -1,5 +1,7 @@
 """The first screen: a line for each claim, what answers depend on, and what does not hold."""
 
+import dataclasses
+
 import pytest
 
 from tests.report.claims.made_up import with_results
@@ -111,6 +113,17 @@ def test_an_answer_that_changes_is_on_the_first_screen(study):
     assert cells[2].startswith("≠ contradicted (")
     assert table.header == ["claim", "here", "proxy_other"]
     assert [i.text for i in table.items if i.verdict == "another answer"] == said
+
+
+def test_many_variations_stand_below_each_other_on_a_narrow_page(study):
+    """Each number then has the variation's name before it; a wide page has columns."""
+    judged, other = judge_claims(study), varied(designs(SAME, DOWN, UP))
+    few, many = (sensitivity(study, judged, [other] * count) for count in (2, 3))
+    assert (few.is_stacked, many.is_stacked) == (False, True)
+    page = dataclasses.replace(make_page(study), sections=[many], pictures={})
+    html = render("report.html.j2", page)
+    assert html.count('<td data-label="proxy_other">') == 3 * len(many.lines)
+    assert html.count('<td data-label="here">') == len(many.lines)
 
 
 def test_the_picture_sets_each_variation_beside_the_study(study):

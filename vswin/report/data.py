@@ -136,6 +136,8 @@ NARROW = 40
 """Letters of a table's cell that stays in one line."""
 WIDE = 10
 """Columns of a table that is wider than a page."""
+MANY = 5
+"""Columns of words that a narrow page has no room for."""
 Runs = Mapping[str, Mapping[int, RunRecord]]
 """Complete runs by row and seed."""
 
@@ -209,6 +211,16 @@ class Section:
     def is_wide(self) -> bool:
         """Whether its table has so many columns that the lines of its cells must break."""
         return len(self.header) >= WIDE
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether its table is words in so many columns that a narrow page sets one below another.
+
+        A line's first cell says there what the line is about, and a column's title stands before
+        each of the others.
+        """
+        are_words = any(len(cell) > NARROW for line in self.lines for cell in line[1:])
+        return are_words and len(self.header) >= MANY
 
     @property
     def is_empty(self) -> bool:
