@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from tests.command import vswin
 from tests.results import complete, of_top1
 from vswin.experiments.planning import plan_study
@@ -65,6 +67,20 @@ def test_an_empty_folder_says_where_the_record_is(tmp_path):
     assert hint in vswin("claims", "table4", "--results-dir", tmp_path).stdout
     assert hint not in vswin("claims", "table4", "--results-dir", "results/reference").stdout
     assert hint not in vswin("claims", "tableA2", "--results-dir", tmp_path).stdout  # all counted
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("claims", "table4", "--json"), ("report", "tableA5"), ("audit", "--table", "table4")],
+)
+def test_a_folder_that_does_not_exist_is_named(command, tmp_path):
+    absent = tmp_path / "mistyped"
+    done = vswin(*command, "--results-dir", absent)
+    assert done.returncode == 0
+    said = f"results in {absent}, a folder that does not exist: nothing was run"
+    assert said in done.stderr.splitlines()
+    there = vswin(*command, "--results-dir", tmp_path)
+    assert "does not exist" not in there.stderr
 
 
 def test_the_table_cuts_nothing_and_counts_the_verdicts(tmp_path):

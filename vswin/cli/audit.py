@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vswin.cli.options import OptionalResultsOption, say_project
+from vswin.cli.options import OptionalResultsOption, say_absent, say_project
 from vswin.cli.terminal import print_line, print_table
 from vswin.errors import unknown
 
@@ -44,6 +44,7 @@ def audit(
 
     say_project(quiet=as_json)
     where = results_dir or RECORD
+    say_absent(where)
     if not is_kept(where):
         print(f"counting and judging {where} anew; `vswin report audit` keeps it", file=sys.stderr)
     found = _only(load_audit(where), table, status)

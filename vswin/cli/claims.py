@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vswin.cli.options import ProtocolOption, ResultsOption, say_project
+from vswin.cli.options import ProtocolOption, ResultsOption, say_absent, say_project
 from vswin.cli.terminal import print_line, print_table
 
 if TYPE_CHECKING:  # `vswin --help` does without
@@ -39,6 +39,7 @@ def claims(
     from vswin.report.registration import registration_line
 
     say_project(quiet=as_json)
+    say_absent(results_dir)
     registered = ""
     if table is None:
         judged = judge_all(results_dir, protocol)

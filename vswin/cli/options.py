@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from vswin.errors import UsageError, VswinError
-from vswin.project import project_elsewhere, without_dots
+from vswin.project import project_elsewhere, results_path, without_dots
 
 TableArgument = Annotated[str, typer.Argument(help="A table, e.g. table5; see `vswin list`.")]
 ProtocolOption = Annotated[
@@ -108,6 +108,16 @@ def say_project(quiet: bool = False) -> None:
     found = project_elsewhere()
     if found is not None and not quiet:
         print(f"project: {found}", file=sys.stderr)
+
+
+def say_absent(results_dir: str | Path) -> None:
+    """Says on stderr that a folder of results does not exist, for commands that read what is there.
+
+    It may be mistyped; and a new one is no error, for costs need no runs.
+    """
+    path = results_path(results_dir)
+    if not path.is_dir():
+        print(f"results in {path}, a folder that does not exist: nothing was run", file=sys.stderr)
 
 
 def use_data_file(path: Path | None) -> None:

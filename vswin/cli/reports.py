@@ -13,6 +13,7 @@ from vswin.cli.options import (
     TableArgument,
     absolute,
     resumable,
+    say_absent,
     say_project,
 )
 from vswin.cli.terminal import print_line, print_table
@@ -50,6 +51,7 @@ def report(
     from vswin.report.complexity import write_complexity
 
     say_project()
+    say_absent(results_dir)
     require_extra("studies")
     asked = [(table, protocol or "proxy")]
     if table in ("overview", "audit", "sectionC"):
