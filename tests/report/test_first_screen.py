@@ -44,7 +44,7 @@ def test_a_claim_stands_with_quote_printed_difference_ours_verdict_and_evidence(
     assert found.ours == "+8.05 [+7.96, +8.14]"  # t(3) = 3.182, by hand
     assert found.about == "n\u00a0=\u00a04"
     assert (found.verdict, found.tone) == ("holds on Moving Digits", "holds")
-    assert found.evidence == "open test"
+    assert found.evidence == "open test; margin\u00a01"
 
 
 def test_what_is_counted_holds_without_moving_digits(study):
@@ -191,8 +191,10 @@ def test_a_difference_that_vanishes_changes_it_though_it_is_inconclusive(study):
     assert [text for text in changed(judged, [other]) if text.startswith(beats.says)]
 
 
-def test_without_variations_there_is_no_section(study):
-    assert sensitivity(study, judge_claims(study), []).is_empty
+def test_a_table_without_sensitivity_studies_says_so(study):
+    found = sensitivity(study, judge_claims(study), [])
+    assert (found.lines, found.text) == ([], "No sensitivity study was run for this table.")
+    assert sensitivity(study, [], []).is_empty  # nothing was tested
 
 
 UNSURE = [82.5, 85.9, 83.5]
@@ -204,8 +206,8 @@ def test_claims_tested_there_are_counted_by_how_their_answers_stand_beside_those
     assert [j.verdict for j in other.tested] == ["holds", "inconclusive", "holds", "holds"]
     said = in_counts(judged, [other])
     assert said == (
-        "Of 4 claims tested there, 2 have the same answer, 1 is undecided with 3 seeds, "
-        "1 is decided only there, none has another answer"
+        "Of 4 claims of accuracy tested there, 2 have the same answer, 1 is undecided with 3 "
+        "seeds, 1 is decided only there, none has another answer"
     )
     assert said in sensitivity(study, judged, [other]).before
 
@@ -249,7 +251,7 @@ def test_seconds_are_no_effect_of_another_size():
     )
     judged = judge_claims(study)
     said = in_counts(judged, [varied(others)])
-    assert said == "Of 1 claim tested there, 1 has the same answer, none has another answer"
+    assert said == "No claim of accuracy is tested there"
 
 
 def test_each_answer_of_several_steps_names_the_step_that_decides():

@@ -169,7 +169,7 @@ def test_the_appearance_task_has_checks_of_its_own(appearance_results):
     assert study.chance == 5
     assert {"digit", "motion"} <= set(study.checks().columns)
     page = render("report.md.j2", make_page(study))
-    assert "digit, %" in page
+    assert "digit, easiest, %" in page
     assert "order, %" not in page
     assert "order of events" not in page
     assert "at most 50 %" in page

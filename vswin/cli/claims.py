@@ -29,7 +29,8 @@ def claims(
     number of claims. With --json, what does not apply to a claim is null. Differences, intervals
     and margins are in points; those of times in seconds, of what is counted in 10^9
     multiply-accumulates, 10^6 weights or images, views or GiB. Of a ratio the difference is the
-    quotient, of a bound the number itself, in %.
+    quotient, of a bound the number itself, in %, of several steps that of the weakest, which
+    decides.
     """
     from vswin.project import results_path
     from vswin.report import load_study
@@ -82,7 +83,7 @@ def as_object(judgement: Judgement) -> dict[str, Any]:
         "table": claim.table,
         "claim": claim.id,
         "kind": claim.kind,
-        "protocol": judgement.protocol,
+        "protocol": judgement.protocol if _takes_seeds(judgement) else None,
         "evidence_class": judgement.evidence,
         "verdict": judgement.verdict,
         "rows": list(judgement.rows),

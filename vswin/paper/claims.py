@@ -129,6 +129,9 @@ class Claim(Strict):
     the weights before the first step. needs videos: only the paper's datasets can tell."""
     why: str = ""
     """One line for a reader who doubts the evidence, the margin or the bounds."""
+    withdrawn: str = ""
+    """Why it tests nothing: what was fixed beforehand was wrong. What is registered is not edited,
+    so the claim stays, with this in place of a verdict."""
     models: dict[Id, Counted] = Field(default_factory=dict)
     """Models among `rows` that no table has, by what `rows` calls them."""
 

@@ -223,6 +223,11 @@ class Section:
         return are_words and len(self.header) >= MANY
 
     @property
+    def has_printed(self) -> bool:
+        """Whether there is a printed difference beside one of its claims."""
+        return any(claim.printed for claim in self.claims)
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to show."""
         return not (self.lines or self.items or self.claims or self.text)

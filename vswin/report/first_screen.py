@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from vswin.paper.claims import TIMED
 from vswin.report.claims import Judgement
 from vswin.report.claims.printed import PrintedEvidence, assumptions, printed_evidence
+from vswin.report.claims.tally import is_weak
 from vswin.report.compare import UNITS
 from vswin.report.data import ClaimLine, Item, Section
 from vswin.report.sensitivity import Sensitivity, changed
@@ -63,7 +64,8 @@ def line_of(study: Study, judgement: Judgement, printed: PrintedEvidence | None)
 def evidence_in_words(judgement: Judgement) -> str:
     """Its class, and whether what a registered study tested was not registered as it is."""
     is_late = bool(judgement.steps) and judgement.is_registered is False
-    return f"{judgement.evidence}, not preregistered" if is_late else judgement.evidence
+    words = f"{judgement.evidence}, not preregistered" if is_late else judgement.evidence
+    return f"{words}; margin\u00a0{judgement.margin:g}" if judgement.margin else words
 
 
 def verdict_in_words(study: Study, judgement: Judgement) -> str:
@@ -71,7 +73,8 @@ def verdict_in_words(study: Study, judgement: Judgement) -> str:
     decided = judgement.verdict in ("holds", "contradicted", "no effect")
     trained = judgement.evidence not in ("counted", "at initialisation")
     place = " on Moving Digits" if decided and trained and study.is_embedded else ""
-    return f"{judgement.verdict}{place}"
+    weak = ", before correction for several tests" if is_weak(judgement) else ""
+    return f"{judgement.verdict}{place}{weak}"
 
 
 def _printed(evidence: PrintedEvidence) -> str:
@@ -120,11 +123,11 @@ def _about(judgement: Judgement) -> str:
 
 
 def negative(study: Study, judgements: Iterable[Judgement]) -> Section:
-    """What is contradicted, has no effect or is inconclusive, as loud as what holds."""
+    """What is contradicted, without effect, inconclusive or withdrawn, as loud as what holds."""
     judged = list(judgements)
     items = [
         Item(j.says, verdict_in_words(study, j), f"{j.reason}.", j.verdict)
-        for wanted in ("contradicted", "no effect", "inconclusive")
+        for wanted in ("contradicted", "no effect", "inconclusive", "withdrawn")
         for j in judged
         if j.verdict == wanted
     ]

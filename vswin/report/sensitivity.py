@@ -68,6 +68,8 @@ class Change(NamedTuple):
     text: str
     """The numbers there and here, and of which rows not every run learnt what there is to learn."""
     other: Sensitivity
+    failed: str = ""
+    """Rows of which there not every run learnt what there is to learn, behind a comma."""
 
 
 def sensitivities(study: Study) -> list[Sensitivity]:
@@ -91,8 +93,12 @@ def sensitivity(
 ) -> Section:
     """A line for each claim that was tested by training, a column for each variation."""
     tested = [j for j in judgements if j.steps]
-    if not others or not tested:
+    if not tested:
         return Section(TITLE, level=2)
+    if not others:
+        could = Library(experiments_dir()).variations(study.terms.protocol)
+        text = "No sensitivity study was run for this table." if could else ""
+        return Section(TITLE, text=text, level=2)
     lines = [
         [j.says, _answer(j), *(_marked(j, same_claim(j, other)) for other in others)]
         for j in tested
@@ -126,16 +132,26 @@ def learnt_of(study: Study) -> str:
 
 
 def in_counts(
-    judgements: Sequence[Judgement], others: Sequence[Sensitivity], what: str = "claim tested there"
+    judgements: Sequence[Judgement],
+    others: Sequence[Sensitivity],
+    what: str = "claim of accuracy tested there",
 ) -> str:
     """How many claims have the same answer under variations, in a sentence without its end.
+
+    Times are no part of it, which say how busy a machine was, and neither are a paper's claims that
+    quote no sentence: checks of the benchmark.
 
     Args:
         judgements: the answers here.
         others: the variations; a claim counts once under each.
         what: is counted.
     """
-    pairs = [(j, there) for o in others for j in judgements if (there := same_claim(j, o))]
+    asked = [
+        j for j in judgements if j.claim.metric not in TIMED and (j.claim.quote or not j.paper)
+    ]
+    pairs = [(j, there) for o in others for j in asked if (there := same_claim(j, o))]
+    if not pairs:
+        return "No claim of accuracy is tested there"
     found = [agreement(here, there) for here, there in pairs]
     seeds = sorted({len(there.seeds) for _, there in pairs})
     many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0] if seeds else 0}"
@@ -161,14 +177,14 @@ def changes(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) -> I
             found = agreement(here, there)
             if found in ("another answer", "decided only there"):
                 text = f"Under {other.called}: {_explained(there)}; here: {_explained(here)}."
-                yield Change(here, found, text, other)
+                yield Change(here, found, text, other, _failed(there))
             for first, second in _of_another_size(here, there):
                 text = (
                     f"{first.label}, under {other.called}: "
                     f"{_in_numbers(here, second)}{_failed(there)}; "
                     f"here: {_in_numbers(here, first)}{_failed(here)}."
                 )
-                yield Change(here, "of another size", text, other)
+                yield Change(here, "of another size", text, other, _failed(there))
 
 
 def changed(judgements: Sequence[Judgement], others: Sequence[Sensitivity]) -> Iterator[str]:

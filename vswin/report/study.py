@@ -347,9 +347,10 @@ class Study:
         return {row.control: found for row in checks if (found := self.interval(row.id))}
 
     def checks(self) -> pd.DataFrame:
-        """Every run on Moving Digits at the difficulty it was trained at, in %.
+        """Every run on Moving Digits, on the grid and at the easiest difficulty, in %.
 
-        `grid` is the headline top-1. Task temporal: `order`, of the two-phase clips whose pair of
+        `grid` is the headline top-1; top-1 and what follows are of the easiest difficulty, but for
+        the last two, which are of all. Task temporal: `order`, of the two-phase clips whose pair of
         directions was recognised, the share with the right order (50 is a coin flip). Task
         appearance: `digit` and `motion`, the share for which that half of the class was right.
         `single_frame`, `shuffled_frames`: the same model, tested (not trained) on clips without

@@ -215,7 +215,7 @@ def test_what_waits_adds_up(overview):
 def test_an_answer_that_depends_on_the_benchmark_is_said_on_the_first_screen(overview):
     (line,) = [text for text in first_screen(overview) if text.startswith("Depends on")]
     name = named(overview, "joint_beats_split")
-    assert f"{name} (digits move two pixels in a frame instead of one)" in line
+    assert f"{name} (digits move two pixels in a frame instead of one, where 0 of 3 runs" in line
     assert named(overview, "joint_beats_factorized") not in line  # contradicted in both
     block = what_answers_depend_on(overview)
     assert any(
@@ -235,11 +235,11 @@ def test_sensitivity_studies_are_on_the_first_screen_in_a_sentence(overview):
     (line,) = [text for text in first_screen(overview) if text.startswith("Sensitivity studies")]
     assert line == (
         "Sensitivity studies (digits move two pixels in a frame instead of one; 4 more not run "
-        "yet): of 4 tests there, 2 have the same answer, 2 have another answer."
+        "yet): of 4 tests of accuracy there, 2 have the same answer, 2 have another answer."
     )
     (cells,) = what_answers_depend_on(overview).lines
     assert cells[-1].endswith(line.partition(" there, ")[2].rstrip("."))
-    assert cells[-1].startswith("Of 4 claims tested there, ")
+    assert cells[-1].startswith("Of 4 claims of accuracy tested there, ")
     note = " Not run yet: `proxy_border`, `proxy_double`, `proxy_half`, `proxy_ratio1`."
     assert what_answers_depend_on(overview).note.endswith(note)
 
@@ -248,7 +248,7 @@ def test_claims_count_once_under_each_study(overview):
     (other,) = overview.elsewhere
     again = dataclasses.replace(overview, elsewhere=(other, other), not_run_yet=())
     (line,) = [text for text in first_screen(again) if text.startswith("Sensitivity studies")]
-    assert "; digits move" in line and "): of 8 tests there, 4 have the same" in line
+    assert "; digits move" in line and "): of 8 tests of accuracy there, 4 have the same" in line
 
 
 def test_what_does_not_depend_on_training_is_not_tested_in_a_sensitivity_study(overview):

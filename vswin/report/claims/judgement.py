@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from vswin.paper.claims import Claim, Evidence
 from vswin.report.statistics import Interval
 
-Verdict = Literal["holds", "contradicted", "no effect", "inconclusive", "not run"]
-VERDICTS: tuple[Verdict, ...] = ("holds", "contradicted", "no effect", "inconclusive", "not run")
+Verdict = Literal["holds", "contradicted", "no effect", "inconclusive", "withdrawn", "not run"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """In the order in which they are counted."""
 
 

@@ -111,7 +111,22 @@ def judge(claim: Claim, studies: Studies, paper: str = "") -> Judgement:
         return dataclasses.replace(blank, reason=str(error))
     if reason := next((study.why_not_run for study in owners.values() if study.why_not_run), ""):
         return dataclasses.replace(blank, reason=reason)
-    return _judge_measured(blank, owners, studies)
+    found = _judge_measured(blank, owners, studies)
+    return _withdrawn(found) if claim.withdrawn and found.verdict != "not run" else found
+
+
+def _withdrawn(found: Judgement) -> Judgement:
+    """What was measured, and why it decides nothing; without a test, so that none is counted."""
+    return dataclasses.replace(
+        found,
+        verdict="withdrawn",
+        reason=found.claim.withdrawn.rstrip("."),
+        steps=(),
+        p=None,
+        sign_flip_p=None,
+        power=None,
+        needed_n=None,
+    )
 
 
 def _judge_without_runs(blank: Judgement, studies: Studies) -> Judgement | None:

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from vswin.report.claims.judgement import VERDICTS, Judgement, Verdict
 
+ONE_SIDED = 0.025
+"""What a one-sided p is compared with."""
+
 
 def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
     """How many claims got each verdict; only those that any got."""
@@ -36,17 +39,25 @@ def with_notes(judgements: Iterable[Judgement]) -> str:
     of_them = "all" if built_in == len(held) else f"{built_in} of them"
     also = [f"{of_them} built into the benchmark"] if built_in else []
     also += [f"{modelled} by a model of memory"] if modelled else []
-    once = f"{most} of one sentence" if most > 1 else ""
-    return count_in_words(found, {"holds": ", ".join(also), "contradicted": once})
+    against = [f"{most} of one sentence"] if most > 1 else []
+    weak = sum(map(is_weak, found))
+    against += [f"{weak} only before correction for several tests"] if weak else []
+    return count_in_words(found, {"holds": ", ".join(also), "contradicted": ", ".join(against)})
+
+
+def is_weak(judgement: Judgement) -> bool:
+    """Whether a contradiction is one only as long as no other test is taken into account."""
+    p = judgement.contrary_holm_p
+    return judgement.verdict == "contradicted" and p is not None and p > ONE_SIDED
 
 
 def outcome(judgements: Iterable[Judgement]) -> str:
-    """What became of a paper's claims; apart, of checks of the benchmark, which have no quote."""
+    """What became of claims; apart, of a paper's checks of the benchmark, which have no quote."""
     found = list(judgements)
-    checks = [j for j in found if not j.claim.quote]
+    checks = [j for j in found if j.paper and not j.claim.quote]
     passed = {1: "the check of the benchmark passes", 2: "both checks of the benchmark pass"}
     said = passed.get(len(checks), f"all {len(checks)} checks of the benchmark pass")
     if not all(j.verdict == "holds" for j in checks):
         said = f"checks of the benchmark: {count_in_words(checks)}"
-    claims = with_notes(j for j in found if j.claim.quote)
+    claims = with_notes(j for j in found if j not in checks)
     return "; ".join(filter(None, [claims, said if checks else ""]))

@@ -39,6 +39,7 @@ TITLES: dict[Verdict, str] = {
     "holds": "Holds",
     "no effect": "No effect: less than the margin, either way",
     "inconclusive": "Inconclusive",
+    "withdrawn": "Withdrawn: what was fixed beforehand was wrong",
     "not run": "Not run",
 }
 """In the order of the page: what speaks against the paper stands first."""

@@ -15,7 +15,7 @@ from vswin.report.claims.tally import counts, with_notes
 from vswin.report.overview.blocks import in_points, name_of
 from vswin.report.overview.data import EVIDENCE, Overview, by_evidence
 from vswin.report.overview.headline import what_they_are
-from vswin.report.sensitivity import agreement
+from vswin.report.sensitivity import agreement, is_of_another_size
 
 Estimate = tuple[float, float, float]
 """A difference with the ends of its interval, in points; an unknown end is infinite."""
@@ -23,6 +23,7 @@ ZONES = ("greater", "trend", "interaction", "within", "equal")
 """Kinds of claims about differences in points."""
 MARKS = {
     "=": "the same answer",
+    "~": "the same answer, another size",
     "≠": "another answer",
     "?": "undecided here or there",
 }
@@ -187,5 +188,6 @@ def _line(judgement: Judgement, overview: Overview) -> Line:
 
 
 def _mark(here: Judgement, there: Judgement) -> str:
-    marks = {"another answer": "≠", "the same answer": "="}
+    same = "~" if is_of_another_size(here, there) else "="
+    marks = {"another answer": "≠", "the same answer": same}
     return marks.get(agreement(here, there), "?")

@@ -94,6 +94,8 @@ def bounds(study: Study) -> Iterator[Bound]:
     best = max((mean for mean in means if mean is not None), default=0.0)
     if best and digits.tells_order(study.runs):
         yield Bound(digits.without_order(best), "order not told: 2/3 of the best row in the test")
+    elif study.is_embedded and best:
+        yield Bound(digits.DIGIT_ALONE, "digit told, motion not")
 
 
 def _control_bounds(study: Study) -> Iterator[Bound]:
