@@ -188,6 +188,7 @@ def test_it_has_claims_of_its_own(project):
     ("old", "new", "words"),
     [
         ("[long, short], margins", "[long, shorter], margins", "shorter is none of short, long"),
+        ("{id: costs", "{id: long_helps", "claim ids must differ; repeated: long_helps"),
         ("kind: greater", "kind: grater", "line 8: claims.0.kind"),
         (", margins: {clips: 1}", "", "kind greater needs margins for top1"),
         ("metric: top1", "metrics: top1", "line 8: claims.0.metrics: unknown key"),

@@ -100,6 +100,6 @@ def test_a_study_of_too_few_seeds_for_every_row_is_refused(tmp_path, monkeypatch
     row = "{id: a, preset: swin_t, min_seeds: 3}"
     text = f"table: mine\ntitle: Mine\nrows:\n  - {row}\n"
     use_project(monkeypatch, own_project(tmp_path, text))
-    with pytest.raises(UsageError, match="no row of mine is in a study of so few seeds"):
+    with pytest.raises(UsageError, match="no row of mine is in a study of 2 seeds .*ask for 3"):
         plan_study("mine", "smoke", 2)
     assert len(plan_study("mine", "smoke", 3).runs) == 3

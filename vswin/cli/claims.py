@@ -70,7 +70,8 @@ def claims(
     if registered:
         print_line(registered)
     record = results_path(RECORD)
-    if waiting and record.is_dir() and record != results_path(results_dir):
+    is_own = bool(judged) and not any(j.paper for j in judged)
+    if waiting and not is_own and record.is_dir() and record != results_path(results_dir):
         print_line(f"What the project's own record says of them: --results-dir {RECORD}")
 
 

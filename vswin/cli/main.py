@@ -195,6 +195,11 @@ def run(
     if tensorboard:
         require_extra("tensorboard")
     plan = plan_study(table, protocol, seeds, results_dir, row or (), seed or ())
+    if not row and (left_out := plan.left_out):
+        print(
+            f"left to studies of more seeds: {', '.join(left_out)} (--seeds, or --row for one)",
+            file=sys.stderr,
+        )
     settings = ExecutionSettings(
         processes, micro_batch, workers or 0, checkpoint_minutes, max_replaced, tensorboard
     )

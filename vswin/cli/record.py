@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,6 +46,7 @@ def record(
     complete = {run.run_id for run in source if run.result() is not None}
     known = read_records(source)
     present = PresentRuns(complete.union(known.runs))
+    unfinished = PresentRuns({run.run_id for run in source} - complete - known.runs.keys())
     written = False
     for name in library.tables() if table == "all" else [table]:
         planned = study_runs(library.experiment(name), chosen, present=present)
@@ -57,6 +59,11 @@ def record(
             print(f"{name}: {len(own)} runs; {len(runs)} are there now, {kib:.0f} KiB")
             print(f"  {folder}")
             written = True
+        for p in study_runs(library.experiment(name), chosen, present=unfinished):
+            state = source.run(p.config.run_id).state()
+            print(
+                f"{name}, row {p.row.id}, seed {p.seed} is {state}: not recorded", file=sys.stderr
+            )
     if not written:
         raise UsageError(f"no complete run of {table} under protocol {protocol} in {results_dir}")
 

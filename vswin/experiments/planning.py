@@ -49,6 +49,16 @@ class StudyPlan:
             f"{seeds} seed{'s' * (seeds != 1)} of {rows}; {self.store.runs_dir}>"
         )
 
+    @property
+    def left_out(self) -> list[str]:
+        """Rows that it has not because it has too few seeds for them, by id."""
+        own, seeds = {p.row.id for p in self.runs}, len({p.seed for p in self.runs})
+        return [
+            row.id
+            for row in self.experiment.rows
+            if self.protocol.includes(row) and row.min_seeds > seeds and row.id not in own
+        ]
+
     def folder(self, planned: PlannedRun) -> RunFolder:
         """Where a planned run is or will be."""
         return self.store.run(planned.config.run_id)
@@ -194,9 +204,9 @@ def plan_study(
     # Seed by seed: a table is complete with one seed before the next is begun.
     ordered = sorted(runs, key=lambda planned: wanted.index(planned.seed))
     if not ordered:
+        least = min(row.min_seeds for row in experiment.rows if chosen.includes(row))
         raise UsageError(
-            f"no row of {table} is in a study of so few seeds; ask for as many as the min_seeds of "
-            "its rows, or for a row by its id"
+            f"no row of {table} is in a study of {len(wanted)} seeds (min_seeds); ask for {least}"
         )
     return StudyPlan(experiment, chosen, tuple(ordered), Store(results_path(results_dir), protocol))
 

@@ -231,6 +231,9 @@ class Experiment(Strict):
         doubled = sorted({i for i in ids if ids.count(i) > 1})
         if doubled:
             raise ValueError(f"row ids must differ; repeated: {', '.join(doubled)}")
+        names = [claim.id for claim in self.claims]
+        if twice := sorted({i for i in names if names.count(i) > 1}):
+            raise ValueError(f"claim ids must differ; repeated: {', '.join(twice)}")
         for claim in self.claims:
             require_measured(claim)
             of_here = [row for row in claim.rows if claim.table_of(row) == self.table]

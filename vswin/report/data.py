@@ -233,6 +233,19 @@ class Section:
         return not (self.lines or self.items or self.claims or self.text)
 
 
+@dataclasses.dataclass(frozen=True)
+class FailedRun:
+    """A run that ended with an error, or never began since what it starts from did."""
+
+    row: str
+    seed: int
+    why: str
+    """The error in a line."""
+
+    def __str__(self) -> str:
+        return f"{self.row}, seed {self.seed} ({self.why})"
+
+
 def listing(title: str, texts: list[str], note: str = "", level: int = 3) -> Section:
     """A section that is a list of plain texts."""
     return Section(title, items=[Item(text) for text in texts], note=note, level=level)

@@ -108,7 +108,7 @@ def _ours(judgement: Judgement) -> str:
 def _brackets(interval: Interval | None, text: Callable[[float], str]) -> str:
     if interval is None or not math.isfinite(interval.low):
         return ""
-    return f" [{text(interval.low)}, {text(interval.high)}]"
+    return f" [{text(interval.low)}, {text(interval.high)}]".replace("-", "−")
 
 
 def _about(judgement: Judgement) -> str:

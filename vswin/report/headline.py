@@ -28,6 +28,8 @@ def verdict_lines(study: Study, judgements: Sequence[Judgement] | None = None) -
         lines.append(f"Printed accuracies, within {terms.tolerance:g} points: {counts or 'none'}.")
     lines += present_lines(study)
     lines += digits.success_line([*study.rows, *study.beside], study.runs)
+    if study.failed:
+        lines.append(f"Failed, and part of no mean or rate: {'; '.join(map(str, study.failed))}.")
     lines += mixed_sources(study)
     return lines
 

@@ -75,6 +75,12 @@ def report_path(results_dir: Path, table: str, protocol: str, suffix: str) -> Pa
     return results_dir / "reports" / f"{name}.{suffix}"
 
 
+def page_of(study: Study) -> str:
+    """The name of its page, for links from beside it: of what was not run, that of the costs."""
+    protocol = study.terms.protocol if study.runs else DEFAULT_PROTOCOL
+    return report_path(study.results_dir, study.name, protocol, "md").stem
+
+
 def write_report(study: Study) -> ReportFiles:
     """Writes a study's table, pictures and pages.
 

@@ -16,7 +16,7 @@ from vswin.models.registry import family_of
 from vswin.paper.printed import PrintedTable, read_paper
 from vswin.report import digits
 from vswin.report.compare import COSTS, Comparison, compare, status
-from vswin.report.data import Row, Runs, Terms, Value
+from vswin.report.data import FailedRun, Row, Runs, Terms, Value
 from vswin.report.doubts.cells import doubts_in
 from vswin.report.doubts.finding import Finding
 from vswin.report.pictures.shown import levels_of
@@ -65,6 +65,8 @@ class Study:
     """Numbers of clips that the cost of a whole test is shown for (Figure A.4)."""
     seeds: int | None = None
     """Only the first so many seeds are in it, and there are more; None is all."""
+    failed: tuple[FailedRun, ...] = ()
+    """Runs that failed: they are in no mean."""
     distances: Distances = dataclasses.field(default_factory=dict)
     """Attention distances that were measured of its rows."""
     evaluated: Mapping[str, tuple[Evaluated, ...]] = dataclasses.field(default_factory=dict)

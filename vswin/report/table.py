@@ -162,6 +162,8 @@ def _is_shown(study: Study, metric: str) -> bool:
 def _measured(study: Study, row: Row, metric: str) -> str:
     mean = study.mean(row.id, metric)
     if mean is None:
+        if any(run.row == row.id for run in study.failed):
+            return "failed"
         few = f" (in studies of {row.min_seeds} seeds or more)" if row.min_seeds > 1 else ""
         return f"not run{few}"
     if row.repeats:

@@ -1,12 +1,16 @@
 """Verdicts on made-up results: one case for each way in which a claim can end."""
 
 import math
+import re
 
 import pytest
 
 from tests.report.claims.made_up import claim, judged
 from vswin.paper.claims import Bounds
+from vswin.report import load_study
+from vswin.report.claims import judge_claims
 from vswin.report.claims.deciding import chances, rule_of
+from vswin.report.claims.tally import outcome
 from vswin.report.statistics import (
     Interval,
     Region,
@@ -265,3 +269,23 @@ def test_a_verdict_that_the_sign_flip_test_does_not_confirm_says_so():
     found = judged(few, win4=[70.0] * 6, win8=above([70.0] * 6, *map(abs, gains)))
     assert (found.verdict, found.sign_flip_p) == ("holds", 1 / 64)
     assert "sign-flip" not in found.reason
+
+
+def test_a_withdrawn_check_has_numbers_and_no_verdict():
+    """Its bound was derived wrongly; what is registered stays, and decides nothing."""
+    study = load_study("table5", results_dir="results/reference")
+    found = {j.claim.id: j for j in judge_claims(study)}["shuffled_frames_tell_half"]
+    assert found.verdict == "withdrawn"
+    assert found.reason.startswith("The bound of 50 % was derived wrongly")
+    assert (found.p, found.steps, found.is_tested) == (None, (), False)
+    assert found.difference == pytest.approx(study.mean("shuffled_frames", "top1"))
+    nothing = load_study("table5", results_dir="/nowhere")
+    (same,) = [j for j in judge_claims(nothing) if j.claim.id == found.claim.id]
+    assert same.verdict == "not run"
+
+
+def test_an_own_ablation_has_claims_and_no_checks_of_the_benchmark():
+    study = load_study("windows", results_dir="results/reference")
+    said = outcome(judge_claims(study))
+    assert "check" not in said
+    assert sum(int(n) for n in re.findall(r"\d+", said)) == len(judge_claims(study))

@@ -200,6 +200,7 @@ def _judge_measured(blank: Judgement, owners: Mapping[str, Study], studies: Stud
     if claim.kind == "level" and not terms.comparable:
         reason = f"protocol {terms.protocol} gives no numbers to set beside printed ones"
         return dataclasses.replace(blank, reason=reason)
+    blank = dataclasses.replace(blank, margin=margin)
     values = {
         ref: studies.that_count(study, ref.rpartition(".")[2], claim.metric)
         for ref, study in owners.items()
@@ -209,9 +210,9 @@ def _judge_measured(blank: Judgement, owners: Mapping[str, Study], studies: Stud
     seeds = tuple(sorted(set.intersection(*(set(by_seed) for by_seed in values.values()))))
     if not seeds:
         reason = f"{', '.join(values)} have no seed in common"
-        return dataclasses.replace(blank, verdict="inconclusive", reason=reason, margin=margin)
+        return dataclasses.replace(blank, verdict="inconclusive", reason=reason)
     means = {ref: sum(by_seed[s] for s in seeds) / len(seeds) for ref, by_seed in values.items()}
-    found = dataclasses.replace(blank, seeds=seeds, margin=margin, values=means)
+    found = dataclasses.replace(blank, seeds=seeds, values=means)
     if claim.kind != "bound":
         found = dataclasses.replace(found, unlearnt=tuple(_unlearnt(owners, seeds)))
     if claim.kind == "level":

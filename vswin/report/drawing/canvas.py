@@ -19,7 +19,7 @@ TONES = {
     "contradicted": "#b42318",
     "no effect": "#9a6700",
     "inconclusive": "#6a6a6a",
-    "withdrawn": "#6a6a6a",
+    "withdrawn": "#7a5195",
     "not run": "#6a6a6a",
 }
 """The colour of a verdict."""

@@ -11,6 +11,7 @@ import re
 
 from vswin.paper.claims import Claim
 from vswin.report.overview.data import Overview
+from vswin.report.page import page_of
 from vswin.report.study import Study
 
 LINK = re.compile(r"\[([^\]]+)\]\((#?)([\w.]+)\)")
@@ -39,7 +40,7 @@ class Block:
 def place_of(overview: Overview, claim: Claim) -> str:
     """Where a claim's sentence stands, and its name."""
     study = overview.study(claim.table)
-    table = f"[{number_of(study)}]({study.name}), " if study else ""
+    table = f"[{number_of(study)}]({page_of(study)}), " if study else ""
     return f"{table}{claim.where}, `{claim.id}`"
 
 

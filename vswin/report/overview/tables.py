@@ -12,6 +12,7 @@ from vswin.report.claims.tally import count_in_words, outcome
 from vswin.report.claims.wording import OF_COUNTS
 from vswin.report.overview.block import Block, number_of, place_of
 from vswin.report.overview.data import Overview
+from vswin.report.page import page_of
 from vswin.report.sections import costs_that_differ
 from vswin.report.study import Study
 
@@ -26,7 +27,7 @@ def tables(overview: Overview) -> Block:
         hours = bill.get(study.name)
         lines.append(
             [
-                f"[{study.title}]({study.name})",
+                f"[{study.title}]({page_of(study)})",
                 f"{sum(cell['exact'] for cell in cells)} of {len(cells)}" if cells else "none",
                 outcome(judged) or "none",
                 _trained(study),
@@ -63,7 +64,7 @@ def _exact(overview: Overview) -> Iterator[str]:
 def own(overview: Overview) -> Block:
     """Ablations that are in no paper."""
     lines = [
-        [f"[{study.title}]({study.name})", count_in_words(judged) or "none", _trained(study)]
+        [f"[{study.title}]({page_of(study)})", count_in_words(judged) or "none", _trained(study)]
         for study, judged in overview.own
     ]
     header = ["ablation", "its claims", f"trained under `{overview.protocol}`"]
@@ -84,7 +85,7 @@ def _trained(study: Study) -> str:
 def unequal(overview: Overview) -> Block:
     """Printed costs that ours are not equal to, with the evidence."""
     items = [
-        f"[{number_of(study)}]({study.name}): {words}. {evidence}".rstrip()
+        f"[{number_of(study)}]({page_of(study)}): {words}. {evidence}".rstrip()
         for study in overview.studies
         for words, evidence in costs_that_differ(study)
     ]
