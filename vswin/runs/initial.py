@@ -103,8 +103,8 @@ def _require_intact(source: RunFolder, config: RunConfig, result: Result) -> Non
         if read_checkpoint(source.weights).digest == result.weights_digest:
             return
         problem = "holds other weights than its run's result names"
-    except WeightsError as error:
-        problem = f"is damaged ({error})"
+    except WeightsError:  # it says what is to be done of a file that was downloaded
+        problem = "is damaged"
     again = (
         "remove the file; `vswin run` then trains it again"
         if config.is_pretraining
