@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from vswin.paper.printed import read_paper
 from vswin.report.claims import Judgement, Verdict, distances
-from vswin.report.claims.tally import outcome, with_notes
+from vswin.report.claims.tally import count_in_words, outcome, with_notes
 from vswin.report.claims.wording import bounds_in_words, contrary, seeds_wanted
 from vswin.report.overview.block import number_of
 from vswin.report.overview.blocks import (
@@ -31,7 +31,8 @@ NAMED: dict[Verdict, str] = {
 def headline(overview: Overview) -> list[str]:
     """What a reader takes away who reads nothing else."""
     judged = overview.judgements
-    lines = [*claims_in_words(overview), _accuracies(overview), _costs(overview)]
+    lines = [*claims_in_words(overview), *_in_short(overview)]
+    lines += [_accuracies(overview), _costs(overview)]
     if trained := [j for j in judged if place(overview, j)]:
         lines.append(_trained(trained))
     for verdict, words in NAMED.items():
@@ -54,6 +55,29 @@ def claims_in_words(overview: Overview) -> list[str]:
         claims = sum(bool(j.claim.quote) for j in judged)
         lines.append(f"{claims} claims of {read_paper(paper).title}: {outcome(judged)}.")
     return lines
+
+
+def _in_short(overview: Overview) -> Iterator[str]:
+    """Counting and training, each in a sentence; where nothing was trained, none."""
+    tested = [
+        j
+        for j in overview.judgements
+        if j.paper and j.evidence == "open test" and trained_on(overview, j) and j.steps
+    ]
+    if not tested:
+        return
+    cells = [cell["exact"] for study in overview.studies for cell in study.cost_lines()]
+    other = {
+        change.here.claim.id
+        for change in changes(tested, overview.elsewhere)
+        if change.what == "another answer"
+    }
+    many = f"; {len(other)} of the {len(tested)} have another answer in a sensitivity study"
+    yield (
+        f"In short: {sum(cells)} of {len(cells)} printed costs are recomputed to the digit. Of "
+        f"{len(tested)} claims about accuracy or speed that training could confirm or contradict, "
+        f"{count_in_words(tested)}{trained_on(overview, tested[0])}{many if other else ''}."
+    )
 
 
 def _accuracies(overview: Overview) -> str:
