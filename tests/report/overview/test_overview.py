@@ -114,6 +114,16 @@ def test_that_no_printed_accuracy_is_reproduced_stands_first_with_what_was_train
     assert f": {first.rows} of {rows} rows were trained on the papers' videos" in trained
 
 
+def test_counting_and_training_stand_in_one_sentence(overview):
+    (line,) = [text for text in first_screen(overview) if text.startswith("In short: ")]
+    tested = [j for j in overview.judgements if j.evidence == "open test" and j.steps and j.paper]
+    assert f"; of {len(tested)} claims about accuracy or speed that training could" in line
+    assert line.endswith(
+        "3 hold, 1 contradicted on Moving Digits; 2 of the 4 have another answer in a sensitivity "
+        "study."
+    )
+
+
 def test_a_sentence_of_many_claims_is_named_once(overview):
     """Section 3.3 has one sentence on the sizes of the models, which is six claims."""
     (line,) = [text for text in first_screen(overview) if text.startswith("Contradicted by count")]

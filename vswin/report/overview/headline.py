@@ -31,8 +31,8 @@ NAMED: dict[Verdict, str] = {
 def headline(overview: Overview) -> list[str]:
     """What a reader takes away who reads nothing else."""
     judged = overview.judgements
-    lines = [*claims_in_words(overview), *_in_short(overview)]
-    lines += [_accuracies(overview), _costs(overview)]
+    lines = [*claims_in_words(overview), _accuracies(overview), *_in_short(overview)]
+    lines.append(_costs(overview))
     if trained := [j for j in judged if place(overview, j)]:
         lines.append(_trained(trained))
     for verdict, words in NAMED.items():
@@ -74,7 +74,7 @@ def _in_short(overview: Overview) -> Iterator[str]:
     }
     many = f"; {len(other)} of the {len(tested)} have another answer in a sensitivity study"
     yield (
-        f"In short: {sum(cells)} of {len(cells)} printed costs are recomputed to the digit. Of "
+        f"In short: {sum(cells)} of {len(cells)} printed costs are recomputed to the digit; of "
         f"{len(tested)} claims about accuracy or speed that training could confirm or contradict, "
         f"{count_in_words(tested)}{trained_on(overview, tested[0])}{many if other else ''}."
     )
