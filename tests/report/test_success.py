@@ -8,7 +8,7 @@ from tests.report.claims.made_up import with_results
 from vswin.evaluation.cells import Cell
 from vswin.report import digits, load_study
 from vswin.report.claims import judge_claims
-from vswin.report.digits import has_learnt_order, learnt, to_learn
+from vswin.report.digits import has_learnt_order, learnt, success_line, to_learn
 from vswin.report.sensitivity import Sensitivity, changes, learnt_of, sensitivity
 
 
@@ -103,3 +103,13 @@ def test_rows_that_did_not_always_learn_are_named_below_what_answers_depend_on(s
     assert f"Runs: here 5 of 5 learnt order; `proxy_other`: {there}. " in (
         sensitivity(here, judged, [other]).note
     )
+
+
+def test_the_line_names_rows_of_which_none_learnt_unless_that_is_all():
+    study = load_study("table6", results_dir="results/reference")
+    (line,) = success_line(study.rows, study.runs)
+    assert line.startswith("12 of 36 runs learnt order (order accuracy of 95 % or more; none of ")
+    assert line.endswith("the 12 of shift_spatial and the 12 of shift_none).")
+    none = [row for row in study.rows if row.id == "shift_none"]
+    (line,) = success_line(none, study.runs)
+    assert line == "0 of 12 runs learnt order (order accuracy of 95 % or more)."

@@ -293,7 +293,7 @@ def success_line(rows: Sequence[Row], runs: Runs) -> list[str]:
         if (of_row := list({run.run_id: run for run in runs.get(row.id, {}).values()}.values()))
         and not learnt(of_row)[0]
     ]
-    failed = f"; none of the {' and the '.join(never)}" if never else ""
+    failed = f"; none of the {' and the '.join(never)}" if never and k else ""
     line = f"{k} of {n} runs learnt {what} ({what} accuracy of {least:g} % or more{failed})."
     return [line] if n else []
 
