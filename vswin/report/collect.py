@@ -21,7 +21,8 @@ from vswin.experiments.trained import sizes_of
 from vswin.experiments.videos import VideoProtocol
 from vswin.paper.printed import PrintedTable, printed_table
 from vswin.project import experiments_dir, has_project, results_path
-from vswin.report.data import FailedRun, Recipe, Row, Runs, Setting, Shown, Terms, Value
+from vswin.report.data import Recipe, Row, Runs, Setting, Shown, Terms, Value
+from vswin.report.failed import failed_runs
 from vswin.report.study import Study
 from vswin.runs.config import RunConfig
 from vswin.runs.distances import DistanceRecord
@@ -73,7 +74,7 @@ def load_study(
         reason = f"{table} has no rows but checks of the embedded benchmark"
     found = _runs(experiment, chosen, seeds, store)
     study = _study(experiment, chosen, firsts, found, store, reason)
-    study = dataclasses.replace(study, failed=tuple(_failed(experiment, chosen, seeds, store)))
+    study = dataclasses.replace(study, failed=tuple(failed_runs(experiment, chosen, seeds, store)))
     leaves_out = seeds is not None and seeds < _seeds_present(experiment, chosen, store)
     return dataclasses.replace(study, seeds=seeds if leaves_out else None)
 
@@ -189,25 +190,6 @@ def _runs(experiment: Experiment, protocol: Protocol, seeds: int | None, store: 
             if source is not None:
                 sources[source.run_id] = read(source)
     return found, curves, sources
-
-
-def _failed(
-    experiment: Experiment, protocol: Protocol, seeds: int | None, store: Store
-) -> Iterator[FailedRun]:
-    """Runs without a result that ended with an error, or start from one that did."""
-    wanted = None if seeds is None else range(seeds)
-    recorded = read_records(store).runs
-    present = PresentRuns(run_id for run_id in store.run_ids() if run_id not in recorded)
-    for planned in study_runs(experiment, protocol, wanted, present=present):
-        if store.run(planned.config.run_id).result() is not None:
-            continue
-        for config in (planned.config, *planned.config.ancestors):
-            folder = store.run(config.run_id)
-            if folder.state() == "failed" and (error := folder.error()):
-                of_source = "" if config is planned.config else f"it starts from {config.run_id}: "
-                why = f"{of_source}{error.get('type')}: {error.get('message')}"
-                yield FailedRun(planned.row.id, planned.seed, why)
-                break
 
 
 def _seeds_present(experiment: Experiment, protocol: Protocol, store: Store) -> int:

@@ -182,7 +182,7 @@ def checks(rows: Sequence[Row], runs: Runs) -> Section:
     easiest = [f"{what}, easiest, %" for what in ("top-1", *told_apart)]
     header = ["row", "seed", "top-1 on the grid, %", *easiest]
     header += ["tested on one frame, %", "tested on shuffled frames, %"]
-    note += " At all difficulties, but for the columns of the easiest one."
+    note += " Columns named easiest are of the easiest difficulty, the others of all."
     title = "Every run, on the grid and at the easiest difficulty"
     return Section(title, header, list(lines.values()), note=note)
 
@@ -290,8 +290,7 @@ def success_line(rows: Sequence[Row], runs: Runs) -> list[str]:
     never = [
         f"{len(of_row)} of {row.id}"
         for row in rows
-        if (of_row := list({run.run_id: run for run in runs.get(row.id, {}).values()}.values()))
-        and not learnt(of_row)[0]
+        if (of_row := runs.get(row.id, {})) and not row.repeats and not learnt(of_row.values())[0]
     ]
     failed = f"; none of the {' and the '.join(never)}" if never and k else ""
     line = f"{k} of {n} runs learnt {what} ({what} accuracy of {least:g} % or more{failed})."

@@ -138,17 +138,14 @@ def in_counts(
 ) -> str:
     """How many claims have the same answer under variations, in a sentence without its end.
 
-    Times are no part of it, which say how busy a machine was, and neither are a paper's claims that
-    quote no sentence: checks of the benchmark.
+    Times are no part of it, which say how busy a machine was, and no checks of the benchmark.
 
     Args:
         judgements: the answers here.
         others: the variations; a claim counts once under each.
         what: is counted.
     """
-    asked = [
-        j for j in judgements if j.claim.metric not in TIMED and (j.claim.quote or not j.paper)
-    ]
+    asked = [j for j in judgements if j.claim.metric not in TIMED and not j.is_check]
     pairs = [(j, there) for o in others for j in asked if (there := same_claim(j, o))]
     if not pairs:
         return "No claim of accuracy is tested there"

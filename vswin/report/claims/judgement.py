@@ -101,6 +101,11 @@ class Judgement:
         return next((step for step in self.steps if step.interval == self.interval), None)
 
     @property
+    def is_check(self) -> bool:
+        """Whether it is a check of the benchmark: a paper's claims quote a sentence."""
+        return bool(self.paper) and not self.claim.quote
+
+    @property
     def is_tested(self) -> bool:
         """Whether seeds decided about it, and not a count."""
         return self.p is not None

@@ -6,8 +6,9 @@ import collections
 from collections.abc import Iterable, Mapping
 
 from vswin.report.claims.judgement import VERDICTS, Judgement, Verdict
+from vswin.report.statistics import LEVEL
 
-ONE_SIDED = 0.025
+ONE_SIDED = (1 - LEVEL) / 2
 """What a one-sided p is compared with."""
 
 
@@ -54,10 +55,10 @@ def is_weak(judgement: Judgement) -> bool:
 def outcome(judgements: Iterable[Judgement]) -> str:
     """What became of claims; apart, of a paper's checks of the benchmark, which have no quote."""
     found = list(judgements)
-    checks = [j for j in found if j.paper and not j.claim.quote]
+    checks = [j for j in found if j.is_check]
     passed = {1: "the check of the benchmark passes", 2: "both checks of the benchmark pass"}
     said = passed.get(len(checks), f"all {len(checks)} checks of the benchmark pass")
     if not all(j.verdict == "holds" for j in checks):
         said = f"checks of the benchmark: {count_in_words(checks)}"
-    claims = with_notes(j for j in found if j not in checks)
+    claims = with_notes(j for j in found if not j.is_check)
     return "; ".join(filter(None, [claims, said if checks else ""]))

@@ -94,7 +94,7 @@ def _accuracies(overview: Overview) -> str:
 
 def what_they_are(judged: Sequence[Judgement]) -> str:
     """As "56 claims (and 2 checks of the benchmark)": what quotes no sentence is no claim."""
-    checks = sum(not j.claim.quote for j in judged)
+    checks = sum(j.is_check for j in judged)
     also = f" (and {checks} check{'s' * (checks > 1)} of the benchmark)" if checks else ""
     return f"{len(judged) - checks} claims{also}"
 
